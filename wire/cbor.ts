@@ -1,0 +1,285 @@
+// CBOR (RFC 8949) for everything that is signed or comes from outside: a small subset, decoded
+// strictly. Hostile input can at most cost time linear in its size: depth, item counts and byte
+// lengths are checked before anything is allocated, and every refusal has a code.
+//
+//   head   major type (3 bits) | additional information (5 bits) [1, 2, 4 or 8 bytes, big endian]
+//   used   0 uint, 1 nint, 2 bstr, 3 tstr, 4 array, 5 map, 6 tag (only when asked for), 7 false/true/null
+//   never  floats, undefined, other simple values, chunked strings, duplicate map keys, trailing bytes
+//
+// `deterministic` is RFC 8949 4.2.1: shortest heads, definite lengths, map keys sorted by their bytes.
+// The other mode is for documents that AWS signs, which use indefinite-length maps and their own order.
+
+import { concatBytes, parseUtf8, utf8 } from './bytes.ts';
+import type { Result } from './result.ts';
+import { accept, refuse } from './result.ts';
+
+/** Integers are numbers up to 2^53-1 in magnitude and bigints beyond. */
+export type CborValue =
+  number | bigint | string | boolean | null | Uint8Array | readonly CborValue[] | CborMap | CborTag;
+
+export type CborKey = number | bigint | string;
+export type CborMap = ReadonlyMap<CborKey, CborValue>;
+
+export class CborTag {
+  readonly tag: number;
+  readonly value: CborValue;
+  constructor(tag: number, value: CborValue) {
+    this.tag = tag;
+    this.value = value;
+  }
+}
+
+export interface CborOptions {
+  /** The whole input; refused before it is read when longer. */
+  readonly maxBytes: number;
+  /** Nesting of arrays, maps and tags. Default 8. */
+  readonly maxDepth?: number;
+  /** Items of one array or pairs of one map. Default 65,536. */
+  readonly maxItems?: number;
+  /** RFC 8949 4.2.1. Default true. */
+  readonly deterministic?: boolean;
+  /** Tags that may occur. Default none. */
+  readonly tags?: readonly number[];
+}
+
+class Reader {
+  readonly bytes: Uint8Array;
+  readonly maxDepth: number;
+  readonly maxItems: number;
+  readonly deterministic: boolean;
+  readonly tags: readonly number[];
+  offset = 0;
+
+  constructor(bytes: Uint8Array, options: CborOptions) {
+    this.bytes = bytes;
+    this.maxDepth = options.maxDepth ?? 8;
+    this.maxItems = options.maxItems ?? 65_536;
+    this.deterministic = options.deterministic ?? true;
+    this.tags = options.tags ?? [];
+  }
+}
+
+class Malformed extends Error {
+  readonly code: 'cbor_truncated' | 'cbor_malformed' | 'cbor_not_deterministic' | 'cbor_limit';
+  constructor(code: Malformed['code']) {
+    super(code);
+    this.code = code;
+  }
+}
+
+/** Decodes exactly one value; byte strings are views into `bytes`. */
+export function parseCbor(bytes: Uint8Array, options: CborOptions): Result<CborValue> {
+  if (bytes.length > options.maxBytes) {
+    return refuse('cbor_limit', { bytes: bytes.length, maximum: options.maxBytes });
+  }
+  const reader = new Reader(bytes, options);
+  try {
+    const value = readValue(reader, 0);
+    if (reader.offset !== bytes.length) {
+      return refuse('cbor_trailing_bytes', { offset: reader.offset });
+    }
+    return accept(value);
+  } catch (error) {
+    if (error instanceof Malformed) return refuse(error.code, { offset: reader.offset });
+    throw error;
+  }
+}
+
+function readByte(reader: Reader): number {
+  const byte = reader.bytes[reader.offset];
+  if (byte === undefined) throw new Malformed('cbor_truncated');
+  reader.offset++;
+  return byte;
+}
+
+/** The argument of a head: a number, or a bigint above 2^53-1. */
+function readArgument(reader: Reader, info: number): number | bigint {
+  if (info < 24) return info;
+  if (info > 27) throw new Malformed('cbor_malformed');
+  const width = 1 << (info - 24);
+  if (reader.offset + width > reader.bytes.length) throw new Malformed('cbor_truncated');
+  let value = 0;
+  if (width === 8) {
+    const view = new DataView(reader.bytes.buffer, reader.bytes.byteOffset + reader.offset, 8);
+    const wide = view.getBigUint64(0);
+    reader.offset += 8;
+    if (reader.deterministic && wide <= 0xffff_ffffn) throw new Malformed('cbor_not_deterministic');
+    return wide <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(wide) : wide;
+  }
+  for (let step = 0; step < width; step++) value = value * 256 + readByte(reader);
+  const shortest = width === 1 ? 24 : width === 2 ? 256 : 65_536;
+  if (reader.deterministic && value < shortest) throw new Malformed('cbor_not_deterministic');
+  return value;
+}
+
+function readLength(reader: Reader, info: number): number {
+  const length = readArgument(reader, info);
+  if (typeof length === 'bigint') throw new Malformed('cbor_truncated');
+  return length;
+}
+
+function readString(reader: Reader, info: number): Uint8Array {
+  const length = readLength(reader, info);
+  if (length > reader.bytes.length - reader.offset) throw new Malformed('cbor_truncated');
+  const slice = reader.bytes.subarray(reader.offset, reader.offset + length);
+  reader.offset += length;
+  return slice;
+}
+
+/** The number of items to read, or null when they end with a break byte. */
+function readCount(reader: Reader, info: number): number | null {
+  if (info === 31) {
+    if (reader.deterministic) throw new Malformed('cbor_not_deterministic');
+    return null;
+  }
+  const count = readLength(reader, info);
+  if (count > reader.maxItems) throw new Malformed('cbor_limit');
+  // Each item takes at least one byte: a count beyond what is left cannot be honest.
+  if (count > reader.bytes.length - reader.offset) throw new Malformed('cbor_truncated');
+  return count;
+}
+
+function atEnd(reader: Reader, count: number | null, done: number): boolean {
+  if (count !== null) return done === count;
+  if (done > reader.maxItems) throw new Malformed('cbor_limit');
+  if (reader.bytes[reader.offset] !== 0xff) return false;
+  reader.offset++;
+  return true;
+}
+
+function readArray(reader: Reader, info: number, depth: number): CborValue[] {
+  const count = readCount(reader, info);
+  const items: CborValue[] = [];
+  while (!atEnd(reader, count, items.length)) items.push(readValue(reader, depth + 1));
+  return items;
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let index = 0; index < shared; index++) {
+    const difference = (a[index] ?? 0) - (b[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+function readMap(reader: Reader, info: number, depth: number): CborMap {
+  const count = readCount(reader, info);
+  const map = new Map<CborKey, CborValue>();
+  let previous: Uint8Array | null = null;
+  let pairs = 0;
+  while (!atEnd(reader, count, pairs)) {
+    const start = reader.offset;
+    const key = readValue(reader, depth + 1);
+    if (typeof key !== 'number' && typeof key !== 'string' && typeof key !== 'bigint') {
+      throw new Malformed('cbor_malformed');
+    }
+    const keyBytes = reader.bytes.subarray(start, reader.offset);
+    if (map.has(key)) throw new Malformed('cbor_malformed');
+    if (reader.deterministic && previous !== null && compareBytes(previous, keyBytes) >= 0) {
+      throw new Malformed('cbor_not_deterministic');
+    }
+    previous = keyBytes;
+    map.set(key, readValue(reader, depth + 1));
+    pairs++;
+  }
+  return map;
+}
+
+function readValue(reader: Reader, depth: number): CborValue {
+  if (depth > reader.maxDepth) throw new Malformed('cbor_limit');
+  const head = readByte(reader);
+  const info = head & 31;
+  switch (head >> 5) {
+    case 0:
+      return readArgument(reader, info);
+    case 1: {
+      const argument = readArgument(reader, info);
+      const negative = -1n - BigInt(argument);
+      return negative >= BigInt(Number.MIN_SAFE_INTEGER) ? Number(negative) : negative;
+    }
+    case 2:
+      return readString(reader, info);
+    case 3: {
+      const text = parseUtf8(readString(reader, info));
+      if (text === null) throw new Malformed('cbor_malformed');
+      return text;
+    }
+    case 4:
+      return readArray(reader, info, depth);
+    case 5:
+      return readMap(reader, info, depth);
+    case 6: {
+      const tag = readArgument(reader, info);
+      if (typeof tag === 'bigint' || !reader.tags.includes(tag)) {
+        throw new Malformed('cbor_malformed');
+      }
+      return new CborTag(tag, readValue(reader, depth + 1));
+    }
+    default:
+      if (head === 0xf4) return false;
+      if (head === 0xf5) return true;
+      if (head === 0xf6) return null;
+      throw new Malformed('cbor_malformed');
+  }
+}
+
+/** The head of an item: `major` 0..7 and an argument up to 2^64-1, in the shortest form. */
+export function encodeCborHead(major: number, argument: number | bigint): Uint8Array {
+  const type = major << 5;
+  const value = BigInt(argument);
+  if (value < 24n) return Uint8Array.of(type | Number(value));
+  const width = value < 0x100n ? 1 : value < 0x1_0000n ? 2 : value < 0x1_0000_0000n ? 4 : 8;
+  const bytes = new Uint8Array(1 + width);
+  bytes[0] = type | (24 + Math.log2(width));
+  let rest = value;
+  for (let index = width; index >= 1; index--) {
+    bytes[index] = Number(rest & 255n);
+    rest >>= 8n;
+  }
+  return bytes;
+}
+
+/** RFC 8949 4.2.1 deterministic encoding. Throws a RangeError for a number that is no safe integer. */
+export function encodeCbor(value: CborValue): Uint8Array {
+  const parts: Uint8Array[] = [];
+  writeValue(parts, value);
+  return concatBytes(...parts);
+}
+
+function writeValue(parts: Uint8Array[], value: CborValue): void {
+  if (typeof value === 'number' || typeof value === 'bigint') {
+    if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+      throw new RangeError('CBOR: only safe integers are encoded');
+    }
+    parts.push(value < 0 ? encodeCborHead(1, -1n - BigInt(value)) : encodeCborHead(0, value));
+  } else if (typeof value === 'string') {
+    const bytes = utf8(value);
+    parts.push(encodeCborHead(3, bytes.length), bytes);
+  } else if (typeof value === 'boolean') {
+    parts.push(Uint8Array.of(value ? 0xf5 : 0xf4));
+  } else if (value === null) {
+    parts.push(Uint8Array.of(0xf6));
+  } else if (value instanceof Uint8Array) {
+    parts.push(encodeCborHead(2, value.length), value);
+  } else if (value instanceof CborTag) {
+    parts.push(encodeCborHead(6, value.tag));
+    writeValue(parts, value.value);
+  } else if (value instanceof Map) {
+    writeMap(parts, value as CborMap);
+  } else {
+    const items = value as readonly CborValue[];
+    parts.push(encodeCborHead(4, items.length));
+    for (const item of items) writeValue(parts, item);
+  }
+}
+
+function writeMap(parts: Uint8Array[], map: CborMap): void {
+  const pairs = Array.from(map, ([key, value]) => ({ key: encodeCbor(key), value }));
+  pairs.sort((a, b) => compareBytes(a.key, b.key));
+  parts.push(encodeCborHead(5, pairs.length));
+  for (const { key, value } of pairs) {
+    parts.push(key);
+    writeValue(parts, value);
+  }
+}
