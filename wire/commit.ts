@@ -1,0 +1,77 @@
+// What the enclave hands to the host for each commit, and how the host acknowledges it
+// (docs/PROTOCOL.md 7). The host stores a commit's bytes as they are; an acknowledgement is
+// unauthenticated: it protects against crashes, a lying host leaves a provable gap.
+//
+//   COMMIT {1: epoch, 2: index of the first leaf, 3: [leaf], 4: [blob], 5: signed note}
+//   ACK    {1: epoch, 2: size, 3: root}
+
+import type { CborValue } from './cbor.ts';
+import { encodeCbor } from './cbor.ts';
+import { parseFields } from './fields.ts';
+import {
+  MAX_BLOB_BYTES,
+  MAX_COMMIT_LEAVES,
+  MAX_LEAF_BYTES,
+  MAX_LOG_IN_BYTES,
+  MAX_LOG_OUT_BYTES,
+} from './limits.ts';
+import type { Result } from './result.ts';
+
+export const MAX_NOTE_BYTES = 4096;
+const MAX_EPOCH = 9_999_999_999;
+
+export interface Commit {
+  readonly epoch: number;
+  readonly firstIndex: number;
+  readonly leaves: readonly Uint8Array[];
+  readonly blobs: readonly Uint8Array[];
+  readonly note: Uint8Array;
+}
+
+export function encodeCommit(commit: Commit): Uint8Array {
+  return encodeCbor(
+    new Map<number, CborValue>([
+      [1, commit.epoch],
+      [2, commit.firstIndex],
+      [3, commit.leaves],
+      [4, commit.blobs],
+      [5, commit.note],
+    ]),
+  );
+}
+
+/** Checks the layout only; leaves, note and indexes are views into `bytes`. */
+export function parseCommit(bytes: Uint8Array): Result<Commit> {
+  return parseFields('commit', bytes, MAX_LOG_OUT_BYTES, (fields) => {
+    const epoch = fields.uint(1, MAX_EPOCH, 1);
+    const firstIndex = fields.uint(2);
+    const leaves = fields.byteStrings(3, MAX_COMMIT_LEAVES, 1, MAX_LEAF_BYTES);
+    if (leaves.length === 0) fields.refuse(3);
+    const blobs = fields.byteStrings(4, leaves.length, 1, MAX_BLOB_BYTES);
+    return { epoch, firstIndex, leaves, blobs, note: fields.bytes(5, 1, MAX_NOTE_BYTES) };
+  });
+}
+
+export interface Ack {
+  readonly epoch: number;
+  readonly size: number;
+  readonly root: Uint8Array;
+}
+
+export function encodeAck(ack: Ack): Uint8Array {
+  return encodeCbor(
+    new Map<number, CborValue>([
+      [1, ack.epoch],
+      [2, ack.size],
+      [3, ack.root],
+    ]),
+  );
+}
+
+export function parseAck(bytes: Uint8Array): Result<Ack> {
+  return parseFields('ack', bytes, MAX_LOG_IN_BYTES, (fields) => ({
+    epoch: fields.uint(1, MAX_EPOCH, 1),
+    size: fields.uint(2, Number.MAX_SAFE_INTEGER, 1),
+    root: fields.bytes(3, 32),
+  }));
+}

@@ -1,0 +1,164 @@
+// The configuration of an epoch: JSON in canonical form, fixed for the epoch, its digest extended into
+// PCR16 and logged (docs/PROTOCOL.md 9). It comes from the host: an LP's policy may pin its digest.
+// It holds no secrets, because the epoch header shows it to everybody.
+
+import { z } from 'zod';
+import { equalBytes, parseUtf8, utf8 } from './bytes.ts';
+import { MAX_CONFIGURATION_BYTES } from './limits.ts';
+import type { Result } from './result.ts';
+import { accept, refuse } from './result.ts';
+
+// zod would compile validators with `new Function`; the enclave runs without code generation.
+z.config({ jitless: true });
+
+export const MARKETS = ['spot', 'linear', 'inverse'] as const;
+export type Market = (typeof MARKETS)[number];
+export const SEQUENCE_RULES = ['binance-spot', 'binance-futures', 'none'] as const;
+export type SequenceRule = (typeof SEQUENCE_RULES)[number];
+
+export interface Instrument {
+  readonly id: number;
+  readonly venue: string;
+  readonly symbol: string;
+  readonly market: Market;
+  /** Prices are integers × 10^-price_scale. */
+  readonly price_scale: number;
+  readonly quantity_scale: number;
+  readonly sequence_rule: SequenceRule;
+}
+
+export interface ConfiguredStrategy {
+  readonly name: string;
+  readonly version: string;
+  /** SHA-256(salt ‖ bundle), hex; the image must have measured the same. */
+  readonly commitment: string;
+  /** Longest time for one batch; the strategy is ended beyond it. */
+  readonly time_budget_ms: number;
+}
+
+export interface Configuration {
+  readonly version: 1;
+  /** Name of the log across epochs: lower-case host-like segments. */
+  readonly log_id: string;
+  readonly feed_mode: 'live' | 'replay';
+  readonly commit_policy: 'spool';
+  /** X25519, raw, hex: whoever has the private key can open all private leaves. */
+  readonly compliance_public_key: string;
+  readonly instruments: readonly Instrument[];
+  /** Inputs from the host, label `host`. */
+  readonly streams: readonly { readonly id: number; readonly name: string }[];
+  readonly strategies: readonly ConfiguredStrategy[];
+  readonly intervals: {
+    readonly anchor_ms: number;
+    readonly heartbeat_ms: number;
+    /** An incomplete commit is closed after this. */
+    readonly commit_ms: number;
+  };
+  readonly limits: {
+    /** Guest clock against NSM time. */
+    readonly clock_divergence_ms: number;
+    readonly attestations_per_second: number;
+  };
+  /** Names in the enclave's TLS certificate. */
+  readonly tls_names: readonly string[];
+}
+
+const hash: z.ZodString = z.string().regex(/^[0-9a-f]{64}$/u);
+const logId: z.ZodString = z.string().regex(/^[a-z0-9][a-z0-9./-]{0,82}$/u);
+const nameOf = (maximum: number): z.ZodString =>
+  z
+    .string()
+    .max(maximum)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9 ._/-]*$/u);
+const uint = (minimum: number, maximum: number): z.ZodType<number> =>
+  z.int().min(minimum).max(maximum);
+
+const configurationSchema: z.ZodType<Configuration> = z.strictObject({
+  version: z.literal(1),
+  log_id: logId,
+  feed_mode: z.enum(['live', 'replay']),
+  commit_policy: z.literal('spool'),
+  compliance_public_key: hash,
+  instruments: z
+    .array(
+      z.strictObject({
+        id: uint(1, 0xffff),
+        venue: nameOf(32),
+        symbol: nameOf(32),
+        market: z.enum(MARKETS),
+        price_scale: uint(0, 12),
+        quantity_scale: uint(0, 12),
+        sequence_rule: z.enum(SEQUENCE_RULES),
+      }),
+    )
+    .min(1)
+    .max(1024),
+  streams: z
+    .array(z.strictObject({ id: uint(1, 999), name: nameOf(64) }))
+    .min(1)
+    .max(64),
+  strategies: z
+    .array(
+      z.strictObject({
+        name: nameOf(64),
+        version: nameOf(32),
+        commitment: hash,
+        time_budget_ms: uint(1, 60_000),
+      }),
+    )
+    .max(8),
+  intervals: z.strictObject({
+    anchor_ms: uint(100, 86_400_000),
+    heartbeat_ms: uint(100, 86_400_000),
+    commit_ms: uint(1, 1000),
+  }),
+  limits: z.strictObject({
+    clock_divergence_ms: uint(1, 600_000),
+    attestations_per_second: uint(1, 1000),
+  }),
+  tls_names: z
+    .array(z.string().regex(/^[a-z0-9.-]{1,253}$/u))
+    .min(1)
+    .max(16),
+});
+
+/** The one text form that is accepted: duplicate keys and odd spellings cannot hide in it. */
+export function canonicalJson(value: unknown): Uint8Array {
+  return utf8(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+function hasDuplicates(values: readonly (string | number)[]): boolean {
+  return new Set(values).size !== values.length;
+}
+
+/** `config_invalid` names the path of the first wrong field, never its value. */
+export function parseConfiguration(bytes: Uint8Array): Result<Configuration> {
+  if (bytes.length > MAX_CONFIGURATION_BYTES) {
+    return refuse('config_invalid', { bytes: bytes.length, maximum: MAX_CONFIGURATION_BYTES });
+  }
+  const text = parseUtf8(bytes);
+  if (text === null) return refuse('json_malformed');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return refuse('json_malformed');
+  }
+  if (!equalBytes(canonicalJson(value), bytes)) return refuse('config_not_canonical');
+  const parsed = configurationSchema.safeParse(value);
+  if (!parsed.success) {
+    const path = parsed.error.issues[0]?.path.join('.') ?? '';
+    return refuse('config_invalid', { field: path.slice(0, 128) });
+  }
+  const configuration = parsed.data;
+  if (hasDuplicates(configuration.instruments.map(({ id }) => id))) {
+    return refuse('config_invalid', { field: 'instruments' });
+  }
+  if (hasDuplicates(configuration.streams.map(({ id }) => id))) {
+    return refuse('config_invalid', { field: 'streams' });
+  }
+  if (hasDuplicates(configuration.strategies.map((strategy) => strategy.name))) {
+    return refuse('config_invalid', { field: 'strategies' });
+  }
+  return accept(configuration);
+}

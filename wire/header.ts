@@ -1,0 +1,212 @@
+// The epoch header, leaf 0 of every log (docs/PROTOCOL.md 6). It binds key, configuration, streams,
+// strategies and the previous epoch; leaf 1 attests its hash. What it says of the previous epoch was
+// checked by the enclave against what the host offered: an older one than the last is possible, and
+// then signed evidence of a rollback.
+
+import type { CborValue } from './cbor.ts';
+import { encodeCbor } from './cbor.ts';
+import { WRAPPED_KEY_BYTES } from './disclosure.ts';
+import type { Fields } from './fields.ts';
+import { parseFields } from './fields.ts';
+import type { Label } from './leaf.ts';
+import { LABEL, STREAM } from './leaf.ts';
+import { MAX_CONFIGURATION_BYTES, MAX_LEAF_BYTES, MAX_ORIGIN_CHARACTERS } from './limits.ts';
+import type { Result } from './result.ts';
+
+/** P-256 SubjectPublicKeyInfo, uncompressed point. */
+export const LOG_KEY_SPKI_BYTES = 91;
+
+export interface StreamEntry {
+  readonly id: number;
+  readonly label: Label;
+  readonly name: string;
+}
+
+export interface StrategyEntry {
+  readonly stream: number;
+  readonly name: string;
+  readonly version: string;
+  /** SHA-256(salt ‖ bundle), measured into the image. */
+  readonly bundleCommitment: Uint8Array;
+  /** SHA-256(salt ‖ parameters). */
+  readonly parametersCommitment: Uint8Array;
+}
+
+export interface PreviousEpoch {
+  readonly epoch: number;
+  readonly size: number;
+  readonly root: Uint8Array;
+  /** SHA-256 of the SPKI that signed its last checkpoint. */
+  readonly logKeyHash: Uint8Array;
+  /** Its last leaf was a close leaf. */
+  readonly clean: boolean;
+}
+
+export interface HeaderClock {
+  readonly wallNs: bigint;
+  readonly nsmTimestampMs: number;
+  readonly errorBoundNs: number;
+}
+
+export interface EpochHeader {
+  readonly origin: string;
+  readonly epoch: number;
+  readonly logKey: Uint8Array;
+  readonly tlsKeyHash: Uint8Array;
+  readonly configurationDigest: Uint8Array;
+  readonly configuration: Uint8Array;
+  readonly commitPolicy: 'spool';
+  readonly feedMode: 'live' | 'replay';
+  readonly streams: readonly StreamEntry[];
+  readonly strategies: readonly StrategyEntry[];
+  readonly wrappedDisclosureKey: Uint8Array;
+  readonly previous: PreviousEpoch | null;
+  readonly clock: HeaderClock;
+  readonly moduleId: string;
+}
+
+const HEADER_VERSION = 1;
+const MAX_STREAMS = 2048;
+const MAX_STRATEGIES = 16;
+
+/** `<log id>/e<epoch, 10 digits>`: the name of the log and of its key. */
+export function originOf(logId: string, epoch: number): string {
+  return `${logId}/e${String(epoch).padStart(10, '0')}`;
+}
+
+export interface ParsedOrigin {
+  readonly logId: string;
+  readonly epoch: number;
+}
+
+/** Null for anything that `originOf` does not make. */
+export function parseOrigin(origin: string): ParsedOrigin | null {
+  const match = /^([a-z0-9][a-z0-9.\-/]{0,82})\/e(\d{10})$/u.exec(origin);
+  const epoch = Number(match?.[2]);
+  if (match?.[1] === undefined || origin.length > MAX_ORIGIN_CHARACTERS || epoch < 1) return null;
+  return { logId: match[1], epoch };
+}
+
+export function encodeHeader(header: EpochHeader): Uint8Array {
+  const { previous, clock } = header;
+  return encodeCbor(
+    new Map<number, CborValue>([
+      [1, HEADER_VERSION],
+      [2, header.origin],
+      [3, header.epoch],
+      [4, header.logKey],
+      [5, header.tlsKeyHash],
+      [6, header.configurationDigest],
+      [7, header.configuration],
+      [8, header.commitPolicy],
+      [9, header.feedMode],
+      [
+        10,
+        header.streams.map(
+          ({ id, label, name }) =>
+            new Map<number, CborValue>([
+              [1, id],
+              [2, label],
+              [3, name],
+            ]),
+        ),
+      ],
+      [
+        11,
+        header.strategies.map(
+          (strategy) =>
+            new Map<number, CborValue>([
+              [1, strategy.stream],
+              [2, strategy.name],
+              [3, strategy.version],
+              [4, strategy.bundleCommitment],
+              [5, strategy.parametersCommitment],
+            ]),
+        ),
+      ],
+      [12, header.wrappedDisclosureKey],
+      [
+        13,
+        previous === null
+          ? null
+          : new Map<number, CborValue>([
+              [1, previous.epoch],
+              [2, previous.size],
+              [3, previous.root],
+              [4, previous.logKeyHash],
+              [5, previous.clean],
+            ]),
+      ],
+      [
+        14,
+        new Map<number, CborValue>([
+          [1, clock.wallNs],
+          [2, clock.nsmTimestampMs],
+          [3, clock.errorBoundNs],
+        ]),
+      ],
+      [15, header.moduleId],
+    ]),
+  );
+}
+
+function readStrategy(fields: Fields): StrategyEntry {
+  return {
+    stream: fields.uint(1, STREAM.lastStrategy, STREAM.firstStrategy),
+    name: fields.text(2, 64),
+    version: fields.text(3, 32),
+    bundleCommitment: fields.bytes(4, 32),
+    parametersCommitment: fields.bytes(5, 32),
+  };
+}
+
+function readPrevious(fields: Fields): PreviousEpoch {
+  return {
+    epoch: fields.uint(1, 9_999_999_999, 1),
+    size: fields.uint(2, Number.MAX_SAFE_INTEGER, 1),
+    root: fields.bytes(3, 32),
+    logKeyHash: fields.bytes(4, 32),
+    clean: fields.bool(5),
+  };
+}
+
+export function parseHeader(bytes: Uint8Array): Result<EpochHeader> {
+  return parseFields('header', bytes, MAX_LEAF_BYTES, (fields) => {
+    fields.uint(1, HEADER_VERSION, HEADER_VERSION);
+    const origin = fields.text(2, MAX_ORIGIN_CHARACTERS);
+    const epoch = fields.uint(3, 9_999_999_999, 1);
+    if (parseOrigin(origin)?.epoch !== epoch) fields.refuse(2);
+    const logKey = fields.bytes(4, LOG_KEY_SPKI_BYTES);
+    const tlsKeyHash = fields.bytes(5, 32);
+    const configurationDigest = fields.bytes(6, 32);
+    const configuration = fields.bytes(7, 2, MAX_CONFIGURATION_BYTES);
+    const commitPolicy = fields.text(8, 16);
+    const feedMode = fields.text(9, 16);
+    if (commitPolicy !== 'spool') return fields.refuse(8);
+    if (feedMode !== 'live' && feedMode !== 'replay') return fields.refuse(9);
+    return {
+      origin,
+      epoch,
+      logKey,
+      tlsKeyHash,
+      configurationDigest,
+      configuration,
+      commitPolicy,
+      feedMode,
+      streams: fields.maps(10, MAX_STREAMS, (stream) => ({
+        id: stream.uint(1, STREAM.reports),
+        label: stream.uint(2, LABEL.strategy) as Label,
+        name: stream.text(3, 64),
+      })),
+      strategies: fields.maps(11, MAX_STRATEGIES, readStrategy),
+      wrappedDisclosureKey: fields.bytes(12, WRAPPED_KEY_BYTES),
+      previous: fields.mapOrNull(13, readPrevious),
+      clock: fields.map(14, (clock) => ({
+        wallNs: clock.uint64(1),
+        nsmTimestampMs: clock.uint(2),
+        errorBoundNs: clock.uint(3),
+      })),
+      moduleId: fields.text(15, 128),
+    };
+  });
+}

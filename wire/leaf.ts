@@ -1,0 +1,305 @@
+// Leaves of the log: a public header and a body, public or private (docs/PROTOCOL.md 4). A private body
+// opens with the key of that one leaf. Hostile leaves are refused with a code; sizes are checked first.
+//
+//   {1: version, 2: kind, 3: time ns, 4: stream, 5: label, 6: sequence, 7: causes, 8: digest, 9: body}
+//   body [0, salt, plaintext] | [1, sealed] | [2, salt, blob hash, length] | [3, blob hash, length]
+
+import { concatBytes, equalBytes, isZero, readU32, u64, utf8, writeU32 } from './bytes.ts';
+import type { CborValue } from './cbor.ts';
+import { encodeCbor } from './cbor.ts';
+import type { WireCrypto } from './crypto.ts';
+import { parseFields } from './fields.ts';
+import {
+  BLOB_SIZE_CLASSES,
+  INLINE_SIZE_CLASSES,
+  MAX_BLOB_BYTES,
+  MAX_CAUSES,
+  MAX_LEAF_BYTES,
+} from './limits.ts';
+import type { Result } from './result.ts';
+import { accept, refuse } from './result.ts';
+
+export const KIND = {
+  header: 0,
+  attestation: 1,
+  input: 2,
+  gap: 3,
+  output: 5,
+  report: 6,
+  anchor: 8,
+  heartbeat: 9,
+  close: 11,
+  seed: 12,
+  recovery: 13,
+  strategyEvent: 14,
+} as const;
+export type Kind = (typeof KIND)[keyof typeof KIND];
+const KINDS: ReadonlySet<number> = new Set(Object.values(KIND));
+
+export const LABEL = { enclave: 0, host: 1, tls: 2, strategy: 3 } as const;
+export type Label = (typeof LABEL)[keyof typeof LABEL];
+
+export const STREAM = {
+  enclave: 0,
+  lastInput: 999,
+  firstStrategy: 1000,
+  lastStrategy: 1999,
+  reports: 2000,
+} as const;
+
+export interface LeafHeader {
+  readonly kind: Kind;
+  /** Nanoseconds since the Unix epoch, by the enclave's clock. */
+  readonly timeNs: bigint;
+  readonly stream: number;
+  readonly label: Label;
+  readonly sequence: number;
+  /** Ascending indexes of earlier leaves. */
+  readonly causes: readonly number[];
+}
+
+export type LeafBody =
+  | { readonly form: 'public'; readonly salt: Uint8Array; readonly plaintext: Uint8Array }
+  | { readonly form: 'private'; readonly sealed: Uint8Array }
+  | {
+      readonly form: 'public-blob';
+      readonly salt: Uint8Array;
+      readonly blobHash: Uint8Array;
+      readonly blobBytes: number;
+    }
+  | { readonly form: 'private-blob'; readonly blobHash: Uint8Array; readonly blobBytes: number };
+
+export interface Leaf extends LeafHeader {
+  /** SHA-256(salt ‖ plaintext). */
+  readonly digest: Uint8Array;
+  readonly body: LeafBody;
+}
+
+export interface EncodedLeaf {
+  readonly bytes: Uint8Array;
+  /** To be stored beside the leaf, when the payload was too large for it. */
+  readonly blob: Uint8Array | null;
+}
+
+export const SALT_BYTES = 16;
+const TAG_BYTES = 16;
+const ZERO_NONCE = new Uint8Array(12);
+const LEAF_VERSION = 1;
+/** Room for the header, the digest and the heads of the body. */
+const LEAF_OVERHEAD_BYTES = 1024;
+
+function headerPairs(header: LeafHeader, digest: Uint8Array): [number, CborValue][] {
+  return [
+    [1, LEAF_VERSION],
+    [2, header.kind],
+    [3, header.timeNs],
+    [4, header.stream],
+    [5, header.label],
+    [6, header.sequence],
+    [7, header.causes],
+    [8, digest],
+  ];
+}
+
+/** The associated data of a private body: the leaf without it. */
+function encodeAssociated(header: LeafHeader, digest: Uint8Array): Uint8Array {
+  return encodeCbor(new Map(headerPairs(header, digest)));
+}
+
+function encodeWith(header: LeafHeader, digest: Uint8Array, body: CborValue): Uint8Array {
+  const pairs = headerPairs(header, digest);
+  pairs.push([9, body]);
+  return encodeCbor(new Map(pairs));
+}
+
+/** A leaf that anybody may read. `salt` is 16 random bytes. */
+export function encodePublicLeaf(
+  crypto: WireCrypto,
+  header: LeafHeader,
+  salt: Uint8Array,
+  plaintext: Uint8Array,
+): EncodedLeaf {
+  const digest = crypto.sha256(salt, plaintext);
+  if (plaintext.length <= MAX_LEAF_BYTES - LEAF_OVERHEAD_BYTES) {
+    return { bytes: encodeWith(header, digest, [0, salt, plaintext]), blob: null };
+  }
+  assertBlobSize(plaintext.length);
+  const body = [2, salt, crypto.sha256(plaintext), plaintext.length];
+  return { bytes: encodeWith(header, digest, body), blob: plaintext };
+}
+
+/** A leaf that opens with `key` (see `leafKey`) only; the key must not be used for anything else. */
+export function sealLeaf(
+  crypto: WireCrypto,
+  header: LeafHeader,
+  salt: Uint8Array,
+  plaintext: Uint8Array,
+  key: Uint8Array,
+): EncodedLeaf {
+  const digest = crypto.sha256(salt, plaintext);
+  const padded = pad(salt, plaintext);
+  const sealed = crypto.aes256GcmSeal(key, ZERO_NONCE, padded, encodeAssociated(header, digest));
+  if (INLINE_SIZE_CLASSES.includes(padded.length)) {
+    return { bytes: encodeWith(header, digest, [1, sealed]), blob: null };
+  }
+  const body = [3, crypto.sha256(sealed), sealed.length];
+  return { bytes: encodeWith(header, digest, body), blob: sealed };
+}
+
+function assertBlobSize(bytes: number): void {
+  if (bytes > MAX_BLOB_BYTES) throw new RangeError(`payload of ${bytes} bytes exceeds a blob`);
+}
+
+/** salt ‖ u32 length ‖ plaintext ‖ zeros, up to a size class. */
+function pad(salt: Uint8Array, plaintext: Uint8Array): Uint8Array {
+  const needed = SALT_BYTES + 4 + plaintext.length;
+  const size =
+    INLINE_SIZE_CLASSES.find((limit) => needed <= limit) ??
+    BLOB_SIZE_CLASSES.find((limit) => needed <= limit);
+  if (size === undefined)
+    throw new RangeError(`payload of ${plaintext.length} bytes exceeds a blob`);
+  const padded = new Uint8Array(size);
+  padded.set(salt);
+  writeU32(padded, SALT_BYTES, plaintext.length);
+  padded.set(plaintext, SALT_BYTES + 4);
+  return padded;
+}
+
+const LEAF_KEY_INFO = utf8('trackseal/leaf-key/v1');
+
+/** The 32-byte key of one private leaf. */
+export function leafKey(
+  crypto: WireCrypto,
+  disclosureKey: Uint8Array,
+  origin: string,
+  index: number,
+): Uint8Array {
+  const salt = crypto.sha256(utf8(origin));
+  return crypto.hkdfSha256(disclosureKey, salt, concatBytes(LEAF_KEY_INFO, u64(index)), 32);
+}
+
+/** Reads a leaf's layout. Whether causes are earlier leaves is for whoever knows the leaf's index. */
+export function parseLeaf(bytes: Uint8Array): Result<Leaf> {
+  let unknownKind: number | null = null;
+  const leaf = parseFields('leaf', bytes, MAX_LEAF_BYTES, (fields): Leaf => {
+    fields.uint(1, LEAF_VERSION, LEAF_VERSION);
+    const kind = fields.uint(2);
+    if (!KINDS.has(kind)) unknownKind = kind;
+    const timeNs = fields.uint64(3);
+    const stream = fields.uint(4, STREAM.reports);
+    const label = fields.uint(5, LABEL.strategy) as Label;
+    const sequence = fields.uint(6);
+    const causes = fields.uints(7, MAX_CAUSES);
+    causes.forEach((cause, at) => {
+      if (at > 0 && cause <= (causes[at - 1] ?? 0)) fields.refuse(7);
+    });
+    const digest = fields.bytes(8, 32);
+    const body = parseBody(fields.array(9, 4)) ?? fields.refuse(9);
+    return { kind: kind as Kind, timeNs, stream, label, sequence, causes, digest, body };
+  });
+  if (unknownKind !== null) return refuse('leaf_kind_unknown', { kind: unknownKind });
+  if (leaf.ok || leaf.refusal.code !== 'message_malformed') return leaf;
+  return refuse('leaf_malformed', leaf.refusal.detail);
+}
+
+function parseBody(items: readonly CborValue[]): LeafBody | null {
+  const [form, first, second, third] = items;
+  if (form === 0 && items.length === 3 && isBytes(first, SALT_BYTES) && isBytes(second)) {
+    return { form: 'public', salt: first, plaintext: second };
+  }
+  if (form === 1 && items.length === 2 && isBytes(first)) {
+    if (!INLINE_SIZE_CLASSES.includes(first.length - TAG_BYTES)) return null;
+    return { form: 'private', sealed: first };
+  }
+  if (form === 2 && items.length === 4 && isBytes(first, SALT_BYTES) && isBytes(second, 32)) {
+    if (!isBlobSize(third)) return null;
+    return { form: 'public-blob', salt: first, blobHash: second, blobBytes: third };
+  }
+  if (form === 3 && items.length === 3 && isBytes(first, 32) && isBlobSize(second)) {
+    if (!BLOB_SIZE_CLASSES.includes(second - TAG_BYTES)) return null;
+    return { form: 'private-blob', blobHash: first, blobBytes: second };
+  }
+  return null;
+}
+
+function isBytes(value: CborValue | undefined, length?: number): value is Uint8Array {
+  return value instanceof Uint8Array && (length === undefined || value.length === length);
+}
+
+function isBlobSize(value: CborValue | undefined): value is number {
+  return typeof value === 'number' && value > 0 && value <= MAX_BLOB_BYTES;
+}
+
+/** The blob that a leaf names, or null for a leaf without one. */
+export function blobOf(leaf: Leaf): { readonly hash: Uint8Array; readonly bytes: number } | null {
+  const { body } = leaf;
+  if (body.form === 'public-blob' || body.form === 'private-blob') {
+    return { hash: body.blobHash, bytes: body.blobBytes };
+  }
+  return null;
+}
+
+export function checkBlob(crypto: WireCrypto, leaf: Leaf, blob: Uint8Array | null): Result<null> {
+  const named = blobOf(leaf);
+  if (named === null) return accept(null);
+  if (blob === null) return refuse('blob_missing');
+  if (blob.length !== named.bytes || !equalBytes(crypto.sha256(blob), named.hash)) {
+    return refuse('blob_mismatch', { expected: named.bytes, actual: blob.length });
+  }
+  return accept(null);
+}
+
+export interface OpenedLeaf {
+  readonly salt: Uint8Array;
+  readonly plaintext: Uint8Array;
+}
+
+/**
+ * The plaintext of a leaf, checked against its digest. `key` is needed for private leaves (null is
+ * refused as `leaf_key_wrong`), `blob` for leaves that name one.
+ */
+export function openLeaf(
+  crypto: WireCrypto,
+  leaf: Leaf,
+  key: Uint8Array | null,
+  blob: Uint8Array | null,
+): Result<OpenedLeaf> {
+  const checked = checkBlob(crypto, leaf, blob);
+  if (!checked.ok) return checked;
+  const { body } = leaf;
+  const opened =
+    body.form === 'public' || body.form === 'public-blob'
+      ? accept({
+          salt: body.salt,
+          plaintext: body.form === 'public' ? body.plaintext : (blob ?? new Uint8Array()),
+        })
+      : openSealed(
+          crypto,
+          leaf,
+          key,
+          body.form === 'private' ? body.sealed : (blob ?? new Uint8Array()),
+        );
+  if (!opened.ok) return opened;
+  const digest = crypto.sha256(opened.value.salt, opened.value.plaintext);
+  if (!equalBytes(digest, leaf.digest)) return refuse('leaf_digest_mismatch');
+  return opened;
+}
+
+function openSealed(
+  crypto: WireCrypto,
+  leaf: Leaf,
+  key: Uint8Array | null,
+  sealed: Uint8Array,
+): Result<OpenedLeaf> {
+  if (key === null || key.length !== 32) return refuse('leaf_key_wrong');
+  const associated = encodeAssociated(leaf, leaf.digest);
+  const padded = crypto.aes256GcmOpen(key, ZERO_NONCE, sealed, associated);
+  if (padded === null) return refuse('leaf_key_wrong');
+  const length = readU32(padded, SALT_BYTES);
+  const end = SALT_BYTES + 4 + length;
+  if (end > padded.length || !isZero(padded.subarray(end))) return refuse('leaf_padding');
+  const plaintext = padded.subarray(SALT_BYTES + 4, end);
+  const salt = padded.subarray(0, SALT_BYTES);
+  if (pad(salt, plaintext).length !== padded.length) return refuse('leaf_padding');
+  return accept({ salt, plaintext });
+}

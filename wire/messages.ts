@@ -1,0 +1,289 @@
+// Frame types and the small messages of the boot, feed and diagnostics streams (docs/PROTOCOL.md 2,
+// 10). The enclave takes what the host sends as hostile, the host what the enclave sends as opaque.
+
+import type { CborValue } from './cbor.ts';
+import { encodeCbor } from './cbor.ts';
+import type { RefusalCode } from './codes.ts';
+import { isRefusalCode } from './codes.ts';
+import { MAX_NOTE_BYTES } from './commit.ts';
+import type { Fields } from './fields.ts';
+import { parseFields } from './fields.ts';
+import { LOG_KEY_SPKI_BYTES } from './header.ts';
+import { SALT_BYTES, STREAM } from './leaf.ts';
+import {
+  MAX_BOOT_BYTES,
+  MAX_DIAGNOSTIC_BYTES,
+  MAX_FEED_IN_BYTES,
+  MAX_FEED_OUT_BYTES,
+  MAX_ITEM_BYTES,
+  MAX_LEAF_BYTES,
+  MAX_ORIGIN_CHARACTERS,
+  MAX_OUTPUT_BYTES,
+  PROTOCOL_VERSION,
+} from './limits.ts';
+import type { Result } from './result.ts';
+
+export const PORT = {
+  https: 3000,
+  feed: 5000,
+  log: 7001,
+  boot: 7003,
+  diagnostics: 7004,
+} as const;
+
+export const FRAME = {
+  credit: 0x00,
+  hello: 0x10,
+  config: 0x11,
+  item: 0x12,
+  previous: 0x13,
+  go: 0x14,
+  ready: 0x15,
+  failed: 0x16,
+  close: 0x17,
+  batch: 0x20,
+  gap: 0x21,
+  report: 0x22,
+  release: 0x28,
+  progress: 0x29,
+  refused: 0x2a,
+  commit: 0x30,
+  ack: 0x31,
+  diagnostic: 0x40,
+  start: 0x50,
+  input: 0x51,
+  fill: 0x52,
+  started: 0x58,
+  outputs: 0x59,
+  ended: 0x5a,
+} as const;
+export type FrameType = (typeof FRAME)[keyof typeof FRAME];
+
+const MAX_SMALL_BYTES = 1024;
+const MAX_PROOF_HASHES = 64;
+const MAX_UNRELEASED = 4096;
+
+function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
+  return encodeCbor(new Map(pairs));
+}
+
+function takeCode(fields: Fields, field: number): RefusalCode {
+  const text = fields.text(field, 64);
+  return isRefusalCode(text) ? text : fields.refuse(field);
+}
+
+export function encodeHello(): Uint8Array {
+  return encodeMap([1, PROTOCOL_VERSION]);
+}
+
+/** The protocol version, which is always ours: another one is refused. */
+export function parseHello(bytes: Uint8Array): Result<number> {
+  return parseFields('hello', bytes, MAX_SMALL_BYTES, (fields) =>
+    fields.uint(1, PROTOCOL_VERSION, PROTOCOL_VERSION),
+  );
+}
+
+export type ItemPurpose = 'strategy' | 'parameters';
+
+export interface Item {
+  readonly purpose: ItemPurpose;
+  readonly name: string;
+  readonly version: string;
+  readonly salt: Uint8Array;
+  readonly bytes: Uint8Array;
+}
+
+export const ITEM_SALT_BYTES = 32;
+
+export function encodeItem(item: Item): Uint8Array {
+  return encodeMap(
+    [1, item.purpose],
+    [2, item.name],
+    [3, item.version],
+    [4, item.salt],
+    [5, item.bytes],
+  );
+}
+
+export function parseItem(bytes: Uint8Array): Result<Item> {
+  return parseFields('item', bytes, MAX_BOOT_BYTES, (fields) => {
+    const purpose = fields.text(1, 16);
+    if (purpose !== 'strategy' && purpose !== 'parameters') return fields.refuse(1);
+    return {
+      purpose,
+      name: fields.text(2, 64),
+      version: fields.text(3, 32),
+      salt: fields.bytes(4, ITEM_SALT_BYTES),
+      bytes: fields.bytes(5, 1, MAX_ITEM_BYTES),
+    };
+  });
+}
+
+export interface Previous {
+  readonly origin: string;
+  readonly note: Uint8Array;
+  readonly logKey: Uint8Array;
+  readonly lastLeaf: Uint8Array;
+  readonly proof: readonly Uint8Array[];
+  /** Outputs that were logged and never released, as the host's journal says. */
+  readonly unreleased: readonly number[];
+}
+
+export function encodePrevious(previous: Previous): Uint8Array {
+  return encodeMap(
+    [1, previous.origin],
+    [2, previous.note],
+    [3, previous.logKey],
+    [4, previous.lastLeaf],
+    [5, previous.proof],
+    [6, previous.unreleased],
+  );
+}
+
+export function parsePrevious(bytes: Uint8Array): Result<Previous> {
+  return parseFields('previous', bytes, MAX_BOOT_BYTES, (fields) => ({
+    origin: fields.text(1, MAX_ORIGIN_CHARACTERS),
+    note: fields.bytes(2, 1, MAX_NOTE_BYTES),
+    logKey: fields.bytes(3, LOG_KEY_SPKI_BYTES),
+    lastLeaf: fields.bytes(4, 1, MAX_LEAF_BYTES),
+    proof: fields.byteStrings(5, MAX_PROOF_HASHES, 32),
+    unreleased: fields.uints(6, MAX_UNRELEASED),
+  }));
+}
+
+export interface Ready {
+  readonly origin: string;
+  readonly logKey: Uint8Array;
+  readonly leaf0Hash: Uint8Array;
+}
+
+export function encodeReady(ready: Ready): Uint8Array {
+  return encodeMap([1, ready.origin], [2, ready.logKey], [3, ready.leaf0Hash]);
+}
+
+export function parseReady(bytes: Uint8Array): Result<Ready> {
+  return parseFields('ready', bytes, MAX_SMALL_BYTES, (fields) => ({
+    origin: fields.text(1, MAX_ORIGIN_CHARACTERS),
+    logKey: fields.bytes(2, LOG_KEY_SPKI_BYTES),
+    leaf0Hash: fields.bytes(3, 32),
+  }));
+}
+
+export function encodeFailed(code: RefusalCode): Uint8Array {
+  return encodeMap([1, code]);
+}
+
+export function parseFailed(bytes: Uint8Array): Result<RefusalCode> {
+  return parseFields('failed', bytes, MAX_SMALL_BYTES, (fields) => takeCode(fields, 1));
+}
+
+/** What the host dropped before it reached the enclave. */
+export interface DeclaredGap {
+  readonly stream: number;
+  /** Sequence of the first batch that will not come. */
+  readonly firstMissing: number;
+  readonly batches: number;
+  /** Rows in them, when the host knows. */
+  readonly rows: number | null;
+}
+
+export function encodeDeclaredGap(gap: DeclaredGap): Uint8Array {
+  return encodeMap([1, gap.stream], [2, gap.firstMissing], [3, gap.batches], [4, gap.rows]);
+}
+
+export function parseDeclaredGap(bytes: Uint8Array): Result<DeclaredGap> {
+  return parseFields('declared_gap', bytes, MAX_FEED_IN_BYTES, (fields) => ({
+    stream: fields.uint(1, STREAM.lastInput, 1),
+    firstMissing: fields.uint(2),
+    batches: fields.uint(3, Number.MAX_SAFE_INTEGER, 1),
+    rows: fields.uintOrNull(4),
+  }));
+}
+
+/** An output whose commit is durable. */
+export interface Release {
+  readonly leafIndex: number;
+  readonly salt: Uint8Array;
+  readonly plaintext: Uint8Array;
+}
+
+export function encodeRelease(release: Release): Uint8Array {
+  return encodeMap([1, release.leafIndex], [2, release.salt], [3, release.plaintext]);
+}
+
+export function parseRelease(bytes: Uint8Array): Result<Release> {
+  return parseFields('release', bytes, MAX_FEED_OUT_BYTES, (fields) => ({
+    leafIndex: fields.uint(1),
+    salt: fields.bytes(2, SALT_BYTES),
+    plaintext: fields.bytes(3, 1, MAX_OUTPUT_BYTES),
+  }));
+}
+
+/** All that the batch led to is durable and released. */
+export interface Progress {
+  readonly stream: number;
+  readonly sequence: number;
+  readonly leafIndex: number;
+  readonly acknowledgedSize: number;
+}
+
+export function encodeProgress(progress: Progress): Uint8Array {
+  return encodeMap(
+    [1, progress.stream],
+    [2, progress.sequence],
+    [3, progress.leafIndex],
+    [4, progress.acknowledgedSize],
+  );
+}
+
+export function parseProgress(bytes: Uint8Array): Result<Progress> {
+  return parseFields('progress', bytes, MAX_FEED_OUT_BYTES, (fields) => ({
+    stream: fields.uint(1, STREAM.lastInput, 1),
+    sequence: fields.uint(2),
+    leafIndex: fields.uint(3),
+    acknowledgedSize: fields.uint(4),
+  }));
+}
+
+export interface Refused {
+  readonly code: RefusalCode;
+  readonly stream: number | null;
+  readonly sequence: number | null;
+}
+
+export function encodeRefused(refused: Refused): Uint8Array {
+  return encodeMap([1, refused.code], [2, refused.stream], [3, refused.sequence]);
+}
+
+export function parseRefused(bytes: Uint8Array): Result<Refused> {
+  return parseFields('refused', bytes, MAX_FEED_OUT_BYTES, (fields) => ({
+    code: takeCode(fields, 1),
+    stream: fields.uintOrNull(2),
+    sequence: fields.uintOrNull(3),
+  }));
+}
+
+/** A closed code and counters; never text from an exception or from a peer. */
+export interface Diagnostic {
+  readonly code: string;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export function encodeDiagnostic(diagnostic: Diagnostic): Uint8Array {
+  return encodeMap([1, diagnostic.code], [2, new Map(Object.entries(diagnostic.counters))]);
+}
+
+export function parseDiagnostic(bytes: Uint8Array): Result<Diagnostic> {
+  return parseFields('diagnostic', bytes, MAX_DIAGNOSTIC_BYTES, (fields) => {
+    const code = fields.text(1, 64);
+    const map = fields.take(2);
+    if (!(map instanceof Map)) return fields.refuse(2);
+    const counters: Record<string, number> = {};
+    for (const [name, value] of map as ReadonlyMap<unknown, unknown>) {
+      if (typeof name !== 'string' || !/^[a-z0-9_]{1,64}$/u.test(name)) return fields.refuse(2);
+      if (typeof value !== 'number' || value < 0) return fields.refuse(2);
+      counters[name] = value;
+    }
+    return { code, counters };
+  });
+}
