@@ -1,0 +1,68 @@
+// COSE_Sign1 (RFC 9052 4.2) in the one form that the Nitro Security Module writes: ES384, nothing in
+// the unprotected header, definite lengths. Parsing decides nothing about the signature; verify.ts does.
+//
+//   [18] [ bstr a1013822 = {1: -35}, {}, bstr payload (1..16,384), bstr r ‖ s (96) ]   tag 18 optional
+//   signed: ["Signature1", bstr a1013822, bstr '', bstr payload]
+
+import { concatBytes, toHex, utf8 } from '../bytes.ts';
+import { CborTag, encodeCborHead, parseCbor } from '../cbor.ts';
+import type { Result } from '../result.ts';
+import { accept, refuse } from '../result.ts';
+
+/** AWS: attestation documents are at most 16 KiB. */
+export const MAX_DOCUMENT_BYTES = 16_384;
+const SIGNATURE_BYTES = 96; // r and s of P-384, 48 bytes each
+const PROTECTED_ES384 = 'a1013822'; // {1: -35}
+const COSE_SIGN1_TAG = 18;
+
+export interface CoseSign1 {
+  readonly payload: Uint8Array;
+  /** r ‖ s; both high and low s occur. */
+  readonly signature: Uint8Array;
+  /** The bytes that the signature covers. */
+  readonly signed: Uint8Array;
+}
+
+export function parseCoseSign1(bytes: Uint8Array): Result<CoseSign1> {
+  if (bytes.length > MAX_DOCUMENT_BYTES) {
+    return refuse('document_too_large', { bytes: bytes.length, maximum: MAX_DOCUMENT_BYTES });
+  }
+  const decoded = parseCbor(bytes, {
+    maxBytes: MAX_DOCUMENT_BYTES,
+    maxDepth: 2,
+    maxItems: 4,
+    tags: [COSE_SIGN1_TAG],
+  });
+  if (!decoded.ok) return decoded;
+  const parts = decoded.value instanceof CborTag ? decoded.value.value : decoded.value;
+  if (!Array.isArray(parts) || parts.length !== 4) return refuse('cose_malformed');
+  const [header, unprotected, payload, signature] = parts as readonly unknown[];
+  if (!(header instanceof Uint8Array) || !(unprotected instanceof Map)) {
+    return refuse('cose_malformed');
+  }
+  if (!(payload instanceof Uint8Array) || !(signature instanceof Uint8Array)) {
+    return refuse('cose_malformed');
+  }
+  if (payload.length === 0) return refuse('cose_malformed');
+  if (toHex(header) !== PROTECTED_ES384) return refuse('cose_algorithm');
+  if (unprotected.size !== 0) return refuse('cose_unprotected');
+  if (signature.length !== SIGNATURE_BYTES) {
+    return refuse('cose_signature_length', { bytes: signature.length });
+  }
+  return accept({ payload, signature, signed: encodeSigStructure(header, payload) });
+}
+
+/** RFC 9052 4.4, without external data. */
+export function encodeSigStructure(header: Uint8Array, payload: Uint8Array): Uint8Array {
+  const context = utf8('Signature1');
+  return concatBytes(
+    encodeCborHead(4, 4),
+    encodeCborHead(3, context.length),
+    context,
+    encodeCborHead(2, header.length),
+    header,
+    encodeCborHead(2, 0),
+    encodeCborHead(2, payload.length),
+    payload,
+  );
+}
