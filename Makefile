@@ -1,0 +1,31 @@
+# Everything a newcomer needs: `make demo`, `make test`. Needs npm and git, nothing else.
+.PHONY: setup demo test check bench bundle clean
+
+setup: node_modules/.installed
+
+# npm ci is skipped when the lock file has not changed since the last time.
+node_modules/.installed: package-lock.json .npmrc
+	@scripts/retry npm ci --no-audit --no-fund
+	@touch $@
+
+demo: setup
+	@scripts/trackseal demo $(DEMO_FLAGS)
+
+test: setup
+	@npm run --silent test
+
+check: setup
+	@npm run --silent types
+	@npm run --silent lint
+	@npm run --silent format:check
+	@npm run --silent tcb -- --check
+	@npm run --silent test:unit
+
+bench: setup
+	@npm run --silent bench
+
+bundle: setup
+	@npm run --silent bundle
+
+clean:
+	rm -rf build dist node_modules

@@ -1,0 +1,97 @@
+// The one command line: finds the command and hands it the arguments. Commands live with their trust
+// domain and are loaded only when asked for, so that a verifier never loads the host's code.
+
+import { stderr, stdout } from 'node:process';
+import type { CommandIo } from '../verifier/io.ts';
+
+type Run = (args: readonly string[], io: CommandIo) => Promise<number>;
+
+interface Command {
+  readonly words: readonly string[];
+  readonly summary: string;
+  readonly load: () => Promise<Run>;
+}
+
+const COMMANDS: readonly Command[] = [
+  {
+    words: ['demo'],
+    summary: 'run the whole appliance on this machine and prove what it did',
+    load: async () => (await import('./demo.ts')).run,
+  },
+  {
+    words: ['verify', 'attestation'],
+    summary: 'verify an attestation document',
+    load: async () => (await import('../verifier/commands/verify-attestation.ts')).run,
+  },
+  {
+    words: ['verify', 'log'],
+    summary: 'verify a whole epoch of a log, from a folder or a URL',
+    load: async () => (await import('../verifier/commands/verify-log.ts')).run,
+  },
+  {
+    words: ['verify', 'proof'],
+    summary: 'verify the proof file of one leaf',
+    load: async () => (await import('../verifier/commands/verify-proof.ts')).run,
+  },
+  {
+    words: ['attest'],
+    summary: 'challenge a running enclave with a fresh nonce and verify its answer',
+    load: async () => (await import('../verifier/commands/attest.ts')).run,
+  },
+  {
+    words: ['log', 'prove'],
+    summary: 'write the proof file of one leaf, disclosed if you hold the key',
+    load: async () => (await import('../verifier/commands/log-prove.ts')).run,
+  },
+  {
+    words: ['replay'],
+    summary: 'run the logged inputs through the strategy again and compare every output',
+    load: async () => (await import('../verifier/commands/replay.ts')).run,
+  },
+  {
+    words: ['strategy', 'pack'],
+    summary: 'bundle a strategy and make its commitment',
+    load: async () => (await import('./strategy-pack.ts')).run,
+  },
+  {
+    words: ['host'],
+    summary: 'run the host proxy beside an enclave',
+    load: async () => (await import('../host-proxy/main.ts')).run,
+  },
+];
+
+function usage(): string {
+  const names = COMMANDS.map(({ words, summary }) => `  ${words.join(' ').padEnd(22)}${summary}`);
+  return [
+    'usage: trackseal COMMAND [OPTIONS]',
+    '',
+    ...names,
+    '',
+    'Each command explains itself with --help and speaks JSON with --json.',
+    'Exit codes: 0 verified or done, 1 refused, 2 could not decide or wrong usage.',
+    '',
+  ].join('\n');
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const io: CommandIo = {
+    stdout: (text) => {
+      stdout.write(text);
+    },
+    stderr: (text) => {
+      stderr.write(text);
+    },
+    isTerminal: stderr.isTTY,
+    env: process.env,
+  };
+  const command = COMMANDS.find(({ words }) => words.every((word, at) => args[at] === word));
+  if (command === undefined) {
+    const asked = args.length === 0 || args[0] === '--help' || args[0] === 'help';
+    (asked ? io.stdout : io.stderr)(usage());
+    return asked && args.length > 0 ? 0 : 2;
+  }
+  const run = await command.load();
+  return run(args.slice(command.words.length), io);
+}
+
+process.exitCode = await main(process.argv.slice(2));

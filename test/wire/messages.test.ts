@@ -1,0 +1,264 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { CborValue } from '../../wire/cbor.ts';
+import { encodeCbor, parseCbor } from '../../wire/cbor.ts';
+import { encodeAck, encodeCommit, parseAck, parseCommit } from '../../wire/commit.ts';
+import { encodeHeader, originOf, parseHeader, parseOrigin } from '../../wire/header.ts';
+import type { EpochHeader } from '../../wire/header.ts';
+import * as messages from '../../wire/messages.ts';
+import * as payloads from '../../wire/payloads.ts';
+import type { Result } from '../../wire/result.ts';
+import { assertAccepted } from '../../wire/result.ts';
+import * as strategy from '../../wire/strategy-messages.ts';
+
+const HASH = new Uint8Array(32).fill(1);
+const SPKI = new Uint8Array(91).fill(2);
+const INSTRUMENT = {
+  id: 1,
+  venue: 'binance',
+  symbol: 'ETHUSDT',
+  market: 'spot',
+  price_scale: 2,
+  quantity_scale: 4,
+  sequence_rule: 'binance-spot',
+} as const;
+const HEADER: EpochHeader = {
+  origin: 'trackseal.example/demo/e0000000003',
+  epoch: 3,
+  logKey: SPKI,
+  tlsKeyHash: HASH,
+  configurationDigest: HASH,
+  configuration: new Uint8Array(100),
+  commitPolicy: 'spool',
+  feedMode: 'replay',
+  streams: [{ id: 0, label: 0, name: 'enclave' }],
+  strategies: [
+    {
+      stream: 1000,
+      name: 'imbalance',
+      version: '1',
+      bundleCommitment: HASH,
+      parametersCommitment: HASH,
+    },
+  ],
+  wrappedDisclosureKey: new Uint8Array(80),
+  previous: { epoch: 2, size: 10, root: HASH, logKeyHash: HASH, clean: false },
+  clock: { wallNs: 1_723_161_254_024_619_568n, nsmTimestampMs: 1_723_161_254_024, errorBoundNs: 9 },
+  moduleId: 'i-0123456789abcdef0-enc0123456789abcdef',
+};
+
+interface Codec {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly parse: (bytes: Uint8Array) => Result<unknown>;
+  readonly value: unknown;
+}
+
+function codec<T>(
+  name: string,
+  encode: (value: T) => Uint8Array,
+  parse: (bytes: Uint8Array) => Result<unknown>,
+  value: T,
+): Codec {
+  return { name, bytes: encode(value), parse, value };
+}
+
+const CODECS: readonly Codec[] = [
+  codec('header', encodeHeader, parseHeader, HEADER),
+  codec('first header', encodeHeader, parseHeader, { ...HEADER, previous: null }),
+  codec('commit', encodeCommit, parseCommit, {
+    epoch: 1,
+    firstIndex: 2,
+    leaves: [Uint8Array.of(1)],
+    blobs: [],
+    note: Uint8Array.of(3),
+  }),
+  codec('ack', encodeAck, parseAck, { epoch: 1, size: 5, root: HASH }),
+  codec('item', messages.encodeItem, messages.parseItem, {
+    purpose: 'parameters' as const,
+    name: 'imbalance',
+    version: '1',
+    salt: HASH,
+    bytes: Uint8Array.of(1),
+  }),
+  codec('previous', messages.encodePrevious, messages.parsePrevious, {
+    origin: HEADER.origin,
+    note: Uint8Array.of(1),
+    logKey: SPKI,
+    lastLeaf: Uint8Array.of(1),
+    proof: [HASH, HASH],
+    unreleased: [4, 9],
+  }),
+  codec('ready', messages.encodeReady, messages.parseReady, {
+    origin: HEADER.origin,
+    logKey: SPKI,
+    leaf0Hash: HASH,
+  }),
+  codec('failed', messages.encodeFailed, messages.parseFailed, 'config_invalid'),
+  codec('declared gap', messages.encodeDeclaredGap, messages.parseDeclaredGap, {
+    stream: 1,
+    firstMissing: 4,
+    batches: 2,
+    rows: null,
+  }),
+  codec('release', messages.encodeRelease, messages.parseRelease, {
+    leafIndex: 3,
+    salt: new Uint8Array(16),
+    plaintext: Uint8Array.of(1),
+  }),
+  codec('progress', messages.encodeProgress, messages.parseProgress, {
+    stream: 1,
+    sequence: 0,
+    leafIndex: 2,
+    acknowledgedSize: 3,
+  }),
+  codec('refused', messages.encodeRefused, messages.parseRefused, {
+    code: 'batch_malformed',
+    stream: null,
+    sequence: 5,
+  }),
+  codec('diagnostic', messages.encodeDiagnostic, messages.parseDiagnostic, {
+    code: 'stopped',
+    counters: { leaves: 4, stalls: 0 },
+  }),
+  codec('gap', payloads.encodeGap, payloads.parseGap, {
+    reason: payloads.GAP.refused,
+    firstMissing: 1,
+    count: null,
+    instrument: null,
+    code: 'batch_malformed',
+  }),
+  codec('signal', payloads.encodeSignal, payloads.parseSignal, {
+    id: 0,
+    instrument: 1,
+    side: payloads.SIDE.sell,
+    quantity: 1000,
+    limit: 268_380,
+    ttlMs: 500,
+    decisionNs: HEADER.clock.wallNs,
+    causes: [3],
+  }),
+  codec('report', payloads.encodeReport, payloads.parseReport, {
+    output: 9,
+    clientOrderId: 'ts0011223344556677',
+    status: payloads.STATUS.rejected,
+    reason: 'risk_kill_switch',
+    filledQuantity: 10,
+    fills: [{ number: 0, price: 5, quantity: 10, fee: -1, timeNs: 1n }],
+    environment: 'paper',
+    timeNs: 2n,
+  }),
+  codec('anchor', payloads.encodeAnchor, payloads.parseAnchor, { size: 1, document: HASH }),
+  codec('heartbeat', payloads.encodeHeartbeat, payloads.parseHeartbeat, { acknowledgedSize: 1 }),
+  codec('close', payloads.encodeClose, payloads.parseClose, payloads.CLOSE_REASON.host),
+  codec('seed', payloads.encodeSeed, payloads.parseSeed, HASH),
+  codec('recovery', payloads.encodeRecovery, payloads.parseRecovery, {
+    previousEpoch: 1,
+    unreleased: [7],
+  }),
+  codec('strategy event', payloads.encodeStrategyEvent, payloads.parseStrategyEvent, {
+    event: payloads.STRATEGY_EVENT.ended,
+    code: 'strategy_crashed',
+  }),
+  codec('start', strategy.encodeStrategyStart, strategy.parseStrategyStart, {
+    name: 'imbalance',
+    bundle: Uint8Array.of(1),
+    parameters: Uint8Array.of(2),
+    seed: HASH,
+    instruments: [INSTRUMENT],
+    stream: 1000,
+  }),
+  codec('input', strategy.encodeStrategyInput, strategy.parseStrategyInput, {
+    leafIndex: 4,
+    bytes: Uint8Array.of(1),
+  }),
+  codec('started', strategy.encodeStrategyStarted, strategy.parseStrategyStarted, [1]),
+  codec('outputs', strategy.encodeStrategyOutputs, strategy.parseStrategyOutputs, {
+    leafIndex: 4,
+    outputs: [Uint8Array.of(1)],
+  }),
+  codec('ended', strategy.encodeStrategyEnded, strategy.parseStrategyEnded, 'strategy_crashed'),
+];
+
+/** The shape of a value with every bigint and number alike, to compare what came back. */
+function normal(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_, item: unknown) => {
+      if (typeof item === 'bigint') return item.toString();
+      return item instanceof Uint8Array ? Buffer.from(item).toString('hex') : item;
+    }),
+  );
+}
+
+describe.each(CODECS)('$name', ({ bytes, parse, value }) => {
+  it('comes back as it was', () => {
+    expect(normal(assertAccepted(parse(bytes)))).toEqual(normal(value));
+  });
+
+  it('refuses a missing field, an unknown field and every truncation', () => {
+    const map = assertAccepted(parseCbor(bytes, { maxBytes: bytes.length })) as Map<
+      number,
+      CborValue
+    >;
+    for (const field of map.keys()) {
+      const less = new Map(map);
+      less.delete(field);
+      expect(parse(encodeCbor(less))).toMatchObject({ refusal: { code: 'message_malformed' } });
+    }
+    const more = new Map(map).set(99, 0);
+    expect(parse(encodeCbor(more))).toMatchObject({
+      refusal: { code: 'message_malformed', detail: { field: 99 } },
+    });
+    for (let length = 0; length < bytes.length; length++) {
+      expect(parse(bytes.subarray(0, length)).ok).toBe(false);
+    }
+  });
+
+  it('refuses or reads every flipped byte, and never throws', () => {
+    fc.assert(
+      fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (offset, mask) => {
+        const flipped = bytes.slice();
+        flipped[offset] = (flipped[offset] ?? 0) ^ mask;
+        const result = parse(flipped);
+        if (result.ok) expect(normal(result.value)).not.toEqual(normal(value));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('origins', () => {
+  it('are made and read the same way', () => {
+    expect(originOf('log.example', 7)).toBe('log.example/e0000000007');
+    expect(parseOrigin('log.example/e0000000007')).toEqual({ logId: 'log.example', epoch: 7 });
+  });
+
+  it.each([
+    'log.example',
+    'log.example/e7',
+    'log.example/e0000000000',
+    'Log/e0000000001',
+    '/e0000000001',
+    `${'a'.repeat(84)}/e0000000001`,
+    'log/e0000000001\n',
+  ])('%s is none', (text) => {
+    expect(parseOrigin(text)).toBeNull();
+  });
+});
+
+describe('the header', () => {
+  it('refuses an origin of another epoch, another policy and another mode', () => {
+    for (const [field, value] of [
+      [3, 4],
+      [8, 'none'],
+      [9, 'paper'],
+    ] as const) {
+      const map = assertAccepted(parseCbor(encodeHeader(HEADER), { maxBytes: 10_000 })) as Map<
+        number,
+        CborValue
+      >;
+      map.set(field, value);
+      expect(parseHeader(encodeCbor(map)).ok).toBe(false);
+    }
+  });
+});
