@@ -6,11 +6,10 @@
 
 import { concatBytes, toHex, utf8 } from '../bytes.ts';
 import { CborTag, encodeCborHead, parseCbor } from '../cbor.ts';
+import { MAX_DOCUMENT_BYTES } from '../limits.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 
-/** AWS: attestation documents are at most 16 KiB. */
-export const MAX_DOCUMENT_BYTES = 16_384;
 const SIGNATURE_BYTES = 96; // r and s of P-384, 48 bytes each
 const PROTECTED_ES384 = 'a1013822'; // {1: -35}
 const COSE_SIGN1_TAG = 18;

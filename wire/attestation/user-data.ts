@@ -9,13 +9,12 @@ import type { CborValue } from '../cbor.ts';
 import { encodeCbor } from '../cbor.ts';
 import type { Fields } from '../fields.ts';
 import { parseFields } from '../fields.ts';
+import { MAX_ORIGIN_CHARACTERS, MAX_USER_DATA_BYTES } from '../limits.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 
-export const MAX_USER_DATA_BYTES = 512;
 const VERSION = 1;
 const HASH_BYTES = 32;
-const MAX_ORIGIN_LENGTH = 96;
 
 export const PURPOSE = { boot: 1, challenge: 2, anchor: 3, kms: 4 } as const;
 export type PurposeName = keyof typeof PURPOSE;
@@ -75,7 +74,7 @@ export function parseUserData(bytes: Uint8Array): Result<UserData> {
     if (fields.uint(1) !== VERSION) fields.refuse(1);
     const number = fields.uint(2);
     const purpose = Object.values(PURPOSE).find((known) => known === number);
-    const origin = fields.text(3, MAX_ORIGIN_LENGTH);
+    const origin = fields.text(3, MAX_ORIGIN_CHARACTERS);
     // Shown on terminals and used as a key name: printable ASCII without spaces.
     if (!/^[!-~]+$/u.test(origin)) fields.refuse(3);
     return {
