@@ -23,7 +23,7 @@ const SIGNATURE_START = '— ';
 /** More than the 16 that a verifier must accept; bounds the work on a hostile note. */
 export const MAX_NOTE_SIGNATURES = 64;
 /** 16 post-quantum signatures of 5 kB (C2SP signed-note), as base64, and their names. */
-export const MAX_NOTE_BYTES = 131_072;
+export const MAX_SIGNED_NOTE_BYTES = 131_072;
 
 const NEWLINE = 0x0a;
 const KEY_NAME = /^[^\s+]+$/u;
@@ -76,8 +76,8 @@ function parseSignatureLine(line: string): NoteSignature | null {
 }
 
 function parseNote(bytes: Uint8Array): Result<Note> {
-  if (bytes.length > MAX_NOTE_BYTES) {
-    return refuse('note_malformed', { bytes: bytes.length, maximum: MAX_NOTE_BYTES });
+  if (bytes.length > MAX_SIGNED_NOTE_BYTES) {
+    return refuse('note_malformed', { bytes: bytes.length, maximum: MAX_SIGNED_NOTE_BYTES });
   }
   const note = parseUtf8(bytes);
   const hasControl = bytes.some((byte) => byte < 0x20 && byte !== NEWLINE);

@@ -8,7 +8,7 @@ import { concatBytes, parseBase64, parseUtf8, toBase64, utf8 } from '../bytes.ts
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 import { HASH_BYTES } from './merkle.ts';
-import { MAX_NOTE_BYTES } from './note.ts';
+import { MAX_SIGNED_NOTE_BYTES } from './note.ts';
 
 const MAGIC = 'c2sp.org/tlog-proof@v1';
 /** A path in a tree of 2^53 leaves. */
@@ -16,7 +16,7 @@ export const MAX_PROOF_HASHES = 53;
 /** A leaf, the header leaf, an attestation document and a blob of 1 MiB (PROTOCOL 7), rounded up. */
 export const MAX_PROOF_EXTRA_BYTES: number = 2 * 1024 * 1024;
 export const MAX_PROOF_FILE_BYTES: number =
-  Math.ceil((MAX_PROOF_EXTRA_BYTES * 4) / 3) + MAX_NOTE_BYTES + 4096;
+  Math.ceil((MAX_PROOF_EXTRA_BYTES * 4) / 3) + MAX_SIGNED_NOTE_BYTES + 4096;
 
 export interface ProofFile {
   readonly extra: Uint8Array | null;

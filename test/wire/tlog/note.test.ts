@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { concatBytes, toBase64, utf8 } from '../../../wire/bytes.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import {
-  MAX_NOTE_BYTES,
+  MAX_SIGNED_NOTE_BYTES,
   MAX_NOTE_SIGNATURES,
   encodeNote,
   noteKeyId,
@@ -114,9 +114,9 @@ describe('signed notes', () => {
   });
 
   it('have a maximum size', () => {
-    expect(utf8(noteOf(MAX_NOTE_BYTES))).toHaveLength(MAX_NOTE_BYTES);
-    expect(code(noteOf(MAX_NOTE_BYTES))).toBe('accepted');
-    expect(code(noteOf(MAX_NOTE_BYTES + 1))).toBe('note_malformed');
+    expect(utf8(noteOf(MAX_SIGNED_NOTE_BYTES))).toHaveLength(MAX_SIGNED_NOTE_BYTES);
+    expect(code(noteOf(MAX_SIGNED_NOTE_BYTES))).toBe('accepted');
+    expect(code(noteOf(MAX_SIGNED_NOTE_BYTES + 1))).toBe('note_malformed');
   });
 
   it('are refused in any other form', () => {
