@@ -51,8 +51,8 @@ export interface PcrState {
   readonly value: Uint8Array;
 }
 
-/** A map in the order given: AWS's requests are not in deterministic order. */
-function encodeOrderedMap(...pairs: readonly (readonly [string, CborValue])[]): Uint8Array {
+/** A map in the order given: what AWS writes is not in deterministic order. */
+export function encodeOrderedMap(...pairs: readonly (readonly [string, CborValue])[]): Uint8Array {
   const parts = pairs.flatMap(([key, value]) => [encodeCbor(key), encodeCbor(value)]);
   return concatBytes(encodeCborHead(5, pairs.length), ...parts);
 }
