@@ -3,17 +3,11 @@
 
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { Instrument } from '../../wire/configuration.ts';
+import type { RunnerProgram } from '../../wire/node/strategy-program.ts';
 import type { Signal } from '../../wire/payloads.ts';
 import type { Result } from '../../wire/result.ts';
 
-/** Given by main: in the image `path` is the bundled runner, elsewhere enclave/strategy/runner.ts. */
-export interface RunnerProgram {
-  /** The node binary. */
-  readonly execPath: string;
-  /** Node's flags, from `runnerFlags()`. */
-  readonly flags: readonly string[];
-  readonly path: string;
-}
+export type { RunnerProgram };
 
 export interface StrategyLimits {
   /** From spawn to STARTED. */
@@ -82,6 +76,7 @@ export interface Strategy {
 
 /** enclave/strategy/process.ts exports `startStrategy` of this type. */
 export type StartStrategy = (
+  /** Given by main: in the image the bundled runner, elsewhere `findRunner(root)`. */
   program: RunnerProgram,
   specification: StrategySpecification,
   limits: StrategyLimits,

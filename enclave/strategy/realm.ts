@@ -1,0 +1,371 @@
+// What a strategy finds in its V8 context: batch, books, context, signal. `buildRealm` is turned into text
+// and evaluated inside that context (context.ts), so it uses nothing from outside its own braces, and
+// every object that a strategy can reach is of that context. Its checks decide what the strategy's end is called;
+// the enclave checks every answer again.
+
+import type {
+  BatchView,
+  BookView,
+  FillView,
+  InstrumentInfo,
+  ReportView,
+  SignalRequest,
+  StrategyContext,
+  StrategyDefinition,
+} from './sdk.ts';
+
+/** Functions of the runner; they take and answer primitives only, and never throw. */
+export interface RealmHost {
+  random(): number;
+  /** A level of the book of subscribed instrument number `slot`; 0 where there is none. */
+  levelPrice(slot: number, side: number, level: number): number;
+  levelQuantity(slot: number, side: number, level: number): number;
+  readonly maxRows: number;
+  readonly maxOutputs: number;
+  readonly maxTtlMs: number;
+  readonly maxSubscribed: number;
+  readonly maxReports: number;
+  readonly maxOpenSignals: number;
+}
+
+/** Where the runner puts rows and books, and finds signals. The memory is shared by both contexts. */
+export interface RealmColumns {
+  readonly instrument: Uint16Array;
+  readonly kind: Uint8Array;
+  readonly side: Uint8Array;
+  readonly flags: Uint8Array;
+  readonly exchangeNs: BigInt64Array;
+  readonly receiveNs: BigInt64Array;
+  readonly price: Float64Array;
+  readonly quantity: Float64Array;
+  readonly id: Float64Array;
+  /** Per slot: valid, bid price, bid quantity, ask price, ask quantity. */
+  readonly tops: Float64Array;
+  /** Per signal: instrument, side, quantity, limit, ttl. */
+  readonly signals: Float64Array;
+}
+
+/** What a call into the strategy came to. */
+export type RealmVerdict =
+  | 'ok'
+  | 'strategy_malformed'
+  | 'strategy_parameters'
+  | 'instrument_unknown'
+  | 'strategy_crashed'
+  | 'strategy_output_malformed'
+  | 'strategy_output_limit';
+
+export interface Realm {
+  readonly columns: RealmColumns;
+  instrument(
+    id: number,
+    venue: string,
+    symbol: string,
+    market: string,
+    priceScale: number,
+    quantityScale: number,
+  ): void;
+  /** `definition` is the completion value of the bundle. */
+  load(definition: unknown, parametersJson: string): RealmVerdict;
+  /** Instrument of a slot, or -1 beyond the last; ascending. */
+  subscribed(slot: number): number;
+  /** A report for a signal, its fills after it. */
+  report(signal: number, status: number, reason: string | null, filledQuantity: number): void;
+  fill(price: number, quantity: number, fee: number, timeNs: bigint): void;
+  batch(stream: number, sequence: number, timeNs: bigint, length: number): RealmVerdict;
+  /** Number of signals of the last batch; the first has the id `firstSignal()`. */
+  signalCount(): number;
+  firstSignal(): number;
+}
+
+export function buildRealm(host: RealmHost): Realm {
+  'use strict';
+  const columns: RealmColumns = Object.freeze({
+    instrument: new Uint16Array(host.maxRows),
+    kind: new Uint8Array(host.maxRows),
+    side: new Uint8Array(host.maxRows),
+    flags: new Uint8Array(host.maxRows),
+    exchangeNs: new BigInt64Array(host.maxRows),
+    receiveNs: new BigInt64Array(host.maxRows),
+    price: new Float64Array(host.maxRows),
+    quantity: new Float64Array(host.maxRows),
+    id: new Float64Array(host.maxRows),
+    tops: new Float64Array(host.maxSubscribed * 5),
+    signals: new Float64Array(host.maxOutputs * 5),
+  });
+  const { tops, signals } = columns;
+
+  const instruments = new Map<number, InstrumentInfo>();
+  const books: BookView[] = [];
+  const slots = new Map<number, number>();
+  const positions = new Map<number, number>();
+  /** Signals that may still be filled, oldest first: instrument × 4 + side. */
+  const open = new Map<number, number>();
+  const { isSafeInteger } = Number;
+
+  let definition: StrategyDefinition<unknown, unknown> | null = null;
+  let nextSignal = 0;
+  let signalCount = 0;
+  let active = false;
+  let fault: RealmVerdict = 'ok';
+  let reports: ReportView[] = [];
+  let lastFills: FillView[] = [];
+  let lastPosition = 0;
+  let lastSign = 0;
+
+  function makeBook(instrument: InstrumentInfo, slot: number): BookView {
+    const top = (field: number): number => tops[slot * 5 + field] ?? 0;
+    return Object.freeze({
+      instrument,
+      get valid() {
+        return top(0) === 1;
+      },
+      get bidPrice() {
+        return top(1);
+      },
+      get bidQuantity() {
+        return top(2);
+      },
+      get askPrice() {
+        return top(3);
+      },
+      get askQuantity() {
+        return top(4);
+      },
+      price: (side: 1 | 2, level: number) => host.levelPrice(slot, side, level),
+      quantity: (side: 1 | 2, level: number) => host.levelQuantity(slot, side, level),
+    });
+  }
+
+  function requireSlot(instrument: number): number {
+    const slot = slots.get(instrument);
+    if (slot === undefined) throw new RangeError('the instrument is not subscribed');
+    return slot;
+  }
+
+  function fail(verdict: RealmVerdict): never {
+    if (fault === 'ok') fault = verdict;
+    throw new RangeError(verdict);
+  }
+
+  function signal(request: SignalRequest): number {
+    if (!active) return fail('strategy_output_malformed');
+    const { instrument, side, quantity, limit, ttlMs } = request;
+    const whole = isSafeInteger(quantity) && isSafeInteger(limit) && isSafeInteger(ttlMs);
+    if (!whole || quantity < 1 || limit < 1 || ttlMs < 1 || ttlMs > host.maxTtlMs) {
+      return fail('strategy_output_malformed');
+    }
+    // Hostile code may pass more than the type says.
+    if (((side as number) !== 1 && side !== 2) || !slots.has(instrument)) {
+      return fail('strategy_output_malformed');
+    }
+    if (signalCount >= host.maxOutputs) return fail('strategy_output_limit');
+    signals[signalCount * 5] = instrument;
+    signals[signalCount * 5 + 1] = side;
+    signals[signalCount * 5 + 2] = quantity;
+    signals[signalCount * 5 + 3] = limit;
+    signals[signalCount * 5 + 4] = ttlMs;
+    const id = nextSignal + signalCount;
+    signalCount += 1;
+    return id;
+  }
+
+  const batchFields = { ...columns, stream: 0, sequence: 0, length: 0 };
+  const contextFields = {
+    parameters: undefined as unknown,
+    state: undefined as unknown,
+    instruments: [] as readonly InstrumentInfo[],
+    timeNs: 0n,
+    timeMs: 0,
+    reports: [] as readonly ReportView[],
+  };
+  const batchView: BatchView = Object.freeze({
+    instrument: columns.instrument,
+    kind: columns.kind,
+    side: columns.side,
+    flags: columns.flags,
+    exchangeNs: columns.exchangeNs,
+    receiveNs: columns.receiveNs,
+    price: columns.price,
+    quantity: columns.quantity,
+    id: columns.id,
+    get stream() {
+      return batchFields.stream;
+    },
+    get sequence() {
+      return batchFields.sequence;
+    },
+    get length() {
+      return batchFields.length;
+    },
+  });
+  const context: StrategyContext<unknown, unknown> = Object.freeze({
+    get parameters() {
+      return contextFields.parameters;
+    },
+    get state() {
+      return contextFields.state;
+    },
+    get instruments() {
+      return contextFields.instruments;
+    },
+    get timeNs() {
+      return contextFields.timeNs;
+    },
+    get timeMs() {
+      return contextFields.timeMs;
+    },
+    get reports() {
+      return contextFields.reports;
+    },
+    random: () => host.random(),
+    book: (instrument: number) => {
+      const book = books[requireSlot(instrument)];
+      if (book === undefined) throw new RangeError('the instrument is not subscribed');
+      return book;
+    },
+    position: (instrument: number) => {
+      requireSlot(instrument);
+      return positions.get(instrument) ?? 0;
+    },
+    signal,
+  });
+
+  function load(value: unknown, parametersJson: string): RealmVerdict {
+    try {
+      if (typeof value !== 'object' || value === null) return 'strategy_malformed';
+      const { parameters, subscribe, start, onBatch } = value as Record<string, unknown>;
+      if (typeof parameters !== 'object' || parameters === null) return 'strategy_malformed';
+      for (const part of [subscribe, start, onBatch]) {
+        if (typeof part !== 'function') return 'strategy_malformed';
+      }
+      return loadDefinition(value as StrategyDefinition<unknown, unknown>, parametersJson);
+    } catch {
+      return 'strategy_crashed';
+    }
+  }
+
+  function loadDefinition(
+    strategy: StrategyDefinition<unknown, unknown>,
+    parametersJson: string,
+  ): RealmVerdict {
+    let json: unknown;
+    try {
+      json = JSON.parse(parametersJson);
+    } catch {
+      return 'strategy_parameters';
+    }
+    const parsed = strategy.parameters.safeParse(json);
+    if (!parsed.success) return 'strategy_parameters';
+    const chosen = new Set<number>();
+    const selectors = strategy.subscribe(parsed.data);
+    if (!Array.isArray(selectors)) return 'strategy_malformed';
+    if (selectors.length < 1 || selectors.length > host.maxSubscribed) return 'strategy_malformed';
+    for (const { venue, symbol, market } of selectors) {
+      const match = Array.from(instruments.values()).find(
+        (known) => known.venue === venue && known.symbol === symbol && known.market === market,
+      );
+      if (match === undefined) return 'instrument_unknown';
+      chosen.add(match.id);
+    }
+    const infos: InstrumentInfo[] = [];
+    for (const id of Array.from(chosen).sort((a, b) => a - b)) {
+      const info = instruments.get(id);
+      if (info === undefined) return 'instrument_unknown';
+      slots.set(id, infos.length);
+      books.push(makeBook(info, infos.length));
+      infos.push(info);
+    }
+    contextFields.instruments = Object.freeze(infos);
+    contextFields.parameters = parsed.data;
+    contextFields.state = strategy.start(parsed.data, contextFields.instruments);
+    definition = strategy;
+    return fault;
+  }
+
+  function report(id: number, status: number, reason: string | null, filled: number): void {
+    const known = open.get(id);
+    lastFills = [];
+    lastSign = 0;
+    if (known === undefined) return;
+    const instrument = Math.floor(known / 4);
+    const side = known % 4 === 1 ? 1 : 2;
+    lastPosition = instrument;
+    lastSign = side === 1 ? 1 : -1;
+    reports.push({
+      signal: id,
+      instrument,
+      side,
+      status,
+      reason,
+      filledQuantity: filled,
+      fills: lastFills,
+    });
+    if (reports.length > host.maxReports) reports.shift();
+    if (status >= 3) open.delete(id);
+  }
+
+  function fill(price: number, quantity: number, fee: number, timeNs: bigint): void {
+    if (lastSign === 0) return;
+    lastFills.push(Object.freeze({ price, quantity, fee, timeNs }));
+    positions.set(lastPosition, (positions.get(lastPosition) ?? 0) + lastSign * quantity);
+  }
+
+  function rememberSignals(): void {
+    for (let index = 0; index < signalCount; index++) {
+      const packed = (signals[index * 5] ?? 0) * 4 + (signals[index * 5 + 1] ?? 0);
+      open.set(nextSignal + index, packed);
+    }
+    for (const oldest of open.keys()) {
+      if (open.size <= host.maxOpenSignals) break;
+      open.delete(oldest);
+    }
+  }
+
+  function batch(stream: number, sequence: number, timeNs: bigint, length: number): RealmVerdict {
+    if (definition === null) return 'strategy_malformed';
+    nextSignal += signalCount;
+    signalCount = 0;
+    batchFields.stream = stream;
+    batchFields.sequence = sequence;
+    batchFields.length = length;
+    contextFields.timeNs = timeNs;
+    contextFields.timeMs = Number(timeNs / 1_000_000n);
+    contextFields.reports = reports;
+    reports = [];
+    active = true;
+    try {
+      const returned: unknown = definition.onBatch(batchView, context);
+      active = false;
+      if (fault !== 'ok') return fault;
+      // A promise would mean work that nobody waits for.
+      if (returned !== undefined) return 'strategy_malformed';
+      rememberSignals();
+      return 'ok';
+    } catch {
+      return fault === 'ok' ? 'strategy_crashed' : fault;
+    }
+  }
+
+  return Object.freeze({
+    columns,
+    instrument: (
+      id: number,
+      venue: string,
+      symbol: string,
+      market: string,
+      priceScale: number,
+      quantityScale: number,
+    ) => {
+      const info = { id, venue, symbol, market, priceScale, quantityScale };
+      instruments.set(id, Object.freeze(info));
+    },
+    load,
+    subscribed: (slot: number) => contextFields.instruments[slot]?.id ?? -1,
+    report,
+    fill,
+    batch,
+    signalCount: () => signalCount,
+    firstSignal: () => nextSignal,
+  });
+}

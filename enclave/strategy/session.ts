@@ -1,0 +1,164 @@
+// One strategy's life as a function of frames: START, then INPUT and FILL, to STARTED, OUTPUTS and ENDED
+// (docs/PROTOCOL.md 11). No I/O, no clock: the same frames give the same answers, byte for byte. Its
+// input comes from the enclave; what the strategy does is checked in realm.ts, and again by whoever reads
+// the answers.
+
+import type { Batch } from '../../wire/batch.ts';
+import { parseBatch } from '../../wire/batch.ts';
+import { parseUtf8 } from '../../wire/bytes.ts';
+import type { RefusalCode } from '../../wire/codes.ts';
+import { encodeFrame } from '../../wire/frame.ts';
+import type { Frame } from '../../wire/frame.ts';
+import { MAX_BATCH_ROWS, MAX_CAUSES, MAX_OUTPUTS_PER_BATCH } from '../../wire/limits.ts';
+import { FRAME } from '../../wire/messages.ts';
+import type { Side } from '../../wire/payloads.ts';
+import { MAX_TTL_MS, encodeSignal, parseReport } from '../../wire/payloads.ts';
+import { assertAccepted } from '../../wire/result.ts';
+import { parseStrategyFill } from '../../wire/strategy-fill.ts';
+import type { StrategyStart } from '../../wire/strategy-messages.ts';
+import {
+  encodeStrategyEnded,
+  encodeStrategyOutputs,
+  encodeStrategyStarted,
+  parseStrategyInput,
+  parseStrategyStart,
+} from '../../wire/strategy-messages.ts';
+import { Books } from './books.ts';
+import { createStrategyRealm } from './context.ts';
+import { seededRandom } from './random.ts';
+import type { Realm, RealmVerdict } from './realm.ts';
+import { RowWriter } from './rows.ts';
+
+const MAX_SUBSCRIBED = 64;
+const MAX_REPORTS = 1024;
+const MAX_OPEN_SIGNALS = 65_536;
+
+export interface Answer {
+  /** A frame to send, or null. */
+  readonly frame: Uint8Array | null;
+  /** True after ENDED: the process must stop. */
+  readonly ended: boolean;
+}
+
+const NOTHING: Answer = { frame: null, ended: false };
+
+function endedWith(code: RefusalCode): Answer {
+  return { frame: encodeFrame(FRAME.ended, encodeStrategyEnded(code)), ended: true };
+}
+
+interface Running {
+  readonly realm: Realm;
+  readonly books: Books;
+  readonly rows: RowWriter;
+}
+
+export class StrategySession {
+  #running: Running | null = null;
+  /** FILL leaves since the last INPUT, the latest 63. */
+  #fills: number[] = [];
+
+  /** Throws only when the enclave's side breaks the protocol. */
+  handle(frame: Frame): Answer {
+    if (this.#running === null) {
+      if (frame.type !== FRAME.start) throw new Error('a strategy session begins with START');
+      return this.#start(assertAccepted(parseStrategyStart(frame.payload)));
+    }
+    if (frame.type === FRAME.input) return this.#input(this.#running, frame.payload);
+    if (frame.type === FRAME.fill) return this.#fill(this.#running, frame.payload);
+    throw new Error('START came twice');
+  }
+
+  #start(start: StrategyStart): Answer {
+    const books = new Books(start.instruments);
+    const random = seededRandom(start.seed);
+    const { realm, evaluate } = createStrategyRealm({
+      random,
+      levelPrice: (slot, side, level) => books.levelPrice(slot, side, level),
+      levelQuantity: (slot, side, level) => books.levelQuantity(slot, side, level),
+      maxRows: MAX_BATCH_ROWS,
+      maxOutputs: MAX_OUTPUTS_PER_BATCH,
+      maxTtlMs: MAX_TTL_MS,
+      maxSubscribed: MAX_SUBSCRIBED,
+      maxReports: MAX_REPORTS,
+      maxOpenSignals: MAX_OPEN_SIGNALS,
+    });
+    for (const one of start.instruments) {
+      const { id, venue, symbol, market, price_scale, quantity_scale } = one;
+      realm.instrument(id, venue, symbol, market, price_scale, quantity_scale);
+    }
+    const verdict = load(realm, evaluate, start);
+    if (verdict !== 'ok') return endedWith(verdict);
+    const subscribed: number[] = [];
+    for (let slot = 0; realm.subscribed(slot) >= 0; slot++) subscribed.push(realm.subscribed(slot));
+    books.select(subscribed, realm.columns.tops);
+    const rows = new RowWriter(realm.columns, subscribed);
+    this.#running = { realm, books, rows };
+    const payload = encodeStrategyStarted(subscribed);
+    return { frame: encodeFrame(FRAME.started, payload), ended: false };
+  }
+
+  #input(running: Running, payload: Uint8Array): Answer {
+    const { realm, books, rows } = running;
+    const { leafIndex, bytes } = assertAccepted(parseStrategyInput(payload));
+    const batch = assertAccepted(parseBatch(bytes));
+    books.apply(batch);
+    const length = rows.write(batch);
+    const verdict = realm.batch(batch.stream, batch.sequence, batch.timeNs, length);
+    if (verdict !== 'ok') return endedWith(verdict);
+    const causes = [...this.#fills, leafIndex];
+    this.#fills = [];
+    const outputs = encodeSignals(realm, batch, causes);
+    const answer = encodeStrategyOutputs({ leafIndex, outputs });
+    return { frame: encodeFrame(FRAME.outputs, answer), ended: false };
+  }
+
+  #fill({ realm }: Running, payload: Uint8Array): Answer {
+    const { leafIndex, report, signal } = assertAccepted(parseStrategyFill(payload));
+    const { status, reason, filledQuantity, fills } = assertAccepted(parseReport(report));
+    this.#fills.push(leafIndex);
+    if (this.#fills.length === MAX_CAUSES) this.#fills.shift();
+    realm.report(signal, status, reason, filledQuantity);
+    for (const { price, quantity, fee, timeNs } of fills) realm.fill(price, quantity, fee, timeNs);
+    return NOTHING;
+  }
+}
+
+function load(
+  realm: Realm,
+  evaluate: (bundle: string) => unknown,
+  start: StrategyStart,
+): RealmVerdict {
+  const bundle = parseUtf8(start.bundle);
+  const parameters = parseUtf8(start.parameters);
+  if (bundle === null) return 'strategy_malformed';
+  if (parameters === null) return 'strategy_parameters';
+  let definition: unknown;
+  try {
+    definition = evaluate(bundle);
+  } catch {
+    return 'strategy_malformed';
+  }
+  return realm.load(definition, parameters);
+}
+
+function encodeSignals(realm: Realm, batch: Batch, causes: readonly number[]): Uint8Array[] {
+  const { signals } = realm.columns;
+  const firstId = realm.firstSignal();
+  const outputs: Uint8Array[] = [];
+  for (let index = 0; index < realm.signalCount(); index++) {
+    const field = (number: number): number => signals[index * 5 + number] ?? 0;
+    outputs.push(
+      encodeSignal({
+        id: firstId + index,
+        instrument: field(0),
+        side: field(1) as Side,
+        quantity: field(2),
+        limit: field(3),
+        ttlMs: field(4),
+        decisionNs: batch.timeNs,
+        causes,
+      }),
+    );
+  }
+  return outputs;
+}

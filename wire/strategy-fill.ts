@@ -1,0 +1,34 @@
+// FILL, to a strategy process: a report and the signal that it is about. The strategy knows its signals
+// by their ids, the report names the leaf of the output; who knows the log puts the two together.
+//
+//   {1: leaf index of the report, 2: report bytes, 3: id of the signal in the report's output leaf}
+
+import { encodeCbor } from './cbor.ts';
+import { parseFields } from './fields.ts';
+import { MAX_REPORT_BYTES } from './limits.ts';
+import type { Result } from './result.ts';
+
+export interface StrategyFill {
+  readonly leafIndex: number;
+  /** As `parseReport` reads it. */
+  readonly report: Uint8Array;
+  readonly signal: number;
+}
+
+export function encodeStrategyFill(fill: StrategyFill): Uint8Array {
+  return encodeCbor(
+    new Map<number, number | Uint8Array>([
+      [1, fill.leafIndex],
+      [2, fill.report],
+      [3, fill.signal],
+    ]),
+  );
+}
+
+export function parseStrategyFill(bytes: Uint8Array): Result<StrategyFill> {
+  return parseFields('strategy_fill', bytes, MAX_REPORT_BYTES + 64, (fields) => ({
+    leafIndex: fields.uint(1),
+    report: fields.bytes(2, 1, MAX_REPORT_BYTES),
+    signal: fields.uint(3),
+  }));
+}
