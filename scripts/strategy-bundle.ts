@@ -1,0 +1,88 @@
+// Turns a strategy's sources into the one script that a strategy process evaluates. Its completion value
+// is the default export. The bytes depend on the sources only, not on the folder they lie in: modules are
+// named after the package or the strategy, never by their path on this machine.
+
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, extname, join, relative, resolve } from 'node:path';
+import { build } from 'esbuild';
+import type { BuildOptions, Loader, OnResolveArgs, Plugin } from 'esbuild';
+import { ROOT } from './bundle.ts';
+
+const SDK_NAME = 'trackseal/strategy';
+const SDK_PATH: string = join(ROOT, 'enclave/strategy/sdk.ts');
+const LOADERS: Readonly<Record<string, Loader>> = {
+  '.ts': 'ts',
+  '.js': 'js',
+  '.mjs': 'js',
+  '.cjs': 'js',
+  '.json': 'json',
+};
+
+/** `npm:zod/v4/…`, `trackseal:strategy` or `strategy:my-file.ts`: shown in the bundle's comments. */
+function stableName(path: string, folder: string): { namespace: string; path: string } {
+  if (path === SDK_PATH) return { namespace: 'trackseal', path: 'strategy' };
+  const at = path.lastIndexOf('/node_modules/');
+  if (at >= 0) return { namespace: 'npm', path: path.slice(at + '/node_modules/'.length) };
+  return { namespace: 'strategy', path: relative(folder, path) };
+}
+
+function stableNames(folder: string): Plugin {
+  const files = new Map<string, string>();
+  return {
+    name: 'stable-names',
+    setup: (builder) => {
+      builder.onResolve({ filter: /./ }, async (args: OnResolveArgs) => {
+        if (args.pluginData === 'inner') return undefined;
+        const found = await builder.resolve(args.path === SDK_NAME ? SDK_PATH : args.path, {
+          kind: args.kind,
+          resolveDir: args.resolveDir,
+          pluginData: 'inner',
+        });
+        if (found.errors.length > 0) return { errors: found.errors };
+        const name = stableName(found.path, folder);
+        files.set(`${name.namespace}:${name.path}`, found.path);
+        return { ...name, sideEffects: found.sideEffects };
+      });
+      for (const namespace of ['npm', 'trackseal', 'strategy']) {
+        builder.onLoad({ filter: /./, namespace }, async (args) => {
+          const path = files.get(`${namespace}:${args.path}`);
+          if (path === undefined) return undefined;
+          const loader = LOADERS[extname(path)] ?? 'js';
+          return { contents: await readFile(path, 'utf8'), loader, resolveDir: dirname(path) };
+        });
+      }
+    },
+  };
+}
+
+const OPTIONS = {
+  bundle: true,
+  write: false,
+  format: 'cjs',
+  platform: 'neutral',
+  mainFields: ['module', 'main'],
+  conditions: ['import', 'module'],
+  target: 'es2024',
+  charset: 'utf8',
+  legalComments: 'none',
+  logLevel: 'silent',
+  banner: { js: '"use strict";\n((module) => {' },
+  footer: { js: 'return module.exports.default;\n})({ exports: {} });' },
+} as const satisfies BuildOptions;
+
+/** Throws esbuild's BuildFailure, whose `errors` are for people. */
+export async function bundleStrategy(entry: string): Promise<Uint8Array> {
+  const path = resolve(entry);
+  const folder = dirname(path);
+  const result = await build({
+    ...OPTIONS,
+    entryPoints: [`./${basename(path)}`],
+    absWorkingDir: folder,
+    nodePaths: [join(ROOT, 'node_modules')],
+    tsconfigRaw: '{}',
+    plugins: [stableNames(folder)],
+  });
+  const bytes = result.outputFiles[0]?.contents;
+  if (bytes === undefined) throw new Error('esbuild wrote nothing');
+  return bytes;
+}
