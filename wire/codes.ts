@@ -42,6 +42,7 @@ export const REFUSAL_CODES = {
   ack_unknown: 'an acknowledgement for a size or root that was never sent',
   log_unavailable: 'the log cannot be written',
   log_full: 'too many commits wait for their acknowledgement',
+  internal: 'an error of the enclave itself: it stops rather than go on in an unknown state',
   // strategy process
   strategy_malformed: 'the bundle does not define a strategy',
   strategy_parameters: 'the strategy refuses its parameters',
@@ -52,6 +53,7 @@ export const REFUSAL_CODES = {
   // leaves and log, in the verifier
   leaf_malformed: 'a leaf breaks the layout',
   leaf_kind_unknown: 'a leaf kind that this version does not have',
+  leaf_misplaced: 'a leaf that its kind, stream or label does not allow at its place',
   leaf_digest_mismatch: 'the plaintext does not match its digest',
   leaf_key_wrong: 'the leaf key does not open the leaf',
   leaf_padding: 'the padding is not zeros up to a size class',
@@ -133,6 +135,7 @@ export const REFUSAL_CODES = {
   risk_kill_switch: 'the kill switch is on',
   risk_no_market: 'there is no valid book for the instrument',
   // files and addresses of the command line
+  usage_invalid: 'wrong options or arguments',
   file_unreadable: 'a file cannot be read',
   source_unreachable: 'an address does not answer',
   capture_malformed: 'a line of the capture file cannot be read',

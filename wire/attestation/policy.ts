@@ -32,6 +32,7 @@ export interface AttestationPolicy {
   readonly unsafeAllowDebug?: boolean;
   readonly nonce?: Uint8Array;
   readonly purpose?: Purpose;
+  /** A whole origin, or a log id for any of its epochs. */
   readonly origin?: string;
   readonly configDigest?: Uint8Array;
   readonly publicKey?: Uint8Array;
@@ -112,9 +113,11 @@ function checkUserData(
   policy: AttestationPolicy,
 ): Result<UserData | null> {
   const { purpose, origin, configDigest } = policy;
-  const demanded = purpose !== undefined || origin !== undefined || configDigest !== undefined;
   const parsed = parseUserData(verified.document.userData ?? new Uint8Array());
-  if (!parsed.ok) return demanded ? parsed : accept(null);
+  if (!parsed.ok) {
+    const demanded = purpose !== undefined || origin !== undefined || configDigest !== undefined;
+    return demanded ? parsed : accept(null);
+  }
   const userData = parsed.value;
   if (purpose !== undefined && userData.purpose !== purpose) {
     return refuse('purpose_mismatch', {
@@ -122,16 +125,22 @@ function checkUserData(
       actual: purposeName(userData.purpose),
     });
   }
-  if (origin !== undefined && userData.origin !== origin) {
+  if (origin !== undefined && !matchesOrigin(userData.origin, origin)) {
     return refuse('origin_mismatch', { expected: origin, actual: userData.origin });
   }
   const config = checkBytes('config_mismatch', configDigest, userData.configDigest);
   if (!config.ok) return config;
   // The register, not the claim, proves which configuration the enclave had when it locked its PCRs.
-  if (demanded && userData.configDigest !== null) {
+  if (userData.configDigest !== null) {
     const pcr = extendedPcr(crypto, userData.configDigest);
     const measured = checkPcr(verified, CONFIG_PCR, pcr, 'config_mismatch');
     if (!measured.ok) return measured;
   }
   return accept(userData);
+}
+
+/** An origin is `<log id>/e<10 digits>`; a policy may name the log id alone, for all its epochs. */
+export function matchesOrigin(actual: string, expected: string): boolean {
+  if (actual === expected) return true;
+  return actual.startsWith(expected) && /^\/e[0-9]{10}$/u.test(actual.slice(expected.length));
 }

@@ -114,7 +114,12 @@ export function verifyAttestation(
 export function checkTime(verified: VerifiedAttestation, atMs: number): Result<null> {
   for (const [position, { notBeforeMs, notAfterMs }] of verified.certificates.entries()) {
     if (!(atMs >= notBeforeMs && atMs <= notAfterMs)) {
-      return refuse('certificate_expired', { position, at: atMs, notBeforeMs, notAfterMs });
+      return refuse('certificate_expired', {
+        position,
+        at_ms: atMs,
+        not_before_ms: notBeforeMs,
+        not_after_ms: notAfterMs,
+      });
     }
   }
   return accept(null);
@@ -127,7 +132,8 @@ export function checkAge(
   maxSkewMs: number,
 ): Result<null> {
   const ageMs = nowMs - verified.document.timestampMs;
-  if (!(ageMs >= -maxSkewMs)) return refuse('timestamp_future', { ageMs, maxSkewMs });
-  if (ageMs > maxSkewMs) return refuse('document_stale', { ageMs, maxSkewMs });
+  if (!(ageMs >= -maxSkewMs))
+    return refuse('timestamp_future', { age_ms: ageMs, max_skew_ms: maxSkewMs });
+  if (ageMs > maxSkewMs) return refuse('document_stale', { age_ms: ageMs, max_skew_ms: maxSkewMs });
   return accept(null);
 }

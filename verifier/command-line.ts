@@ -1,0 +1,34 @@
+// What all verifying commands share at the edge: options, and the answer when nothing could be judged.
+
+import { parseArgs } from 'node:util';
+import type { ParseArgsConfig } from 'node:util';
+import { REFUSAL_CODES } from '../wire/codes.ts';
+import type { Refusal, Result } from '../wire/result.ts';
+import { accept, refuse } from '../wire/result.ts';
+import { renderDetail } from './attestation-text.ts';
+import { hintOf } from './hints.ts';
+import type { CommandIo } from './io.ts';
+
+/** Unknown options and missing values are refused. */
+export function parseOptions<T extends ParseArgsConfig>(
+  config: T,
+): Result<ReturnType<typeof parseArgs<T>>> {
+  try {
+    return accept(parseArgs(config));
+  } catch (error) {
+    return refuse('usage_invalid', { what: error instanceof Error ? error.message : 'options' });
+  }
+}
+
+/** Says why nothing was judged, on stderr (and on stdout with --json), and answers exit code 2. */
+export function undecided(io: CommandIo, refusal: Refusal, json: boolean): number {
+  const { code, detail } = refusal;
+  if (json) io.stdout(`${JSON.stringify({ verdict: 'undecided', code, detail }, null, 2)}\n`);
+  const lines = [
+    `UNDECIDED  ${code}: ${REFUSAL_CODES[code]}`,
+    ...renderDetail(detail),
+    `  next          ${hintOf(code)}`,
+  ];
+  io.stderr(`${lines.join('\n')}\n`);
+  return 2;
+}

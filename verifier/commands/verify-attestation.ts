@@ -1,0 +1,120 @@
+// trackseal verify attestation FILE: is this document genuine, and is it what I wanted? Offline.
+
+import type { Purpose } from '../../wire/attestation/user-data.ts';
+import { PURPOSE } from '../../wire/attestation/user-data.ts';
+import { parseHex } from '../../wire/bytes.ts';
+import { MAX_DOCUMENT_BYTES } from '../../wire/limits.ts';
+import type { Result } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
+import type { Instant } from '../attestation-report.ts';
+import { evaluateAttestation, exitCodeOf } from '../attestation-report.ts';
+import { renderReport } from '../attestation-text.ts';
+import { parseOptions, undecided } from '../command-line.ts';
+import type { CommandIo } from '../io.ts';
+import {
+  POLICY_OPTIONS,
+  POLICY_USAGE,
+  readSmallFile,
+  readTrustOptions,
+} from '../policy-options.ts';
+
+const USAGE = `usage: trackseal verify attestation FILE [OPTIONS]
+
+Verifies a raw attestation document (CBOR) offline.
+
+${POLICY_USAGE}
+what to demand:
+  --nonce HEX            the challenge that the document must answer
+  --purpose NAME         boot, challenge, anchor or kms
+  --at TIME              judge certificates at: now (default), signing (the document's own
+                         timestamp, for archived evidence), or an ISO time such as
+                         2026-02-06T09:00:00Z
+
+  --json                 the verdict as JSON on stdout
+  --help
+
+Exit codes: 0 verified, 1 refused, 2 could not decide (no policy, unreadable file, wrong usage).
+`;
+
+// Room to tell "too large" from "not readable": the parser has the exact limit.
+const MAX_FILE_BYTES = 4 * MAX_DOCUMENT_BYTES;
+
+const OPTIONS = {
+  ...POLICY_OPTIONS,
+  nonce: { type: 'string' },
+  purpose: { type: 'string' },
+  at: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+interface Demands {
+  readonly at: Instant;
+  readonly demands: { readonly nonce?: Uint8Array; readonly purpose?: Purpose };
+}
+
+export async function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const json = args.includes('--json');
+  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
+  if (!parsed.ok) return undecided(io, parsed.refusal, json);
+  const { values, positionals } = parsed.value;
+  if (values.help === true) {
+    io.stdout(USAGE);
+    return 0;
+  }
+  const [path] = positionals;
+  if (path === undefined || positionals.length !== 1) {
+    const missing = refuse('usage_invalid', { what: 'give one FILE' });
+    return missing.ok ? 2 : undecided(io, missing.refusal, json);
+  }
+  const demands = parseDemands(values);
+  if (!demands.ok) return undecided(io, demands.refusal, json);
+  const trust = await readTrustOptions(values);
+  if (!trust.ok) return undecided(io, trust.refusal, json);
+  const bytes = await readSmallFile(path, MAX_FILE_BYTES);
+  if (!bytes.ok) return undecided(io, bytes.refusal, json);
+  const { report } = evaluateAttestation({
+    bytes: bytes.value,
+    trust: trust.value,
+    nowMs: Date.now(),
+    ...demands.value,
+  });
+  io.stdout(json ? `${JSON.stringify(report, null, 2)}\n` : renderReport(report, path));
+  return exitCodeOf(report);
+}
+
+function parseDemands(values: {
+  readonly nonce?: string | undefined;
+  readonly purpose?: string | undefined;
+  readonly at?: string | undefined;
+}): Result<Demands> {
+  const at = parseInstant(values.at ?? 'now');
+  if (at === null)
+    return refuse('usage_invalid', { what: '--at: now, signing or an ISO time in UTC' });
+  const nonce = values.nonce === undefined ? undefined : parseHex(values.nonce.toLowerCase());
+  if (nonce === null || nonce?.length === 0) {
+    return refuse('usage_invalid', { what: '--nonce: hex' });
+  }
+  const purpose = Object.entries(PURPOSE).find(([name]) => name === values.purpose)?.[1];
+  if (values.purpose !== undefined && purpose === undefined) {
+    return refuse('usage_invalid', { what: '--purpose: boot, challenge, anchor or kms' });
+  }
+  return accept({
+    at,
+    demands: {
+      ...(nonce === undefined ? {} : { nonce }),
+      ...(purpose === undefined ? {} : { purpose }),
+    },
+  });
+}
+
+/** `2026-02-06T09:00:00Z`, seconds and fractions optional; dates that do not exist are refused. */
+function parseInstant(text: string): Instant | null {
+  if (text === 'now' || text === 'signing') return text;
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d)?(\.\d{1,3})?Z$/u.exec(text);
+  if (match === null) return null;
+  const [, minute, second = ':00', fraction = '.000'] = match;
+  const full = `${minute}${second}${fraction.padEnd(4, '0')}Z`;
+  const atMs = Date.parse(full);
+  return !Number.isNaN(atMs) && new Date(atMs).toISOString() === full ? { atMs } : null;
+}
