@@ -4,6 +4,7 @@
 // the enclave checks every answer again.
 
 import type {
+  BarView,
   BatchView,
   BookView,
   FillView,
@@ -14,16 +15,24 @@ import type {
   StrategyDefinition,
 } from './sdk.ts';
 
+/** Numbers per slot in `tops`. */
+export const BOOK_FIELDS = 8;
+
 /** Functions of the runner; they take and answer primitives only, and never throw. */
 export interface RealmHost {
   random(): number;
   /** A level of the book of subscribed instrument number `slot`; 0 where there is none. */
   levelPrice(slot: number, side: number, level: number): number;
   levelQuantity(slot: number, side: number, level: number): number;
+  /** A field of a bar; 0 where there is none. */
+  bar(slot: number, interval: number, back: number, field: keyof BarView): number | bigint;
   readonly maxRows: number;
   readonly maxOutputs: number;
   readonly maxTtlMs: number;
   readonly maxSubscribed: number;
+  readonly maxBars: number;
+  /** BOOK_FIELDS: this text does not see the constant. */
+  readonly bookFields: number;
   readonly maxReports: number;
   readonly maxOpenSignals: number;
 }
@@ -39,7 +48,7 @@ export interface RealmColumns {
   readonly price: Float64Array;
   readonly quantity: Float64Array;
   readonly id: Float64Array;
-  /** Per slot: valid, bid price, bid quantity, ask price, ask quantity. */
+  /** Per slot: valid, bid price and quantity, ask price and quantity, last price and quantity, trades. */
   readonly tops: Float64Array;
   /** Per signal: instrument, side, quantity, limit, ttl. */
   readonly signals: Float64Array;
@@ -69,6 +78,8 @@ export interface Realm {
   load(definition: unknown, parametersJson: string): RealmVerdict;
   /** Instrument of a slot, or -1 beyond the last; ascending. */
   subscribed(slot: number): number;
+  /** Interval of the bars of a number in ms, or -1 beyond the last. */
+  barInterval(number: number): number;
   /** A report for a signal, its fills after it. */
   report(signal: number, status: number, reason: string | null, filledQuantity: number): void;
   fill(price: number, quantity: number, fee: number, timeNs: bigint): void;
@@ -90,7 +101,7 @@ export function buildRealm(host: RealmHost): Realm {
     price: new Float64Array(host.maxRows),
     quantity: new Float64Array(host.maxRows),
     id: new Float64Array(host.maxRows),
-    tops: new Float64Array(host.maxSubscribed * 5),
+    tops: new Float64Array(host.maxSubscribed * host.bookFields),
     signals: new Float64Array(host.maxOutputs * 5),
   });
   const { tops, signals } = columns;
@@ -104,6 +115,7 @@ export function buildRealm(host: RealmHost): Realm {
   const { isSafeInteger } = Number;
 
   let definition: StrategyDefinition<unknown, unknown> | null = null;
+  let barsMs: readonly number[] = [];
   let nextSignal = 0;
   let signalCount = 0;
   let active = false;
@@ -113,8 +125,59 @@ export function buildRealm(host: RealmHost): Realm {
   let lastPosition = 0;
   let lastSign = 0;
 
+  // A call at the end of the stack fails in the runner's context: that error must not come out as it is.
+  function askLevel(
+    what: 'levelPrice' | 'levelQuantity',
+    slot: number,
+    side: 1 | 2,
+    level: number,
+  ): number {
+    try {
+      return isSafeInteger(level) ? host[what](slot, side === 1 ? 1 : 2, level) : 0;
+    } catch {
+      throw new RangeError('stack');
+    }
+  }
+
+  function random(): number {
+    try {
+      return host.random();
+    } catch {
+      throw new RangeError('stack');
+    }
+  }
+
+  function askBar(
+    slot: number,
+    interval: number,
+    back: number,
+    field: keyof BarView,
+  ): number | bigint {
+    try {
+      return host.bar(slot, interval, back, field);
+    } catch {
+      throw new RangeError('stack');
+    }
+  }
+
+  function makeBar(slot: number, interval: number, back: number): BarView | null {
+    if (!isSafeInteger(interval) || !isSafeInteger(back) || back < 0) return null;
+    const trades = Number(askBar(slot, interval, back, 'trades'));
+    if (trades === 0) return null;
+    return {
+      startNs: BigInt(askBar(slot, interval, back, 'startNs')),
+      open: Number(askBar(slot, interval, back, 'open')),
+      high: Number(askBar(slot, interval, back, 'high')),
+      low: Number(askBar(slot, interval, back, 'low')),
+      close: Number(askBar(slot, interval, back, 'close')),
+      volume: BigInt(askBar(slot, interval, back, 'volume')),
+      buyVolume: BigInt(askBar(slot, interval, back, 'buyVolume')),
+      trades,
+    };
+  }
+
   function makeBook(instrument: InstrumentInfo, slot: number): BookView {
-    const top = (field: number): number => tops[slot * 5 + field] ?? 0;
+    const top = (field: number): number => tops[slot * host.bookFields + field] ?? 0;
     return Object.freeze({
       instrument,
       get valid() {
@@ -132,8 +195,18 @@ export function buildRealm(host: RealmHost): Realm {
       get askQuantity() {
         return top(4);
       },
-      price: (side: 1 | 2, level: number) => host.levelPrice(slot, side, level),
-      quantity: (side: 1 | 2, level: number) => host.levelQuantity(slot, side, level),
+      get lastPrice() {
+        return top(5);
+      },
+      get lastQuantity() {
+        return top(6);
+      },
+      get trades() {
+        return top(7);
+      },
+      bar: (interval: number, back: number) => makeBar(slot, interval, back),
+      price: (side: 1 | 2, level: number) => askLevel('levelPrice', slot, side, level),
+      quantity: (side: 1 | 2, level: number) => askLevel('levelQuantity', slot, side, level),
     });
   }
 
@@ -170,7 +243,7 @@ export function buildRealm(host: RealmHost): Realm {
     return id;
   }
 
-  const batchFields = { ...columns, stream: 0, sequence: 0, length: 0 };
+  const batchFields = { stream: 0, sequence: 0, length: 0 };
   const contextFields = {
     parameters: undefined as unknown,
     state: undefined as unknown,
@@ -218,7 +291,7 @@ export function buildRealm(host: RealmHost): Realm {
     get reports() {
       return contextFields.reports;
     },
-    random: () => host.random(),
+    random,
     book: (instrument: number) => {
       const book = books[requireSlot(instrument)];
       if (book === undefined) throw new RangeError('the instrument is not subscribed');
@@ -245,6 +318,14 @@ export function buildRealm(host: RealmHost): Realm {
     }
   }
 
+  function readBars(intervals: unknown): boolean {
+    if (intervals === undefined) return true;
+    if (!Array.isArray(intervals) || intervals.length > host.maxBars) return false;
+    const copied = Array.from(intervals, Number);
+    barsMs = copied;
+    return copied.every((one) => isSafeInteger(one) && one >= 1 && one <= host.maxTtlMs);
+  }
+
   function loadDefinition(
     strategy: StrategyDefinition<unknown, unknown>,
     parametersJson: string,
@@ -268,6 +349,7 @@ export function buildRealm(host: RealmHost): Realm {
       if (match === undefined) return 'instrument_unknown';
       chosen.add(match.id);
     }
+    if (!readBars(strategy.barsMs)) return 'strategy_malformed';
     const infos: InstrumentInfo[] = [];
     for (const id of Array.from(chosen).sort((a, b) => a - b)) {
       const info = instruments.get(id);
@@ -361,6 +443,7 @@ export function buildRealm(host: RealmHost): Realm {
       instruments.set(id, Object.freeze(info));
     },
     load,
+    barInterval: (number: number) => barsMs[number] ?? -1,
     subscribed: (slot: number) => contextFields.instruments[slot]?.id ?? -1,
     report,
     fill,

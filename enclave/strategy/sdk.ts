@@ -53,18 +53,41 @@ export interface BatchView {
   readonly id: Float64Array;
 }
 
-/** One instrument's book after the batch. Prices and quantities are 0 where there is no level. */
+/** One instrument's market after the batch. Prices and quantities are 0 where there is none. */
 export interface BookView {
   readonly instrument: InstrumentInfo;
-  /** False before the first snapshot and after a gap, until the next snapshot. */
+  /** Of the depth: false before the first snapshot and after a gap, until the next snapshot. */
   readonly valid: boolean;
+  /** The best prices: the venue's own best quote, or the depth where that is later. */
   readonly bidPrice: number;
   readonly bidQuantity: number;
   readonly askPrice: number;
   readonly askQuantity: number;
-  /** The n-th best level of the depth, from 0; slower than the four numbers above. */
+  readonly lastPrice: number;
+  readonly lastQuantity: number;
+  /** Trades since the start of the epoch. */
+  readonly trades: number;
+  /** The n-th best level of the depth, from 0; slower than the numbers above. */
   price(side: 1 | 2, level: number): number;
   quantity(side: 1 | 2, level: number): number;
+  /**
+   * The bar of `barsMs[interval]` that is `back` bars ago; 0 is the one that is not complete. Null where
+   * there is none. At most 1,024 complete bars are kept.
+   */
+  bar(interval: number, back: number): BarView | null;
+}
+
+/** Trades of one interval of exchange time. Prices and quantities are scaled. */
+export interface BarView {
+  readonly startNs: bigint;
+  readonly open: number;
+  readonly high: number;
+  readonly low: number;
+  readonly close: number;
+  readonly volume: bigint;
+  /** Part of the volume where the buyer took. */
+  readonly buyVolume: bigint;
+  readonly trades: number;
 }
 
 export interface FillView {
@@ -142,6 +165,8 @@ export interface StrategyDefinition<P, S> {
   readonly parameters: ParameterSchema<P>;
   /** Instruments to receive, 1 to 64; each must be in the epoch's table. */
   readonly subscribe: (parameters: P) => readonly InstrumentSelector[];
+  /** Intervals of the bars to keep, in ms; at most 4. */
+  readonly barsMs?: readonly number[];
   /** The state at the start of an epoch. */
   readonly start: (parameters: P, instruments: readonly InstrumentInfo[]) => S;
   /** Called once for each batch, also for one without subscribed rows. Must return nothing. */

@@ -26,10 +26,12 @@ import {
 import { Books } from './books.ts';
 import { createStrategyRealm } from './context.ts';
 import { seededRandom } from './random.ts';
+import { BOOK_FIELDS } from './realm.ts';
 import type { Realm, RealmVerdict } from './realm.ts';
 import { RowWriter } from './rows.ts';
 
 const MAX_SUBSCRIBED = 64;
+const MAX_BARS = 4;
 const MAX_REPORTS = 1024;
 const MAX_OPEN_SIGNALS = 65_536;
 
@@ -69,16 +71,19 @@ export class StrategySession {
   }
 
   #start(start: StrategyStart): Answer {
-    const books = new Books(start.instruments);
+    let books: Books | null = null;
     const random = seededRandom(start.seed);
     const { realm, evaluate } = createStrategyRealm({
       random,
-      levelPrice: (slot, side, level) => books.levelPrice(slot, side, level),
-      levelQuantity: (slot, side, level) => books.levelQuantity(slot, side, level),
+      levelPrice: (slot, side, level) => books?.levelPrice(slot, side, level) ?? 0,
+      levelQuantity: (slot, side, level) => books?.levelQuantity(slot, side, level) ?? 0,
+      bar: (slot, interval, back, field) => books?.bar(slot, interval, back, field) ?? 0,
       maxRows: MAX_BATCH_ROWS,
       maxOutputs: MAX_OUTPUTS_PER_BATCH,
       maxTtlMs: MAX_TTL_MS,
       maxSubscribed: MAX_SUBSCRIBED,
+      maxBars: MAX_BARS,
+      bookFields: BOOK_FIELDS,
       maxReports: MAX_REPORTS,
       maxOpenSignals: MAX_OPEN_SIGNALS,
     });
@@ -88,9 +93,12 @@ export class StrategySession {
     }
     const verdict = load(realm, evaluate, start);
     if (verdict !== 'ok') return endedWith(verdict);
-    const subscribed: number[] = [];
-    for (let slot = 0; realm.subscribed(slot) >= 0; slot++) subscribed.push(realm.subscribed(slot));
-    books.select(subscribed, realm.columns.tops);
+    const subscribed = list((slot) => realm.subscribed(slot));
+    const barsMs = list((number) => realm.barInterval(number));
+    const instruments = subscribed.flatMap(
+      (id) => start.instruments.find((one) => one.id === id) ?? [],
+    );
+    books = new Books(instruments, barsMs, realm.columns.tops);
     const rows = new RowWriter(realm.columns, subscribed);
     this.#running = { realm, books, rows };
     const payload = encodeStrategyStarted(subscribed);
@@ -121,6 +129,13 @@ export class StrategySession {
     for (const { price, quantity, fee, timeNs } of fills) realm.fill(price, quantity, fee, timeNs);
     return NOTHING;
   }
+}
+
+/** Objects of the realm are not handed over; lists come element by element. */
+function list(element: (index: number) => number): readonly number[] {
+  const values: number[] = [];
+  for (let index = 0; element(index) >= 0; index++) values.push(element(index));
+  return values;
 }
 
 function load(

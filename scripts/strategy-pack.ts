@@ -1,0 +1,135 @@
+// trackseal strategy pack: one script from a strategy's sources, and the commitment to it that the image
+// measures and the configuration names. Whoever has bundle and salt can check the commitment; without the
+// salt the commitment tells nothing about the strategy.
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { CommandIo } from '../verifier/io.ts';
+import { parseHex, toHex } from '../wire/bytes.ts';
+import { canonicalJson } from '../wire/configuration.ts';
+import { MAX_ITEM_BYTES } from '../wire/limits.ts';
+import { nodeCrypto } from '../wire/node/crypto.ts';
+import { bundleStrategy } from './strategy-bundle.ts';
+
+const USAGE = `usage: trackseal strategy pack FILE -o DIR [--name NAME] [--version VERSION] [--salt FILE]
+
+Bundles the strategy whose default export FILE has and writes to DIR:
+  bundle.js         the script that the strategy process evaluates
+  salt              32 random bytes as hex; keep it with the bundle, as secret as the bundle
+  commitment.json   {name, version, commitment, bundle_sha256}; commitment = SHA-256(salt || bundle)
+
+  -o, --out DIR     made if it is not there
+  --name NAME       default: FILE without its extension
+  --version VERSION default: 1.0.0
+  --salt FILE       use this salt: the same sources give the same commitment
+`;
+
+const SALT_BYTES = 32;
+
+export interface PackedStrategy {
+  readonly bundle: Uint8Array;
+  readonly salt: Uint8Array;
+  readonly commitment: StrategyCommitment;
+}
+
+/** The content of commitment.json; hashes in hex. */
+export interface StrategyCommitment {
+  readonly name: string;
+  readonly version: string;
+  readonly commitment: string;
+  readonly bundle_sha256: string;
+}
+
+/** Throws esbuild's BuildFailure for sources that do not build. `salt` has 32 bytes. */
+export async function packStrategy(
+  path: string,
+  name: string,
+  version: string,
+  salt: Uint8Array,
+): Promise<PackedStrategy> {
+  const bundle = await bundleStrategy(path);
+  const commitment = {
+    name,
+    version,
+    commitment: toHex(nodeCrypto.sha256(salt, bundle)),
+    bundle_sha256: toHex(nodeCrypto.sha256(bundle)),
+  };
+  return { bundle, salt, commitment };
+}
+
+export async function writePack(directory: string, pack: PackedStrategy): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, 'bundle.js'), pack.bundle);
+  await writeFile(join(directory, 'salt'), `${toHex(pack.salt)}\n`, { mode: 0o600 });
+  await writeFile(join(directory, 'commitment.json'), canonicalJson(pack.commitment));
+}
+
+async function readSalt(path: string | undefined): Promise<Uint8Array | null> {
+  if (path === undefined) return new Uint8Array(randomBytes(SALT_BYTES));
+  const text = await readFile(path, 'utf8').catch(() => '');
+  const salt = parseHex(text.trim());
+  return salt?.length === SALT_BYTES ? salt : null;
+}
+
+interface Options {
+  readonly source: string;
+  readonly out: string;
+  readonly name: string;
+  readonly version: string;
+  readonly saltFile: string | undefined;
+}
+
+function readOptions(args: readonly string[]): Options | null {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        out: { type: 'string', short: 'o' },
+        name: { type: 'string' },
+        version: { type: 'string', default: '1.0.0' },
+        salt: { type: 'string' },
+      },
+    });
+    const [source, ...rest] = positionals;
+    if (source === undefined || rest.length > 0 || values.out === undefined) return null;
+    const name = values.name ?? basename(source, extname(source));
+    return { source, out: values.out, name, version: values.version, saltFile: values.salt };
+  } catch {
+    return null;
+  }
+}
+
+/** Exit codes: 0 packed, 1 the sources do not build, 2 wrong usage. */
+export async function run(args: readonly string[], io: CommandIo): Promise<number> {
+  if (args.includes('--help')) {
+    io.stdout(USAGE);
+    return 0;
+  }
+  const options = readOptions(args);
+  if (options === null) {
+    io.stderr(USAGE);
+    return 2;
+  }
+  const salt = await readSalt(options.saltFile);
+  if (salt === null) {
+    io.stderr(`--salt ${options.saltFile ?? ''}: not a file of 64 hex digits\n`);
+    return 2;
+  }
+  let pack: PackedStrategy;
+  try {
+    pack = await packStrategy(options.source, options.name, options.version, salt);
+  } catch (error) {
+    io.stderr(`${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+  if (pack.bundle.length > MAX_ITEM_BYTES) {
+    io.stderr(`the bundle has ${pack.bundle.length} bytes, more than ${MAX_ITEM_BYTES}\n`);
+    return 1;
+  }
+  await writePack(options.out, pack);
+  io.stdout(Buffer.from(canonicalJson(pack.commitment)).toString('utf8'));
+  return 0;
+}
