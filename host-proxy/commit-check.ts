@@ -1,0 +1,131 @@
+// What the host checks of a commit before it acknowledges it: a host that stores garbage loses evidence,
+// its own among it. The first commit of an epoch brings the log key in its leaf 0; whether an attested
+// enclave owns that key is for the verifier, not for the host. Hostile commits are refused with a
+// code; after a refusal the epoch is over.
+
+import { equalBytes } from '../wire/bytes.ts';
+import { parseCommit } from '../wire/commit.ts';
+import type { Commit } from '../wire/commit.ts';
+import type { WireCrypto } from '../wire/crypto.ts';
+import type { EpochHeader } from '../wire/header.ts';
+import { parseHeader } from '../wire/header.ts';
+import { blobOf, checkBlob, KIND, openLeaf, parseLeaf } from '../wire/leaf.ts';
+import type { Result } from '../wire/result.ts';
+import { accept, refuse } from '../wire/result.ts';
+import { verifyCheckpoint } from '../wire/tlog/checkpoint.ts';
+import { leafHash } from '../wire/tlog/merkle.ts';
+import type { EpochTree } from './epoch-tree.ts';
+
+/** A commit whose leaves lead to the root that the epoch's log key has signed. */
+export interface CheckedCommit {
+  readonly commit: Commit;
+  /** Leaves of the tree with this commit. */
+  readonly size: number;
+  readonly root: Uint8Array;
+  /** Leaf indexes of outputs in it. */
+  readonly outputs: readonly number[];
+  /** Its last leaf is a close leaf. */
+  readonly closed: boolean;
+}
+
+export class CommitChecker {
+  readonly #crypto: WireCrypto;
+  readonly #tree: EpochTree;
+  readonly #epoch: number;
+  #header: EpochHeader | null = null;
+  #refused = false;
+  #closed = false;
+
+  /** `tree` is empty and grows with the commits. */
+  constructor(crypto: WireCrypto, tree: EpochTree, epoch: number) {
+    this.#crypto = crypto;
+    this.#tree = tree;
+    this.#epoch = epoch;
+  }
+
+  /** Leaf 0, once the first commit was checked. */
+  get header(): EpochHeader | null {
+    return this.#header;
+  }
+
+  /** Checks the next commit; a refusal ends the epoch, later commits are refused too. */
+  check(payload: Uint8Array): Result<CheckedCommit> {
+    if (this.#refused) return refuse('commit_mismatch', { after: 'refusal' });
+    const checked = this.#check(payload);
+    this.#refused = !checked.ok;
+    return checked;
+  }
+
+  #check(payload: Uint8Array): Result<CheckedCommit> {
+    const parsed = parseCommit(payload);
+    if (!parsed.ok) return parsed;
+    const commit = parsed.value;
+    const { epoch, firstIndex, leaves } = commit;
+    if (epoch !== this.#epoch) {
+      return refuse('commit_mismatch', { expected_epoch: this.#epoch, epoch });
+    }
+    if (firstIndex !== this.#tree.size) {
+      return refuse('commit_mismatch', { expected_index: this.#tree.size, index: firstIndex });
+    }
+    const read = this.#readLeaves(commit);
+    if (!read.ok) return read;
+    if (this.#header === null) {
+      const header = this.#readHeader(leaves[0] ?? new Uint8Array());
+      if (!header.ok) return header;
+      this.#header = header.value;
+    }
+    return this.#checkNote(commit, this.#header, read.value);
+  }
+
+  #readLeaves({ firstIndex, leaves, blobs }: Commit): Result<LeafFacts> {
+    const outputs: number[] = [];
+    let blobsUsed = 0;
+    for (const [at, bytes] of leaves.entries()) {
+      if (this.#closed) return refuse('leaf_after_close', { index: firstIndex + at });
+      const leaf = parseLeaf(bytes);
+      if (!leaf.ok) return leaf;
+      if (blobOf(leaf.value) !== null) {
+        const blob = checkBlob(this.#crypto, leaf.value, blobs[blobsUsed++] ?? null);
+        if (!blob.ok) return blob;
+      }
+      if (leaf.value.kind === KIND.output) outputs.push(firstIndex + at);
+      this.#closed = leaf.value.kind === KIND.close;
+    }
+    if (blobsUsed !== blobs.length) return refuse('blob_mismatch', { unnamed: blobs.length });
+    return accept({ outputs, closed: this.#closed });
+  }
+
+  #readHeader(bytes: Uint8Array): Result<EpochHeader> {
+    const leaf = parseLeaf(bytes);
+    if (!leaf.ok) return leaf;
+    if (leaf.value.kind !== KIND.header)
+      return refuse('header_mismatch', { kind: leaf.value.kind });
+    const opened = openLeaf(this.#crypto, leaf.value, null, null);
+    if (!opened.ok) return opened;
+    const header = parseHeader(opened.value.plaintext);
+    if (header.ok && header.value.epoch !== this.#epoch) {
+      return refuse('header_mismatch', { expected: this.#epoch, epoch: header.value.epoch });
+    }
+    return header;
+  }
+
+  #checkNote(commit: Commit, header: EpochHeader, facts: LeafFacts): Result<CheckedCommit> {
+    const checkpoint = verifyCheckpoint(this.#crypto, commit.note, header.origin, header.logKey);
+    if (!checkpoint.ok) return checkpoint;
+    const { size, root } = checkpoint.value;
+    if (size !== commit.firstIndex + commit.leaves.length) {
+      return refuse('commit_mismatch', {
+        expected_size: commit.firstIndex + commit.leaves.length,
+        size,
+      });
+    }
+    for (const leaf of commit.leaves) this.#tree.append(leafHash(this.#crypto, leaf));
+    if (!equalBytes(root, this.#tree.root())) return refuse('root_mismatch', { size });
+    return accept({ commit, size, root, ...facts });
+  }
+}
+
+interface LeafFacts {
+  readonly outputs: readonly number[];
+  readonly closed: boolean;
+}

@@ -1,0 +1,260 @@
+// The log of the running epoch on the host: check, spool, acknowledge, then publish behind the
+// acknowledgements. Answers leaves and inclusion proofs of what is acknowledged. Not trusted by
+// anybody: what it withholds or loses after acknowledging it shows as a gap that the enclave has signed.
+
+import type { Ack, Commit } from '../wire/commit.ts';
+import { parseCommit } from '../wire/commit.ts';
+import type { WireCrypto } from '../wire/crypto.ts';
+import type { EpochHeader } from '../wire/header.ts';
+import type { Result } from '../wire/result.ts';
+import { accept, assertAccepted } from '../wire/result.ts';
+import { inclusionProof } from '../wire/tlog/merkle.ts';
+import { TILE_WIDTH } from '../wire/tlog/tile.ts';
+import type { CheckedCommit } from './commit-check.ts';
+import { CommitChecker } from './commit-check.ts';
+import { EpochFolder } from './epoch-folder.ts';
+import { EpochTree } from './epoch-tree.ts';
+import type { Files } from './files.ts';
+import { FolderReader } from './folder-reader.ts';
+import { Publisher } from './publisher.ts';
+import type { SpoolCounters, SpoolPosition } from './spool.ts';
+import { Spool } from './spool.ts';
+
+/** Commits that wait to be published stay in memory up to this; beyond it they are read from the spool. */
+const DEFAULT_KEPT_BYTES: number = 32 * 1024 * 1024;
+/** Publishing gives way to acknowledgements after this. */
+const PUBLISH_SLICE_MS = 2;
+export const CHECKPOINT_INTERVAL_MS = 1000;
+
+/** Acknowledged leaves only. */
+export interface LogReader {
+  leaf(index: number): Uint8Array | null;
+  inclusion(index: number): InclusionAnswer | null;
+}
+
+export interface InclusionAnswer {
+  readonly proof: readonly Uint8Array[];
+  readonly size: number;
+  readonly root: Uint8Array;
+}
+
+export interface EpochLogOptions {
+  readonly files: Files;
+  readonly crypto: WireCrypto;
+  readonly spoolDirectory: string;
+  readonly logDirectory: string;
+  readonly epoch: number;
+  readonly segmentBytes?: number;
+  readonly maxKeptBytes?: number;
+  /** Called once when publishing fails: the process must stop. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+interface Entry {
+  readonly firstIndex: number;
+  readonly size: number;
+  readonly bytes: number;
+  readonly position: SpoolPosition;
+  /** Null when memory was short. */
+  readonly commit: Commit | null;
+}
+
+export interface ReceivedCommit {
+  readonly ack: Ack;
+  readonly checked: CheckedCommit;
+}
+
+export class EpochLog implements LogReader {
+  readonly epoch: number;
+  readonly #options: EpochLogOptions;
+  readonly #spool: Spool;
+  readonly #tree: EpochTree;
+  readonly #checker: CommitChecker;
+  readonly #publisher: Publisher;
+  readonly #published: FolderReader;
+  /** Acknowledged commits whose leaves are not all in durable full bundles, oldest first. */
+  #entries: Entry[] = [];
+  #nextToPublish = 0;
+  readonly #maxKeptBytes: number;
+  #keptBytes = 0;
+  #acknowledged: { readonly size: number; readonly root: Uint8Array } | null = null;
+  #publishing: Promise<void> | null = null;
+  #lastPublishMs = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
+  #failure: unknown = null;
+
+  private constructor(options: EpochLogOptions, spool: Spool, folder: EpochFolder) {
+    this.#options = options;
+    this.epoch = options.epoch;
+    this.#maxKeptBytes = options.maxKeptBytes ?? DEFAULT_KEPT_BYTES;
+    this.#spool = spool;
+    this.#published = new FolderReader(options.crypto, folder, 0);
+    this.#tree = new EpochTree(options.crypto, (level, index) =>
+      this.#published.tile(level, index),
+    );
+    this.#checker = new CommitChecker(options.crypto, this.#tree, options.epoch);
+    this.#publisher = new Publisher(options.crypto, folder, this.#tree);
+  }
+
+  /** Rejects with a DiskFailure. The epoch must be new: neither spool nor folder may know it. */
+  static async create(options: EpochLogOptions): Promise<EpochLog> {
+    const folder = new EpochFolder(options.files, options.logDirectory, options.epoch);
+    await folder.open();
+    const spool = await Spool.create(options.files, options.spoolDirectory, options.segmentBytes);
+    return new EpochLog(options, spool, folder);
+  }
+
+  get header(): EpochHeader | null {
+    return this.#checker.header;
+  }
+
+  get acknowledgedSize(): number {
+    return this.#acknowledged?.size ?? 0;
+  }
+
+  get publishedSize(): number {
+    return this.#publisher.publishedSize;
+  }
+
+  get counters(): Readonly<SpoolCounters> {
+    return this.#spool.counters;
+  }
+
+  /**
+   * Takes a COMMIT payload; resolves when it is durable, in the order of the calls. A refusal means that
+   * nothing was stored. Rejects with a DiskFailure: the process must stop.
+   */
+  async receive(payload: Uint8Array): Promise<Result<ReceivedCommit>> {
+    if (this.#failure !== null) throw this.#failure;
+    const result = this.#checker.check(payload);
+    if (!result.ok) return result;
+    const checked = result.value;
+    const { commit, size, root } = checked;
+    const position = await this.#spool.append(payload);
+    this.#acknowledged = { size, root };
+    const kept = this.#keptBytes + payload.length <= this.#maxKeptBytes;
+    if (kept) this.#keptBytes += payload.length;
+    this.#entries.push({
+      firstIndex: commit.firstIndex,
+      size,
+      bytes: payload.length,
+      position,
+      commit: kept ? commit : null,
+    });
+    this.#wakePublisher();
+    return accept({ ack: { epoch: this.epoch, size, root }, checked });
+  }
+
+  leaf(index: number): Uint8Array | null {
+    if (!(index >= 0 && index < this.acknowledgedSize)) return null;
+    const oldest = this.#entries[0];
+    if (oldest === undefined || index < oldest.firstIndex) return this.#published.leaf(index);
+    let [low, high] = [0, this.#entries.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((this.#entries[middle]?.firstIndex ?? 0) <= index) low = middle;
+      else high = middle - 1;
+    }
+    const entry = this.#entries[low];
+    return entry === undefined
+      ? null
+      : (this.#load(entry).leaves[index - entry.firstIndex] ?? null);
+  }
+
+  inclusion(index: number): InclusionAnswer | null {
+    const head = this.#acknowledged;
+    if (head === null || !(index >= 0 && index < head.size)) return null;
+    const proof = inclusionProof(this.#options.crypto, this.#tree, index, head.size);
+    return { proof, size: head.size, root: head.root };
+  }
+
+  /**
+   * Ends the epoch: waits for what was received, completes the folder durably and closes the spool, which
+   * stays for the caller to remove.
+   */
+  async finish(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#spool.close();
+    await this.#publishing;
+    if (this.#failure !== null) throw this.#failure;
+    await this.#publishEntries();
+    await this.#publisher.finish();
+    this.#dropPublished();
+  }
+
+  #load(entry: Entry): Commit {
+    return entry.commit ?? assertAccepted(parseCommit(this.#spool.read(entry.position)));
+  }
+
+  #wakePublisher(): void {
+    if (this.#publishing !== null || this.#stopped) return;
+    this.#publishing = this.#publishAll()
+      .catch((error: unknown) => {
+        this.#stopped = true;
+        this.#failure = error;
+        this.#options.onFailure(error);
+      })
+      .finally(() => {
+        this.#publishing = null;
+        if (this.#nextToPublish < this.#entries.length) this.#wakePublisher();
+      });
+  }
+
+  async #publishAll(): Promise<void> {
+    // Not in the turn of the event loop that sends the acknowledgement.
+    await nextTurn();
+    await this.#publishEntries();
+    const waitMs = this.#lastPublishMs + CHECKPOINT_INTERVAL_MS - performance.now();
+    if (waitMs <= 0) await this.#publish();
+    else this.#publishLater(waitMs);
+  }
+
+  #publishLater(waitMs: number): void {
+    if (this.#stopped || this.#timer !== null) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#wakePublisher();
+    }, waitMs);
+  }
+
+  async #publishEntries(): Promise<void> {
+    let sliceEndMs = performance.now() + PUBLISH_SLICE_MS;
+    for (;;) {
+      const entry = this.#entries[this.#nextToPublish];
+      if (entry === undefined) return;
+      await this.#publisher.add(this.#load(entry));
+      this.#nextToPublish++;
+      if (performance.now() < sliceEndMs) continue;
+      await nextTurn();
+      sliceEndMs = performance.now() + PUBLISH_SLICE_MS;
+      if (!this.#stopped && performance.now() - this.#lastPublishMs >= CHECKPOINT_INTERVAL_MS) {
+        await this.#publish();
+      }
+    }
+  }
+
+  async #publish(): Promise<void> {
+    this.#lastPublishMs = performance.now();
+    await this.#publisher.publish();
+    this.#dropPublished();
+  }
+
+  /** Forgets the entries that full, durable bundles cover. */
+  #dropPublished(): void {
+    const covered = Math.floor(this.#publisher.publishedSize / TILE_WIDTH) * TILE_WIDTH;
+    let count = 0;
+    for (const entry of this.#entries) {
+      if (entry.size > covered || count >= this.#nextToPublish) break;
+      if (entry.commit !== null) this.#keptBytes -= entry.bytes;
+      count++;
+    }
+    this.#entries = this.#entries.slice(count);
+    this.#nextToPublish -= count;
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,255 @@
+// The host's write-ahead store: an acknowledgement leaves only after the record's bytes were synced. What
+// arrives while a sync runs shares the next one (group commit). Segments are written with zeros and
+// synced before their first use, so that a sync moves data and no file-system metadata.
+// Trusts the disk (files.ts). After any failure it is dead: nothing is retried, nothing more is taken.
+
+import type { Result } from '../wire/result.ts';
+import { accept, refuse } from '../wire/result.ts';
+import type { Files, OpenFile } from './files.ts';
+import { makeDirectories } from './files.ts';
+import {
+  encodeRecord,
+  judgeEnd,
+  readRecord,
+  RECORD_HEAD_BYTES,
+  usedBytes,
+} from './spool-record.ts';
+
+export const DEFAULT_SEGMENT_BYTES: number = 16 * 1024 * 1024;
+/** One write: enough for the largest commit, small enough to keep the wait for it short. */
+const MAX_GROUP_BYTES: number = 8 * 1024 * 1024;
+/** A segment and the largest group that may have been written beyond its end. */
+const MAX_SEGMENT_BYTES: number = 1024 * 1024 * 1024;
+const ZEROS: Uint8Array = new Uint8Array(1024 * 1024);
+
+/** Where a payload lies. */
+export interface SpoolPosition {
+  readonly segment: number;
+  readonly begin: number;
+  readonly bytes: number;
+}
+
+export interface SpoolCounters {
+  records: number;
+  groups: number;
+  bytes: number;
+  segments: number;
+  writeMs: number;
+  syncMs: number;
+}
+
+interface Waiting {
+  readonly payload: Uint8Array;
+  readonly resolve: (position: SpoolPosition) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Segment {
+  readonly number: number;
+  readonly file: OpenFile;
+}
+
+function segmentPath(directory: string, segment: number): string {
+  return `${directory}/${String(segment).padStart(10, '0')}`;
+}
+
+export class Spool {
+  readonly counters: SpoolCounters = {
+    records: 0,
+    groups: 0,
+    bytes: 0,
+    segments: 0,
+    writeMs: 0,
+    syncMs: 0,
+  };
+  readonly #files: Files;
+  readonly #directory: string;
+  readonly #segmentBytes: number;
+  #waiting: Waiting[] = [];
+  #running = false;
+  #failure: unknown = null;
+  #current: Segment;
+  #offset = 0;
+  #next: Promise<Segment> | null = null;
+  #idle: (() => void)[] = [];
+
+  private constructor(files: Files, directory: string, segmentBytes: number, first: Segment) {
+    this.#files = files;
+    this.#directory = directory;
+    this.#segmentBytes = segmentBytes;
+    this.#current = first;
+  }
+
+  /** `directory` must not exist: a spool is written by one process only, and only read after it. */
+  static async create(
+    files: Files,
+    directory: string,
+    segmentBytes: number = DEFAULT_SEGMENT_BYTES,
+  ): Promise<Spool> {
+    if (files.isDirectory(directory)) throw new Error(`spool exists: ${directory}`);
+    await makeDirectories(files, directory);
+    const first = await prepareSegment(files, directory, 0, segmentBytes);
+    return new Spool(files, directory, segmentBytes, first);
+  }
+
+  /** Resolves when the payload is durable. Rejects with the failure that ended the spool. */
+  append(payload: Uint8Array): Promise<SpoolPosition> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ payload, resolve, reject });
+      void this.#run();
+    });
+  }
+
+  /** A payload that was appended and is durable. */
+  read(position: SpoolPosition): Uint8Array {
+    const path = segmentPath(this.#directory, position.segment);
+    const bytes = this.#files.readAt(path, position.begin, position.bytes);
+    if (bytes?.length !== position.bytes) throw new Error('spool lost a record while it was open');
+    return bytes;
+  }
+
+  /** Waits for what was appended; rejects when the spool has failed. The files stay. */
+  async close(): Promise<void> {
+    if (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    const next = this.#next === null ? null : await this.#next;
+    if (this.#failure !== null) throw this.#failure;
+    this.#failure = new Error('the spool is closed');
+    await this.#current.file.close();
+    await next?.file.close();
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    while (this.#waiting.length > 0 && this.#failure === null) {
+      const group = this.#takeGroup();
+      try {
+        const positions = await this.#writeGroup(group);
+        group.forEach(({ resolve }, index) => {
+          const position = positions[index];
+          if (position !== undefined) resolve(position);
+        });
+      } catch (error) {
+        this.#failure = error;
+        for (const { reject } of [...group, ...this.#waiting.splice(0)]) reject(error);
+      }
+    }
+    this.#running = false;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #takeGroup(): readonly Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { payload } of this.#waiting) {
+      bytes += RECORD_HEAD_BYTES + payload.length;
+      if (count > 0 && bytes > MAX_GROUP_BYTES) break;
+      count++;
+    }
+    const group = this.#waiting.slice(0, count);
+    this.#waiting = this.#waiting.slice(count);
+    return group;
+  }
+
+  async #writeGroup(group: readonly Waiting[]): Promise<readonly SpoolPosition[]> {
+    const bytes = group.reduce((sum, { payload }) => sum + RECORD_HEAD_BYTES + payload.length, 0);
+    if (this.#offset > 0 && this.#offset + bytes > this.#segmentBytes) await this.#rotate();
+    const joined = new Uint8Array(bytes);
+    const positions: SpoolPosition[] = [];
+    let at = 0;
+    for (const [index, { payload }] of group.entries()) {
+      const number = this.counters.records + index;
+      encodeRecord(joined, at, { number, first: index === 0, payload });
+      const begin = this.#offset + at + RECORD_HEAD_BYTES;
+      positions.push({ segment: this.#current.number, begin, bytes: payload.length });
+      at += RECORD_HEAD_BYTES + payload.length;
+    }
+    const start = performance.now();
+    await this.#current.file.write(joined, this.#offset);
+    const written = performance.now();
+    await this.#current.file.datasync();
+    this.counters.writeMs += written - start;
+    this.counters.syncMs += performance.now() - written;
+    this.counters.records += group.length;
+    this.counters.groups++;
+    this.counters.bytes += bytes;
+    this.#offset += bytes;
+    if (this.#offset > this.#segmentBytes / 2) this.#prepareNext();
+    return positions;
+  }
+
+  #prepareNext(): void {
+    const { number } = this.#current;
+    this.#next ??= prepareSegment(this.#files, this.#directory, number + 1, this.#segmentBytes);
+    // Whoever needs the segment sees the failure; until then it is no unhandled rejection.
+    this.#next.catch(() => undefined);
+  }
+
+  async #rotate(): Promise<void> {
+    this.#prepareNext();
+    const next = await this.#next;
+    if (next === null) throw new Error('no next segment');
+    await this.#current.file.close();
+    this.#current = next;
+    this.#next = null;
+    this.#offset = 0;
+    this.counters.segments++;
+  }
+}
+
+async function prepareSegment(
+  files: Files,
+  directory: string,
+  number: number,
+  bytes: number,
+): Promise<Segment> {
+  const file = await files.create(segmentPath(directory, number));
+  for (let offset = 0; offset < bytes; offset += ZEROS.length) {
+    await file.write(ZEROS.subarray(0, Math.min(ZEROS.length, bytes - offset)), offset);
+  }
+  await file.sync();
+  await files.syncDirectory(directory);
+  return { number, file };
+}
+
+export interface SpoolEnd {
+  readonly records: number;
+  /** Bytes of an unacknowledged group that the crash tore; they are left out. */
+  readonly cutBytes: number;
+}
+
+function corrupt(segment: number, offset: number): Result<never> {
+  return refuse('spool_corrupt', { segment, offset });
+}
+
+/**
+ * Every whole record of a spool that a stopped process has left, in order. A torn group at the end is cut;
+ * the end says so. Anything else that is not as it was written refuses with `spool_corrupt`.
+ */
+export function* readSpool(
+  files: Files,
+  directory: string,
+): Generator<Uint8Array, Result<SpoolEnd>, undefined> {
+  const names = files.list(directory);
+  let records = 0;
+  let cutBytes = 0;
+  for (const [segment, name] of names.entries()) {
+    const path = segmentPath(directory, segment);
+    const bytes = files.readFile(path, MAX_SEGMENT_BYTES);
+    if (`${directory}/${name}` !== path || bytes === null) return corrupt(segment, 0);
+    // The tear was in the last group, and no segment is used before the one in front of it was synced.
+    if (cutBytes > 0 && usedBytes(bytes) > 0) return corrupt(segment, 0);
+    let offset = 0;
+    for (let next = readRecord(bytes, 0); next !== null; next = readRecord(bytes, offset)) {
+      if (next.number !== records) return corrupt(segment, offset);
+      records++;
+      offset = next.end;
+      yield bytes.subarray(next.begin, next.end);
+    }
+    const end = judgeEnd(bytes, offset);
+    if (end === 'corrupt') return corrupt(segment, offset);
+    if (end === 'torn') cutBytes = usedBytes(bytes.subarray(offset));
+  }
+  return accept({ records, cutBytes });
+}
