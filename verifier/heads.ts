@@ -1,0 +1,173 @@
+// The verifier's memory of log heads, per origin. A log can only be seen to be rewritten by somebody who
+// remembers what it was: every head that was seen, in a document or a log, must lie in every later tree
+// of that origin. Heads from documents cannot be linked until a log is read, so several are kept.
+// Trusts its own file; whoever can write there can make us forget.
+//
+//   { "version": 1, "origins": { "<origin>": { "log_key": SHA-256 of the SPKI, hex,
+//                                              "heads": [ { "size", "root": hex, "seen_ms" } ] } } }
+
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { equalBytes, parseHex, toHex } from '../wire/bytes.ts';
+import type { Result } from '../wire/result.ts';
+import { accept, refuse } from '../wire/result.ts';
+import type { CommandIo } from './io.ts';
+import { readSmallFile } from './policy-options.ts';
+
+const MAX_FILE_BYTES: number = 16 * 1024 * 1024;
+/** Unlinked heads of one origin. Beyond it the oldest stays, and the ones after it go first. */
+const MAX_HEADS = 64;
+
+export interface SeenHead {
+  readonly origin: string;
+  /** SHA-256 of the log key's SPKI. */
+  readonly logKeyHash: Uint8Array;
+  readonly size: number;
+  readonly root: Uint8Array;
+}
+
+export interface RememberedHead {
+  readonly size: number;
+  readonly root: Uint8Array;
+  /** By the verifier's clock. */
+  readonly seenMs: number;
+}
+
+interface Remembered {
+  readonly logKeyHash: Uint8Array;
+  /** Ascending by size. */
+  readonly heads: readonly RememberedHead[];
+}
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/u);
+const schema = z.strictObject({
+  version: z.literal(1),
+  origins: z.record(
+    z.string().regex(/^[!-~]{1,96}$/u),
+    z.strictObject({
+      log_key: hash,
+      heads: z
+        .array(z.strictObject({ size: z.int().min(0), root: hash, seen_ms: z.int().min(0) }))
+        .max(MAX_HEADS),
+    }),
+  ),
+});
+
+export class HeadMemory {
+  readonly #path: string;
+  readonly #origins: Map<string, Remembered>;
+
+  private constructor(path: string, origins: Map<string, Remembered>) {
+    this.#path = path;
+    this.#origins = origins;
+  }
+
+  /** A file that does not exist is an empty memory; one that cannot be read is refused. */
+  static async load(path: string): Promise<Result<HeadMemory>> {
+    const bytes = await readSmallFile(path, MAX_FILE_BYTES);
+    if (!bytes.ok) {
+      const missing = bytes.refusal.detail['system'] === 'ENOENT';
+      return missing ? accept(new HeadMemory(path, new Map())) : bytes;
+    }
+    const parsed = schema.safeParse(parseJson(Buffer.from(bytes.value).toString('utf8')));
+    if (!parsed.success) return refuse('file_unreadable', { path, what: 'not a memory of heads' });
+    const origins = new Map<string, Remembered>();
+    for (const [origin, entry] of Object.entries(parsed.data.origins)) {
+      const heads = entry.heads.map(({ size, root, seen_ms: seenMs }) => ({
+        size,
+        root: fromHex(root),
+        seenMs,
+      }));
+      heads.sort((a, b) => a.size - b.size);
+      origins.set(origin, { logKeyHash: fromHex(entry.log_key), heads });
+    }
+    return accept(new HeadMemory(path, origins));
+  }
+
+  /** Heads that a tree of this origin must contain, ascending by size. */
+  heads(origin: string): readonly RememberedHead[] {
+    return this.#origins.get(origin)?.heads ?? [];
+  }
+
+  origins(): readonly string[] {
+    return [...this.#origins.keys()];
+  }
+
+  /** `fork` for another key or another root of the same size, `rollback` for an older head. */
+  check(head: SeenHead): Result<null> {
+    const known = this.#origins.get(head.origin);
+    if (known === undefined) return accept(null);
+    if (!equalBytes(known.logKeyHash, head.logKeyHash)) {
+      return refuse('fork', {
+        what: 'log key',
+        expected: toHex(known.logKeyHash),
+        actual: toHex(head.logKeyHash),
+      });
+    }
+    const same = known.heads.find(({ size }) => size === head.size);
+    if (same !== undefined && !equalBytes(same.root, head.root)) {
+      return refuse('fork', {
+        size: head.size,
+        expected: toHex(same.root),
+        actual: toHex(head.root),
+        seen_ms: same.seenMs,
+      });
+    }
+    const last = known.heads.at(-1);
+    if (last !== undefined && head.size < last.size) {
+      return refuse('rollback', { expected: last.size, actual: head.size, seen_ms: last.seenMs });
+    }
+    return accept(null);
+  }
+
+  /** After `check` passed. `linked`: the tree was read and holds all heads before, so they may go. */
+  remember(head: SeenHead, seenMs: number, linked = false): void {
+    const { origin, logKeyHash, size, root } = head;
+    const before = linked ? [] : this.heads(origin).filter((known) => known.size !== size);
+    const heads = [...before, { size, root, seenMs }].sort((a, b) => a.size - b.size);
+    if (heads.length > MAX_HEADS) heads.splice(1, heads.length - MAX_HEADS);
+    this.#origins.set(origin, { logKeyHash, heads });
+  }
+
+  /** Replaces the file as a whole. */
+  async save(): Promise<void> {
+    const origins = Object.fromEntries(
+      Array.from(this.#origins, ([origin, { logKeyHash, heads }]) => [
+        origin,
+        {
+          log_key: toHex(logKeyHash),
+          heads: heads.map(({ size, root, seenMs }) => ({
+            size,
+            root: toHex(root),
+            seen_ms: seenMs,
+          })),
+        },
+      ]),
+    );
+    await mkdir(dirname(this.#path), { recursive: true });
+    const temporary = `${this.#path}.${process.pid}.tmp`;
+    await writeFile(temporary, `${JSON.stringify({ version: 1, origins }, null, 2)}\n`);
+    await rename(temporary, this.#path);
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function fromHex(text: string): Uint8Array {
+  return parseHex(text) ?? new Uint8Array();
+}
+
+/** `--heads FILE`, else $TRACKSEAL_HEADS, else the user's state folder. */
+export function headsPath(option: string | undefined, env: CommandIo['env']): string {
+  const given = option ?? env['TRACKSEAL_HEADS'];
+  if (given !== undefined && given !== '') return given;
+  const state = env['XDG_STATE_HOME'] ?? join(env['HOME'] ?? '.', '.local', 'state');
+  return join(state, 'trackseal', 'heads.json');
+}
