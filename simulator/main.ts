@@ -1,0 +1,90 @@
+// The local appliance's enclave: the same core as enclave/main.ts, handed a simulated NSM. Its documents
+// verify only under the simulator's own root, which a verifier takes with --unsafe-root and shows. It is
+// another program than the image's, which cannot reach this file.
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { argv, stderr } from 'node:process';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { startEnclave } from '../enclave/core.ts';
+import { startStrategy } from '../enclave/strategy/process.ts';
+import { parseHex } from '../wire/bytes.ts';
+import { findRunner } from '../wire/node/strategy-program.ts';
+import { parseTransport } from '../wire/node/transport.ts';
+import { CLOSE_REASON } from '../wire/payloads.ts';
+import { SimulatedNsm } from './nsm/device.ts';
+import type { Measurements } from './nsm/measure.ts';
+import { SimulatedRoot } from './nsm/root.ts';
+
+const USAGE = `usage: node simulator/main.ts --transport unix:DIR --measured FILE --measurements FILE --root DIR
+
+  --transport unix:DIR   where enclave and host meet
+  --measured FILE        the measured manifest, which a real image contains
+  --measurements FILE    PCR0 to PCR2, as nitro-cli prints them
+  --root DIR             the simulator's root certificate and key; made at the first start
+`;
+
+const pcr = z.string().regex(/^[0-9a-f]{96}$/u);
+const measurementsSchema = z.object({
+  Measurements: z.object({ PCR0: pcr, PCR1: pcr, PCR2: pcr }),
+});
+
+function bytesOf(hex: string): Uint8Array {
+  return parseHex(hex) ?? new Uint8Array(0);
+}
+
+async function readMeasurements(path: string): Promise<Measurements> {
+  const { Measurements } = measurementsSchema.parse(JSON.parse(await readFile(path, 'utf8')));
+  return {
+    pcr0: bytesOf(Measurements.PCR0),
+    pcr1: bytesOf(Measurements.PCR1),
+    pcr2: bytesOf(Measurements.PCR2),
+  };
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    args: argv.slice(2),
+    options: {
+      transport: { type: 'string' },
+      measured: { type: 'string' },
+      measurements: { type: 'string' },
+      root: { type: 'string' },
+    },
+  });
+  const transport = parseTransport(values.transport ?? '');
+  const { measured, measurements, root } = values;
+  if (
+    transport === null ||
+    measured === undefined ||
+    measurements === undefined ||
+    root === undefined
+  ) {
+    stderr.write(USAGE);
+    process.exitCode = 2;
+    return;
+  }
+  const nsmDevice = new SimulatedNsm({
+    root: await SimulatedRoot.open(root),
+    measurements: await readMeasurements(measurements),
+  });
+  const enclave = startEnclave({
+    transport,
+    nsmDevice,
+    measured: new Uint8Array(await readFile(measured)),
+    strategyRunner: findRunner(join(import.meta.dirname, '..')),
+    startStrategy,
+    onExit: ({ code }) => {
+      if (code !== null) stderr.write(`enclave ended: ${code}\n`);
+      process.exit(code === null ? 0 : 1);
+    },
+  });
+  process.on('SIGTERM', () => {
+    enclave.close(CLOSE_REASON.signal);
+  });
+  // ^C in a terminal reaches the whole process group; the host decides when to close.
+  process.on('SIGINT', () => {});
+}
+
+await main();
