@@ -1,0 +1,328 @@
+// Verifies a whole epoch, fed leaf by leaf in order, so that a log of any length needs little memory
+// beside its hashes. Trusts the pinned root and the policy in `trust`; leaves, blobs and notes are
+// hostile until the attested key has signed the root above them. The first thing that is wrong is
+// refused, with its index; a verifier that has refused must not be used further.
+
+import { equalBytes, toHex } from '../bytes.ts';
+import type { WireCrypto } from '../crypto.ts';
+import { parseBatch } from '../batch.ts';
+import type { Kind, Leaf } from '../leaf.ts';
+import { KIND, blobOf, checkBlob, openLeaf, parseLeaf } from '../leaf.ts';
+import type { CloseReason, Gap } from '../payloads.ts';
+import {
+  parseClose,
+  parseGap,
+  parseHeartbeat,
+  parseRecovery,
+  parseStrategyEvent,
+} from '../payloads.ts';
+import type { Refusal, Result } from '../result.ts';
+import { accept, refuse } from '../result.ts';
+import type { Checkpoint } from '../tlog/checkpoint.ts';
+import { verifyCheckpoint } from '../tlog/checkpoint.ts';
+import { MemoryTree, leafHash } from '../tlog/merkle.ts';
+import { Anchors } from './anchors.ts';
+import type { AnchorFacts } from './anchors.ts';
+import type { LogTrust, VerifiedBoot } from './boot.ts';
+import { readAttestationLeaf, verifyBoot } from './boot.ts';
+import { InputOrder } from './input-order.ts';
+import { LeafRules } from './leaf-rules.ts';
+import type { PrivateKeys } from './private-leaves.ts';
+import { PrivateLeaves } from './private-leaves.ts';
+import { StrategyOrder } from './strategy-order.ts';
+
+/** A leaf whose layout holds; nothing more is known of it. */
+export interface ParsedEntry {
+  readonly bytes: Uint8Array;
+  readonly leaf: Leaf;
+  /** SHA-256, hex, of the blob that it names. */
+  readonly blobHash: string | null;
+}
+
+export interface LoggedGap extends Gap {
+  readonly index: number;
+  readonly stream: number;
+  readonly timeNs: bigint;
+}
+
+export interface EpochFacts {
+  readonly boot: VerifiedBoot;
+  readonly checkpoint: Checkpoint;
+  readonly counts: ReadonlyMap<Kind, number>;
+  /** Rows of all batches. */
+  readonly rows: number;
+  /** The first 100. */
+  readonly gaps: readonly LoggedGap[];
+  readonly gapTotals: ReadonlyMap<number, number>;
+  readonly firstNs: bigint;
+  readonly lastNs: bigint;
+  /** Null without a close leaf: the epoch still runs or ended uncleanly. */
+  readonly closeReason: CloseReason | null;
+  readonly anchors: AnchorFacts;
+  /** Null without compliance's key. */
+  readonly privateOpened: number | null;
+  readonly blobs: number;
+}
+
+const MAX_LISTED_GAPS = 100;
+
+/** All that is known once header and attestation have verified. */
+interface Epoch {
+  readonly boot: VerifiedBoot;
+  readonly rules: LeafRules;
+  readonly anchors: Anchors;
+  readonly privateLeaves: PrivateLeaves | null;
+  readonly instruments: ReadonlySet<number>;
+}
+
+export class EpochVerifier {
+  readonly tree: MemoryTree;
+  readonly #crypto: WireCrypto;
+  readonly #trust: LogTrust;
+  readonly #keys: PrivateKeys | null;
+  readonly #inputs = new InputOrder();
+  readonly #strategies = new StrategyOrder();
+  readonly #sequences = new Map<number, number>();
+  readonly #counts = new Map<Kind, number>();
+  readonly #gaps: LoggedGap[] = [];
+  readonly #gapTotals = new Map<number, number>();
+  #epoch: Epoch | null = null;
+  #leafZero: ParsedEntry | null = null;
+  #firstNs = 0n;
+  #lastNs = 0n;
+  #acknowledged = 0;
+  #rows = 0;
+  #blobs = 0;
+  #closeReason: CloseReason | null = null;
+
+  constructor(crypto: WireCrypto, trust: LogTrust, keys: PrivateKeys | null = null) {
+    this.#crypto = crypto;
+    this.#trust = trust;
+    this.#keys = keys;
+    this.tree = new MemoryTree(crypto);
+  }
+
+  /** Header, configuration and attestation, once leaves 0 and 1 are in. */
+  get boot(): VerifiedBoot | null {
+    return this.#epoch?.boot ?? null;
+  }
+
+  /** Leaf keys, for whoever gave compliance's key. */
+  get privateLeaves(): PrivateLeaves | null {
+    return this.#epoch?.privateLeaves ?? null;
+  }
+
+  /** The kind of a leaf that was added; null beyond them. */
+  kindOf(index: number): Kind | null {
+    return this.#epoch?.rules.kindOf(index) ?? null;
+  }
+
+  /** The layouts of the next leaves, to see which blobs `add` will want. */
+  parse(entries: readonly Uint8Array[]): Result<readonly ParsedEntry[]> {
+    const parsed: ParsedEntry[] = [];
+    for (const bytes of entries) {
+      const leaf = parseLeaf(bytes);
+      if (!leaf.ok) return at(this.tree.size + parsed.length, leaf.refusal);
+      const blob = blobOf(leaf.value);
+      parsed.push({ bytes, leaf: leaf.value, blobHash: blob === null ? null : toHex(blob.hash) });
+    }
+    return accept(parsed);
+  }
+
+  /** The next leaves; `blobs` by hash, a missing one is refused as `blob_missing`. */
+  add(entries: readonly ParsedEntry[], blobs: ReadonlyMap<string, Uint8Array>): Result<null> {
+    for (const entry of entries) {
+      const index = this.tree.size;
+      const blob = entry.blobHash === null ? null : (blobs.get(entry.blobHash) ?? null);
+      const added = this.#addLeaf(index, entry, blob);
+      if (!added.ok) return at(index, added.refusal);
+      this.tree.append(leafHash(this.#crypto, entry.bytes));
+    }
+    return accept(null);
+  }
+
+  /** A signed head of this epoch: under the attested key, and the root at its size. */
+  checkNote(note: Uint8Array): Result<Checkpoint> {
+    if (this.boot === null) return refuse('leaf_misplaced', { leaves: this.tree.size });
+    const { origin, logKey } = this.boot.header;
+    const checked = verifyCheckpoint(this.#crypto, note, origin, logKey);
+    if (!checked.ok || checked.value.size > this.tree.size) return checked;
+    const { size, root } = checked.value;
+    return equalBytes(root, this.tree.root(size)) ? checked : refuse('fork', { size });
+  }
+
+  /** After the last leaf. `note` is the checkpoint: refused as `root_mismatch` unless it covers all. */
+  finish(note: Uint8Array): Result<EpochFacts> {
+    if (this.#epoch === null) return refuse('leaf_misplaced', { leaves: this.tree.size });
+    const { boot, anchors, privateLeaves } = this.#epoch;
+    const { origin, logKey } = boot.header;
+    const checkpoint = verifyCheckpoint(this.#crypto, note, origin, logKey);
+    if (!checkpoint.ok) return checkpoint;
+    const { size, root } = checkpoint.value;
+    if (size !== this.tree.size || !equalBytes(root, this.tree.root())) {
+      return refuse('root_mismatch', { size, leaves: this.tree.size });
+    }
+    return accept({
+      boot,
+      checkpoint: checkpoint.value,
+      counts: this.#counts,
+      rows: this.#rows,
+      gaps: this.#gaps,
+      gapTotals: this.#gapTotals,
+      firstNs: this.#firstNs,
+      lastNs: this.#lastNs,
+      closeReason: this.#closeReason,
+      anchors: anchors.facts(),
+      privateOpened: privateLeaves?.opened ?? null,
+      blobs: this.#blobs,
+    });
+  }
+
+  #addLeaf(index: number, entry: ParsedEntry, blob: Uint8Array | null): Result<null> {
+    const { leaf } = entry;
+    if (this.#closeReason !== null) return refuse('leaf_after_close');
+    if (leaf.timeNs < this.#lastNs) return refuse('time_backwards');
+    if (index === 0) this.#firstNs = leaf.timeNs;
+    this.#lastNs = leaf.timeNs;
+    const sequence = this.#sequences.get(leaf.stream) ?? 0;
+    if (leaf.sequence !== sequence) {
+      return refuse('sequence_gap', {
+        stream: leaf.stream,
+        expected: sequence,
+        actual: leaf.sequence,
+      });
+    }
+    this.#sequences.set(leaf.stream, sequence + 1);
+    this.#counts.set(leaf.kind, (this.#counts.get(leaf.kind) ?? 0) + 1);
+    if (entry.blobHash !== null) this.#blobs++;
+    if (this.#epoch === null) return this.#addBootLeaf(index, entry);
+    const placed = this.#epoch.rules.add(leaf);
+    return placed.ok ? this.#checkPayload(this.#epoch, index, leaf, blob) : placed;
+  }
+
+  #addBootLeaf(index: number, entry: ParsedEntry): Result<null> {
+    if (index === 0 || this.#leafZero === null) {
+      this.#leafZero = entry;
+      return accept(null);
+    }
+    const document = readAttestationLeaf(this.#crypto, entry.bytes);
+    if (!document.ok) return document;
+    const leafZero = this.#leafZero.bytes;
+    const verified = verifyBoot(this.#crypto, leafZero, document.value, this.#trust);
+    if (!verified.ok) return verified;
+    const boot = verified.value;
+    const opened =
+      this.#keys === null ? accept(null) : PrivateLeaves.open(this.#crypto, boot, this.#keys);
+    if (!opened.ok) return opened;
+    const rules = new LeafRules(boot.header);
+    for (const { leaf } of [this.#leafZero, entry]) {
+      const placed = rules.add(leaf);
+      if (!placed.ok) return placed;
+    }
+    this.#epoch = {
+      boot,
+      rules,
+      anchors: new Anchors(this.#crypto, this.#trust, boot, entry.leaf.timeNs),
+      privateLeaves: opened.value,
+      instruments: new Set(boot.configuration.instruments.map(({ id }) => id)),
+    };
+    return accept(null);
+  }
+
+  /** What the leaf says, as far as it can be read. */
+  #checkPayload(epoch: Epoch, index: number, leaf: Leaf, blob: Uint8Array | null): Result<null> {
+    const isPrivate = leaf.body.form === 'private' || leaf.body.form === 'private-blob';
+    if (isPrivate) return this.#checkPrivate(epoch, index, leaf, blob);
+    const opened = openLeaf(this.#crypto, leaf, null, blob);
+    if (!opened.ok) return opened;
+    const { plaintext } = opened.value;
+    switch (leaf.kind) {
+      case KIND.input:
+        return this.#checkBatch(epoch, index, leaf, plaintext);
+      case KIND.gap:
+        return this.#checkGap(index, leaf, plaintext);
+      case KIND.anchor:
+        return epoch.anchors.add(index, leaf.timeNs, plaintext, this.tree);
+      case KIND.heartbeat:
+        return this.#checkHeartbeat(index, plaintext);
+      case KIND.recovery:
+        return checkRecovery(epoch.boot, plaintext);
+      case KIND.strategyEvent: {
+        const event = parseStrategyEvent(plaintext);
+        if (!event.ok) return event;
+        return this.#strategies.add(index, leaf.stream, leaf.kind, event.value);
+      }
+      case KIND.close: {
+        const reason = parseClose(plaintext);
+        if (reason.ok) this.#closeReason = reason.value;
+        return reason.ok ? accept(null) : reason;
+      }
+      case KIND.header:
+      case KIND.attestation:
+      case KIND.output:
+      case KIND.report:
+      case KIND.seed:
+        break;
+    }
+    // Header and attestation are leaves 0 and 1; the others are private.
+    return refuse('leaf_misplaced', { kind: leaf.kind });
+  }
+
+  #checkPrivate(epoch: Epoch, index: number, leaf: Leaf, blob: Uint8Array | null): Result<null> {
+    const there = checkBlob(this.#crypto, leaf, blob);
+    if (!there.ok) return there;
+    const signals = this.#strategies.outputs(leaf.stream);
+    if (leaf.kind === KIND.output || leaf.kind === KIND.seed) {
+      const inOrder = this.#strategies.add(index, leaf.stream, leaf.kind, null);
+      if (!inOrder.ok) return inOrder;
+    }
+    return epoch.privateLeaves?.add(index, leaf, blob, signals, this.tree) ?? accept(null);
+  }
+
+  #checkBatch(epoch: Epoch, index: number, leaf: Leaf, plaintext: Uint8Array): Result<null> {
+    const batch = parseBatch(plaintext, epoch.instruments);
+    if (!batch.ok) return batch;
+    const { stream, timeNs, rows } = batch.value;
+    if (stream !== leaf.stream) return refuse('leaf_misplaced', { stream: leaf.stream });
+    this.#rows += rows;
+    epoch.privateLeaves?.addBatch(index, timeNs);
+    return this.#inputs.addBatch(index, batch.value);
+  }
+
+  #checkGap(index: number, leaf: Leaf, plaintext: Uint8Array): Result<null> {
+    const gap = parseGap(plaintext);
+    if (!gap.ok) return gap;
+    const { reason } = gap.value;
+    this.#gapTotals.set(reason, (this.#gapTotals.get(reason) ?? 0) + 1);
+    if (this.#gaps.length < MAX_LISTED_GAPS) {
+      this.#gaps.push({ ...gap.value, index, stream: leaf.stream, timeNs: leaf.timeNs });
+    }
+    return this.#inputs.addGap(index, leaf.stream, gap.value);
+  }
+
+  #checkHeartbeat(index: number, plaintext: Uint8Array): Result<null> {
+    const heartbeat = parseHeartbeat(plaintext);
+    if (!heartbeat.ok) return heartbeat;
+    const { acknowledgedSize } = heartbeat.value;
+    if (acknowledgedSize > index || acknowledgedSize < this.#acknowledged) {
+      return refuse('leaf_misplaced', { acknowledged: acknowledgedSize });
+    }
+    this.#acknowledged = acknowledgedSize;
+    return accept(null);
+  }
+}
+
+/** Outputs that the host says were never released lie in the epoch before. */
+function checkRecovery(boot: VerifiedBoot, plaintext: Uint8Array): Result<null> {
+  const recovery = parseRecovery(plaintext);
+  if (!recovery.ok) return recovery;
+  const { previous } = boot.header;
+  const { previousEpoch, unreleased } = recovery.value;
+  const inside = unreleased.every((output) => previous !== null && output < previous.size);
+  return previous?.epoch === previousEpoch && inside ? accept(null) : refuse('epoch_link');
+}
+
+/** The refusal with the leaf's index. */
+function at(index: number, refusal: Refusal): Result<never> {
+  return refuse(refusal.code, { index, ...refusal.detail });
+}

@@ -1,0 +1,114 @@
+// Private leaves, for those who hold compliance's key: each is opened, its digest and padding checked,
+// and what it says is compared with the rest of the log. Without the key a log verifies all the same,
+// only what the private leaves say stays unknown.
+
+import { equalBytes, parseHex, toHex } from '../bytes.ts';
+import type { WireCrypto } from '../crypto.ts';
+import { unwrapDisclosureKey } from '../disclosure.ts';
+import type { Leaf } from '../leaf.ts';
+import { KIND, leafKey, openLeaf } from '../leaf.ts';
+import type { Report, Signal } from '../payloads.ts';
+import { parseReport, parseSeed, parseSignal } from '../payloads.ts';
+import type { Result } from '../result.ts';
+import { accept, refuse } from '../result.ts';
+import type { MemoryTree } from '../tlog/merkle.ts';
+import type { VerifiedBoot } from './boot.ts';
+
+export interface PrivateKeys {
+  /** Compliance's X25519 key, raw. */
+  readonly privateKey: Uint8Array;
+  readonly publicKey: Uint8Array;
+}
+
+/** `ts` and the first 8 bytes of the output's leaf hash, so that a venue's records name the leaf. */
+export function clientOrderId(outputHash: Uint8Array): string {
+  return `ts${toHex(outputHash.subarray(0, 8))}`;
+}
+
+export class PrivateLeaves {
+  readonly #crypto: WireCrypto;
+  readonly #boot: VerifiedBoot;
+  readonly #disclosureKey: Uint8Array;
+  readonly #instruments: ReadonlySet<number>;
+  /** Batch times by leaf index, for the decision times of signals. */
+  readonly #batchTimes = new Map<number, bigint>();
+  #opened = 0;
+
+  private constructor(crypto: WireCrypto, boot: VerifiedBoot, disclosureKey: Uint8Array) {
+    this.#crypto = crypto;
+    this.#boot = boot;
+    this.#disclosureKey = disclosureKey;
+    this.#instruments = new Set(boot.configuration.instruments.map(({ id }) => id));
+  }
+
+  /** Refuses with `disclosure_key_wrong` when the key is not the configuration's. */
+  static open(crypto: WireCrypto, boot: VerifiedBoot, keys: PrivateKeys): Result<PrivateLeaves> {
+    const { header, configuration } = boot;
+    const named = parseHex(configuration.compliance_public_key);
+    if (named === null || !equalBytes(named, keys.publicKey)) return refuse('disclosure_key_wrong');
+    const key = unwrapDisclosureKey(crypto, header.wrappedDisclosureKey, keys, header.origin);
+    return key.ok ? accept(new PrivateLeaves(crypto, boot, key.value)) : key;
+  }
+
+  get opened(): number {
+    return this.#opened;
+  }
+
+  /** The key of one leaf, as it is given away to disclose it. */
+  keyOf(index: number): Uint8Array {
+    return leafKey(this.#crypto, this.#disclosureKey, this.#boot.header.origin, index);
+  }
+
+  addBatch(index: number, timeNs: bigint): void {
+    this.#batchTimes.set(index, timeNs);
+  }
+
+  /** Opens the leaf at `index`; `signals` counts the earlier signals of its stream. */
+  add(
+    index: number,
+    leaf: Leaf,
+    blob: Uint8Array | null,
+    signals: number,
+    tree: MemoryTree,
+  ): Result<null> {
+    const opened = openLeaf(this.#crypto, leaf, this.keyOf(index), blob);
+    if (!opened.ok) return opened;
+    this.#opened++;
+    const { plaintext } = opened.value;
+    if (leaf.kind === KIND.output) {
+      const signal = parseSignal(plaintext);
+      return signal.ok ? this.#checkSignal(index, leaf, signal.value, signals) : signal;
+    }
+    if (leaf.kind === KIND.report) {
+      const report = parseReport(plaintext);
+      return report.ok ? checkReport(index, leaf, report.value, tree) : report;
+    }
+    const seed = parseSeed(plaintext);
+    return seed.ok ? accept(null) : seed;
+  }
+
+  #checkSignal(index: number, leaf: Leaf, signal: Signal, signals: number): Result<null> {
+    if (signal.id !== signals) {
+      return refuse('sequence_gap', { index, expected: signals, actual: signal.id });
+    }
+    const sameCauses =
+      signal.causes.length === leaf.causes.length &&
+      signal.causes.every((cause, at) => cause === leaf.causes[at]);
+    const decided = leaf.causes.some((cause) => this.#batchTimes.get(cause) === signal.decisionNs);
+    if (!sameCauses || !decided) return refuse('cause_invalid', { index });
+    if (!this.#instruments.has(signal.instrument)) {
+      return refuse('instrument_unknown', { index, instrument: signal.instrument });
+    }
+    return accept(null);
+  }
+}
+
+function checkReport(index: number, leaf: Leaf, report: Report, tree: MemoryTree): Result<null> {
+  const output = tree.node(0, report.output);
+  if (report.output !== leaf.causes[0] || output === null) {
+    return refuse('cause_invalid', { index, output: report.output });
+  }
+  return report.clientOrderId === clientOrderId(output)
+    ? accept(null)
+    : refuse('cause_invalid', { index, output: report.output, what: 'client_order_id' });
+}
