@@ -1,0 +1,154 @@
+// The first half of the boot: from the host's messages to everything that leaf 0 says (docs/PROTOCOL.md
+// 6). The order matters: the configuration is measured into PCR16 and all PCRs are locked before keys
+// exist, so no document can bind a key of ours to another configuration.
+
+import { concatBytes, equalBytes, isZero, parseHex } from '../wire/bytes.ts';
+import type { Configuration } from '../wire/configuration.ts';
+import { parseConfiguration } from '../wire/configuration.ts';
+import type { WireCrypto } from '../wire/crypto.ts';
+import type { EpochHeader, StreamEntry } from '../wire/header.ts';
+import { originOf } from '../wire/header.ts';
+import { LABEL, STREAM } from '../wire/leaf.ts';
+import { MAX_ORIGIN_CHARACTERS } from '../wire/limits.ts';
+import type { Result } from '../wire/result.ts';
+import { accept, refuse } from '../wire/result.ts';
+import { attestTimed } from './attester.ts';
+import type { BootMessages } from './boot-stream.ts';
+import type { Clock } from './clock.ts';
+import { checkDivergence, errorBoundNs } from './clock.ts';
+import { Fatal, orFatal } from './fatal.ts';
+import type { StrategyMaterial } from './items.ts';
+import { checkItems } from './items.ts';
+import type { LogKey, SecretSource, TlsKey } from './keys.ts';
+import { generateLogKey, generateTlsKey, wrapForCompliance } from './keys.ts';
+import { parseManifest } from './manifest.ts';
+import type { Nsm } from './nsm/nsm.ts';
+import type { VerifiedPrevious } from './previous.ts';
+import { verifyPrevious } from './previous.ts';
+
+const CONFIGURATION_PCR = 16;
+const ALL_PCRS = 32;
+const PCR_BYTES = 48;
+
+export interface PreparedEpoch {
+  readonly configuration: Configuration;
+  readonly header: EpochHeader;
+  readonly logKey: LogKey;
+  readonly tlsKey: TlsKey;
+  readonly disclosureKey: Uint8Array;
+  readonly strategies: readonly StrategyMaterial[];
+  readonly previous: VerifiedPrevious | null;
+}
+
+export interface BootServices {
+  readonly crypto: WireCrypto;
+  readonly nsm: Nsm;
+  readonly clock: Clock;
+  readonly secrets: SecretSource;
+  /** Bytes of the measured manifest. */
+  readonly measured: Uint8Array;
+}
+
+/** PCR16 = SHA-384(48 zero bytes ‖ configuration digest), and no PCR can change any more. */
+async function lockConfiguration(
+  { crypto, nsm }: BootServices,
+  digest: Uint8Array,
+): Promise<Result<null>> {
+  const before = await nsm.describePcr(CONFIGURATION_PCR);
+  if (!before.ok) return before;
+  // Somebody was here before: a second epoch needs a new boot of the enclave.
+  if (before.value.locked || !isZero(before.value.value)) {
+    return refuse('nsm_malformed', { pcr: CONFIGURATION_PCR, locked: before.value.locked });
+  }
+  const extended = await nsm.extendPcr(CONFIGURATION_PCR, digest);
+  if (!extended.ok) return extended;
+  const locked = await nsm.lockPcrs(ALL_PCRS);
+  if (!locked.ok) return locked;
+  const after = await nsm.describePcr(CONFIGURATION_PCR);
+  if (!after.ok) return after;
+  const expected = crypto.sha384(concatBytes(new Uint8Array(PCR_BYTES), digest));
+  if (!after.value.locked || !equalBytes(after.value.value, expected)) {
+    return refuse('nsm_malformed', { pcr: CONFIGURATION_PCR, locked: after.value.locked });
+  }
+  const description = await nsm.describe();
+  if (!description.ok) return description;
+  if (new Set(description.value.lockedPcrs).size !== ALL_PCRS) {
+    return refuse('nsm_malformed', { locked_pcrs: description.value.lockedPcrs.length });
+  }
+  return accept(null);
+}
+
+function streamsOf(
+  configuration: Configuration,
+  strategies: readonly StrategyMaterial[],
+): readonly StreamEntry[] {
+  return [
+    { id: STREAM.enclave, label: LABEL.enclave, name: 'enclave' },
+    ...configuration.streams.map(({ id, name }) => ({ id, label: LABEL.host, name })),
+    ...strategies.map(({ stream, name }) => ({ id: stream, label: LABEL.strategy, name })),
+    { id: STREAM.reports, label: LABEL.host, name: 'reports' },
+  ];
+}
+
+/** Throws a Fatal with the code of the first check that fails. */
+export async function prepareEpoch(
+  services: BootServices,
+  messages: BootMessages,
+): Promise<PreparedEpoch> {
+  const { crypto, nsm, clock, secrets, measured } = services;
+  const configuration = orFatal(parseConfiguration(messages.configuration));
+  const configurationDigest = crypto.sha256(messages.configuration);
+  orFatal(await lockConfiguration(services, configurationDigest));
+
+  const manifest = orFatal(parseManifest(measured));
+  const strategies = orFatal(checkItems(crypto, configuration, manifest, messages.items));
+  const previous =
+    messages.previous === null
+      ? null
+      : orFatal(verifyPrevious(crypto, messages.previous, configuration.log_id));
+  const epoch = (previous?.entry.epoch ?? 0) + 1;
+  const origin = originOf(configuration.log_id, epoch);
+  if (origin.length > MAX_ORIGIN_CHARACTERS) throw new Fatal('config_invalid');
+
+  // The document is for its time only and never leaves.
+  const nothing = { userData: null, nonce: null, publicKey: null };
+  const { reading } = orFatal(await attestTimed(nsm, clock, nothing));
+  orFatal(checkDivergence(reading, configuration.limits.clock_divergence_ms));
+  const { moduleId } = orFatal(await nsm.describe());
+
+  const logKey = generateLogKey();
+  const tlsKey = generateTlsKey();
+  const disclosureKey = secrets.draw();
+  const compliancePublic = parseHex(configuration.compliance_public_key) ?? new Uint8Array(0);
+  const header: EpochHeader = {
+    origin,
+    epoch,
+    logKey: logKey.spki,
+    tlsKeyHash: tlsKey.spkiHash,
+    configurationDigest,
+    configuration: messages.configuration,
+    commitPolicy: configuration.commit_policy,
+    feedMode: configuration.feed_mode,
+    streams: streamsOf(configuration, strategies),
+    strategies: strategies.map(
+      ({ stream, name, version, bundleCommitment, parametersCommitment }) => ({
+        stream,
+        name,
+        version,
+        bundleCommitment,
+        parametersCommitment,
+      }),
+    ),
+    wrappedDisclosureKey: orFatal(
+      wrapForCompliance(crypto, disclosureKey, compliancePublic, origin),
+    ),
+    previous: previous?.entry ?? null,
+    clock: {
+      wallNs: clock.bootWallNs,
+      nsmTimestampMs: reading.timestampMs,
+      errorBoundNs: Number(errorBoundNs(reading)),
+    },
+    moduleId,
+  };
+  return { configuration, header, logKey, tlsKey, disclosureKey, strategies, previous };
+}

@@ -1,0 +1,211 @@
+// The enclave from boot to its end. There are two ends: a clean close, whose last leaf says so, and a
+// stop with one closed code. The host can force either, and the log tells which. What goes wrong anywhere
+// arrives here as a code; no text of an exception leaves.
+
+import type { RefusalCode } from '../wire/codes.ts';
+import { nodeCrypto } from '../wire/node/crypto.ts';
+import type { Transport } from '../wire/node/transport.ts';
+import type { CloseReason } from '../wire/payloads.ts';
+import { CLOSE_REASON } from '../wire/payloads.ts';
+import { BootStream } from './boot-stream.ts';
+import { prepareEpoch } from './boot.ts';
+import type { ClockSource } from './clock.ts';
+import { Clock, systemClock } from './clock.ts';
+import { Diagnostics } from './diagnostics.ts';
+import { Epoch } from './epoch.ts';
+import type { Guard } from './fatal.ts';
+import { createGuard, Fatal, orFatal } from './fatal.ts';
+import { checkEntropy } from './keys.ts';
+import type { NsmDevice } from './nsm/nsm.ts';
+import { Nsm } from './nsm/nsm.ts';
+import type { RunnerProgram, StartStrategy } from './strategy/types.ts';
+
+export interface EnclaveTimeouts {
+  /** From HELLO to GO, and again from GO to READY. */
+  readonly bootMs: number;
+  /** From the request to close to the acknowledgement of the close leaf. */
+  readonly closeMs: number;
+  /** How long an end waits for streams and processes. */
+  readonly tearDownMs: number;
+  /** Between two messages of counters. */
+  readonly countersMs: number;
+}
+
+const TIMEOUTS: EnclaveTimeouts = {
+  bootMs: 60_000,
+  closeMs: 20_000,
+  tearDownMs: 2000,
+  countersMs: 10_000,
+};
+
+/** Null: closed cleanly. */
+export interface EnclaveEnd {
+  readonly code: RefusalCode | null;
+}
+
+export interface EnclaveOptions {
+  readonly transport: Transport;
+  readonly nsmDevice: NsmDevice;
+  /** Bytes of the measured manifest. */
+  readonly measured: Uint8Array;
+  readonly strategyRunner: RunnerProgram;
+  readonly startStrategy: StartStrategy;
+  readonly clock?: ClockSource;
+  readonly timeouts?: Partial<EnclaveTimeouts>;
+  /** Once, when everything is down. */
+  readonly onExit: (end: EnclaveEnd) => void;
+}
+
+type Phase = 'booting' | 'running' | 'closing' | 'ended';
+
+export class Enclave {
+  readonly #options: EnclaveOptions;
+  readonly #timeouts: EnclaveTimeouts;
+  readonly #clock: Clock;
+  readonly #nsm: Nsm;
+  readonly #guard: Guard;
+  readonly #diagnostics = new Diagnostics();
+  readonly #timers: NodeJS.Timeout[] = [];
+  #phase: Phase = 'booting';
+  #closeReason: CloseReason | null = null;
+  #bootStream: BootStream | null = null;
+  #epoch: Epoch | null = null;
+
+  constructor(options: EnclaveOptions) {
+    this.#options = options;
+    this.#timeouts = { ...TIMEOUTS, ...options.timeouts };
+    this.#clock = new Clock(options.clock ?? systemClock);
+    this.#nsm = new Nsm(options.nsmDevice);
+    this.#guard = createGuard((code) => {
+      this.fail(code);
+    });
+    void this.#guard.runAsync(() => this.#boot());
+  }
+
+  /** Asks for a clean close; only the first call counts. During the boot it waits for READY. */
+  close(reason: CloseReason): void {
+    if (this.#closeReason !== null) return;
+    this.#closeReason = reason;
+    if (this.#phase === 'running') void this.#guard.runAsync(() => this.#closeCleanly(reason));
+  }
+
+  /** Stops at once, without a close leaf; only the first code counts. */
+  fail(code: RefusalCode): void {
+    if (this.#phase === 'ended') return;
+    this.#phase = 'ended';
+    this.#epoch?.stop();
+    this.#diagnostics.report(code, this.#epoch?.counters);
+    this.#bootStream?.sendFailed(code);
+    void this.#end(code);
+  }
+
+  async #boot(): Promise<void> {
+    const { transport, measured } = this.#options;
+    await this.#diagnostics.connect(transport);
+    const bootStream = await this.#connectBoot();
+    const crypto = nodeCrypto;
+    const nsm = this.#nsm;
+    const clock = this.#clock;
+    const secrets = orFatal(await checkEntropy(crypto, nsm));
+    const messages = await bootStream.receive();
+    this.#deadline(this.#timeouts.bootMs, 'booting', 'boot_timeout');
+    const prepared = await prepareEpoch({ crypto, nsm, clock, secrets, measured }, messages);
+    this.#assertAlive();
+    const epoch = await Epoch.connect(
+      {
+        ...this.#options,
+        nsm,
+        clock,
+        guard: this.#guard,
+        isReady: () => this.#phase === 'running',
+        onStrategyEnded: (code) => {
+          this.#diagnostics.report(code, this.#epoch?.counters);
+        },
+      },
+      prepared,
+    );
+    this.#epoch = epoch;
+    if (this.#isOver()) epoch.stop();
+    await epoch.open(secrets);
+    this.#phase = 'running';
+    const { origin, logKey } = prepared.header;
+    bootStream.sendReady({ origin, logKey, leaf0Hash: epoch.leafZeroHash });
+    this.#diagnostics.report('ready', epoch.counters);
+    this.#reportCounters();
+    if (this.#closeReason !== null) await this.#closeCleanly(this.#closeReason);
+  }
+
+  async #connectBoot(): Promise<BootStream> {
+    try {
+      this.#bootStream = await BootStream.connect(this.#options.transport, {
+        guard: this.#guard,
+        timeoutMs: this.#timeouts.bootMs,
+        onClose: () => {
+          this.close(CLOSE_REASON.host);
+        },
+        onLost: () => {
+          if (this.#phase === 'booting') this.fail('stream_closed');
+        },
+      });
+      return this.#bootStream;
+    } catch {
+      throw new Fatal('stream_closed');
+    }
+  }
+
+  async #closeCleanly(reason: CloseReason): Promise<void> {
+    this.#phase = 'closing';
+    this.#diagnostics.report('closing', this.#epoch?.counters);
+    this.#deadline(this.#timeouts.closeMs, 'closing', 'log_unavailable');
+    await this.#epoch?.closeCleanly(reason);
+    this.#assertAlive();
+    this.#phase = 'ended';
+    this.#diagnostics.report('closed', this.#epoch?.counters);
+    await this.#end(null);
+  }
+
+  /** Gives streams and processes some time, then says that it is over. */
+  async #end(code: RefusalCode | null): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    const timeout = Promise.withResolvers<null>();
+    const timer = setTimeout(() => {
+      timeout.resolve(null);
+    }, this.#timeouts.tearDownMs);
+    const down = Promise.all([
+      this.#epoch?.tearDown(),
+      this.#bootStream?.close(),
+      this.#diagnostics.close(),
+    ]);
+    await Promise.race([down.catch(() => null), timeout.promise]);
+    clearTimeout(timer);
+    this.#options.onExit({ code });
+  }
+
+  #isOver(): boolean {
+    return this.#phase === 'ended';
+  }
+
+  /** After a wait: the enclave may have ended meanwhile. */
+  #assertAlive(): void {
+    if (this.#isOver()) throw new Fatal('internal');
+  }
+
+  #deadline(afterMs: number, phase: Phase, code: RefusalCode): void {
+    const timer = setTimeout(() => {
+      if (this.#phase === phase) this.fail(code);
+    }, afterMs);
+    this.#timers.push(timer);
+  }
+
+  #reportCounters(): void {
+    const timer = setInterval(() => {
+      this.#diagnostics.report('counters', this.#epoch?.counters);
+    }, this.#timeouts.countersMs);
+    this.#timers.push(timer);
+  }
+}
+
+/** Boots at once; `onExit` hears of every end, a failed boot included. */
+export function startEnclave(options: EnclaveOptions): Enclave {
+  return new Enclave(options);
+}

@@ -1,0 +1,250 @@
+// One epoch: the log and everything that writes into it. Opened in the order of docs/PROTOCOL.md, so that
+// nothing is listened to before leaves 0 and 1 are durable, and closed with a close leaf as the last one.
+
+import { PURPOSE } from '../wire/attestation/user-data.ts';
+import type { RefusalCode } from '../wire/codes.ts';
+import { encodeHeader } from '../wire/header.ts';
+import type { Kind } from '../wire/leaf.ts';
+import { KIND, LABEL, STREAM } from '../wire/leaf.ts';
+import { nodeCrypto } from '../wire/node/crypto.ts';
+import type { Transport } from '../wire/node/transport.ts';
+import type { CloseReason } from '../wire/payloads.ts';
+import { encodeClose, encodeRecovery } from '../wire/payloads.ts';
+import { Anchors } from './anchors.ts';
+import { Attester } from './attester.ts';
+import type { PreparedEpoch } from './boot.ts';
+import type { Clock } from './clock.ts';
+import type { Guard } from './fatal.ts';
+import { Fatal, orFatal } from './fatal.ts';
+import { Feed } from './feed.ts';
+import { HttpsService } from './https.ts';
+import { Inputs } from './inputs.ts';
+import type { SecretSource } from './keys.ts';
+import type { AppendedLeaf } from './log/writer.ts';
+import { LogStream } from './log/stream.ts';
+import { LogWriter } from './log/writer.ts';
+import type { Nsm } from './nsm/nsm.ts';
+import { Orders } from './orders.ts';
+import { Releases } from './release.ts';
+import { Strategies } from './strategies.ts';
+import type { RunnerProgram, StartStrategy } from './strategy/types.ts';
+import { createCertificate } from './tls-certificate.ts';
+
+export interface EpochServices {
+  readonly transport: Transport;
+  readonly nsm: Nsm;
+  readonly clock: Clock;
+  readonly guard: Guard;
+  readonly strategyRunner: RunnerProgram;
+  readonly startStrategy: StartStrategy;
+  readonly isReady: () => boolean;
+  readonly onStrategyEnded: (code: RefusalCode) => void;
+}
+
+export class Epoch {
+  readonly #services: EpochServices;
+  readonly #prepared: PreparedEpoch;
+  readonly #releases = new Releases();
+  readonly #orders = new Orders();
+  readonly #logStream: LogStream;
+  readonly #log: LogWriter;
+  readonly #strategies: Strategies;
+  readonly #inputs: Inputs;
+  readonly #feed: Feed;
+  #anchors: Anchors | null = null;
+  #https: HttpsService | null = null;
+  #leafZeroHash: Uint8Array = new Uint8Array(0);
+  #stopped = false;
+
+  private constructor(services: EpochServices, prepared: PreparedEpoch, logStream: LogStream) {
+    const { clock, guard } = services;
+    const { configuration, header, logKey, disclosureKey } = prepared;
+    const releases = this.#releases;
+    const orders = this.#orders;
+    this.#services = services;
+    this.#prepared = prepared;
+    this.#logStream = logStream;
+    const log = new LogWriter({
+      crypto: nodeCrypto,
+      clock,
+      origin: header.origin,
+      epoch: header.epoch,
+      key: logKey,
+      disclosureKey,
+      commitMs: configuration.intervals.commit_ms,
+      send: (commit) => {
+        logStream.send(commit);
+      },
+      onAcknowledged: ({ size }) => {
+        releases.acknowledge(size);
+      },
+      onTimer: (work) => {
+        guard.run(work);
+      },
+    });
+    this.#log = log;
+    this.#strategies = new Strategies({
+      log,
+      releases,
+      orders,
+      guard,
+      program: services.strategyRunner,
+      start: services.startStrategy,
+      onEnded: services.onStrategyEnded,
+    });
+    this.#inputs = new Inputs({ log, releases, strategies: this.#strategies }, configuration);
+    const { strategies, inputs } = { strategies: this.#strategies, inputs: this.#inputs };
+    this.#feed = new Feed({ log, releases, strategies, orders, inputs, guard });
+  }
+
+  /** Connects the log; nothing is logged yet. */
+  static async connect(services: EpochServices, prepared: PreparedEpoch): Promise<Epoch> {
+    let epoch: Epoch | null = null;
+    let lost = false;
+    const logStream = await LogStream.connect(services.transport, {
+      onAck: (payload) => {
+        services.guard.run(() => {
+          epoch?.receiveAck(payload);
+        });
+      },
+      onLost: () => {
+        lost = true;
+        services.guard.run(() => epoch?.loseLog());
+      },
+    });
+    if (lost) throw new Fatal('log_unavailable');
+    epoch = new Epoch(services, prepared, logStream);
+    return epoch;
+  }
+
+  get counters(): Readonly<Record<string, number>> {
+    return {
+      ...this.#log.counters,
+      ...this.#releases.counters,
+      ...this.#orders.counters,
+      ...this.#strategies.counters,
+      ...this.#inputs.counters,
+      ...this.#feed.counters,
+      ...this.#https?.counters,
+    };
+  }
+
+  get leafZeroHash(): Uint8Array {
+    return this.#leafZeroHash;
+  }
+
+  receiveAck(payload: Uint8Array): void {
+    if (!this.#stopped) this.#log.receiveAck(payload);
+  }
+
+  loseLog(): void {
+    if (!this.#stopped) throw new Fatal('log_unavailable');
+  }
+
+  /** Leaves 0 and 1, durable; then all that rests on them. */
+  async open(secrets: SecretSource): Promise<void> {
+    const attester = await this.#openLog();
+    this.#logRecovery();
+    for (const material of this.#prepared.strategies) {
+      await this.#strategies.start(material, secrets, this.#prepared.configuration.instruments);
+      this.#assertRunning();
+    }
+    secrets.wipe();
+    const { clock, guard, transport, isReady } = this.#services;
+    const { configuration, header, tlsKey } = this.#prepared;
+    const log = this.#log;
+    this.#anchors = new Anchors({ log, clock, attester, guard, configuration });
+    const nowMs = Number(clock.nowNs() / 1_000_000n);
+    const certificate = await createCertificate(tlsKey, configuration.tls_names, nowMs);
+    const { epoch, origin } = header;
+    this.#https = new HttpsService(
+      { log, clock, attester, guard, configuration, epoch, origin, isReady },
+      tlsKey,
+      certificate,
+    );
+    await this.#https.listen(transport);
+    await this.#feed.listen(transport);
+    this.#assertRunning();
+    this.#anchors.start();
+  }
+
+  /** Throws a Fatal, or never resolves when acknowledgements stop; the caller has a deadline. */
+  async closeCleanly(reason: CloseReason): Promise<void> {
+    this.#feed.stop();
+    await this.#strategies.settled();
+    await this.#strategies.stop();
+    await this.#anchors?.stop();
+    // Everything so far first, so that the last anchor covers it.
+    await this.#durable();
+    await this.#anchors?.anchor();
+    this.#append(KIND.close, encodeClose(reason));
+    await this.#durable();
+    await this.#releases.settled();
+    this.#stopped = true;
+    this.#log.stop();
+  }
+
+  /** Nothing is taken, signed or released any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#feed.stop();
+    this.#log.stop();
+    this.#releases.stop();
+  }
+
+  /** Ends streams and processes; what is queued for the host is still sent while it reads. */
+  async tearDown(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all([
+      this.#anchors?.stop(),
+      this.#strategies.stop(),
+      this.#https?.close(),
+      this.#feed.close(),
+      this.#logStream.close(),
+    ]);
+    this.#prepared.disclosureKey.fill(0);
+  }
+
+  #assertRunning(): void {
+    if (this.#stopped) throw new Fatal('internal');
+  }
+
+  #append(kind: Kind, plaintext: Uint8Array): AppendedLeaf {
+    const { enclave: stream } = STREAM;
+    return this.#log.append({ kind, stream, label: LABEL.enclave, causes: [], plaintext });
+  }
+
+  async #durable(): Promise<void> {
+    this.#log.flush();
+    await this.#log.acknowledgement(this.#log.size);
+    this.#assertRunning();
+  }
+
+  async #openLog(): Promise<Attester> {
+    const { nsm, clock } = this.#services;
+    const { header } = this.#prepared;
+    const { hash } = this.#append(KIND.header, encodeHeader(header));
+    this.#leafZeroHash = hash;
+    const attester = new Attester(nsm, clock, {
+      origin: header.origin,
+      logKey: header.logKey,
+      leafZeroHash: hash,
+      tlsKeyHash: header.tlsKeyHash,
+      configDigest: header.configurationDigest,
+    });
+    // The root of a tree of one leaf is the leaf's hash.
+    const head = { size: 1, root: hash };
+    const { document } = orFatal(await attester.attest(PURPOSE.boot, head, null));
+    this.#assertRunning();
+    this.#append(KIND.attestation, document);
+    await this.#durable();
+    return attester;
+  }
+
+  #logRecovery(): void {
+    const { previous } = this.#prepared;
+    if (previous === null || (previous.entry.clean && previous.unreleased.length === 0)) return;
+    const { entry, unreleased } = previous;
+    this.#append(KIND.recovery, encodeRecovery({ previousEpoch: entry.epoch, unreleased }));
+  }
+}

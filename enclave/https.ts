@@ -1,0 +1,208 @@
+// Port 3000: HTTPS whose TLS ends here; the host carries the bytes. Three paths, no bodies, no state of
+// a caller's. The host and whoever it lets in can use up connections and attestations, both limited; a
+// connection lives 30 seconds at most, so that nobody can hold one for good. Answers are of one form.
+
+import { createServer } from 'node:https';
+import type { Server } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { parseHex } from '../wire/bytes.ts';
+import { PURPOSE } from '../wire/attestation/user-data.ts';
+import type { RefusalCode } from '../wire/codes.ts';
+import type { Configuration } from '../wire/configuration.ts';
+import { MAX_NONCE_BYTES, MIN_NONCE_BYTES } from '../wire/limits.ts';
+import { PORT } from '../wire/messages.ts';
+import type { Listener, Transport } from '../wire/node/transport.ts';
+import type { Attester } from './attester.ts';
+import type { Clock } from './clock.ts';
+import type { Guard } from './fatal.ts';
+import type { TlsKey } from './keys.ts';
+import type { LogWriter } from './log/writer.ts';
+import { TokenBucket } from './rate-limit.ts';
+import { SlicedStream } from './sliced-stream.ts';
+
+const MAX_CONNECTIONS = 256;
+const CONNECTION_MS = 30_000;
+const HANDSHAKE_MS = 10_000;
+const MAX_HEADER_BYTES = 8 * 1024;
+/** Challenges that may wait for the NSM, whose calls are serialised. */
+const MAX_CHALLENGES = 16;
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+];
+const NONCE = /^\/attestation\?nonce=([0-9a-f]*)$/u;
+
+export interface HttpsServices {
+  readonly log: LogWriter;
+  readonly clock: Clock;
+  readonly attester: Attester;
+  readonly guard: Guard;
+  readonly configuration: Configuration;
+  readonly epoch: number;
+  readonly origin: string;
+  /** True from READY until the close begins. */
+  readonly isReady: () => boolean;
+}
+
+export class HttpsService {
+  readonly #services: HttpsServices;
+  readonly #server: Server;
+  readonly #bucket: TokenBucket;
+  readonly #streams = new Set<Duplex>();
+  readonly #counters = { https_connections: 0, https_refused: 0, challenges: 0 };
+  #listener: Listener | null = null;
+  #challenges = 0;
+
+  constructor(services: HttpsServices, key: TlsKey, certificate: string) {
+    this.#services = services;
+    const { clock, configuration, guard } = services;
+    this.#bucket = new TokenBucket(configuration.limits.attestations_per_second, clock.nowNs());
+    this.#server = createServer(
+      {
+        key: key.privateKey.export({ format: 'pem', type: 'pkcs8' }),
+        cert: certificate,
+        minVersion: 'TLSv1.2',
+        ciphers: CIPHERS.join(':'),
+        honorCipherOrder: true,
+        handshakeTimeout: HANDSHAKE_MS,
+        maxHeaderSize: MAX_HEADER_BYTES,
+        ALPNProtocols: ['http/1.1'],
+      },
+      (request, response) => {
+        void guard.runAsync(() => this.#answer(request, response));
+      },
+    );
+    this.#server.on('tlsClientError', () => undefined);
+    this.#server.on('clientError', (_, socket) => {
+      socket.destroy();
+    });
+  }
+
+  get counters(): Readonly<Record<string, number>> {
+    return this.#counters;
+  }
+
+  async listen(transport: Transport): Promise<void> {
+    this.#listener = await transport.listen(PORT.https, (stream) => {
+      this.#accept(stream);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#listener?.close();
+    for (const stream of this.#streams) stream.destroy();
+  }
+
+  #accept(stream: Duplex): void {
+    stream.on('error', () => undefined);
+    if (this.#streams.size >= MAX_CONNECTIONS) {
+      this.#counters.https_refused++;
+      stream.destroy();
+      return;
+    }
+    this.#counters.https_connections++;
+    const sliced = new SlicedStream(stream);
+    this.#streams.add(sliced);
+    const timer = setTimeout(() => {
+      sliced.destroy();
+    }, CONNECTION_MS);
+    sliced.on('error', () => undefined);
+    sliced.on('close', () => {
+      clearTimeout(timer);
+      this.#streams.delete(sliced);
+    });
+    this.#server.emit('connection', sliced);
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.on('error', () => undefined);
+    if (hasBody(request)) {
+      // It is not read: the connection ends with the answer.
+      response.setHeader('connection', 'close');
+      response.on('finish', () => request.destroy());
+      refuseRequest(response, 400, 'message_malformed');
+      return;
+    }
+    const path = request.url ?? '';
+    const known = path === '/health' || path === '/ready' || /^\/attestation(?:\?|$)/u.test(path);
+    if (!known) refuseRequest(response, 404, 'not_found');
+    else if (request.method !== 'GET') {
+      response.setHeader('allow', 'GET');
+      refuseRequest(response, 405, 'method_not_allowed');
+    } else if (path === '/health') this.#answerHealth(response);
+    else if (path === '/ready') this.#answerReady(response);
+    else await this.#answerChallenge(path, response);
+  }
+
+  #answerHealth(response: ServerResponse): void {
+    const { log, epoch, origin, isReady } = this.#services;
+    const acknowledged_size = log.acknowledged?.size ?? 0;
+    const status = isReady() ? 'ready' : 'not_ready';
+    answerJson(response, 200, { status, epoch, origin, acknowledged_size });
+  }
+
+  #answerReady(response: ServerResponse): void {
+    if (this.#services.isReady()) answerJson(response, 200, { status: 'ready' });
+    else refuseRequest(response, 503, 'not_ready');
+  }
+
+  async #answerChallenge(path: string, response: ServerResponse): Promise<void> {
+    const { log, clock, attester } = this.#services;
+    const nonce = parseHex(NONCE.exec(path)?.[1] ?? '');
+    if (nonce === null || nonce.length < MIN_NONCE_BYTES || nonce.length > MAX_NONCE_BYTES) {
+      refuseRequest(response, 400, 'nonce_invalid');
+      return;
+    }
+    const head = log.acknowledged;
+    if (head === null) {
+      refuseRequest(response, 503, 'not_ready');
+      return;
+    }
+    if (this.#challenges >= MAX_CHALLENGES || !this.#bucket.take(clock.nowNs())) {
+      refuseRequest(response, 429, 'rate_limited');
+      return;
+    }
+    this.#challenges++;
+    const attested = await attester.attest(PURPOSE.challenge, head, nonce);
+    this.#challenges--;
+    if (!attested.ok) {
+      refuseRequest(response, 503, attested.refusal.code);
+      return;
+    }
+    this.#counters.challenges++;
+    answerBytes(response, 200, 'application/cbor', attested.value.document);
+  }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+function answerBytes(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  bytes: Uint8Array,
+): void {
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': bytes.length,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  response.end(bytes);
+}
+
+function answerJson(response: ServerResponse, status: number, value: object): void {
+  answerBytes(response, status, 'application/json', Buffer.from(`${JSON.stringify(value)}\n`));
+}
+
+function refuseRequest(response: ServerResponse, status: number, code: RefusalCode): void {
+  answerJson(response, status, { error: code });
+}

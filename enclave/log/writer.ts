@@ -1,0 +1,286 @@
+// The log of this epoch: gives each leaf its place and time, closes commits, signs their checkpoints and
+// hands them to the host. In memory are the tree's right edge, the leaves of the open commit, and size
+// and root of each commit that waits for its acknowledgement. The host can delay acknowledgements, and
+// then the feed stalls; one for a size or root that was never sent ends the enclave.
+
+import type { WireCrypto } from '../../wire/crypto.ts';
+import { encodeCommit, parseAck } from '../../wire/commit.ts';
+import { equalBytes, utf8 } from '../../wire/bytes.ts';
+import type { Kind, Label, LeafHeader } from '../../wire/leaf.ts';
+import { encodePublicLeaf, leafKey, sealLeaf } from '../../wire/leaf.ts';
+import { MAX_COMMIT_LEAVES, MAX_COMMITS_IN_FLIGHT } from '../../wire/limits.ts';
+import { encodeCheckpoint } from '../../wire/tlog/checkpoint.ts';
+import { leafHash, TreeEdge } from '../../wire/tlog/merkle.ts';
+import { encodeNote, noteKeyId } from '../../wire/tlog/note.ts';
+import type { Head } from '../../wire/attestation/user-data.ts';
+import type { Clock } from '../clock.ts';
+import { Fatal } from '../fatal.ts';
+import type { LogKey } from '../keys.ts';
+import { Salts } from './salts.ts';
+
+/** A commit is closed from this many bytes on; with the largest leaf and blob it stays under 8 MiB. */
+const COMMIT_BYTES = 1024 * 1024;
+/** Together with the 64 commits this bounds what waits for acknowledgements. */
+const MAX_BYTES_IN_FLIGHT: number = 16 * 1024 * 1024;
+/** What strategies still answer while the log is full; more means that the feed was not stopped. */
+const MAX_OPEN_BYTES: number = 64 * 1024 * 1024;
+
+export interface LeafDraft {
+  readonly kind: Kind;
+  readonly stream: number;
+  readonly label: Label;
+  /** Ascending indexes of earlier leaves. */
+  readonly causes: readonly number[];
+  readonly plaintext: Uint8Array;
+}
+
+export interface AppendedLeaf {
+  readonly index: number;
+  readonly salt: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
+export interface LogWriterOptions {
+  readonly crypto: WireCrypto;
+  readonly clock: Clock;
+  readonly origin: string;
+  readonly epoch: number;
+  readonly key: LogKey;
+  /** Opens every private leaf of the epoch; not copied. */
+  readonly disclosureKey: Uint8Array;
+  /** An incomplete commit is closed after this. */
+  readonly commitMs: number;
+  /** Sends one COMMIT. */
+  readonly send: (commit: Uint8Array) => void;
+  /** After each acknowledgement that is new. */
+  readonly onAcknowledged: (head: Head) => void;
+  /** For errors of the commit timer. */
+  readonly onTimer: (work: () => void) => void;
+}
+
+interface OpenLeaf {
+  readonly bytes: Uint8Array;
+  readonly blob: Uint8Array | null;
+  readonly hash: Uint8Array;
+}
+
+interface SentCommit extends Head {
+  readonly bytes: number;
+}
+
+interface Waiter {
+  readonly size: number;
+  readonly resolve: () => void;
+}
+
+function bytesOf(leaf: OpenLeaf): number {
+  return leaf.bytes.length + (leaf.blob?.length ?? 0);
+}
+
+export class LogWriter {
+  readonly #options: LogWriterOptions;
+  readonly #edge: TreeEdge;
+  readonly #keyId: Uint8Array;
+  readonly #salts = new Salts();
+  readonly #sequences = new Map<number, number>();
+  #open: OpenLeaf[] = [];
+  #openBytes = 0;
+  /** The open commit should be closed as soon as there is room. */
+  #due = false;
+  #timer: NodeJS.Timeout | null = null;
+  #inFlight: SentCommit[] = [];
+  #bytesInFlight = 0;
+  #acknowledged: Head | null = null;
+  #lastCommitNs = 0n;
+  #lastLeafNs = 0n;
+  #stopped = false;
+  #roomWaiters: (() => void)[] = [];
+  #sizeWaiters: Waiter[] = [];
+  #commits = 0;
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options;
+    this.#edge = new TreeEdge(options.crypto);
+    this.#keyId = noteKeyId(options.crypto, options.key.spki);
+  }
+
+  /** Leaves so far, those of the open commit included. */
+  get size(): number {
+    return this.#edge.size + this.#open.length;
+  }
+
+  /** The last head that the host has acknowledged. */
+  get acknowledged(): Head | null {
+    return this.#acknowledged;
+  }
+
+  get lastLeafNs(): bigint {
+    return this.#lastLeafNs;
+  }
+
+  get counters(): Readonly<Record<string, number>> {
+    return {
+      leaves: this.size,
+      commits: this.#commits,
+      commits_in_flight: this.#inFlight.length,
+      acknowledged_size: this.#acknowledged?.size ?? 0,
+    };
+  }
+
+  /** False while too much waits for acknowledgements: take nothing more from the host. */
+  get hasRoom(): boolean {
+    return this.#stopped || this.#mayClose();
+  }
+
+  /** Resolves when there is room, and when the log has stopped. */
+  ready(): Promise<void> {
+    if (this.hasRoom) return Promise.resolve();
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /** Resolves when the host has acknowledged `size` leaves; never, when the log stops before. */
+  acknowledgement(size: number): Promise<void> {
+    if ((this.#acknowledged?.size ?? 0) >= size) return Promise.resolve();
+    return new Promise((resolve) => this.#sizeWaiters.push({ size, resolve }));
+  }
+
+  /** Anybody may read this leaf. */
+  append(draft: LeafDraft): AppendedLeaf {
+    return this.#append(draft, false);
+  }
+
+  /** Whoever has the disclosure key or this leaf's key may read it. */
+  appendPrivate(draft: LeafDraft): AppendedLeaf {
+    return this.#append(draft, true);
+  }
+
+  /** Closes the open commit now, or as soon as there is room. */
+  flush(): void {
+    if (this.#open.length === 0) return;
+    this.#due = true;
+    this.#closeDue();
+  }
+
+  /** Nothing is signed any more. */
+  stop(): void {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+  }
+
+  /** An ACK payload from the host: cumulative, and only for what was sent. */
+  receiveAck(payload: Uint8Array): void {
+    const parsed = parseAck(payload);
+    if (!parsed.ok || parsed.value.epoch !== this.#options.epoch) throw new Fatal('ack_unknown');
+    const { size, root } = parsed.value;
+    const last = this.#acknowledged;
+    if (last !== null && last.size === size && equalBytes(last.root, root)) return;
+    const position = this.#inFlight.findIndex((commit) => commit.size === size);
+    const commit = this.#inFlight[position];
+    if (commit === undefined || !equalBytes(commit.root, root)) throw new Fatal('ack_unknown');
+    for (const covered of this.#inFlight.splice(0, position + 1)) {
+      this.#bytesInFlight -= covered.bytes;
+    }
+    this.#acknowledged = { size, root: commit.root };
+    this.#closeDue();
+    this.#options.onAcknowledged(this.#acknowledged);
+    this.#wake(size);
+  }
+
+  #wake(size: number): void {
+    const reached = this.#sizeWaiters.filter((waiter) => waiter.size <= size);
+    this.#sizeWaiters = this.#sizeWaiters.filter((waiter) => waiter.size > size);
+    for (const waiter of reached) waiter.resolve();
+    if (!this.hasRoom) return;
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+  }
+
+  #append(draft: LeafDraft, sealed: boolean): AppendedLeaf {
+    if (this.#stopped) throw new Fatal('log_unavailable');
+    if (this.#openBytes > MAX_OPEN_BYTES) throw new Fatal('log_full');
+    const { crypto, disclosureKey, origin } = this.#options;
+    const { kind, stream, label, causes, plaintext } = draft;
+    const index = this.size;
+    const sequence = this.#sequences.get(stream) ?? 0;
+    const timeNs = this.#options.clock.nowNs();
+    const salt = this.#salts.next();
+    const header: LeafHeader = { kind, timeNs, stream, label, sequence, causes };
+    const encoded = sealed
+      ? sealLeaf(crypto, header, salt, plaintext, leafKey(crypto, disclosureKey, origin, index))
+      : encodePublicLeaf(crypto, header, salt, plaintext);
+    const hash = leafHash(crypto, encoded.bytes);
+    const leaf = { ...encoded, hash };
+    this.#sequences.set(stream, sequence + 1);
+    this.#lastLeafNs = timeNs;
+    this.#open.push(leaf);
+    this.#openBytes += bytesOf(leaf);
+    if (this.#open.length >= MAX_COMMIT_LEAVES || this.#openBytes >= COMMIT_BYTES) this.flush();
+    else this.#armTimer();
+    return { index, salt, hash };
+  }
+
+  #armTimer(): void {
+    if (this.#timer !== null || this.#due) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#options.onTimer(() => {
+        this.flush();
+      });
+    }, this.#options.commitMs);
+  }
+
+  #mayClose(): boolean {
+    return (
+      this.#inFlight.length < MAX_COMMITS_IN_FLIGHT && this.#bytesInFlight < MAX_BYTES_IN_FLIGHT
+    );
+  }
+
+  #closeDue(): void {
+    while (this.#due && !this.#stopped && this.#mayClose()) {
+      this.#closeCommit();
+      this.#due = this.#open.length > 0;
+    }
+    if (this.#due || this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #closeCommit(): void {
+    const { origin, epoch, key } = this.#options;
+    const nowNs = this.#options.clock.nowNs();
+    // A clock that stands still would let two heads claim the same time.
+    if (nowNs <= this.#lastCommitNs) throw new Fatal('clock_backwards');
+    this.#lastCommitNs = nowNs;
+    const firstIndex = this.#edge.size;
+    const leaves = this.#takeLeaves();
+    for (const leaf of leaves) this.#edge.append(leaf.hash);
+    const size = this.#edge.size;
+    if (size <= firstIndex) throw new Fatal('internal');
+    const root = this.#edge.root();
+    const text = encodeCheckpoint({ origin, size, root });
+    const commit = encodeCommit({
+      epoch,
+      firstIndex,
+      leaves: leaves.map(({ bytes }) => bytes),
+      blobs: leaves.flatMap(({ blob }) => (blob === null ? [] : [blob])),
+      note: encodeNote(text, origin, this.#keyId, key.sign(utf8(text))),
+    });
+    this.#inFlight.push({ size, root, bytes: commit.length });
+    this.#bytesInFlight += commit.length;
+    this.#commits++;
+    this.#options.send(commit);
+  }
+
+  /** The next leaves of the open commit, up to the size of one commit. */
+  #takeLeaves(): readonly OpenLeaf[] {
+    let count = 0;
+    let bytes = 0;
+    for (const leaf of this.#open) {
+      if (count === MAX_COMMIT_LEAVES || bytes >= COMMIT_BYTES) break;
+      bytes += bytesOf(leaf);
+      count++;
+    }
+    this.#openBytes -= bytes;
+    return this.#open.splice(0, count);
+  }
+}

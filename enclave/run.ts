@@ -1,0 +1,35 @@
+// An enclave as the whole of a process: signals ask for a clean close, whatever escapes all guards is a
+// bug and ends it, and the exit code says how it ended. Standard error gets the closed code, nothing else.
+
+import type { RefusalCode } from '../wire/codes.ts';
+import { REFUSAL_CODES } from '../wire/codes.ts';
+import { CLOSE_REASON } from '../wire/payloads.ts';
+import type { EnclaveOptions } from './core.ts';
+import { startEnclave } from './core.ts';
+
+/** Exit code 1, with the code and what it means. */
+export function exitRefused(code: RefusalCode): never {
+  process.stderr.write(`trackseal enclave: ${code}: ${REFUSAL_CODES[code]}\n`);
+  process.exit(1);
+}
+
+/** Does not return control: the process ends with 0 after a clean close and with 1 otherwise. */
+export function runEnclave(options: Omit<EnclaveOptions, 'onExit'>): void {
+  const enclave = startEnclave({
+    ...options,
+    onExit: ({ code }) => {
+      if (code !== null) exitRefused(code);
+      process.exit(0);
+    },
+  });
+  const fail = (): void => {
+    enclave.fail('internal');
+  };
+  const close = (): void => {
+    enclave.close(CLOSE_REASON.signal);
+  };
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+  process.on('SIGTERM', close);
+  process.on('SIGINT', close);
+}

@@ -1,0 +1,59 @@
+// A stream that hands on what is written to it in slices of at most 32 KiB, one after the other. TLS on
+// a native handle writes past JavaScript, whole records joined; over this Duplex every write(2) on vsock
+// stays below what kernels carry (wire/limits.ts).
+
+import { Duplex } from 'node:stream';
+import { MAX_WRITE_BYTES } from '../wire/limits.ts';
+
+export class SlicedStream extends Duplex {
+  readonly #under: Duplex;
+
+  constructor(under: Duplex) {
+    super({ allowHalfOpen: true });
+    this.#under = under;
+    under.on('data', (chunk: Uint8Array) => {
+      if (!this.push(chunk)) under.pause();
+    });
+    under.on('end', () => {
+      this.push(null);
+    });
+    under.on('error', () => {
+      this.destroy();
+    });
+    under.on('close', () => {
+      this.destroy();
+    });
+  }
+
+  override _read(): void {
+    this.#under.resume();
+  }
+
+  override _write(
+    chunk: Uint8Array,
+    _: BufferEncoding,
+    done: (error?: Error | null) => void,
+  ): void {
+    this.#writeFrom(chunk, 0, done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#under.end(() => {
+      done();
+    });
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#under.destroy();
+    done(error);
+  }
+
+  #writeFrom(chunk: Uint8Array, start: number, done: (error?: Error | null) => void): void {
+    const end = Math.min(start + MAX_WRITE_BYTES, chunk.length);
+    this.#under.write(chunk.subarray(start, end), (error) => {
+      if (error !== null && error !== undefined) done(error);
+      else if (end < chunk.length) this.#writeFrom(chunk, end, done);
+      else done();
+    });
+  }
+}
