@@ -28,10 +28,15 @@ export interface ReportRequest {
   readonly nowMs: number;
   /** What this command demands beyond the trust options. */
   readonly demands: Pick<AttestationPolicy, 'nonce' | 'purpose'>;
+  /** Names for `skipped` that only the command knows. */
+  readonly unchecked?: readonly string[];
   /** Further checks of time (age), after certificates. */
   readonly checkAge?: (verified: VerifiedAttestation) => Result<null>;
-  /** Further checks after policy, such as the TLS key. */
-  readonly checkBinding?: (userData: UserData | null) => Result<null>;
+  /** Further checks after policy: the connection's TLS key, remembered heads. */
+  readonly checkBinding?: (
+    verified: VerifiedAttestation,
+    userData: UserData | null,
+  ) => Result<null>;
 }
 
 type CheckName = 'syntax' | 'chain' | 'signature' | 'time' | 'policy';
@@ -155,7 +160,7 @@ function judgePolicy(
   const policy = { pcrs: null, ...trust.policy, ...demands };
   const checked = checkPolicy(nodeCrypto, verified, policy);
   if (!checked.ok) return checked;
-  const binding = checkBinding?.(checked.value) ?? accept(null);
+  const binding = checkBinding?.(verified, checked.value) ?? accept(null);
   if (!binding.ok) return binding;
   return trust.policy === null ? refuse('policy_missing') : checked;
 }
@@ -238,7 +243,7 @@ function skippedOf(request: ReportRequest, { verified }: AttestationFindings): r
   if (demands.purpose === undefined) skipped.push('purpose');
   if (request.checkAge === undefined) skipped.push('age');
   if (request.checkBinding === undefined) skipped.push('tls_key');
-  return [...skipped, ...trust.unchecked];
+  return [...skipped, ...trust.unchecked, ...(request.unchecked ?? [])];
 }
 
 /** The report when there is no document to speak of: a syntax error, or a file that cannot be read. */

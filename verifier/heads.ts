@@ -55,16 +55,17 @@ const schema = z.strictObject({
 });
 
 export class HeadMemory {
-  readonly #path: string;
+  readonly #path: string | null;
   readonly #origins: Map<string, Remembered>;
 
-  private constructor(path: string, origins: Map<string, Remembered>) {
+  private constructor(path: string | null, origins: Map<string, Remembered>) {
     this.#path = path;
     this.#origins = origins;
   }
 
-  /** A file that does not exist is an empty memory; one that cannot be read is refused. */
-  static async load(path: string): Promise<Result<HeadMemory>> {
+  /** A missing file is an empty memory, an unreadable one is refused; null forgets everything. */
+  static async load(path: string | null): Promise<Result<HeadMemory>> {
+    if (path === null) return accept(new HeadMemory(null, new Map()));
     const bytes = await readSmallFile(path, MAX_FILE_BYTES);
     if (!bytes.ok) {
       const missing = bytes.refusal.detail['system'] === 'ENOENT';
@@ -132,6 +133,7 @@ export class HeadMemory {
 
   /** Replaces the file as a whole. */
   async save(): Promise<void> {
+    if (this.#path === null) return;
     const origins = Object.fromEntries(
       Array.from(this.#origins, ([origin, { logKeyHash, heads }]) => [
         origin,
@@ -164,10 +166,18 @@ function fromHex(text: string): Uint8Array {
   return parseHex(text) ?? new Uint8Array();
 }
 
-/** `--heads FILE`, else $TRACKSEAL_HEADS, else the user's state folder. */
-export function headsPath(option: string | undefined, env: CommandIo['env']): string {
+/**
+ * `--heads FILE`, else $TRACKSEAL_HEADS, else the user's state folder. Null for verdicts with --unsafe-
+ * flags without a file of their own: what a simulator says must not enter the memory of real logs.
+ */
+export function headsPath(
+  option: string | undefined,
+  env: CommandIo['env'],
+  unsafe: readonly string[],
+): string | null {
   const given = option ?? env['TRACKSEAL_HEADS'];
   if (given !== undefined && given !== '') return given;
+  if (unsafe.length > 0) return null;
   const state = env['XDG_STATE_HOME'] ?? join(env['HOME'] ?? '.', '.local', 'state');
   return join(state, 'trackseal', 'heads.json');
 }

@@ -101,7 +101,7 @@ export async function readTrustOptions(values: PolicyOptionValues): Promise<Resu
   const anyImage = values['unsafe-any-image'] === true;
   const unsafeAllowDebug = values['unsafe-allow-debug'] === true;
   const unsafe = [
-    root.value.aws ? null : '--unsafe-root',
+    values['unsafe-root'] === undefined ? null : '--unsafe-root',
     anyImage ? '--unsafe-any-image' : null,
     unsafeAllowDebug ? '--unsafe-allow-debug' : null,
   ].filter((flag) => flag !== null);
