@@ -18,6 +18,8 @@ function givePermissionsUp(): void {
   const permission = process.permission as typeof process.permission | undefined;
   if (permission === undefined) throw new Error('the runner needs --permission');
   for (const scope of SCOPES) permission.drop(scope);
+  // Signals need no permission of Node's, and the enclave may have the same user.
+  for (const name of ['kill', '_kill']) Reflect.deleteProperty(process, name);
 }
 
 function writeAll(bytes: Uint8Array): void {
