@@ -1,0 +1,100 @@
+// Puts batches on the feed stream. Where the source can wait it is made to wait; where it cannot, whole
+// batches are dropped when the queue is full, counted, and declared to the enclave with a GAP frame in
+// front of the next batch. A drop that is not declared would show in the log as one of ours.
+
+import { encodeDeclaredGap, FRAME } from '../../wire/messages.ts';
+import type { EncodedBatch } from './batcher.ts';
+
+/** What is used of a Channel. */
+export interface FeedChannel {
+  readonly alive: boolean;
+  readonly queuedBytes: number;
+  send(type: number, payload: Uint8Array): boolean;
+  drained(): Promise<boolean>;
+}
+
+export interface FeedSenderOptions {
+  /** `wait`: the source must await `ready()`. `drop`: the source goes on, batches may be dropped. */
+  readonly whenFull: 'wait' | 'drop';
+  /** With `drop`: batches that would make the channel hold more than this are dropped. */
+  readonly maxQueuedBytes: number;
+  /** Called for each batch that is sent, in order; the paper broker holds it back from here. */
+  readonly onSent?: (batch: EncodedBatch) => void;
+}
+
+export interface FeedCounters {
+  batchesSent: number;
+  rowsSent: number;
+  bytesSent: number;
+  batchesDropped: number;
+  rowsDropped: number;
+  gapsDeclared: number;
+  /** How often the source had to wait. */
+  waits: number;
+}
+
+/** Of one stream; several may share a channel. */
+export class FeedSender {
+  readonly counters: FeedCounters = {
+    batchesSent: 0,
+    rowsSent: 0,
+    bytesSent: 0,
+    batchesDropped: 0,
+    rowsDropped: 0,
+    gapsDeclared: 0,
+    waits: 0,
+  };
+  readonly #channel: FeedChannel;
+  readonly #options: FeedSenderOptions;
+  #full = false;
+  #gap: { stream: number; firstMissing: number; batches: number; rows: number } | null = null;
+
+  constructor(channel: FeedChannel, options: FeedSenderOptions) {
+    this.#channel = channel;
+    this.#options = options;
+  }
+
+  send(batch: EncodedBatch): void {
+    const { whenFull, maxQueuedBytes, onSent } = this.#options;
+    const queued = this.#channel.queuedBytes + batch.bytes.length;
+    if (whenFull === 'drop' && queued > maxQueuedBytes) {
+      this.#drop(batch);
+      return;
+    }
+    this.#declare();
+    this.#full = !this.#channel.send(FRAME.batch, batch.bytes);
+    this.counters.batchesSent++;
+    this.counters.rowsSent += batch.rows;
+    this.counters.bytesSent += batch.bytes.length;
+    onSent?.(batch);
+  }
+
+  /** False when the stream is over. Resolves at once unless batches are waiting and may not be dropped. */
+  async ready(): Promise<boolean> {
+    if (this.#full && this.#options.whenFull === 'wait' && this.#channel.alive) {
+      this.counters.waits++;
+      this.#full = !(await this.#channel.drained());
+    }
+    return this.#channel.alive;
+  }
+
+  /** Declares what was dropped last, when no batch follows. */
+  finish(): void {
+    this.#declare();
+  }
+
+  #drop(batch: EncodedBatch): void {
+    this.counters.batchesDropped++;
+    this.counters.rowsDropped += batch.rows;
+    this.#gap ??= { stream: batch.stream, firstMissing: batch.sequence, batches: 0, rows: 0 };
+    this.#gap.batches++;
+    this.#gap.rows += batch.rows;
+  }
+
+  #declare(): void {
+    if (this.#gap === null) return;
+    this.#channel.send(FRAME.gap, encodeDeclaredGap(this.#gap));
+    this.counters.gapsDeclared++;
+    this.#gap = null;
+  }
+}

@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import type { EncodedBatch } from '../../../host-proxy/feed/batcher.ts';
+import type { FeedChannel } from '../../../host-proxy/feed/sender.ts';
+import { FeedSender } from '../../../host-proxy/feed/sender.ts';
+import { FRAME, parseDeclaredGap } from '../../../wire/messages.ts';
+import { assertAccepted } from '../../../wire/result.ts';
+
+/** A channel that holds what it is given until `drain()`. */
+class HeldChannel implements FeedChannel {
+  alive = true;
+  sent: [number, Uint8Array][] = [];
+  queuedBytes = 0;
+  #waiters: (() => void)[] = [];
+  send(type: number, payload: Uint8Array): boolean {
+    this.sent.push([type, payload]);
+    this.queuedBytes += payload.length;
+    return this.queuedBytes < 100;
+  }
+  drained(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#waiters.push(() => {
+        resolve(this.alive);
+      });
+    });
+  }
+  drain(): void {
+    this.queuedBytes = 0;
+    for (const resolve of this.#waiters.splice(0)) resolve();
+  }
+}
+
+const batch = (sequence: number): EncodedBatch => ({
+  stream: 3,
+  sequence,
+  timeNs: 1n,
+  rows: 10 + sequence,
+  bytes: new Uint8Array(60),
+});
+
+function gapsOf(channel: HeldChannel): unknown[] {
+  return channel.sent
+    .filter(([type]) => type === FRAME.gap)
+    .map(([, payload]) => assertAccepted(parseDeclaredGap(payload)));
+}
+
+describe('feed sender, waiting', () => {
+  it('makes the source wait while the channel is full, and drops nothing', async () => {
+    const channel = new HeldChannel();
+    const sender = new FeedSender(channel, { whenFull: 'wait', maxQueuedBytes: 1 });
+    sender.send(batch(0));
+    expect(await sender.ready()).toBe(true);
+    sender.send(batch(1));
+    const ready = sender.ready();
+    channel.drain();
+    expect(await ready).toBe(true);
+    sender.finish();
+    expect(channel.sent.map(([type]) => type)).toEqual([FRAME.batch, FRAME.batch]);
+    expect(sender.counters).toMatchObject({
+      batchesSent: 2,
+      rowsSent: 21,
+      waits: 1,
+      batchesDropped: 0,
+    });
+  });
+
+  it('says when the stream is over', async () => {
+    const channel = new HeldChannel();
+    const sender = new FeedSender(channel, { whenFull: 'wait', maxQueuedBytes: 1 });
+    sender.send(batch(0));
+    sender.send(batch(1));
+    const ready = sender.ready();
+    channel.alive = false;
+    channel.drain();
+    expect(await ready).toBe(false);
+  });
+});
+
+describe('feed sender, dropping', () => {
+  it('drops whole batches and declares them in front of the next', async () => {
+    const channel = new HeldChannel();
+    const passed: number[] = [];
+    const sender = new FeedSender(channel, {
+      whenFull: 'drop',
+      maxQueuedBytes: 120,
+      onSent: ({ sequence }) => passed.push(sequence),
+    });
+    // 60 and 120 bytes fit, 180 do not.
+    for (let sequence = 0; sequence < 5; sequence++) sender.send(batch(sequence));
+    expect(await sender.ready()).toBe(true);
+    channel.drain();
+    sender.send(batch(5));
+    expect(channel.sent.map(([type]) => type)).toEqual([0x20, 0x20, 0x21, 0x20]);
+    expect(gapsOf(channel)).toEqual([{ stream: 3, firstMissing: 2, batches: 3, rows: 39 }]);
+    expect(passed).toEqual([0, 1, 5]);
+    expect(sender.counters).toMatchObject({
+      batchesSent: 3,
+      batchesDropped: 3,
+      rowsDropped: 39,
+      gapsDeclared: 1,
+    });
+  });
+
+  it('declares at the end what no batch follows, once', () => {
+    const channel = new HeldChannel();
+    const sender = new FeedSender(channel, { whenFull: 'drop', maxQueuedBytes: 60 });
+    sender.send(batch(0));
+    sender.send(batch(1));
+    sender.finish();
+    sender.finish();
+    expect(gapsOf(channel)).toEqual([{ stream: 3, firstMissing: 1, batches: 1, rows: 11 }]);
+  });
+});
