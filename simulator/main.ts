@@ -7,12 +7,11 @@ import { join } from 'node:path';
 import { argv, stderr } from 'node:process';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { startEnclave } from '../enclave/core.ts';
+import { runEnclave } from '../enclave/run.ts';
 import { startStrategy } from '../enclave/strategy/process.ts';
 import { parseHex } from '../wire/bytes.ts';
 import { findRunner } from '../wire/node/strategy-program.ts';
 import { parseTransport } from '../wire/node/transport.ts';
-import { CLOSE_REASON } from '../wire/payloads.ts';
 import { SimulatedNsm } from './nsm/device.ts';
 import type { Measurements } from './nsm/measure.ts';
 import { SimulatedRoot } from './nsm/root.ts';
@@ -69,22 +68,13 @@ async function main(): Promise<void> {
     root: await SimulatedRoot.open(root),
     measurements: await readMeasurements(measurements),
   });
-  const enclave = startEnclave({
+  runEnclave({
     transport,
     nsmDevice,
     measured: new Uint8Array(await readFile(measured)),
     strategyRunner: findRunner(join(import.meta.dirname, '..')),
     startStrategy,
-    onExit: ({ code }) => {
-      if (code !== null) stderr.write(`enclave ended: ${code}\n`);
-      process.exit(code === null ? 0 : 1);
-    },
   });
-  process.on('SIGTERM', () => {
-    enclave.close(CLOSE_REASON.signal);
-  });
-  // ^C in a terminal reaches the whole process group; the host decides when to close.
-  process.on('SIGINT', () => {});
 }
 
 await main();
