@@ -10,9 +10,8 @@ import type { Certificate } from './certificate.ts';
 import { parseCertificate } from './certificate.ts';
 import { verifyChain } from './chain.ts';
 import type { CoseSign1 } from './cose.ts';
-import { parseCoseSign1 } from './cose.ts';
 import type { AttestationDocument } from './document.ts';
-import { parseDocument } from './document.ts';
+import { parseSignedDocument } from './parse.ts';
 
 export interface AttestationTrust {
   /** The root certificate, DER. The document's own copy must be the same bytes. */
@@ -46,31 +45,13 @@ export interface AttestationFindings {
   readonly verified: VerifiedAttestation | null;
 }
 
-interface Parsed {
-  readonly cose: CoseSign1;
-  readonly document: AttestationDocument;
-}
-
-function parseBoth(bytes: Uint8Array): Result<Parsed> {
-  const cose = parseCoseSign1(bytes);
-  if (!cose.ok) return cose;
-  const document = parseDocument(cose.value.payload);
-  return document.ok ? accept({ cose: cose.value, document: document.value }) : document;
-}
-
-/** Syntax only: nothing in the result is proven. */
-export function parseAttestation(bytes: Uint8Array): Result<AttestationDocument> {
-  const parsed = parseBoth(bytes);
-  return parsed.ok ? accept(parsed.value.document) : parsed;
-}
-
 /** Refuses for syntax only; chain and signature are reported side by side. */
 export function examineAttestation(
   crypto: WireCrypto,
   bytes: Uint8Array,
   trust: AttestationTrust,
 ): Result<AttestationFindings> {
-  const parsed = parseBoth(bytes);
+  const parsed = parseSignedDocument(bytes);
   if (!parsed.ok) return parsed;
   const { cose, document } = parsed.value;
   const chain = verifyChain(crypto, [...document.cabundle, document.certificate], trust.rootDer);
