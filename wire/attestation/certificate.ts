@@ -25,7 +25,6 @@ import {
   readUnsigned,
 } from './der.ts';
 
-export const MAX_CERTIFICATE_BYTES = 1024; // AWS attestation document, `certificate: bstr 1..1024`
 
 // SEQUENCE { ecdsa-with-SHA384 }, without parameters (RFC 5758 3.2).
 const ECDSA_SHA384 = '300a06082a8648ce3d040303';

@@ -27,12 +27,14 @@ export function verifyChain(
     certificates.push(parsed.value);
   }
   for (const [position, certificate] of certificates.entries()) {
+    const issuer = certificates[position - 1];
+    // The root's issuer is itself, and what it signed of itself proves nothing: it is pinned.
+    if (issuer !== undefined && !equalBytes(certificate.issuer, issuer.subject)) {
+      return refuse('chain_issuer', { position });
+    }
     const role = checkRole(certificate, position, certificates.length);
     if (!role.ok) return role;
-    const issuer = certificates[position - 1];
     if (issuer === undefined) continue;
-    if (!equalBytes(certificate.issuer, issuer.subject))
-      return refuse('chain_issuer', { position });
     if (!crypto.verifyP384Der(issuer.spki, certificate.tbs, certificate.signature)) {
       return refuse('chain_signature', { position });
     }
