@@ -47,6 +47,8 @@ export const MAX_ITEM_BYTES: number = 4 * 1024 * 1024;
 export const MAX_USER_DATA_BYTES = 512;
 /** The COSE payload of an attestation document is at most 16 KiB (AWS). */
 export const MAX_DOCUMENT_BYTES: number = 16 * 1024;
+/** A certificate of an attestation document, DER (AWS's CDDL). */
+export const MAX_CERTIFICATE_BYTES = 1024;
 export const MIN_NONCE_BYTES = 16;
 export const MAX_NONCE_BYTES = 64;
 

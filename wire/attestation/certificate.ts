@@ -10,6 +10,7 @@
 
 import { equalBytes, toHex } from '../bytes.ts';
 import type { RefusalCode } from '../codes.ts';
+import { MAX_CERTIFICATE_BYTES } from '../limits.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 import type { DerElement } from './der.ts';
@@ -24,7 +25,6 @@ import {
   readTime,
   readUnsigned,
 } from './der.ts';
-
 
 // SEQUENCE { ecdsa-with-SHA384 }, without parameters (RFC 5758 3.2).
 const ECDSA_SHA384 = '300a06082a8648ce3d040303';

@@ -9,10 +9,9 @@
 
 import type { CborMap, CborValue } from '../cbor.ts';
 import { parseCbor } from '../cbor.ts';
-import { MAX_DOCUMENT_BYTES } from '../limits.ts';
+import { MAX_CERTIFICATE_BYTES, MAX_DOCUMENT_BYTES } from '../limits.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
-import { MAX_CERTIFICATE_BYTES } from './certificate.ts';
 
 export const PCR_BYTES = 48; // SHA-384
 export const PCR_COUNT = 32;
