@@ -173,9 +173,11 @@ export interface StrategyDefinition<P, S> {
   readonly onBatch: (batch: BatchView, context: StrategyContext<P, S>) => void;
 }
 
-/** A strategy's default export. */
-export function defineStrategy<P, S>(
-  definition: StrategyDefinition<P, S>,
-): StrategyDefinition<P, S> {
+/** A strategy's default export; only the runner looks inside. */
+export interface Strategy {
+  readonly onBatch: unknown;
+}
+
+export function defineStrategy<P, S>(definition: StrategyDefinition<P, S>): Strategy {
   return Object.freeze({ ...definition });
 }
