@@ -28,7 +28,7 @@ export function parseCoseSign1(bytes: Uint8Array): Result<CoseSign1> {
   }
   const decoded = parseCbor(bytes, {
     maxBytes: MAX_DOCUMENT_BYTES,
-    maxDepth: 2,
+    maxDepth: 3,
     maxItems: 4,
     tags: [COSE_SIGN1_TAG],
   });

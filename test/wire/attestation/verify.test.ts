@@ -5,9 +5,9 @@ import {
   checkAge,
   checkTime,
   examineAttestation,
-  parseAttestation,
   verifyAttestation,
 } from '../../../wire/attestation/verify.ts';
+import { parseAttestation } from '../../../wire/attestation/parse.ts';
 import { extendedPcr } from '../../../wire/attestation/policy.ts';
 import { toHex, utf8 } from '../../../wire/bytes.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
