@@ -52,20 +52,20 @@ export function describeNsmContract(name: string, open: () => Promise<ContractSu
     return assertAccepted(verifyAttestation(nodeCrypto, document, { rootDer })).document;
   };
 
+  const describeAll = async (): Promise<readonly PcrState[]> => {
+    const pcrs: PcrState[] = [];
+    for (let index = 0; index < 32; index++) {
+      pcrs.push(assertAccepted(await send(encodeNsm.describePcr(index), parseNsm.describePcr)));
+    }
+    return pcrs;
+  };
+
   describe(`${name}, after boot`, () => {
     it('describes itself', async () => {
       const described = assertAccepted(await send(encodeNsm.describe(), parseNsm.describe));
       expect(described.moduleId).toMatch(/^i-[0-9a-f]{17}-enc[0-9a-f]{16}$/u);
       expect(described.lockedPcrs).toEqual(Array.from({ length: 16 }, (_, index) => index));
     });
-
-    const describeAll = async (): Promise<readonly PcrState[]> => {
-      const pcrs: PcrState[] = [];
-      for (let index = 0; index < 32; index++) {
-        pcrs.push(assertAccepted(await send(encodeNsm.describePcr(index), parseNsm.describePcr)));
-      }
-      return pcrs;
-    };
 
     it('has PCR0 to 15 locked and PCR16 to 31 unlocked, and zero from PCR5 on', async () => {
       const pcrs = await describeAll();
