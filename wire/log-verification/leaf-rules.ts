@@ -4,6 +4,7 @@
 import type { EpochHeader } from '../header.ts';
 import type { Kind, Label, Leaf } from '../leaf.ts';
 import { KIND, LABEL, STREAM } from '../leaf.ts';
+import { MAX_CAUSES } from '../limits.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 
@@ -12,8 +13,8 @@ type StreamClass = 'enclave' | 'input' | 'strategy' | 'reports';
 interface KindRule {
   readonly stream: StreamClass;
   readonly isPrivate: boolean;
-  /** Kind of all causes, and how many there may be. */
-  readonly causes: readonly [kind: Kind, minimum: number, maximum: number] | null;
+  /** Kinds of the causes, and how many there may be; the last one has the first of these kinds. */
+  readonly causes: readonly [kinds: readonly Kind[], minimum: number, maximum: number] | null;
 }
 
 const ENCLAVE: KindRule = { stream: 'enclave', isPrivate: false, causes: null };
@@ -23,9 +24,14 @@ const RULES: Readonly<Record<Kind, KindRule>> = {
   [KIND.attestation]: ENCLAVE,
   [KIND.input]: { stream: 'input', isPrivate: false, causes: null },
   // A hole in the venue's own sequence may name the batch that showed it.
-  [KIND.gap]: { stream: 'input', isPrivate: false, causes: [KIND.input, 0, 1] },
-  [KIND.output]: { stream: 'strategy', isPrivate: true, causes: [KIND.input, 1, 64] },
-  [KIND.report]: { stream: 'reports', isPrivate: true, causes: [KIND.output, 1, 1] },
+  [KIND.gap]: { stream: 'input', isPrivate: false, causes: [[KIND.input], 0, 1] },
+  // The batch that was answered, and the reports since the batch before.
+  [KIND.output]: {
+    stream: 'strategy',
+    isPrivate: true,
+    causes: [[KIND.input, KIND.report], 1, MAX_CAUSES],
+  },
+  [KIND.report]: { stream: 'reports', isPrivate: true, causes: [[KIND.output], 1, 1] },
   [KIND.anchor]: ENCLAVE,
   [KIND.heartbeat]: ENCLAVE,
   [KIND.close]: ENCLAVE,
@@ -90,12 +96,15 @@ export class LeafRules {
     allowed: KindRule['causes'],
     index: number,
   ): Result<null> {
-    const [kind, minimum, maximum] = allowed ?? [null, 0, 0];
+    const [kinds, minimum, maximum] = allowed ?? [[], 0, 0];
     if (causes.length < minimum || causes.length > maximum) {
       return refuse('cause_invalid', { index, causes: causes.length });
     }
-    for (const cause of causes) {
-      if (this.kindOf(cause) !== kind) return refuse('cause_invalid', { index, cause });
+    for (const [position, cause] of causes.entries()) {
+      const kind = this.kindOf(cause);
+      const isLast = position === causes.length - 1;
+      if (kind === null || !(isLast ? kind === kinds[0] : kinds.includes(kind)))
+        return refuse('cause_invalid', { index, cause });
     }
     return accept(null);
   }
