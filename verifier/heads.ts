@@ -18,6 +18,8 @@ import { readSmallFile } from './policy-options.ts';
 const MAX_FILE_BYTES: number = 16 * 1024 * 1024;
 /** Unlinked heads of one origin. Beyond it the oldest stays, and the ones after it go first. */
 const MAX_HEADS = 64;
+/** With 64 heads each the file stays below its maximum. */
+const MAX_ORIGINS = 1024;
 
 export interface SeenHead {
   readonly origin: string;
@@ -97,6 +99,17 @@ export class HeadMemory {
 
   /** `fork` for another key or another root of the same size, `rollback` for an older head. */
   check(head: SeenHead): Result<null> {
+    const agrees = this.checkFork(head);
+    if (!agrees.ok) return agrees;
+    const last = this.heads(head.origin).at(-1);
+    if (last !== undefined && head.size < last.size) {
+      return refuse('rollback', { expected: last.size, actual: head.size, seen_ms: last.seenMs });
+    }
+    return accept(null);
+  }
+
+  /** `fork` only: for a head that may well be an old one. */
+  checkFork(head: SeenHead): Result<null> {
     const known = this.#origins.get(head.origin);
     if (known === undefined) return accept(null);
     if (!equalBytes(known.logKeyHash, head.logKeyHash)) {
@@ -115,10 +128,6 @@ export class HeadMemory {
         seen_ms: same.seenMs,
       });
     }
-    const last = known.heads.at(-1);
-    if (last !== undefined && head.size < last.size) {
-      return refuse('rollback', { expected: last.size, actual: head.size, seen_ms: last.seenMs });
-    }
     return accept(null);
   }
 
@@ -128,10 +137,16 @@ export class HeadMemory {
     const before = linked ? [] : this.heads(origin).filter((known) => known.size !== size);
     const heads = [...before, { size, root, seenMs }].sort((a, b) => a.size - b.size);
     if (heads.length > MAX_HEADS) heads.splice(1, heads.length - MAX_HEADS);
+    // Last in order: the one that was not seen for the longest time is forgotten first.
+    this.#origins.delete(origin);
     this.#origins.set(origin, { logKeyHash, heads });
+    for (const oldest of this.#origins.keys()) {
+      if (this.#origins.size <= MAX_ORIGINS) break;
+      this.#origins.delete(oldest);
+    }
   }
 
-  /** Replaces the file as a whole. */
+  /** Replaces the file as a whole; it is durable before the old one goes. */
   async save(): Promise<void> {
     if (this.#path === null) return;
     const origins = Object.fromEntries(
@@ -149,7 +164,8 @@ export class HeadMemory {
     );
     await mkdir(dirname(this.#path), { recursive: true });
     const temporary = `${this.#path}.${process.pid}.tmp`;
-    await writeFile(temporary, `${JSON.stringify({ version: 1, origins }, null, 2)}\n`);
+    const text = `${JSON.stringify({ version: 1, origins }, null, 2)}\n`;
+    await writeFile(temporary, text, { flush: true });
     await rename(temporary, this.#path);
   }
 }

@@ -36,10 +36,33 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   source_unreachable: 'check the address and that the host proxy runs',
   rate_limited: 'wait a second and try again',
   not_ready: 'the enclave is booting: try again',
-  rollback: 'keep the document: with the head you remember it shows that the log went back',
-  fork: 'keep the document: with the head you remember it proves two histories',
+  rollback: 'keep what you were given: with the head you remember it shows that the log went back',
+  fork: 'keep what you were given: two signed heads that contradict prove two histories',
+  tile_missing: 'the copy of the log is not complete: ask for the whole folder, blobs included',
+  blob_missing: 'the copy of the log is not complete: ask for the whole folder, blobs included',
+  tile_mismatch: 'the copy of the log was changed: ask for another one, and keep this',
+  blob_mismatch: 'the copy of the log was changed: ask for another one, and keep this',
+  root_mismatch:
+    'the leaves are not those that the enclave signed: ask for another copy, and keep this',
+  note_signature:
+    'the head was not signed by the attested key: ask for another copy, and keep this',
+  commit_mismatch: 'commits/ was changed or is not complete: ask for another copy, and keep this',
+  inclusion_invalid: 'the leaf is not in the log under that head: ask for another proof',
+  proof_malformed: 'give the file as `trackseal log prove` has written it',
+  header_mismatch: 'the header is not the attested one: treat the whole epoch as unproven',
+  anchor_invalid: 'a time anchor is not genuine: treat the times of this epoch as unproven',
+  epoch_link: 'the folders are not one log: ask for the epoch before as it was archived',
+  epoch_without_predecessor:
+    'you know earlier epochs of this log: ask why it starts anew, and pin its origin in the policy only then',
+  leaf_after_close: 'the epoch went on after its close: ask for the leaves that are missing here',
+  disclosure_key_wrong:
+    'give the private key whose public part is in the configuration of this epoch',
+  leaf_key_wrong: 'the key in the file opens another leaf: ask for another proof',
 };
 
 export function hintOf(code: RefusalCode): string {
-  return HINTS[code] ?? 'the document is not valid evidence: ask for another one';
+  return (
+    HINTS[code] ??
+    'what you were given is not valid evidence: ask for another copy, and keep this one'
+  );
 }

@@ -35,6 +35,7 @@ import { StrategyOrder } from './strategy-order.ts';
 export interface ParsedEntry {
   readonly bytes: Uint8Array;
   readonly leaf: Leaf;
+  readonly hash: Uint8Array;
   /** SHA-256, hex, of the blob that it names. */
   readonly blobHash: string | null;
 }
@@ -117,14 +118,19 @@ export class EpochVerifier {
     return this.#epoch?.rules.kindOf(index) ?? null;
   }
 
-  /** The layouts of the next leaves, to see which blobs `add` will want. */
-  parse(entries: readonly Uint8Array[]): Result<readonly ParsedEntry[]> {
+  /** The layouts of the next leaves, to see which blobs `add` will want. `hashes`: if known. */
+  parse(
+    entries: readonly Uint8Array[],
+    hashes: readonly Uint8Array[] = [],
+  ): Result<readonly ParsedEntry[]> {
     const parsed: ParsedEntry[] = [];
-    for (const bytes of entries) {
+    for (const [position, bytes] of entries.entries()) {
       const leaf = parseLeaf(bytes);
-      if (!leaf.ok) return at(this.tree.size + parsed.length, leaf.refusal);
+      if (!leaf.ok) return at(this.tree.size + position, leaf.refusal);
+      const hash = hashes[position] ?? leafHash(this.#crypto, bytes);
       const blob = blobOf(leaf.value);
-      parsed.push({ bytes, leaf: leaf.value, blobHash: blob === null ? null : toHex(blob.hash) });
+      const blobHash = blob === null ? null : toHex(blob.hash);
+      parsed.push({ bytes, leaf: leaf.value, hash, blobHash });
     }
     return accept(parsed);
   }
@@ -136,7 +142,7 @@ export class EpochVerifier {
       const blob = entry.blobHash === null ? null : (blobs.get(entry.blobHash) ?? null);
       const added = this.#addLeaf(index, entry, blob);
       if (!added.ok) return at(index, added.refusal);
-      this.tree.append(leafHash(this.#crypto, entry.bytes));
+      this.tree.append(entry.hash);
     }
     return accept(null);
   }

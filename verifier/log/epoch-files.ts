@@ -1,0 +1,149 @@
+// The files of one epoch (docs/PROTOCOL.md 7) out of a source: checkpoint, bundles, tiles, notes, blobs.
+// A partial tile may be gone when the full one is there (C2SP tlog-tiles), then its first part serves.
+
+import { equalBytes, readU32 } from '../../wire/bytes.ts';
+import { MAX_NOTE_BYTES } from '../../wire/commit.ts';
+import { MAX_BLOB_BYTES } from '../../wire/limits.ts';
+import { nodeCrypto } from '../../wire/node/crypto.ts';
+import type { Result } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
+import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
+import { HASH_BYTES, leafHash } from '../../wire/tlog/merkle.ts';
+import { MAX_SIGNED_NOTE_BYTES, unsafeNoteText } from '../../wire/tlog/note.ts';
+import {
+  MAX_BUNDLE_BYTES,
+  TILE_WIDTH,
+  entriesPath,
+  parseEntryBundle,
+  tilePath,
+} from '../../wire/tlog/tile.ts';
+import type { LogSource } from './source.ts';
+
+/** Notes of a file in commits/: more than any host of ours writes into one. */
+const MAX_NOTES = 16_384;
+const MAX_COMMITS_BYTES: number = MAX_NOTES * (4 + MAX_NOTE_BYTES);
+
+export interface CommitsFile {
+  readonly name: string;
+  /** Indexes of its first and last leaf, as the name says. */
+  readonly first: number;
+  readonly last: number;
+}
+
+export function epochPath(epoch: number): string {
+  return `epochs/${String(epoch).padStart(10, '0')}/`;
+}
+
+export class EpochFiles {
+  readonly source: LogSource;
+  readonly #prefix: string;
+
+  /** `epoch` null: the source is the folder of one epoch. */
+  constructor(source: LogSource, epoch: number | null) {
+    this.source = source;
+    this.#prefix = epoch === null ? '' : epochPath(epoch);
+  }
+
+  /** The note as it is, nothing verified. Null when there is no epoch. */
+  checkpoint(): Promise<Result<Uint8Array | null>> {
+    return this.source.read(`${this.#prefix}checkpoint`, MAX_SIGNED_NOTE_BYTES);
+  }
+
+  /** Leaves of bundle `index`, of which the tree has `width`. */
+  async leaves(index: number, width: number): Promise<Result<readonly Uint8Array[]>> {
+    const file = await this.#readTile(
+      (w) => entriesPath(index, w),
+      width,
+      () => MAX_BUNDLE_BYTES,
+    );
+    if (!file.ok) return file;
+    const { bytes, path, fileWidth } = file.value;
+    const leaves = parseEntryBundle(bytes, fileWidth);
+    return leaves.ok
+      ? accept(leaves.value.slice(0, width))
+      : refuse(leaves.refusal.code, { path, ...leaves.refusal.detail });
+  }
+
+  /** `tile_mismatch` unless the tile has exactly these hashes, 1 to 256. */
+  async checkTile(
+    level: number,
+    index: number,
+    hashes: readonly Uint8Array[],
+  ): Promise<Result<null>> {
+    const pathOf = (width: number): string => tilePath(level, index, width);
+    const file = await this.#readTile(pathOf, hashes.length, (width) => width * HASH_BYTES);
+    if (!file.ok) return file;
+    const { bytes, path, fileWidth } = file.value;
+    const same = hashes.every((hash, at) =>
+      equalBytes(hash, bytes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES)),
+    );
+    return same && bytes.length === fileWidth * HASH_BYTES
+      ? accept(null)
+      : refuse('tile_mismatch', { path });
+  }
+
+  /** Files of commits/ in order; null when the source cannot list them. Unknown names are refused. */
+  async commits(): Promise<Result<readonly CommitsFile[] | null>> {
+    const names = await this.source.list(`${this.#prefix}commits`);
+    if (!names.ok || names.value === null) return names.ok ? accept(null) : names;
+    const files: CommitsFile[] = [];
+    for (const name of names.value.toSorted()) {
+      const match = /^(\d{20})-(\d{20})$/u.exec(name);
+      if (match === null) return refuse('commit_mismatch', { what: 'a name in commits/' });
+      files.push({ name, first: Number(match[1]), last: Number(match[2]) });
+    }
+    return accept(files);
+  }
+
+  /** The notes of one file of commits/. */
+  async notes({ name }: CommitsFile): Promise<Result<readonly Uint8Array[]>> {
+    const bytes = await this.source.read(`${this.#prefix}commits/${name}`, MAX_COMMITS_BYTES);
+    if (!bytes.ok) return bytes;
+    if (bytes.value === null) return refuse('tile_missing', { path: `commits/${name}` });
+    const notes: Uint8Array[] = [];
+    let offset = 0;
+    while (offset + 4 <= bytes.value.length) {
+      const end = offset + 4 + readU32(bytes.value, offset);
+      if (end > bytes.value.length) break;
+      notes.push(bytes.value.subarray(offset + 4, end));
+      offset = end;
+    }
+    return offset === bytes.value.length && notes.length > 0
+      ? accept(notes)
+      : refuse('commit_mismatch', { file: name, what: 'lengths' });
+  }
+
+  /** Null when it is not there. */
+  blob(hash: string): Promise<Result<Uint8Array | null>> {
+    return this.source.read(`blobs/${hash}`, MAX_BLOB_BYTES);
+  }
+
+  async #readTile(
+    pathOf: (width: number) => string,
+    width: number,
+    maximum: (width: number) => number,
+  ): Promise<Result<{ bytes: Uint8Array; path: string; fileWidth: number }>> {
+    for (const fileWidth of width === TILE_WIDTH ? [width] : [width, TILE_WIDTH]) {
+      const path = pathOf(fileWidth);
+      const bytes = await this.source.read(this.#prefix + path, maximum(fileWidth));
+      if (!bytes.ok) {
+        const tooLarge = bytes.refusal.detail['maximum'] !== undefined;
+        return tooLarge ? refuse('tile_mismatch', { path, ...bytes.refusal.detail }) : bytes;
+      }
+      if (bytes.value !== null) return accept({ bytes: bytes.value, path, fileWidth });
+    }
+    return refuse('tile_missing', { path: pathOf(width) });
+  }
+}
+
+/** What an unverified checkpoint says of its size, to know what to read. */
+export function unsafeClaimedSize(note: Uint8Array): Result<number> {
+  const text = unsafeNoteText(note);
+  if (!text.ok) return text;
+  const checkpoint = parseCheckpoint(text.value);
+  return checkpoint.ok ? accept(checkpoint.value.size) : checkpoint;
+}
+
+export function hashLeaves(leaves: readonly Uint8Array[]): readonly Uint8Array[] {
+  return leaves.map((leaf) => leafHash(nodeCrypto, leaf));
+}

@@ -1,0 +1,144 @@
+// What a leaf says, for people and for JSON: signals and reports with prices as decimals of their
+// instrument, the rest as they are. Only for plaintexts whose digest was checked.
+
+import { parseBatch } from '../../wire/batch.ts';
+import { toHex } from '../../wire/bytes.ts';
+import type { Configuration, Instrument } from '../../wire/configuration.ts';
+import type { Kind } from '../../wire/leaf.ts';
+import { KIND } from '../../wire/leaf.ts';
+import type { Report, Signal } from '../../wire/payloads.ts';
+import {
+  GAP,
+  SIDE,
+  STATUS,
+  STRATEGY_EVENT,
+  parseAnchor,
+  parseClose,
+  parseGap,
+  parseHeartbeat,
+  parseRecovery,
+  parseReport,
+  parseSignal,
+  parseStrategyEvent,
+} from '../../wire/payloads.ts';
+import type { Result } from '../../wire/result.ts';
+import { accept } from '../../wire/result.ts';
+import { nameOf } from './names.ts';
+
+export type PayloadValue = string | number | boolean | null | readonly PayloadValue[] | Payload;
+export interface Payload {
+  readonly [field: string]: PayloadValue;
+}
+
+/** `value` × 10^-scale as a decimal number, exactly. */
+export function decimalOf(value: number, scale: number): string {
+  const digits = String(Math.abs(value)).padStart(scale + 1, '0');
+  const whole = digits.slice(0, digits.length - scale);
+  const sign = value < 0 ? '-' : '';
+  return scale === 0 ? `${sign}${whole}` : `${sign}${whole}.${digits.slice(-scale)}`;
+}
+
+export function isoOfNs(ns: bigint): string {
+  const fraction = String(ns % 1_000_000_000n).padStart(9, '0');
+  return `${new Date(Number(ns / 1_000_000n)).toISOString().slice(0, 19)}.${fraction}Z`;
+}
+
+function map<T>(result: Result<T>, describe: (value: T) => Payload): Result<Payload> {
+  return result.ok ? accept(describe(result.value)) : result;
+}
+
+/** Refuses what does not parse as its kind. */
+export function describePayload(
+  kind: Kind,
+  plaintext: Uint8Array,
+  configuration: Configuration,
+): Result<Payload> {
+  const { instruments } = configuration;
+  const instrumentOf = (id: number | null): Instrument | undefined =>
+    instruments.find((instrument) => instrument.id === id);
+  switch (kind) {
+    case KIND.output:
+      return map(parseSignal(plaintext), (signal) =>
+        describeSignal(signal, instrumentOf(signal.instrument)),
+      );
+    case KIND.report:
+      return map(parseReport(plaintext), (report) => describeReport(report));
+    case KIND.input:
+      return map(parseBatch(plaintext), ({ stream, sequence, timeNs, rows, groups }) => ({
+        stream,
+        batch_sequence: sequence,
+        batch_time: isoOfNs(timeNs),
+        rows,
+        groups,
+      }));
+    case KIND.gap:
+      return map(parseGap(plaintext), ({ reason, firstMissing, count, instrument, code }) => ({
+        reason: nameOf(GAP, reason),
+        first_missing: firstMissing,
+        count,
+        instrument: instrumentOf(instrument)?.symbol ?? instrument,
+        code,
+      }));
+    case KIND.anchor:
+      return map(parseAnchor(plaintext), ({ size, document }) => ({
+        size,
+        document_bytes: document.length,
+      }));
+    case KIND.heartbeat:
+      return map(parseHeartbeat(plaintext), ({ acknowledgedSize }) => ({
+        acknowledged_size: acknowledgedSize,
+      }));
+    case KIND.close:
+      return map(parseClose(plaintext), (reason) => ({ reason: reason === 1 ? 'signal' : 'host' }));
+    case KIND.recovery:
+      return map(parseRecovery(plaintext), ({ previousEpoch, unreleased }) => ({
+        previous_epoch: previousEpoch,
+        unreleased,
+      }));
+    case KIND.strategyEvent:
+      return map(parseStrategyEvent(plaintext), ({ event, code }) => ({
+        event: nameOf(STRATEGY_EVENT, event),
+        code,
+      }));
+    case KIND.header:
+    case KIND.attestation:
+    case KIND.seed:
+      break;
+  }
+  return accept({ bytes: plaintext.length, hex: toHex(plaintext.subarray(0, 64)) });
+}
+
+function describeSignal(signal: Signal, instrument: Instrument | undefined): Payload {
+  const { price_scale: priceScale = 0, quantity_scale: quantityScale = 0 } = instrument ?? {};
+  return {
+    id: signal.id,
+    instrument: instrument?.symbol ?? signal.instrument,
+    venue: instrument?.venue ?? null,
+    side: nameOf(SIDE, signal.side),
+    quantity: decimalOf(signal.quantity, quantityScale),
+    limit: decimalOf(signal.limit, priceScale),
+    ttl_ms: signal.ttlMs,
+    decision_time: isoOfNs(signal.decisionNs),
+    causes: signal.causes,
+  };
+}
+
+/** A report does not name its instrument: quantities and prices stay scaled as the signal's. */
+function describeReport(report: Report): Payload {
+  return {
+    output: report.output,
+    client_order_id: report.clientOrderId,
+    status: nameOf(STATUS, report.status),
+    reason: report.reason,
+    filled_quantity_scaled: report.filledQuantity,
+    fills: report.fills.map(({ number, price, quantity, fee, timeNs }) => ({
+      number,
+      price_scaled: price,
+      quantity_scaled: quantity,
+      fee: decimalOf(fee, 8),
+      time: isoOfNs(timeNs),
+    })),
+    environment: report.environment,
+    broker_time: isoOfNs(report.timeNs),
+  };
+}

@@ -1,0 +1,223 @@
+// The verdict on one leaf, as JSON and for people. It says that the leaf is in the log under a signed
+// head, and what it says when the file opens it. What one leaf cannot show is part of the verdict.
+
+import { toHex } from '../../wire/bytes.ts';
+import { REFUSAL_CODES } from '../../wire/codes.ts';
+import type { RefusalCode } from '../../wire/codes.ts';
+import { KIND, LABEL } from '../../wire/leaf.ts';
+import type { VerifiedEvidence } from '../../wire/log-verification/evidence.ts';
+import type { Refusal, RefusalDetail } from '../../wire/result.ts';
+import { renderDetail } from '../attestation-text.ts';
+import { hintOf } from '../hints.ts';
+import type { TrustOptions } from '../policy-options.ts';
+import { nameOf } from './names.ts';
+import type { Payload } from './payload.ts';
+import { isoOfNs } from './payload.ts';
+import { printable, row } from './verdict-text.ts';
+
+export interface ProofFacts {
+  readonly origin: string;
+  readonly epoch: number;
+  readonly index: number;
+  /** The signed head above the leaf. */
+  readonly size: number;
+  readonly root: string;
+  readonly leaf_hash: string;
+  readonly kind: string;
+  readonly stream: number;
+  readonly label: string;
+  readonly sequence: number;
+  readonly time_ns: string;
+  readonly causes: readonly number[];
+  readonly digest: string;
+  readonly disclosed: boolean;
+  /** What the leaf says; null while it is closed. */
+  readonly payload: Payload | null;
+  readonly commit_policy: string;
+  readonly feed_mode: string;
+  readonly config_digest: string;
+  readonly attestation: {
+    readonly module_id: string;
+    readonly timestamp_ms: number;
+    readonly image_checked: boolean;
+  };
+  readonly operator_could_still: readonly string[];
+}
+
+type NoFacts = { readonly [name in keyof ProofFacts]: null };
+
+interface Judgement {
+  readonly verdict: 'verified' | 'refused' | 'undecided';
+  readonly code: RefusalCode | null;
+  readonly detail: RefusalDetail;
+  readonly source: string;
+  readonly root_certificate: { readonly sha256: string; readonly aws: boolean };
+  readonly skipped: readonly string[];
+  readonly unsafe: readonly string[];
+}
+
+export type ProofVerdict = Judgement & (ProofFacts | NoFacts);
+
+const NO_FACTS: NoFacts = {
+  origin: null,
+  epoch: null,
+  index: null,
+  size: null,
+  root: null,
+  leaf_hash: null,
+  kind: null,
+  stream: null,
+  label: null,
+  sequence: null,
+  time_ns: null,
+  causes: null,
+  digest: null,
+  disclosed: null,
+  payload: null,
+  commit_policy: null,
+  feed_mode: null,
+  config_digest: null,
+  attestation: null,
+  operator_could_still: null,
+};
+
+function rootOf({ root }: TrustOptions): Judgement['root_certificate'] {
+  return { sha256: root.sha256, aws: root.aws };
+}
+
+export function refusedProof(source: string, trust: TrustOptions, refusal: Refusal): ProofVerdict {
+  const { unsafe, unchecked: skipped } = trust;
+  const root_certificate = rootOf(trust);
+  return { verdict: 'refused', ...refusal, source, root_certificate, skipped, unsafe, ...NO_FACTS };
+}
+
+/** `undecided` with `policy_missing` when no image policy was given: then all else was checked. */
+export function verifiedProof(
+  source: string,
+  trust: TrustOptions,
+  evidence: VerifiedEvidence,
+  payload: Payload | null,
+): ProofVerdict {
+  const decided = trust.policy !== null;
+  const imageChecked = trust.policy !== null && trust.policy.pcrs !== null;
+  return {
+    verdict: decided ? 'verified' : 'undecided',
+    code: decided ? null : 'policy_missing',
+    detail: {},
+    source,
+    root_certificate: rootOf(trust),
+    skipped: [
+      ...(imageChecked ? [] : ['pcrs']),
+      ...(trust.policy?.configDigest === undefined ? ['config_digest'] : []),
+      ...(trust.policy?.origin === undefined ? ['origin'] : []),
+      ...trust.unchecked,
+    ],
+    unsafe: trust.unsafe,
+    ...factsOf(evidence, payload, imageChecked),
+  };
+}
+
+function factsOf(
+  evidence: VerifiedEvidence,
+  payload: Payload | null,
+  imageChecked: boolean,
+): ProofFacts {
+  const { boot, checkpoint, index, leaf, leafHash } = evidence;
+  const { header, attestation } = boot;
+  return {
+    origin: header.origin,
+    epoch: header.epoch,
+    index,
+    size: checkpoint.size,
+    root: toHex(checkpoint.root),
+    leaf_hash: toHex(leafHash),
+    kind: nameOf(KIND, leaf.kind),
+    stream: leaf.stream,
+    label: nameOf(LABEL, leaf.label),
+    sequence: leaf.sequence,
+    time_ns: String(leaf.timeNs),
+    causes: leaf.causes,
+    digest: toHex(leaf.digest),
+    disclosed: payload !== null,
+    payload,
+    commit_policy: header.commitPolicy,
+    feed_mode: header.feedMode,
+    config_digest: toHex(header.configurationDigest),
+    attestation: {
+      module_id: attestation.document.moduleId,
+      timestamp_ms: attestation.document.timestampMs,
+      image_checked: imageChecked,
+    },
+    operator_could_still: operatorCouldStill(evidence, imageChecked),
+  };
+}
+
+function operatorCouldStill(
+  { boot, checkpoint, leaf }: VerifiedEvidence,
+  imageChecked: boolean,
+): readonly string[] {
+  const { commitPolicy, feedMode } = boot.header;
+  const sentences: string[] = [];
+  if (!imageChecked) sentences.push('run any code in the enclave: no image policy was compared');
+  sentences.push(
+    'choose which leaves to show: one leaf says nothing of the others; `trackseal verify log` reads all',
+    `have more than one log: policy "${commitPolicy}" has no lease and no witness, so compare the head (size ${checkpoint.size}) with what others have seen`,
+  );
+  if (leaf.label === LABEL.host) {
+    sentences.push('have invented what this leaf says: its stream is labelled "host"');
+  } else {
+    sentences.push('have invented the market data behind it, where streams are labelled "host"');
+  }
+  if (feedMode === 'replay') {
+    sentences.push('choose which recorded data was replayed: feed mode is "replay", not "live"');
+  }
+  return sentences;
+}
+
+export function renderProof(verdict: ProofVerdict): string {
+  const { code, detail, skipped, unsafe } = verdict;
+  const lines = [`${verdict.verdict.toUpperCase()}  ${verdict.source}`];
+  if (code !== null) {
+    lines.push(`  ${code}: ${REFUSAL_CODES[code]}`, ...renderDetail(detail));
+    lines.push(row('next', hintOf(code)));
+  }
+  if (verdict.origin !== null) lines.push(...renderFacts(verdict));
+  if (skipped.length > 0) lines.push(row('not checked', skipped.join(', ')));
+  if (unsafe.length > 0) {
+    lines.push(row('UNSAFE', `${unsafe.join(' ')}: do not rely on this verdict`));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function renderFacts(facts: ProofFacts): readonly string[] {
+  const { attestation } = facts;
+  const attested = new Date(attestation.timestamp_ms).toISOString();
+  const lines = [
+    row('origin', facts.origin),
+    row('leaf', `${facts.index} of ${facts.size}, ${facts.kind}, hash ${facts.leaf_hash}`),
+    row('log head', `size ${facts.size}, root ${facts.root}`),
+    row('logged', isoOfNs(BigInt(facts.time_ns))),
+    row('stream', `${facts.stream}, label ${facts.label}, sequence ${facts.sequence}`),
+    row('causes', facts.causes.length === 0 ? 'none' : `leaves ${facts.causes.join(', ')}`),
+    row('enclave', `${attestation.module_id}, attested ${attested}`),
+    row('image', attestation.image_checked ? 'PCR0, PCR1, PCR2 as in the policy' : 'NOT CHECKED'),
+    row('configuration', facts.config_digest),
+  ];
+  if (facts.payload === null) {
+    lines.push(row('says', 'closed: the file holds no key for this leaf'));
+  } else {
+    lines.push('  says');
+    for (const [name, value] of Object.entries(facts.payload)) {
+      const text = typeof value === 'string' ? value : JSON.stringify(value);
+      lines.push(`    ${name.padEnd(24)}${printable(text)}`);
+    }
+  }
+  lines.push('  the operator could still');
+  for (const sentence of facts.operator_could_still) lines.push(`    - ${sentence}`);
+  return lines;
+}
+
+/** 0 verified, 1 refused, 2 could not decide. */
+export function proofExitCode({ verdict }: Pick<Judgement, 'verdict'>): number {
+  return { verified: 0, refused: 1, undecided: 2 }[verdict];
+}

@@ -1,0 +1,154 @@
+// Where a log is read from: a folder, or a URL of a tile server. Nothing that comes from there is
+// trusted; sizes are bounded before they are read, and paths are made here, never by the source.
+
+import { open, readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Result } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
+
+export interface LogSource {
+  /** The folder or URL, for messages. */
+  readonly name: string;
+  /** Null when there is no such file. Refuses what is larger than `maximum` bytes. */
+  read(path: string, maximum: number): Promise<Result<Uint8Array | null>>;
+  /** Names in a folder, unsorted; null when there is none or the source cannot list. */
+  list(path: string): Promise<Result<readonly string[] | null>>;
+}
+
+const TIMEOUT_MS = 30_000;
+const MAX_LISTING_BYTES: number = 16 * 1024 * 1024;
+const MAX_NAMES = 200_000;
+
+function systemCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+}
+
+export class FolderSource implements LogSource {
+  readonly name: string;
+
+  constructor(directory: string) {
+    this.name = directory;
+  }
+
+  async read(path: string, maximum: number): Promise<Result<Uint8Array | null>> {
+    try {
+      const file = await open(join(this.name, path));
+      try {
+        const facts = await file.stat();
+        if (!facts.isFile() || facts.size > maximum) {
+          return refuse('file_unreadable', { path, bytes: facts.size, maximum });
+        }
+        const bytes = new Uint8Array(facts.size);
+        const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
+        return accept(bytes.subarray(0, bytesRead));
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      const system = systemCode(error);
+      const missing = system === 'ENOENT' || system === 'ENOTDIR';
+      return missing ? accept(null) : refuse('file_unreadable', { path, system });
+    }
+  }
+
+  async list(path: string): Promise<Result<readonly string[] | null>> {
+    try {
+      const names = await readdir(join(this.name, path));
+      return names.length > MAX_NAMES
+        ? refuse('file_unreadable', { path, names: names.length, maximum: MAX_NAMES })
+        : accept(names);
+    } catch (error) {
+      const system = systemCode(error);
+      const missing = system === 'ENOENT' || system === 'ENOTDIR';
+      return missing ? accept(null) : refuse('file_unreadable', { path, system });
+    }
+  }
+}
+
+/** A tile server; folders answer a JSON array of names at their path with a slash. */
+export class HttpSource implements LogSource {
+  readonly name: string;
+
+  constructor(base: URL) {
+    this.name = base.href.replace(/\/*$/u, '/');
+  }
+
+  async read(path: string, maximum: number): Promise<Result<Uint8Array | null>> {
+    try {
+      const response = await fetch(new URL(path, this.name), {
+        redirect: 'error',
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      if (response.status === 404) return accept(null);
+      if (response.status !== 200 || response.body === null) {
+        return refuse('source_unreachable', { path, status: response.status });
+      }
+      const chunks: Uint8Array[] = [];
+      let length = 0;
+      for await (const chunk of response.body) {
+        length += chunk.length;
+        if (length > maximum) return refuse('file_unreadable', { path, maximum });
+        chunks.push(chunk);
+      }
+      return accept(new Uint8Array(Buffer.concat(chunks, length)));
+    } catch (error) {
+      const cause = error instanceof Error ? systemCode(error.cause) : 'unknown';
+      return refuse('source_unreachable', { path, system: cause });
+    }
+  }
+
+  async list(path: string): Promise<Result<readonly string[] | null>> {
+    const bytes = await this.read(`${path}/`, MAX_LISTING_BYTES);
+    if (!bytes.ok || bytes.value === null) return bytes.ok ? accept(null) : bytes;
+    try {
+      const names: unknown = JSON.parse(Buffer.from(bytes.value).toString('utf8'));
+      const valid =
+        Array.isArray(names) &&
+        names.length <= MAX_NAMES &&
+        names.every((name) => typeof name === 'string');
+      return valid ? accept(names as readonly string[]) : accept(null);
+    } catch {
+      // A server that shows an HTML index, or nothing useful: it cannot list for us.
+      return accept(null);
+    }
+  }
+}
+
+export interface OpenedSource {
+  readonly source: LogSource;
+  /** Set when the address is the folder of one epoch inside a log. */
+  readonly epoch: number | null;
+  /** The address is an epoch's folder that stands alone. */
+  readonly alone: boolean;
+}
+
+/** A log's folder, one epoch's folder in it, or the URL of either. */
+export async function openSource(address: string): Promise<Result<OpenedSource>> {
+  if (/^https?:\/\//u.test(address)) return openUrl(address);
+  const directory = resolve(address);
+  const facts = await stat(directory).catch(() => null);
+  if (facts?.isDirectory() !== true) return refuse('file_unreadable', { path: address });
+  const inLog = basename(dirname(directory)) === 'epochs';
+  if (/^\d{10}$/u.test(basename(directory)) && inLog) {
+    const source = new FolderSource(dirname(dirname(directory)));
+    return accept({ source, epoch: Number(basename(directory)), alone: false });
+  }
+  const alone = (await stat(join(directory, 'checkpoint')).catch(() => null)) !== null;
+  return accept({ source: new FolderSource(directory), epoch: null, alone });
+}
+
+async function openUrl(address: string): Promise<Result<OpenedSource>> {
+  const url = URL.parse(address);
+  if (url === null || url.search !== '' || url.hash !== '') {
+    return refuse('usage_invalid', { what: 'the URL of a log or of an epoch' });
+  }
+  const inLog = /^(.*\/)epochs\/(\d{10})\/?$/u.exec(url.pathname);
+  if (inLog !== null) {
+    const source = new HttpSource(new URL(inLog[1] ?? '/', url));
+    return accept({ source, epoch: Number(inLog[2]), alone: false });
+  }
+  const source = new HttpSource(url);
+  const checkpoint = await source.read('checkpoint', 1 << 20);
+  if (!checkpoint.ok) return checkpoint;
+  return accept({ source, epoch: null, alone: checkpoint.value !== null });
+}

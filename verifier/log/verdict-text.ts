@@ -1,0 +1,101 @@
+// The verdict on an epoch for people: what is proven in a few lines, what the operator could still have
+// done, and after a refusal the next step. All texts of a log that are printed were checked when they
+// were parsed or are escaped here, so that a hostile log cannot write control sequences to a terminal.
+
+import { REFUSAL_CODES } from '../../wire/codes.ts';
+import { renderDetail } from '../attestation-text.ts';
+import { hintOf } from '../hints.ts';
+import type { LogFacts, LogVerdict } from './verdict.ts';
+
+/** Printable ASCII only. */
+export function printable(text: string): string {
+  return text.replaceAll(/[^\u0020-\u007e]/gu, '?');
+}
+
+export function row(name: string, text: string): string {
+  return `  ${name.padEnd(14)}${printable(text)}`;
+}
+
+export function renderVerdict(verdict: LogVerdict): string {
+  const { code, detail, skipped, unsafe } = verdict;
+  const lines = [`${verdict.verdict.toUpperCase()}  ${verdict.source}`];
+  if (code !== null) {
+    lines.push(`  ${code}: ${REFUSAL_CODES[code]}`, ...renderDetail(detail));
+    lines.push(row('next', hintOf(code)));
+  }
+  if (verdict.origin !== null) lines.push(...renderFacts(verdict, skipped));
+  if (skipped.length > 0) lines.push(row('not checked', skipped.join(', ')));
+  if (unsafe.length > 0) {
+    lines.push(row('UNSAFE', `${unsafe.join(' ')}: do not rely on this verdict`));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function isoOf(ns: string): string {
+  return new Date(Number(BigInt(ns) / 1_000_000n)).toISOString();
+}
+
+function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly string[] {
+  const { attestation, anchors, commits, previous, consistency } = facts;
+  const lines = [
+    row('origin', facts.origin),
+    row('log head', `size ${facts.size}, root ${facts.root}`),
+    row('time', `${isoOf(facts.time.first_ns)} to ${isoOf(facts.time.last_ns)}`),
+    row('end', endText(facts)),
+    row(
+      'enclave',
+      `${attestation.module_id}, attested ${new Date(attestation.timestamp_ms).toISOString()}`,
+    ),
+    row('image', attestation.image_checked ? 'PCR0, PCR1, PCR2 as in the policy' : 'NOT CHECKED'),
+    row('configuration', facts.config_digest),
+    row('policy', `commits: ${facts.commit_policy}, feed: ${facts.feed_mode}`),
+    ...facts.streams.map(({ id, label, name }) => row('stream', `${id} ${name}, label ${label}`)),
+    ...facts.strategies.map(({ name, version, commitment }) =>
+      row('strategy', `${name} ${version}, commitment ${commitment}`),
+    ),
+    row('leaves', countsText(facts.counts)),
+    row('rows', String(facts.rows)),
+    row('gaps', gapsText(facts.gaps)),
+    row('private', privateText(facts.private_leaves)),
+    row(
+      'anchors',
+      `${anchors.count}, clock at most ${anchors.largest_divergence_ms} ms from NSM time`,
+    ),
+    row('signed heads', commits.checked ? `${commits.notes}, none contradicts` : 'not listed'),
+  ];
+  if (previous !== null) {
+    const link = previous.link === 'verified' ? 'verified' : 'its folder is not here';
+    lines.push(row('previous', `epoch ${previous.epoch}, size ${previous.size}: ${link}`));
+  }
+  const { result, remembered_heads: heads } = consistency;
+  const first = skipped.includes('remembered_heads') ? 'not used' : 'no head of it seen before';
+  lines.push(row('memory', result === 'ok' ? `consistent with ${heads} seen before` : first));
+  lines.push('  the operator could still');
+  for (const sentence of facts.operator_could_still) lines.push(`    - ${printable(sentence)}`);
+  return lines;
+}
+
+function endText({ end, close_reason: reason }: LogFacts): string {
+  if (end === 'clean') return `clean, asked for by ${reason ?? 'nobody'}`;
+  if (end === 'unclean') return 'UNCLEAN: a later epoch exists and there is no close leaf';
+  return 'open: no close leaf; it still runs or has ended uncleanly';
+}
+
+function countsText(counts: LogFacts['counts']): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${count} ${kind}`)
+    .join(', ');
+}
+
+function gapsText({ total, by_reason: reasons }: LogFacts['gaps']): string {
+  if (total === 0) return 'none';
+  const parts = Object.entries(reasons).map(([reason, count]) => `${count} ${reason}`);
+  return `${total}: ${parts.join(', ')}`;
+}
+
+function privateText({ total, opened }: LogFacts['private_leaves']): string {
+  return opened === null
+    ? `${total} closed (give --key to open them)`
+    : `${opened} of ${total} opened`;
+}

@@ -1,0 +1,305 @@
+// The verdict on an epoch, as `--json` prints it: a stable schema. Facts are null unless all of the epoch
+// verified: a reader might take them for evidence. Hashes are lower-case hex, `*_ms` are milliseconds
+// and `*_ns` nanoseconds (as text, being larger than 2^53) since the Unix epoch.
+
+import { toHex } from '../../wire/bytes.ts';
+import type { RefusalCode } from '../../wire/codes.ts';
+import { KIND, LABEL } from '../../wire/leaf.ts';
+import type { EpochFacts } from '../../wire/log-verification/epoch-verifier.ts';
+import { GAP } from '../../wire/payloads.ts';
+import type { Refusal, RefusalDetail } from '../../wire/result.ts';
+import type { TrustOptions } from '../policy-options.ts';
+import { nameOf, snakeCase } from './names.ts';
+import { operatorCouldStill } from './operator.ts';
+import type { CommitFacts } from './verify-epoch.ts';
+
+export type LinkState = 'verified' | 'not_present' | 'none';
+
+export interface LogFacts {
+  readonly origin: string;
+  readonly epoch: number;
+  readonly size: number;
+  readonly root: string;
+  readonly log_key: string;
+  readonly commit_policy: string;
+  readonly feed_mode: string;
+  readonly config_digest: string;
+  readonly streams: readonly {
+    readonly id: number;
+    readonly label: string;
+    readonly name: string;
+  }[];
+  readonly strategies: readonly {
+    readonly stream: number;
+    readonly name: string;
+    readonly version: string;
+    readonly commitment: string;
+  }[];
+  /** Leaves by kind. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** Rows of market data in all batches. */
+  readonly rows: number;
+  readonly gaps: {
+    readonly total: number;
+    readonly by_reason: Readonly<Record<string, number>>;
+    readonly list: readonly GapEntry[];
+    readonly truncated: boolean;
+  };
+  readonly time: {
+    readonly first_ns: string;
+    readonly last_ns: string;
+    readonly error_bound_ns: number;
+  };
+  readonly end: 'clean' | 'unclean' | 'open';
+  readonly close_reason: 'signal' | 'host' | null;
+  readonly attestation: {
+    readonly module_id: string;
+    readonly timestamp_ms: number;
+    readonly pcrs: Readonly<Record<string, string>>;
+    readonly image_checked: boolean;
+  };
+  readonly anchors: {
+    readonly count: number;
+    readonly last_size: number | null;
+    readonly last_timestamp_ms: number;
+    readonly longest_interval_ms: number;
+    readonly largest_divergence_ms: number;
+  };
+  readonly commits: {
+    readonly checked: boolean;
+    readonly notes: number;
+    readonly covered_size: number;
+    readonly beyond_checkpoint: { readonly size: number; readonly root: string } | null;
+  };
+  readonly private_leaves: { readonly total: number; readonly opened: number | null };
+  readonly blobs: number;
+  readonly previous: {
+    readonly epoch: number;
+    readonly size: number;
+    readonly root: string;
+    readonly clean: boolean;
+    readonly link: LinkState;
+  } | null;
+  readonly consistency: { readonly result: 'ok' | 'none'; readonly remembered_heads: number };
+  readonly operator_could_still: readonly string[];
+}
+
+export interface GapEntry {
+  readonly index: number;
+  readonly stream: number;
+  readonly reason: string;
+  readonly first_missing: number | null;
+  readonly count: number | null;
+  readonly instrument: number | null;
+  readonly code: string | null;
+}
+
+type NoFacts = { readonly [name in keyof LogFacts]: null };
+
+interface Judgement {
+  readonly verdict: 'verified' | 'refused' | 'undecided';
+  readonly code: RefusalCode | null;
+  readonly detail: RefusalDetail;
+  readonly source: string;
+  readonly root_certificate: { readonly sha256: string; readonly aws: boolean };
+  readonly skipped: readonly string[];
+  readonly unsafe: readonly string[];
+}
+
+export type LogVerdict = Judgement & (LogFacts | NoFacts);
+
+const NO_FACTS: NoFacts = {
+  origin: null,
+  epoch: null,
+  size: null,
+  root: null,
+  log_key: null,
+  commit_policy: null,
+  feed_mode: null,
+  config_digest: null,
+  streams: null,
+  strategies: null,
+  counts: null,
+  rows: null,
+  gaps: null,
+  time: null,
+  end: null,
+  close_reason: null,
+  attestation: null,
+  anchors: null,
+  commits: null,
+  private_leaves: null,
+  blobs: null,
+  previous: null,
+  consistency: null,
+  operator_could_still: null,
+};
+
+/** Everything that was found out about an epoch that verified. */
+export interface Findings {
+  readonly facts: EpochFacts;
+  readonly commits: CommitFacts;
+  readonly link: LinkState;
+  /** A later epoch of the log is there. */
+  readonly succeeded: boolean;
+  /** Null when no memory was asked. */
+  readonly rememberedHeads: number | null;
+}
+
+function judgement(source: string, trust: TrustOptions): Omit<Judgement, 'verdict' | 'code'> {
+  const { root, unsafe, unchecked } = trust;
+  return {
+    detail: {},
+    source,
+    root_certificate: { sha256: root.sha256, aws: root.aws },
+    skipped: unchecked,
+    unsafe,
+  };
+}
+
+export function refusedVerdict(source: string, trust: TrustOptions, refusal: Refusal): LogVerdict {
+  const { code, detail } = refusal;
+  return { verdict: 'refused', code, ...judgement(source, trust), detail, ...NO_FACTS };
+}
+
+/** `undecided` with `policy_missing` when no image policy was given: then all else was checked. */
+export function verifiedVerdict(
+  source: string,
+  trust: TrustOptions,
+  findings: Findings,
+): LogVerdict {
+  const base = judgement(source, trust);
+  const decided = trust.policy !== null;
+  const pcrsChecked = trust.policy !== null && trust.policy.pcrs !== null;
+  const skipped = [
+    ...(pcrsChecked ? [] : ['pcrs']),
+    ...(trust.policy?.configDigest === undefined ? ['config_digest'] : []),
+    ...(trust.policy?.origin === undefined ? ['origin'] : []),
+    ...(findings.commits.checked ? [] : ['commits']),
+    ...(findings.rememberedHeads === null ? ['remembered_heads'] : []),
+    ...(findings.facts.privateOpened === null ? ['private_leaves'] : []),
+    ...base.skipped,
+  ];
+  return {
+    verdict: decided ? 'verified' : 'undecided',
+    code: decided ? null : 'policy_missing',
+    ...base,
+    skipped,
+    ...factsOf(findings, pcrsChecked),
+  };
+}
+
+function factsOf(findings: Findings, imageChecked: boolean): LogFacts {
+  const { facts, commits } = findings;
+  const { boot, checkpoint, counts } = facts;
+  const { header, attestation } = boot;
+  const { document } = attestation;
+  const end = endOf(findings);
+  const countOf = (kind: number): number => counts.get(kind as 0) ?? 0;
+  const { beyond } = commits;
+  const remembered = findings.rememberedHeads ?? 0;
+  return {
+    origin: header.origin,
+    epoch: header.epoch,
+    size: checkpoint.size,
+    root: toHex(checkpoint.root),
+    log_key: toHex(header.logKey),
+    commit_policy: header.commitPolicy,
+    feed_mode: header.feedMode,
+    config_digest: toHex(header.configurationDigest),
+    streams: header.streams.map(({ id, label, name }) => ({
+      id,
+      label: nameOf(LABEL, label),
+      name,
+    })),
+    strategies: header.strategies.map(({ stream, name, version, bundleCommitment }) => ({
+      stream,
+      name,
+      version,
+      commitment: toHex(bundleCommitment),
+    })),
+    counts: Object.fromEntries(
+      Object.entries(KIND).map(([name, kind]) => [snakeCase(name), countOf(kind)]),
+    ),
+    rows: facts.rows,
+    gaps: gapsOf(facts),
+    time: {
+      first_ns: String(facts.firstNs),
+      last_ns: String(facts.lastNs),
+      error_bound_ns: header.clock.errorBoundNs,
+    },
+    end,
+    close_reason: facts.closeReason === null ? null : facts.closeReason === 1 ? 'signal' : 'host',
+    attestation: {
+      module_id: document.moduleId,
+      timestamp_ms: document.timestampMs,
+      pcrs: Object.fromEntries(Array.from(document.pcrs, ([index, pcr]) => [index, toHex(pcr)])),
+      image_checked: imageChecked,
+    },
+    anchors: {
+      count: facts.anchors.count,
+      last_size: facts.anchors.lastSize,
+      last_timestamp_ms: facts.anchors.lastTimestampMs,
+      longest_interval_ms: facts.anchors.longestIntervalMs,
+      largest_divergence_ms: facts.anchors.largestDivergenceMs,
+    },
+    commits: {
+      checked: commits.checked,
+      notes: commits.notes,
+      covered_size: commits.coveredSize,
+      beyond_checkpoint: beyond === null ? null : { size: beyond.size, root: toHex(beyond.root) },
+    },
+    private_leaves: {
+      total: countOf(KIND.output) + countOf(KIND.report) + countOf(KIND.seed),
+      opened: facts.privateOpened,
+    },
+    blobs: facts.blobs,
+    previous: previousOf(findings),
+    consistency: { result: remembered > 0 ? 'ok' : 'none', remembered_heads: remembered },
+    operator_could_still: operatorCouldStill({
+      facts,
+      commits,
+      end,
+      imageChecked,
+      remembers: findings.rememberedHeads !== null,
+    }),
+  };
+}
+
+/** Without a close leaf an epoch still runs, unless a later one is there. */
+function endOf({ facts, succeeded }: Findings): LogFacts['end'] {
+  if (facts.closeReason !== null) return 'clean';
+  return succeeded ? 'unclean' : 'open';
+}
+
+function gapsOf({ gaps, gapTotals }: EpochFacts): LogFacts['gaps'] {
+  const total = Array.from(gapTotals.values()).reduce((sum, count) => sum + count, 0);
+  return {
+    total,
+    by_reason: Object.fromEntries(
+      Array.from(gapTotals, ([reason, count]) => [nameOf(GAP, reason), count]),
+    ),
+    list: gaps.map(({ index, stream, reason, firstMissing, count, instrument, code }) => ({
+      index,
+      stream,
+      reason: nameOf(GAP, reason),
+      first_missing: firstMissing,
+      count,
+      instrument,
+      code,
+    })),
+    truncated: total > gaps.length,
+  };
+}
+
+function previousOf({ facts, link }: Findings): LogFacts['previous'] {
+  const { previous } = facts.boot.header;
+  if (previous === null) return null;
+  const { epoch, size, root, clean } = previous;
+  return { epoch, size, root: toHex(root), clean, link };
+}
+
+/** 0 verified, 1 refused, 2 could not decide. */
+export function exitCodeOf({ verdict }: Pick<Judgement, 'verdict'>): number {
+  return { verified: 0, refused: 1, undecided: 2 }[verdict];
+}
