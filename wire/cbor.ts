@@ -9,7 +9,7 @@
 // `deterministic` is RFC 8949 4.2.1: shortest heads, definite lengths, map keys sorted by their bytes.
 // The other mode is for documents that AWS signs, which use indefinite-length maps and their own order.
 
-import { concatBytes, parseUtf8, utf8 } from './bytes.ts';
+import { parseUtf8, utf8 } from './bytes.ts';
 import type { Result } from './result.ts';
 import { accept, refuse } from './result.ts';
 
@@ -226,60 +226,131 @@ function readValue(reader: Reader, depth: number): CborValue {
 
 /** The head of an item: `major` 0..7 and an argument up to 2^64-1, in the shortest form. */
 export function encodeCborHead(major: number, argument: number | bigint): Uint8Array {
-  const type = major << 5;
-  const value = BigInt(argument);
-  if (value < 24n) return Uint8Array.of(type | Number(value));
-  const width = value < 0x100n ? 1 : value < 0x1_0000n ? 2 : value < 0x1_0000_0000n ? 4 : 8;
-  const bytes = new Uint8Array(1 + width);
-  bytes[0] = type | (24 + Math.log2(width));
-  let rest = value;
-  for (let index = width; index >= 1; index--) {
-    bytes[index] = Number(rest & 255n);
-    rest >>= 8n;
-  }
-  return bytes;
+  const writer = new Writer(9);
+  writer.head(major, argument);
+  return writer.take();
 }
+
+/** Grows as needed; `take` answers a copy of what was written. */
+class Writer {
+  #bytes: Uint8Array;
+  #length = 0;
+
+  constructor(firstBytes: number) {
+    this.#bytes = new Uint8Array(firstBytes);
+  }
+
+  take(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#length++] = value;
+  }
+
+  bytes(value: Uint8Array): void {
+    this.#reserve(value.length);
+    this.#bytes.set(value, this.#length);
+    this.#length += value.length;
+  }
+
+  head(major: number, argument: number | bigint): void {
+    const type = major << 5;
+    if (argument < 24) this.byte(type | Number(argument));
+    else if (argument < 0x100) this.#headAndWord(type | 24, 1, Number(argument));
+    else if (argument < 0x1_0000) this.#headAndWord(type | 25, 2, Number(argument));
+    else if (argument < 0x1_0000_0000) this.#headAndWord(type | 26, 4, Number(argument));
+    else {
+      const wide = BigInt(argument);
+      this.#headAndWord(type | 27, 4, Number(wide >> 32n));
+      this.#word(4, Number(wide & 0xffff_ffffn));
+    }
+  }
+
+  #headAndWord(first: number, width: number, word: number): void {
+    this.byte(first);
+    this.#word(width, word);
+  }
+
+  #word(width: number, word: number): void {
+    this.#reserve(width);
+    for (let shift = (width - 1) * 8; shift >= 0; shift -= 8) {
+      this.#bytes[this.#length++] = word >>> shift;
+    }
+  }
+
+  #reserve(count: number): void {
+    const needed = this.#length + count;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    grown.set(this.#bytes);
+    this.#bytes = grown;
+  }
+}
+
+const FIRST_BYTES = 512;
 
 /** RFC 8949 4.2.1 deterministic encoding. Throws a RangeError for a number that is no safe integer. */
 export function encodeCbor(value: CborValue): Uint8Array {
-  const parts: Uint8Array[] = [];
-  writeValue(parts, value);
-  return concatBytes(...parts);
+  const writer = new Writer(FIRST_BYTES);
+  writeValue(writer, value);
+  return writer.take();
 }
 
-function writeValue(parts: Uint8Array[], value: CborValue): void {
+function writeValue(writer: Writer, value: CborValue): void {
   if (typeof value === 'number' || typeof value === 'bigint') {
     if (typeof value === 'number' && !Number.isSafeInteger(value)) {
       throw new RangeError('CBOR: only safe integers are encoded');
     }
-    parts.push(value < 0 ? encodeCborHead(1, -1n - BigInt(value)) : encodeCborHead(0, value));
+    if (value < 0) writer.head(1, -1n - BigInt(value));
+    else writer.head(0, value);
   } else if (typeof value === 'string') {
     const bytes = utf8(value);
-    parts.push(encodeCborHead(3, bytes.length), bytes);
+    writer.head(3, bytes.length);
+    writer.bytes(bytes);
   } else if (typeof value === 'boolean') {
-    parts.push(Uint8Array.of(value ? 0xf5 : 0xf4));
+    writer.byte(value ? 0xf5 : 0xf4);
   } else if (value === null) {
-    parts.push(Uint8Array.of(0xf6));
+    writer.byte(0xf6);
   } else if (value instanceof Uint8Array) {
-    parts.push(encodeCborHead(2, value.length), value);
+    writer.head(2, value.length);
+    writer.bytes(value);
   } else if (value instanceof CborTag) {
-    parts.push(encodeCborHead(6, value.tag));
-    writeValue(parts, value.value);
+    writer.head(6, value.tag);
+    writeValue(writer, value.value);
   } else if (value instanceof Map) {
-    writeMap(parts, value as CborMap);
+    writeMap(writer, value as CborMap);
   } else {
     const items = value as readonly CborValue[];
-    parts.push(encodeCborHead(4, items.length));
-    for (const item of items) writeValue(parts, item);
+    writer.head(4, items.length);
+    for (const item of items) writeValue(writer, item);
   }
 }
 
-function writeMap(parts: Uint8Array[], map: CborMap): void {
+/** The order of unsigned integers is the order of their encodings. */
+function hasAscendingUints(map: CborMap): boolean {
+  let previous = -1;
+  for (const key of map.keys()) {
+    if (typeof key !== 'number' || key <= previous) return false;
+    previous = key;
+  }
+  return true;
+}
+
+function writeMap(writer: Writer, map: CborMap): void {
+  writer.head(5, map.size);
+  if (hasAscendingUints(map)) {
+    for (const [key, value] of map) {
+      writeValue(writer, key);
+      writeValue(writer, value);
+    }
+    return;
+  }
   const pairs = Array.from(map, ([key, value]) => ({ key: encodeCbor(key), value }));
   pairs.sort((a, b) => compareBytes(a.key, b.key));
-  parts.push(encodeCborHead(5, pairs.length));
   for (const { key, value } of pairs) {
-    parts.push(key);
-    writeValue(parts, value);
+    writer.bytes(key);
+    writeValue(writer, value);
   }
 }
