@@ -39,7 +39,7 @@ export class EpochFolder {
   /** Creates the folder and removes what a crash has left unfinished. */
   async open(): Promise<void> {
     await makeDirectories(this.#files, this.#log);
-    for (const directory of [this.#temporaryDirectory, `${this.#log}/blobs`, this.#directory]) {
+    for (const directory of [this.#temporaryDirectory, `${this.#log}/blobs`]) {
       await this.#makeDirectory(directory);
     }
     for (const name of this.#files.list(this.#temporaryDirectory)) {

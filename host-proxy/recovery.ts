@@ -55,7 +55,9 @@ export async function removeSpool(files: Files, directory: string): Promise<void
   await removeAll(files, removed);
 }
 
-async function removeAll(files: Files, directory: string): Promise<void> {
+/** A directory of files, if it is there. */
+export async function removeAll(files: Files, directory: string): Promise<void> {
+  if (!files.isDirectory(directory)) return;
   for (const name of files.list(directory)) await files.removeFile(`${directory}/${name}`);
   await files.removeDirectory(directory);
 }

@@ -1,0 +1,156 @@
+// Clients' TCP connections to the enclave's port 3000, as raw bytes: TLS ends in the enclave, so whoever
+// controls this can stop or delay traffic and see sizes and timing. One end may finish before the other
+// (half close); a slow reader slows its writer and nobody else. Connections and idle time are limited.
+
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { createServer } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { MAX_WRITE_BYTES } from '../wire/limits.ts';
+import { PORT } from '../wire/messages.ts';
+import type { Transport } from '../wire/node/transport.ts';
+import type { Logger } from './logger.ts';
+
+export interface IngressOptions {
+  readonly transport: Transport;
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly maxConnections: number;
+  /** A connection without bytes in either direction ends after this. */
+  readonly idleMs: number;
+  readonly logger: Logger;
+}
+
+export interface IngressCounters {
+  accepted: number;
+  refused: number;
+  open: number;
+  failed: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+export class Ingress {
+  readonly counters: IngressCounters = {
+    accepted: 0,
+    refused: 0,
+    open: 0,
+    failed: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+  };
+  readonly #options: IngressOptions;
+  readonly #server: Server;
+  readonly #clients = new Set<Socket>();
+
+  private constructor(options: IngressOptions) {
+    this.#options = options;
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
+      void this.#serve(client);
+    });
+  }
+
+  static async listen(options: IngressOptions): Promise<Ingress> {
+    const ingress = new Ingress(options);
+    const { promise, resolve, reject } = Promise.withResolvers<null>();
+    ingress.#server.once('error', reject);
+    ingress.#server.listen(options.port, options.host, () => {
+      resolve(null);
+    });
+    await promise;
+    return ingress;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Stops accepting and ends what is open. */
+  async close(): Promise<void> {
+    const closed = new Promise<null>((resolve) => {
+      this.#server.close(() => {
+        resolve(null);
+      });
+    });
+    for (const client of this.#clients) client.destroy();
+    await closed;
+  }
+
+  async #serve(client: Socket): Promise<void> {
+    client.on('error', () => undefined);
+    if (this.#clients.size >= this.#options.maxConnections) {
+      this.counters.refused++;
+      client.destroy();
+      return;
+    }
+    this.#clients.add(client);
+    this.counters.accepted++;
+    this.counters.open++;
+    client.once('close', () => {
+      this.#clients.delete(client);
+      this.counters.open--;
+    });
+    client.setTimeout(this.#options.idleMs, () => client.destroy());
+    client.setNoDelay(true);
+    let enclave: Duplex;
+    try {
+      enclave = await this.#options.transport.connect(PORT.https);
+    } catch {
+      this.counters.failed++;
+      client.destroy();
+      return;
+    }
+    await this.#join(client, enclave);
+  }
+
+  async #join(client: Socket, enclave: Duplex): Promise<void> {
+    // Also when the client is gone already: an error on a destroyed stream must find a listener.
+    for (const [one, other] of [
+      [client, enclave],
+      [enclave, client],
+    ] as const) {
+      one.on('error', () => other.destroy());
+      one.once('close', () => other.destroy());
+    }
+    if (client.destroyed) {
+      enclave.destroy();
+      return;
+    }
+    await Promise.all([
+      copy(client, enclave, (bytes) => {
+        this.counters.bytesIn += bytes;
+      }),
+      copy(enclave, client, (bytes) => {
+        this.counters.bytesOut += bytes;
+      }),
+    ]);
+  }
+}
+
+/** Writes one slice at a time, so that a transport never sees more than 32 KiB in one write. */
+async function copy(source: Duplex, sink: Duplex, count: (bytes: number) => void): Promise<void> {
+  try {
+    for await (const chunk of source.iterator({
+      destroyOnReturn: false,
+    }) as AsyncIterable<Buffer>) {
+      for (let at = 0; at < chunk.length; at += MAX_WRITE_BYTES) {
+        const slice = chunk.subarray(at, at + MAX_WRITE_BYTES);
+        await written(sink, slice);
+        count(slice.length);
+      }
+    }
+    sink.end();
+  } catch {
+    source.destroy();
+    sink.destroy();
+  }
+}
+
+function written(sink: Duplex, slice: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    sink.write(slice, (error) => {
+      if (error === null || error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}

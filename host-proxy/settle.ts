@@ -1,0 +1,96 @@
+// The end of an epoch on the host, live or at the next start: when its folder is complete, the outputs
+// that were never released are written down for the next epoch, and only then are spool and journal
+// removed. Each step can be done again after a crash.
+
+import type { WireCrypto } from '../wire/crypto.ts';
+import { parseUtf8, utf8 } from '../wire/bytes.ts';
+import type { Result } from '../wire/result.ts';
+import { accept } from '../wire/result.ts';
+import type { Files } from './files.ts';
+import { makeDirectories } from './files.ts';
+import type { HostFolders, RecoveredEpoch } from './recovery.ts';
+import { completeFolder, listSpools, removeAll, removeSpool, spoolDirectory } from './recovery.ts';
+import { readReleases } from './release-journal.ts';
+
+/** docs/PROTOCOL.md: PREVIOUS names at most this many. */
+const MAX_UNRELEASED = 4096;
+const MAX_FILE_BYTES: number = 128 * 1024;
+
+export function journalDirectory(folders: HostFolders, epoch: number): string {
+  return `${folders.state}/releases/${String(epoch).padStart(10, '0')}`;
+}
+
+function unreleasedPath(folders: HostFolders): string {
+  return `${folders.state}/unreleased`;
+}
+
+/** After the folder of `epoch` is complete and durable. */
+export async function settleEpoch(
+  files: Files,
+  folders: HostFolders,
+  epoch: number,
+  unreleased: readonly number[],
+): Promise<void> {
+  await writeUnreleased(files, folders, epoch, unreleased);
+  await removeSpool(files, spoolDirectory(folders, epoch));
+  await removeAll(files, journalDirectory(folders, epoch));
+}
+
+async function writeUnreleased(
+  files: Files,
+  folders: HostFolders,
+  epoch: number,
+  unreleased: readonly number[],
+): Promise<void> {
+  await makeDirectories(files, folders.state);
+  const path = unreleasedPath(folders);
+  const temporary = `${path}.tmp`;
+  if (files.size(temporary) !== null) await files.removeFile(temporary);
+  const file = await files.create(temporary);
+  const named = unreleased.toSorted((a, b) => a - b).slice(0, MAX_UNRELEASED);
+  await file.write(utf8(`${[epoch, ...named].join(' ')}\n`), 0);
+  await file.sync();
+  await file.close();
+  await files.rename(temporary, path);
+  await files.syncDirectory(folders.state);
+}
+
+/** Leaf indexes of outputs of `epoch` that were logged and never released; empty when unknown. */
+export function readUnreleased(
+  files: Files,
+  folders: HostFolders,
+  epoch: number,
+): readonly number[] {
+  const bytes = files.readFile(unreleasedPath(folders), MAX_FILE_BYTES);
+  const [named, ...indexes] = (parseUtf8(bytes ?? new Uint8Array()) ?? '')
+    .trim()
+    .split(' ')
+    .map(Number);
+  return named === epoch ? indexes : [];
+}
+
+/**
+ * Settles every epoch that a stopped host has left. Rejects with a DiskFailure or a FolderConflict,
+ * refuses `spool_corrupt`; either way nothing was removed that is not in the folder.
+ */
+export async function settleAll(
+  files: Files,
+  crypto: WireCrypto,
+  folders: HostFolders,
+): Promise<Result<readonly RecoveredEpoch[]>> {
+  const settled: RecoveredEpoch[] = [];
+  for (const epoch of await listSpools(files, folders)) {
+    const released = readReleases(files, journalDirectory(folders, epoch));
+    if (!released.ok) return released;
+    const recovered = await completeFolder(files, crypto, folders, epoch);
+    if (!recovered.ok) return recovered;
+    const unreleased = recovered.value.outputs.filter((index) => !released.value.has(index));
+    if (recovered.value.commits > 0) await settleEpoch(files, folders, epoch, unreleased);
+    else await removeSpool(files, spoolDirectory(folders, epoch));
+    settled.push(recovered.value);
+  }
+  // A crash between the removal of a spool and of its journal.
+  const journals = `${folders.state}/releases`;
+  for (const name of files.list(journals)) await removeAll(files, `${journals}/${name}`);
+  return accept(settled);
+}
