@@ -128,7 +128,7 @@ interface TbsFields {
 function readTbs(reader: DerReader): TbsFields {
   const version = reader.inside(DER_TAG.explicit0, (inner) => readUnsigned(inner, 1));
   if (version[0] !== 2) throw new DerError('version', 0);
-  if (readUnsigned(reader, MAX_SERIAL_BYTES)[0] === 0) throw new DerError('serial', 0);
+  readUnsigned(reader, MAX_SERIAL_BYTES);
   const algorithm = reader.element(DER_TAG.sequence);
   const issuer = readName(reader);
   const { notBeforeMs, notAfterMs } = reader.inside(DER_TAG.sequence, (inner) => ({

@@ -71,7 +71,7 @@ function checkDebug(verified: VerifiedAttestation, allow: boolean): Result<null>
 
 function checkPcrs(verified: VerifiedAttestation, image: ImagePcrs): Result<null> {
   const { pcr0, pcr1, pcr2, others } = image;
-  const expected = new Map([[0, pcr0], [1, pcr1], [2, pcr2], ...(others ?? [])]);
+  const expected = new Map([...(others ?? []), [0, pcr0], [1, pcr1], [2, pcr2]] as const);
   for (const [index, value] of expected) {
     const check = checkPcr(verified, index, value, 'pcr_mismatch');
     if (!check.ok) return check;

@@ -97,15 +97,30 @@ describe('a certificate', () => {
     expect(codeOf(patch(leaf, from, to))).toBe(code);
   });
 
-  it('with another outer than inner algorithm, or both other, is refused', () => {
+  it('with another inner or outer algorithm, or both, is refused', () => {
     const sha384 = '06082a8648ce3d040303';
     const sha256 = '06082a8648ce3d040302';
     const hex = toHex(leaf);
-    const last = hex.lastIndexOf(sha384);
-    const outer = hex.slice(0, last) + sha256 + hex.slice(last + sha256.length);
-    expect(codeOf(new Uint8Array(Buffer.from(outer, 'hex')))).toBe('certificate_algorithm');
+    for (const at of [hex.indexOf(sha384), hex.lastIndexOf(sha384)]) {
+      const one = hex.slice(0, at) + sha256 + hex.slice(at + sha256.length);
+      expect(codeOf(new Uint8Array(Buffer.from(one, 'hex')))).toBe('certificate_algorithm');
+    }
     const both = hex.replaceAll(sha384, sha256);
     expect(codeOf(new Uint8Array(Buffer.from(both, 'hex')))).toBe('certificate_algorithm');
+  });
+
+  it('with a signature that is no pair of positive integers is refused', () => {
+    const { signature } = assertAccepted(parseCertificate(leaf));
+    const at = signature.byteOffset - leaf.byteOffset;
+    for (const [offset, value] of [
+      [0, 0x31],
+      [2, 0x03],
+      [4, 0x80],
+    ] as const) {
+      const copy = leaf.slice();
+      copy[at + offset] = value;
+      expect(codeOf(copy)).toBe('certificate_malformed');
+    }
   });
 
   it('with bytes after the end, or cut anywhere, is refused', () => {

@@ -44,6 +44,13 @@ const authority = usage(digitalSignature | keyCertSign | cRLSign);
 const unknown = (critical: boolean): Extension =>
   new Extension('1.3.6.1.4.1.99999.1', critical, Uint8Array.of(5, 0));
 
+function unknowns(count: number): readonly Extension[] {
+  return Array.from(
+    { length: count },
+    (_, at) => new Extension(`1.3.6.1.4.1.99999.${at}`, false, Uint8Array.of(5, 0)),
+  );
+}
+
 describe('a chain', () => {
   it('of the right shape verifies', () => {
     expect(codeOf(good)).toBeNull();
@@ -123,6 +130,18 @@ describe('a chain', () => {
       only(...leafExtensions(), usage(digitalSignature)),
       'certificate_extension',
     ],
+    ['16 extensions', 'leaf', only(...leafExtensions(), ...unknowns(14)), null],
+    ['17 extensions', 'leaf', only(...leafExtensions(), ...unknowns(15)), 'certificate_extension'],
+    [
+      'CA FALSE written out',
+      'leaf',
+      only(
+        new Extension('2.5.29.19', true, Uint8Array.of(0x30, 3, 1, 1, 0)),
+        usage(digitalSignature),
+      ),
+      'certificate_malformed',
+    ],
+    ['an empty name', 'leaf', { subject: [] }, 'certificate_malformed'],
     ['another issuer name', 'zonal', { issuerName: [{ CN: ['other'] }] }, 'chain_issuer'],
     [
       'the same name in another order',

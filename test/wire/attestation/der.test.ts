@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { DerReader } from '../../../wire/attestation/der.ts';
 import {
   DerError,
+  DerReader,
   readAll,
   readBitStringBytes,
   readBoolean,
@@ -59,6 +59,10 @@ describe('lengths', () => {
     expect(lengthOf(header, content)).toBe('refused');
   });
 
+  it('beyond the end are refused at once, not at the end', () => {
+    expect(() => new DerReader(bytes('04 02 00')).any()).toThrow(DerError);
+  });
+
   it('of an element inside another cannot reach outside', () => {
     expect(attempt('30 03 04 01 aa', readInner)).toBe('aa');
     expect(attempt('30 03 04 02 aa bb', readInner)).toBe('refused');
@@ -67,7 +71,7 @@ describe('lengths', () => {
 });
 
 it('tags of more than one byte are refused', () => {
-  expect(attempt('1f 81 01 00', (reader) => reader.any().tag)).toBe('refused');
+  expect(attempt('1f 01 00', (reader) => reader.any().tag)).toBe('refused');
 });
 
 function readTwoBytes(reader: DerReader): string {
@@ -126,6 +130,7 @@ describe('bit strings', () => {
     ['03 02 06 80', 'refused'],
     ['03 02 07 81', 'refused'],
     ['03 02 08 80', 'refused'],
+    ['03 02 20 81', 'refused'],
     ['03 03 07 80 00', 'refused'],
     ['03 04 00 80 80 01', 'refused'],
     ['03 00', 'refused'],
