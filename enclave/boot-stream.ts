@@ -39,8 +39,8 @@ export interface BootStreamOptions {
   readonly timeoutMs: number;
   /** The host asks for a clean close; at any time after HELLO, once. */
   readonly onClose: () => void;
-  /** The stream ended. */
-  readonly onLost: () => void;
+  /** The stream is over: `stream_closed`, or what the host broke. */
+  readonly onLost: (code: RefusalCode) => void;
 }
 
 export class BootStream {
@@ -71,8 +71,9 @@ export class BootStream {
         });
       },
       onEnd: (refusal) => {
-        this.#received.reject(new Fatal(refusal?.code ?? 'stream_closed'));
-        options.onLost();
+        const code = refusal?.code ?? 'stream_closed';
+        this.#received.reject(new Fatal(code));
+        options.onLost(code);
       },
     });
     // Whoever calls receive() sees it; without that call it is nobody's.

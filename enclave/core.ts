@@ -82,11 +82,18 @@ export class Enclave {
     void this.#guard.runAsync(() => this.#boot());
   }
 
-  /** Asks for a clean close; only the first call counts. During the boot it waits for READY. */
+  /**
+   * Asks for a clean close; only the first call counts. In the second half of the boot it waits for
+   * READY; before that nothing is logged yet, and there is nothing to close.
+   */
   close(reason: CloseReason): void {
-    if (this.#closeReason !== null) return;
+    if (this.#closeReason !== null || this.#isOver()) return;
     this.#closeReason = reason;
     if (this.#phase === 'running') void this.#guard.runAsync(() => this.#closeCleanly(reason));
+    if (this.#epoch === null) {
+      this.#phase = 'ended';
+      void this.#end(null);
+    }
   }
 
   /** Stops at once, without a close leaf; only the first code counts. */
@@ -125,8 +132,14 @@ export class Enclave {
       prepared,
     );
     this.#epoch = epoch;
-    if (this.#isOver()) epoch.stop();
-    await epoch.open(secrets);
+    try {
+      this.#assertAlive();
+      await epoch.open(secrets);
+      this.#assertAlive();
+    } finally {
+      // Ended in the middle of it: what has started since must not stay.
+      if (this.#isOver()) await epoch.tearDown();
+    }
     this.#phase = 'running';
     const { origin, logKey } = prepared.header;
     bootStream.sendReady({ origin, logKey, leaf0Hash: epoch.leafZeroHash });
@@ -143,8 +156,8 @@ export class Enclave {
         onClose: () => {
           this.close(CLOSE_REASON.host);
         },
-        onLost: () => {
-          if (this.#phase === 'booting') this.fail('stream_closed');
+        onLost: (code) => {
+          if (this.#phase === 'booting') this.fail(code);
         },
       });
       return this.#bootStream;

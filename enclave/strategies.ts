@@ -25,7 +25,8 @@ import type {
 } from './strategy/types.ts';
 
 const START_MS = 20_000;
-const WINDOW_INPUTS = 64;
+/** Also bounds what strategies still log while the log is full (log/writer.ts). */
+const WINDOW_INPUTS = 32;
 const WINDOW_BYTES: number = 4 * 1024 * 1024;
 
 export interface StrategyServices {

@@ -22,8 +22,11 @@ import { Salts } from './salts.ts';
 const COMMIT_BYTES = 1024 * 1024;
 /** Together with the 64 commits this bounds what waits for acknowledgements. */
 const MAX_BYTES_IN_FLIGHT: number = 16 * 1024 * 1024;
-/** What strategies still answer while the log is full; more means that the feed was not stopped. */
-const MAX_OPEN_BYTES: number = 64 * 1024 * 1024;
+/**
+ * While the log is full strategies still answer what they have: 8 of them, 32 inputs each, 64 outputs,
+ * leaves of 4.3 KiB, 70 MiB. Beyond this bound the feed was not stopped, which is a bug.
+ */
+const MAX_OPEN_BYTES: number = 128 * 1024 * 1024;
 
 export interface LeafDraft {
   readonly kind: Kind;

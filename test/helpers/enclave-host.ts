@@ -317,6 +317,9 @@ export class TestHost {
     };
     enclave.on('error', () => null);
     host.on('error', () => null);
+    // As sockets do, and a pair in memory does not.
+    enclave.on('close', () => host.destroy());
+    host.on('close', () => enclave.destroy());
     this.wires.set(port, { enclave, host });
     return { enclave, host };
   }
