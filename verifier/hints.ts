@@ -36,6 +36,11 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   source_unreachable: 'check the address and that the host proxy runs',
   rate_limited: 'wait a second and try again',
   not_ready: 'the enclave is booting: try again',
+  replay_mismatch:
+    'the log has an output that this strategy does not give, or the other way round: compare the first difference',
+  strategy_not_started: 'this epoch ran without the strategy: choose another with --epoch N',
+  commitment_mismatch:
+    'the files are not those that the enclave ran: find the bundle, parameters and salts of that epoch',
   rollback: 'keep what you were given: with the head you remember it shows that the log went back',
   fork: 'keep what you were given: two signed heads that contradict prove two histories',
   tile_missing: 'the copy of the log is not complete: ask for the whole folder, blobs included',

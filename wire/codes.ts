@@ -50,6 +50,7 @@ export const REFUSAL_CODES = {
   strategy_over_budget: 'the strategy took longer than its time budget',
   strategy_output_malformed: 'an output breaks the layout or its limits',
   strategy_output_limit: 'more outputs for one batch than allowed',
+  strategy_not_started: 'the log does not show that the strategy started',
   // leaves and log, in the verifier
   leaf_malformed: 'a leaf breaks the layout',
   leaf_kind_unknown: 'a leaf kind that this version does not have',

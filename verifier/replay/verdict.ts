@@ -1,0 +1,126 @@
+// The verdict of a replay, as `--json` prints it, and as text.
+
+import { toHex } from '../../wire/bytes.ts';
+import type { RefusalCode } from '../../wire/codes.ts';
+import { REFUSAL_CODES } from '../../wire/codes.ts';
+import type { StrategyEntry } from '../../wire/header.ts';
+import { hintOf } from '../hints.ts';
+import { row } from '../log/verdict-text.ts';
+import type { TrustOptions } from '../policy-options.ts';
+import type { Difference } from './comparison.ts';
+import { describeSignal } from './comparison.ts';
+import type { EpochHead } from './epoch-leaves.ts';
+import type { ReplayFacts } from './replay-epoch.ts';
+
+/** What `--json` prints; a stable schema. Hashes are hex, the signals' times text. */
+export interface ReplayVerdict {
+  readonly verdict: 'identical' | 'different';
+  readonly code: RefusalCode | null;
+  readonly source: string;
+  readonly origin: string;
+  readonly epoch: number;
+  readonly size: number;
+  readonly root: string;
+  /** The attestation and all rules of `verify log` were checked. */
+  readonly log_verified: boolean;
+  readonly unsafe: readonly string[];
+  readonly feed_mode: string;
+  readonly commit_policy: string;
+  readonly strategy: {
+    readonly name: string;
+    readonly version: string;
+    readonly stream: number;
+    readonly commitment: string;
+  };
+  readonly inputs: number;
+  readonly reports: number;
+  /** Outputs in the log, how many the replay gave too, and what it gave beyond a log that was cut off. */
+  readonly outputs: number;
+  readonly identical: number;
+  readonly not_logged: number;
+  readonly end: 'clean' | 'open';
+  readonly ended: { readonly logged: RefusalCode | null; readonly replayed: RefusalCode | null };
+  readonly first_difference: {
+    readonly output: number;
+    readonly logged_leaf: number | null;
+    readonly logged: Readonly<Record<string, unknown>> | null;
+    readonly replayed_input: number | null;
+    readonly replayed: Readonly<Record<string, unknown>> | null;
+  } | null;
+}
+
+function describe(difference: Difference): NonNullable<ReplayVerdict['first_difference']> {
+  const { output, logged, replayed } = difference;
+  return {
+    output,
+    logged_leaf: logged?.index ?? null,
+    logged: logged === null ? null : describeSignal(logged.bytes),
+    replayed_input: replayed?.input ?? null,
+    replayed: replayed === null ? null : describeSignal(replayed.bytes),
+  };
+}
+
+export function verdictOf(
+  source: string,
+  trust: TrustOptions | null,
+  { header, size, root }: EpochHead,
+  { name, version, stream, bundleCommitment }: StrategyEntry,
+  facts: ReplayFacts,
+): ReplayVerdict {
+  const { comparison, identical } = facts;
+  const { difference } = comparison;
+  return {
+    verdict: identical ? 'identical' : 'different',
+    code: identical ? null : 'replay_mismatch',
+    source,
+    origin: header.origin,
+    epoch: header.epoch,
+    size,
+    root: toHex(root),
+    log_verified: trust !== null,
+    unsafe: trust?.unsafe ?? [],
+    feed_mode: header.feedMode,
+    commit_policy: header.commitPolicy,
+    strategy: { name, version, stream, commitment: toHex(bundleCommitment) },
+    inputs: facts.inputs,
+    reports: facts.reports,
+    outputs: facts.outputs,
+    identical: comparison.identical,
+    not_logged: difference === null ? comparison.notLogged : 0,
+    end: facts.closed ? 'clean' : 'open',
+    ended: { logged: facts.endedLogged, replayed: facts.endedReplayed },
+    first_difference: difference === null ? null : describe(difference),
+  };
+}
+
+export function renderVerdict(verdict: ReplayVerdict): string {
+  const { strategy, ended, first_difference: difference } = verdict;
+  const lines = [
+    `${verdict.verdict.toUpperCase()}  ${verdict.source}`,
+    row('origin', verdict.origin),
+    row('log head', `size ${verdict.size}, root ${verdict.root}`),
+    row('strategy', `${strategy.name} ${strategy.version}, commitment ${strategy.commitment}`),
+    row('replayed', `${verdict.inputs} batches, ${verdict.reports} reports`),
+    row('outputs', `${verdict.identical} of ${verdict.outputs} identical, byte for byte`),
+  ];
+  if (verdict.not_logged > 0) {
+    lines.push(row('beyond', `${verdict.not_logged} outputs that the log was cut off before`));
+  }
+  if (ended.logged !== null || ended.replayed !== null) {
+    lines.push(row('ended', `log: ${ended.logged ?? 'no'}, replay: ${ended.replayed ?? 'no'}`));
+  }
+  if (difference !== null) {
+    lines.push(row('difference', `output ${difference.output}`));
+    lines.push(row('logged', JSON.stringify(difference.logged)));
+    lines.push(row('replayed', JSON.stringify(difference.replayed)));
+  }
+  if (verdict.code !== null) {
+    lines.push(`  ${verdict.code}: ${REFUSAL_CODES[verdict.code]}`);
+    lines.push(row('next', hintOf(verdict.code)));
+  }
+  lines.push(row('log', verdict.log_verified ? 'verified' : 'attestation NOT CHECKED: verify log'));
+  if (verdict.unsafe.length > 0) {
+    lines.push(row('UNSAFE', `${verdict.unsafe.join(' ')}: do not rely on this verdict`));
+  }
+  return `${lines.join('\n')}\n`;
+}
