@@ -30,6 +30,7 @@ const ORIGIN = 'log.example/e0000000001';
 interface Behaviour {
   readonly userData?: Partial<UserData>;
   readonly nonce?: Uint8Array | null;
+  readonly publicKey?: Uint8Array;
   readonly answer?: (response: ServerResponse, document: Uint8Array) => void;
   readonly nsm?: Nsm;
 }
@@ -75,8 +76,9 @@ async function answer(target: string, response: ServerResponse): Promise<void> {
     ...behaviour.userData,
   });
   const nonce = behaviour.nonce === undefined ? asked : behaviour.nonce;
+  const publicKey = behaviour.publicKey ?? LOG_KEY;
   const source = behaviour.nsm ?? nsm;
-  const document = assertAccepted(await source.attest({ userData, nonce, publicKey: LOG_KEY }));
+  const document = assertAccepted(await source.attest({ userData, nonce, publicKey }));
   if (behaviour.answer !== undefined) behaviour.answer(response, document);
   else response.setHeader('content-type', 'application/cbor').end(document);
 }
@@ -246,6 +248,13 @@ describe('remembered heads', () => {
     expect((await attest(head(11, 3), ...heads)).report.code).toBe('rollback');
     expect((await attest(head(12, 4), ...heads)).report.code).toBe('fork');
     expect((await attest(head(12, 2), ...heads)).exit).toBe(0);
+  });
+
+  it('refuse another log key for the same origin, which is one boot', async () => {
+    const heads = ['--heads', newMemory()];
+    expect((await attest(head(10, 1), ...heads)).exit).toBe(0);
+    const other = { ...head(10, 1), publicKey: new Uint8Array(91).fill(5) };
+    expect((await attest(other, ...heads)).report.code).toBe('fork');
   });
 
   it('are kept apart by origin', async () => {

@@ -1,11 +1,14 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AttestationReport } from '../../verifier/attestation-report.ts';
 import { run } from '../../verifier/commands/verify-attestation.ts';
-import { fixturePath, MANIFEST } from '../wire/attestation/fixtures.ts';
+import { awsRoot } from '../../verifier/roots.ts';
+import { fixturePath, MANIFEST, ROOT_DER, ROOT_PEM } from '../wire/attestation/fixtures.ts';
 import type { ManifestEntry } from '../wire/attestation/fixtures.ts';
+import { forgeChain, forgeDocument, SIGNED_MS } from '../wire/attestation/forge.ts';
 import { listen } from './listen.ts';
 
 let folder = '';
@@ -44,6 +47,14 @@ const pcrs = ['0', '1', '2'].flatMap((index) => [
   `--pcr${index}`,
   sample.pcrs_nonzero[index] ?? '',
 ]);
+
+it('the pinned root is AWS Nitro Enclaves G1', () => {
+  expect(awsRoot()).toEqual({
+    der: ROOT_DER,
+    sha256: '641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b',
+    aws: true,
+  });
+});
 
 describe('every document of the manifest', () => {
   it.each(MANIFEST.map((entry) => [entry.file, entry] as const))(
@@ -112,6 +123,27 @@ describe('time', () => {
   );
 });
 
+describe('the own timestamp of a document', () => {
+  it.each<[string, number, number, string | null]>([
+    ['of the time it is judged at', 0, 0, null],
+    ['five minutes ahead', 0, 300_000, null],
+    ['more than five minutes ahead', 0, 300_001, 'timestamp_future'],
+    ['before its certificates', 0, -86_400_001, 'certificate_expired'],
+    ['after its certificates', 86_400_000, 86_400_001, 'certificate_expired'],
+  ])('%s', async (_, judgedMs, signedMs, code) => {
+    const chain = await forgeChain();
+    const document = join(folder, 'forged.cbor');
+    const root = join(folder, 'forged.pem');
+    await writeFile(document, await forgeDocument(chain, { timestamp: SIGNED_MS + signedMs }));
+    await writeFile(root, new X509Certificate(chain.rootDer).toString());
+    const at = new Date(SIGNED_MS + judgedMs).toISOString();
+    const unsafe = ['--unsafe-root', root, '--unsafe-any-image'];
+    const { report } = await verify(document, ...unsafe, '--at', at);
+    expect(report.code).toBe(code);
+    expect(report.root.aws).toBe(false);
+  });
+});
+
 describe('policy', () => {
   it('without one, a good document is undecided and a bad one refused', async () => {
     const good = await verify(file, '--at', 'signing');
@@ -166,7 +198,17 @@ describe('policy', () => {
     ['a key that is not base64', { owner_key: '!' }],
     ['no measurements', { Measurements: undefined }],
     ['one PCR only', { Measurements: { HashAlgorithm: 'Sha384', PCR0: 'ab'.repeat(48) } }],
-    ['another hash', { Measurements: { ...sample.pcrs_nonzero, HashAlgorithm: 'Sha256' } }],
+    [
+      'another hash',
+      {
+        Measurements: {
+          HashAlgorithm: 'Sha256 { ... }',
+          PCR0: 'ab'.repeat(48),
+          PCR1: 'ab'.repeat(48),
+          PCR2: 'ab'.repeat(48),
+        },
+      },
+    ],
   ])('refuses a policy file with %s', async (_, changes) => {
     const policy = await writePolicy(measurements(sample, changes));
     const { exit, report } = await verify(file, '--policy', policy, '--at', 'signing');
@@ -181,7 +223,10 @@ describe('policy', () => {
 
   it.each([
     ['two of three PCRs', pcrs.slice(0, 4)],
-    ['a short PCR', ['--pcr0', 'ab', '--pcr1', 'ab', '--pcr2', 'ab']],
+    ['a short PCR0', pcrs.with(1, 'ab')],
+    ['a short PCR1', pcrs.with(3, 'ab')],
+    ['a long PCR2', pcrs.with(5, 'ab'.repeat(49))],
+    ['a PCR that is no hex', pcrs.with(1, 'xy'.repeat(48))],
     ['PCRs and any image', [...pcrs, '--unsafe-any-image']],
   ])('%s is no policy', async (_, args) => {
     const { exit, report } = await verify(file, ...args, '--at', 'signing');
@@ -266,6 +311,20 @@ describe('the command', () => {
     await writeFile(path, new Uint8Array(16_385));
     const { exit, report } = await verify(path, '--unsafe-any-image');
     expect([exit, report.code]).toEqual([1, 'document_too_large']);
+  });
+
+  it('reads no file beyond what a document could need', async () => {
+    const path = join(folder, 'huge');
+    await writeFile(path, new Uint8Array(4 * 16_384 + 1));
+    const { exit, report } = await verify(path, '--unsafe-any-image');
+    expect([exit, report.code]).toEqual([2, 'file_unreadable']);
+  });
+
+  it('takes exactly one root', async () => {
+    const path = join(folder, 'two-roots.pem');
+    await writeFile(path, ROOT_PEM + ROOT_PEM);
+    const { report } = await verify(file, '--unsafe-root', path, '--unsafe-any-image');
+    expect(report.code).toBe('certificate_malformed');
   });
 
   it('explains itself', async () => {

@@ -134,7 +134,7 @@ describe('responses', () => {
       'two answers',
       encodeCbor(
         new Map([
-          ['Attestation', new Map()],
+          ['Attestation', new Map([['document', new Uint8Array(1)]])],
           ['x', new Map()],
         ]),
       ),
