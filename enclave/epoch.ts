@@ -150,6 +150,7 @@ export class Epoch {
       this.#assertRunning();
     }
     secrets.wipe();
+    await this.#durable();
     const { clock, guard, transport, isReady } = this.#services;
     const { configuration, header, tlsKey } = this.#prepared;
     const log = this.#log;

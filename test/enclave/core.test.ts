@@ -1,46 +1,244 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { toHex } from '../../wire/bytes.ts';
+import { canonicalJson } from '../../wire/configuration.ts';
+import { parseHeader } from '../../wire/header.ts';
 import { KIND } from '../../wire/leaf.ts';
-import { FRAME, parseProgress, parseRelease } from '../../wire/messages.ts';
-import { CLOSE_REASON, parseSignal } from '../../wire/payloads.ts';
+import type { Previous } from '../../wire/messages.ts';
+import { FRAME, parseProgress, parseRelease, PORT } from '../../wire/messages.ts';
+import { EpochVerifier } from '../../wire/log-verification/epoch-verifier.ts';
+import type { EpochFacts } from '../../wire/log-verification/epoch-verifier.ts';
+import { nodeCrypto } from '../../wire/node/crypto.ts';
+import { CLOSE_REASON, parseClose, parseRecovery, parseSignal } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
-import { startHost, STREAM_A } from '../helpers/enclave-host.ts';
-import { testBatch } from '../helpers/epoch-builder.ts';
+import { inclusionProof } from '../../wire/tlog/merkle.ts';
+import type { HostOptions, TestHost } from '../helpers/enclave-host.ts';
+import { hostConfiguration, startHost, STREAM_A } from '../helpers/enclave-host.ts';
+import { complianceKeys, testBatch, testTrust } from '../helpers/epoch-builder.ts';
 import { fakeStrategies } from '../helpers/fake-strategy.ts';
 
+vi.setConfig({ testTimeout: 20_000 });
+
+const TIME_NS = 1_700_000_000_000_000_000n;
+const NONE = new Uint8Array(0);
+
+/** What the verifier, with compliance's key, says of all that was logged. */
+async function verifyLog(host: TestHost): Promise<EpochFacts> {
+  const verifier = new EpochVerifier(nodeCrypto, await testTrust(), complianceKeys());
+  const entries = assertAccepted(verifier.parse(host.leaves));
+  assertAccepted(verifier.add(entries, new Map()));
+  for (const { note } of host.commits) assertAccepted(verifier.checkNote(note));
+  return assertAccepted(verifier.finish(host.commits.at(-1)?.note ?? NONE));
+}
+
+async function startFed(batches: number, options: HostOptions = {}): Promise<TestHost> {
+  const strategies = fakeStrategies({ limits: (_, count) => (count === 1 ? [424_242] : []) });
+  const host = await startHost({ strategies, ...options });
+  await host.ready();
+  await host.connectFeed();
+  for (let sequence = 0; sequence < batches; sequence++) {
+    host.feed?.send(FRAME.batch, testBatch(sequence, TIME_NS, STREAM_A));
+  }
+  await host.until(() => host.feedOf(FRAME.progress).length === batches);
+  return host;
+}
+
 describe('one epoch', () => {
-  it('boots, logs inputs and outputs, releases after the acknowledgement, closes', async () => {
-    const strategies = fakeStrategies({ limits: (_, count) => (count === 1 ? [424_242] : []) });
-    const host = await startHost({ strategies });
-    const ready = await host.ready();
-    expect(ready.origin).toBe('trackseal.test/log/e0000000001');
-    const feed = await host.connectFeed();
-    for (let sequence = 0; sequence < 3; sequence++) {
-      feed.send(FRAME.batch, testBatch(sequence, 1_700_000_000_000_000_000n, STREAM_A));
-    }
-    await host.until(() => host.feedOf(FRAME.progress).length === 3);
+  it('boots, logs inputs and outputs, releases, closes; the verifier accepts all of it', async () => {
+    const host = await startFed(3);
     const releases = host.feedOf(FRAME.release).map((bytes) => assertAccepted(parseRelease(bytes)));
     expect(releases).toHaveLength(1);
-    const signal = assertAccepted(parseSignal(releases[0]?.plaintext ?? new Uint8Array(0)));
-    expect(signal.limit).toBe(424_242);
-    expect(host.open(releases[0]?.leafIndex ?? 0)).toEqual(releases[0]?.plaintext);
-    const progress = host
-      .feedOf(FRAME.progress)
-      .map((bytes) => assertAccepted(parseProgress(bytes)));
-    expect(progress.map(({ sequence }) => sequence)).toEqual([0, 1, 2]);
+    expect(assertAccepted(parseSignal(releases[0]?.plaintext ?? NONE)).limit).toBe(424_242);
+    const progress = host.feedOf(FRAME.progress).map((bytes) => {
+      return assertAccepted(parseProgress(bytes)).sequence;
+    });
+    expect(progress).toEqual([0, 1, 2]);
     host.enclave.close(CLOSE_REASON.signal);
     expect(await host.end).toEqual({ code: null });
-    expect(host.parsedLeaves().map(({ kind }) => kind)).toEqual([
+    const kinds = host.parsedLeaves().map(({ kind }) => kind);
+    expect(kinds.slice(0, 5)).toEqual([
       KIND.header,
       KIND.attestation,
       KIND.seed,
       KIND.strategyEvent,
       KIND.input,
-      KIND.input,
-      KIND.input,
-      KIND.output,
-      KIND.anchor,
-      KIND.close,
     ]);
+    expect(kinds.slice(-2)).toEqual([KIND.anchor, KIND.close]);
     expect(host.diagnostics.map(({ code }) => code)).toEqual(['ready', 'closing', 'closed']);
+    const facts = await verifyLog(host);
+    expect(facts.closeReason).toBe(CLOSE_REASON.signal);
+    expect(facts.rows).toBe(3);
+    expect(facts.privateOpened).toBe(2);
+  });
+
+  it('takes its log writes and everything else in slices of 32 KiB', async () => {
+    const host = await startFed(200);
+    expect(host.largestWrite).toBeGreaterThan(1000);
+    expect(host.largestWrite).toBeLessThanOrEqual(32 * 1024);
+  });
+});
+
+describe('a close', () => {
+  it('comes by the host too, lets strategies finish, and happens once', async () => {
+    const strategies = fakeStrategies({ limits: () => [500], manual: true });
+    const host = await startHost({ strategies });
+    await host.ready();
+    await host.connectFeed();
+    host.feed?.send(FRAME.batch, testBatch(0, TIME_NS, STREAM_A));
+    const [strategy] = strategies.started;
+    await host.until(() => strategy?.inputs.length === 1);
+    host.sendBoot(FRAME.close);
+    host.sendBoot(FRAME.close);
+    await host.until(() => host.diagnostics.some(({ code }) => code === 'closing'));
+    // Not taken any more: it has no leaf and gets no progress.
+    host.feed?.send(FRAME.batch, testBatch(1, TIME_NS, STREAM_A));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(host.leavesOf(KIND.close)).toEqual([]);
+    strategy?.answer();
+    host.enclave.close(CLOSE_REASON.signal);
+    expect(await host.end).toEqual({ code: null });
+    host.enclave.close(CLOSE_REASON.signal);
+    host.enclave.fail('internal');
+    expect(strategy?.stopped).toBe(true);
+    expect(host.feedOf(FRAME.release)).toHaveLength(1);
+    expect(host.leavesOf(KIND.input)).toHaveLength(1);
+    const last = host.leaves.length - 1;
+    expect(host.leavesOf(KIND.close)).toEqual([last]);
+    expect(assertAccepted(parseClose(host.open(last)))).toBe(CLOSE_REASON.host);
+    expect((await verifyLog(host)).closeReason).toBe(CLOSE_REASON.host);
+  });
+
+  it('that is never acknowledged is an unclean end', async () => {
+    const host = await startFed(1, { timeouts: { closeMs: 100 } });
+    host.acknowledge = false;
+    host.enclave.close(CLOSE_REASON.signal);
+    expect(await host.end).toEqual({ code: 'log_unavailable' });
+  });
+});
+
+describe('a stop', () => {
+  it('follows the loss of the log stream, and nothing is signed or released after it', async () => {
+    const host = await startFed(1);
+    host.acknowledge = false;
+    const strategy = host.strategies.started[0];
+    host.feed?.send(FRAME.batch, testBatch(1, TIME_NS, STREAM_A));
+    await host.until(() => host.leavesOf(KIND.output).length === 1);
+    host.wires.get(PORT.log)?.host.destroy();
+    expect(await host.end).toEqual({ code: 'log_unavailable' });
+    expect(host.diagnostics.at(-1)?.code).toBe('log_unavailable');
+    expect(await host.failed()).toBe('log_unavailable');
+    expect(host.feedOf(FRAME.release)).toEqual([]);
+    expect(strategy?.stopped).toBe(true);
+    expect(host.listens(PORT.feed) || host.listens(PORT.https)).toBe(false);
+  });
+
+  it('follows a wrong acknowledgement', async () => {
+    const host = await startFed(1);
+    host.sendAck(host.tree.size + 1, new Uint8Array(32));
+    expect(await host.end).toEqual({ code: 'ack_unknown' });
+  });
+
+  it('says nothing but the code and counters', async () => {
+    const host = await startFed(1);
+    host.enclave.fail('internal');
+    await host.end;
+    const last = host.diagnostics.at(-1);
+    expect(last?.code).toBe('internal');
+    expect(last?.counters['leaves']).toBe(host.leaves.length);
+    expect(last?.counters['batches']).toBe(1);
+  });
+});
+
+function previousOf(host: TestHost, changes: Partial<Previous> = {}): Previous {
+  const header = assertAccepted(parseHeader(host.open(0)));
+  const size = host.tree.size;
+  return {
+    origin: header.origin,
+    note: host.commits.at(-1)?.note ?? NONE,
+    logKey: header.logKey,
+    lastLeaf: host.leaves[size - 1] ?? NONE,
+    proof: inclusionProof(nodeCrypto, host.tree, size - 1, size),
+    unreleased: [],
+    ...changes,
+  };
+}
+
+describe('the next epoch', () => {
+  it('after a clean end links to its head, without a recovery leaf', async () => {
+    const first = await startFed(2);
+    first.enclave.close(CLOSE_REASON.signal);
+    await first.end;
+    const second = await startHost({ previous: previousOf(first) });
+    const ready = await second.ready();
+    expect(ready.origin).toBe('trackseal.test/log/e0000000002');
+    const { previous, epoch, logKey } = assertAccepted(parseHeader(second.open(0)));
+    expect(epoch).toBe(2);
+    expect(previous?.size).toBe(first.tree.size);
+    expect(toHex(previous?.root ?? NONE)).toBe(toHex(first.tree.root()));
+    expect(previous?.clean).toBe(true);
+    const firstKey = assertAccepted(parseHeader(first.open(0))).logKey;
+    expect(toHex(previous?.logKeyHash ?? NONE)).toBe(toHex(nodeCrypto.sha256(firstKey)));
+    expect(toHex(logKey)).not.toBe(toHex(firstKey));
+    expect(second.leavesOf(KIND.recovery)).toEqual([]);
+  });
+
+  it('after an unclean end says so, and lists what was never released', async () => {
+    const first = await startFed(2);
+    const [output = -1] = first.leavesOf(KIND.output);
+    first.enclave.fail('internal');
+    await first.end;
+    const second = await startHost({ previous: previousOf(first, { unreleased: [output] }) });
+    await second.ready();
+    const { previous } = assertAccepted(parseHeader(second.open(0)));
+    expect(previous?.clean).toBe(false);
+    const [recovery = -1] = second.leavesOf(KIND.recovery);
+    expect(recovery).toBe(2);
+    expect(assertAccepted(parseRecovery(second.open(recovery)))).toEqual({
+      previousEpoch: 1,
+      unreleased: [output],
+    });
+    second.enclave.close(CLOSE_REASON.signal);
+    await second.end;
+    await verifyLog(second);
+  });
+
+  it('after a clean end with unreleased outputs lists them too', async () => {
+    const first = await startFed(2);
+    first.enclave.close(CLOSE_REASON.signal);
+    await first.end;
+    const second = await startHost({ previous: previousOf(first, { unreleased: [7] }) });
+    await second.ready();
+    expect(second.leavesOf(KIND.recovery)).toEqual([2]);
+  });
+
+  it('is refused on what does not verify', async () => {
+    const first = await startFed(2);
+    first.enclave.close(CLOSE_REASON.signal);
+    await first.end;
+    const other = await startFed(2);
+    const good = previousOf(first);
+    const size = first.tree.size;
+    const flipped = Uint8Array.from(good.note, (byte, at) =>
+      at === good.note.length - 10 ? byte ^ 1 : byte,
+    );
+    const wrong: Record<string, Partial<Previous>> = {
+      'another key': { logKey: assertAccepted(parseHeader(other.open(0))).logKey },
+      'a flipped note': { note: flipped },
+      'an older note': { note: first.commits[0]?.note ?? NONE },
+      'another leaf': { lastLeaf: first.leaves[size - 2] ?? NONE },
+      'no proof': { proof: [] },
+      'another epoch': { origin: 'trackseal.test/log/e0000000002' },
+      'another log': { origin: 'trackseal.test/other/e0000000001' },
+      'no origin': { origin: 'x' },
+      'outputs beyond the tree': { unreleased: [size] },
+      'outputs twice': { unreleased: [3, 3] },
+    };
+    for (const [name, changes] of Object.entries(wrong)) {
+      const host = await startHost({ previous: { ...good, ...changes } });
+      expect({ name, ...(await host.end) }).toEqual({ name, code: 'previous_invalid' });
+    }
+    const renamed = { ...hostConfiguration(), log_id: 'trackseal.test/renamed' };
+    expect(canonicalJson(renamed).length).toBeGreaterThan(0);
+    const host = await startHost({ previous: good, configuration: renamed });
+    expect(await host.end).toEqual({ code: 'previous_invalid' });
   });
 });

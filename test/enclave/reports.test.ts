@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { clientOrderId, Orders } from '../../enclave/orders.ts';
+import type { OpenOrder } from '../../enclave/orders.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import { KIND, LABEL, STREAM } from '../../wire/leaf.ts';
 import { FRAME, parseRefused } from '../../wire/messages.ts';
@@ -127,26 +128,26 @@ describe('a report', () => {
   });
 });
 
+function order(output: number): OpenOrder {
+  return { output, clientOrderId: `ts${output}`, stream: 1000, signal: output };
+}
+
+function report(output: number): Uint8Array {
+  return encodeReport({
+    output,
+    clientOrderId: `ts${output}`,
+    status: STATUS.accepted,
+    reason: null,
+    filledQuantity: 0,
+    fills: [],
+    environment: 'paper',
+    timeNs: 1n,
+  });
+}
+
 describe('open orders', () => {
   it('are at most 65,536: the oldest is forgotten, and counted', () => {
     const orders = new Orders();
-    const order = (output: number): Parameters<Orders['open']>[0] => ({
-      output,
-      clientOrderId: `ts${output}`,
-      stream: 1000,
-      signal: output,
-    });
-    const report = (output: number): Uint8Array =>
-      encodeReport({
-        output,
-        clientOrderId: `ts${output}`,
-        status: STATUS.accepted,
-        reason: null,
-        filledQuantity: 0,
-        fills: [],
-        environment: 'paper',
-        timeNs: 1n,
-      });
     for (let output = 0; output < 65_536; output++) orders.open(order(output));
     expect(orders.take(report(0)).ok).toBe(true);
     expect(orders.counters).toEqual({ orders_open: 65_536, orders_forgotten: 0 });

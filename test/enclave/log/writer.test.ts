@@ -26,6 +26,15 @@ const ORIGIN = 'trackseal.test/log/e0000000003';
 const EPOCH = 3;
 const DISCLOSURE_KEY = new Uint8Array(32).fill(9);
 
+/** For what must hold in every test. */
+function assertHolds(condition: boolean, what: string): void {
+  if (!condition) throw new Error(`commit: ${what}`);
+}
+
+function keyOf(index: number): Uint8Array {
+  return leafKey(nodeCrypto, DISCLOSURE_KEY, ORIGIN, index);
+}
+
 class Harness {
   readonly key: ReturnType<typeof generateLogKey> = generateLogKey();
   readonly commits: Commit[] = [];
@@ -44,7 +53,7 @@ class Harness {
       disclosureKey: DISCLOSURE_KEY,
       commitMs,
       send: (bytes) => {
-        expect(bytes.length).toBeLessThanOrEqual(MAX_LOG_OUT_BYTES);
+        assertHolds(bytes.length <= MAX_LOG_OUT_BYTES, 'size of a commit');
         this.#receive(assertAccepted(parseCommit(bytes)));
       },
       onAcknowledged: (head) => this.heads.push(head),
@@ -59,14 +68,14 @@ class Harness {
   }
 
   #receive(commit: Commit): void {
-    expect(commit.epoch).toBe(EPOCH);
-    expect(commit.firstIndex).toBe(this.tree.size);
+    assertHolds(commit.epoch === EPOCH, 'epoch');
+    assertHolds(commit.firstIndex === this.tree.size, 'first index');
     for (const leaf of commit.leaves) this.tree.append(leafHash(nodeCrypto, leaf));
     const checkpoint = assertAccepted(
       verifyCheckpoint(nodeCrypto, commit.note, ORIGIN, this.key.spki),
     );
-    expect(checkpoint.size).toBe(this.tree.size);
-    expect(toHex(checkpoint.root)).toBe(toHex(this.tree.root()));
+    assertHolds(checkpoint.size === this.tree.size, 'size');
+    assertHolds(toHex(checkpoint.root) === toHex(this.tree.root()), 'root');
     this.commits.push(commit);
   }
 
@@ -134,7 +143,6 @@ describe('leaves', () => {
     const { index, salt } = harness.log.appendPrivate({ ...draft, plaintext });
     harness.log.flush();
     const leaf = assertAccepted(parseLeaf(harness.commits[0]?.leaves[index] ?? new Uint8Array()));
-    const keyOf = (at: number): Uint8Array => leafKey(nodeCrypto, DISCLOSURE_KEY, ORIGIN, at);
     const opened = assertAccepted(openLeaf(nodeCrypto, leaf, keyOf(index), null));
     expect(toHex(opened.plaintext)).toBe('010203');
     expect(toHex(opened.salt)).toBe(toHex(salt));
