@@ -4,6 +4,8 @@
 
 import { z } from 'zod';
 import { equalBytes, parseUtf8, utf8 } from './bytes.ts';
+import type { Instrument, Market, SequenceRule } from './instrument.ts';
+import { MARKETS, SEQUENCE_RULES } from './instrument.ts';
 import { MAX_CONFIGURATION_BYTES } from './limits.ts';
 import type { Result } from './result.ts';
 import { accept, refuse } from './result.ts';
@@ -11,21 +13,7 @@ import { accept, refuse } from './result.ts';
 // zod would compile validators with `new Function`; the enclave runs without code generation.
 z.config({ jitless: true });
 
-export const MARKETS = ['spot', 'linear', 'inverse'] as const;
-export type Market = (typeof MARKETS)[number];
-export const SEQUENCE_RULES = ['binance-spot', 'binance-futures', 'none'] as const;
-export type SequenceRule = (typeof SEQUENCE_RULES)[number];
-
-export interface Instrument {
-  readonly id: number;
-  readonly venue: string;
-  readonly symbol: string;
-  readonly market: Market;
-  /** Prices are integers × 10^-price_scale. */
-  readonly price_scale: number;
-  readonly quantity_scale: number;
-  readonly sequence_rule: SequenceRule;
-}
+export type { Instrument, Market, SequenceRule };
 
 export interface ConfiguredStrategy {
   readonly name: string;

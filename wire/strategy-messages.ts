@@ -6,8 +6,8 @@ import { encodeCbor } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
 import { isRefusalCode } from './codes.ts';
 import type { Instrument } from './configuration.ts';
-import { MARKETS, SEQUENCE_RULES } from './configuration.ts';
 import { parseFields } from './fields.ts';
+import { MARKETS, SEQUENCE_RULES } from './instrument.ts';
 import { STREAM } from './leaf.ts';
 import {
   MAX_ITEM_BYTES,

@@ -40,7 +40,7 @@ export function findRunner(root: string): RunnerProgram {
     const path = join(root, 'dist/strategy-runner.mjs');
     return { execPath, flags: runnerFlags(), path };
   }
-  const readable = ['wire', 'enclave/strategy', 'node_modules/zod', 'package.json'];
+  const readable = ['wire', 'enclave/strategy', 'package.json'];
   return { execPath, flags: runnerFlags(readable.map((name) => join(root, name))), path: source };
 }
 
