@@ -9,14 +9,13 @@ import type { WireCrypto } from '../wire/crypto.ts';
 import type { EpochHeader, StreamEntry } from '../wire/header.ts';
 import { originOf } from '../wire/header.ts';
 import { LABEL, STREAM } from '../wire/leaf.ts';
-import { MAX_ORIGIN_CHARACTERS } from '../wire/limits.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import { attestTimed } from './attester.ts';
 import type { BootMessages } from './boot-stream.ts';
 import type { Clock } from './clock.ts';
 import { checkDivergence, errorBoundNs } from './clock.ts';
-import { Fatal, orFatal } from './fatal.ts';
+import { orFatal } from './fatal.ts';
 import type { StrategyMaterial } from './items.ts';
 import { checkItems } from './items.ts';
 import type { LogKey, SecretSource, TlsKey } from './keys.ts';
@@ -108,7 +107,6 @@ export async function prepareEpoch(
       : orFatal(verifyPrevious(crypto, messages.previous, configuration.log_id));
   const epoch = (previous?.entry.epoch ?? 0) + 1;
   const origin = originOf(configuration.log_id, epoch);
-  if (origin.length > MAX_ORIGIN_CHARACTERS) throw new Fatal('config_invalid');
 
   // The document is for its time only and never leaves.
   const nothing = { userData: null, nonce: null, publicKey: null };

@@ -6,7 +6,7 @@
 import type { WireCrypto } from '../../wire/crypto.ts';
 import { encodeCommit, parseAck } from '../../wire/commit.ts';
 import { equalBytes, utf8 } from '../../wire/bytes.ts';
-import type { Kind, Label, LeafHeader } from '../../wire/leaf.ts';
+import type { EncodedLeaf, Kind, Label, LeafHeader } from '../../wire/leaf.ts';
 import { encodePublicLeaf, leafKey, sealLeaf } from '../../wire/leaf.ts';
 import { MAX_COMMIT_LEAVES, MAX_COMMITS_IN_FLIGHT } from '../../wire/limits.ts';
 import { encodeCheckpoint } from '../../wire/tlog/checkpoint.ts';
@@ -201,15 +201,15 @@ export class LogWriter {
   #append(draft: LeafDraft, sealed: boolean): AppendedLeaf {
     if (this.#stopped) throw new Fatal('log_unavailable');
     if (this.#openBytes > MAX_OPEN_BYTES) throw new Fatal('log_full');
-    const { crypto, disclosureKey, origin } = this.#options;
+    const { crypto, clock } = this.#options;
     const { kind, stream, label, causes, plaintext } = draft;
     const index = this.size;
     const sequence = this.#sequences.get(stream) ?? 0;
-    const timeNs = this.#options.clock.nowNs();
+    const timeNs = clock.nowNs();
     const salt = this.#salts.next();
     const header: LeafHeader = { kind, timeNs, stream, label, sequence, causes };
     const encoded = sealed
-      ? sealLeaf(crypto, header, salt, plaintext, leafKey(crypto, disclosureKey, origin, index))
+      ? this.#seal(index, header, salt, plaintext)
       : encodePublicLeaf(crypto, header, salt, plaintext);
     const hash = leafHash(crypto, encoded.bytes);
     const leaf = { ...encoded, hash };
@@ -220,6 +220,14 @@ export class LogWriter {
     if (this.#open.length >= MAX_COMMIT_LEAVES || this.#openBytes >= COMMIT_BYTES) this.flush();
     else this.#armTimer();
     return { index, salt, hash };
+  }
+
+  #seal(index: number, header: LeafHeader, salt: Uint8Array, plaintext: Uint8Array): EncodedLeaf {
+    const { crypto, disclosureKey, origin } = this.#options;
+    const key = leafKey(crypto, disclosureKey, origin, index);
+    const encoded = sealLeaf(crypto, header, salt, plaintext, key);
+    key.fill(0);
+    return encoded;
   }
 
   #armTimer(): void {

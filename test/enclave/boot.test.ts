@@ -306,6 +306,13 @@ describe('NSM', () => {
   });
 });
 
+describe("compliance's key", () => {
+  it('of low order is refused: anybody could unwrap the disclosure key', async () => {
+    const configuration = { compliance_public_key: '00'.repeat(32) };
+    expect(await refusal({ configuration })).toBe('config_invalid');
+  });
+});
+
 describe('the first leaves', () => {
   it('bind configuration, keys, streams and strategies', async () => {
     const host = await startHost();
