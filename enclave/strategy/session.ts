@@ -38,14 +38,16 @@ const MAX_OPEN_SIGNALS = 65_536;
 export interface Answer {
   /** A frame to send, or null. */
   readonly frame: Uint8Array | null;
+  /** Must be sent before the next batch is worked on: signals, the start, the end. */
+  readonly urgent: boolean;
   /** True after ENDED: the process must stop. */
   readonly ended: boolean;
 }
 
-const NOTHING: Answer = { frame: null, ended: false };
+const NOTHING: Answer = { frame: null, urgent: false, ended: false };
 
 function endedWith(code: RefusalCode): Answer {
-  return { frame: encodeFrame(FRAME.ended, encodeStrategyEnded(code)), ended: true };
+  return { frame: encodeFrame(FRAME.ended, encodeStrategyEnded(code)), urgent: true, ended: true };
 }
 
 interface Running {
@@ -102,7 +104,7 @@ export class StrategySession {
     const rows = new RowWriter(realm.columns, subscribed);
     this.#running = { realm, books, rows };
     const payload = encodeStrategyStarted(subscribed);
-    return { frame: encodeFrame(FRAME.started, payload), ended: false };
+    return { frame: encodeFrame(FRAME.started, payload), urgent: true, ended: false };
   }
 
   #input(running: Running, payload: Uint8Array): Answer {
@@ -117,7 +119,8 @@ export class StrategySession {
     this.#fills = [];
     const outputs = encodeSignals(realm, batch, causes);
     const answer = encodeStrategyOutputs({ leafIndex, outputs });
-    return { frame: encodeFrame(FRAME.outputs, answer), ended: false };
+    const urgent = outputs.length > 0;
+    return { frame: encodeFrame(FRAME.outputs, answer), urgent, ended: false };
   }
 
   #fill({ realm }: Running, payload: Uint8Array): Answer {

@@ -71,7 +71,8 @@ describe('a hostile bundle', () => {
   });
 
   it('that loops forever is killed, and only once', async () => {
-    const bundle = bundleOf({ onBatch: 'if (++ctx.state.batches === 3) for (;;);' });
+    const onBatch = `if (++ctx.state.batches === 3) for (;;); ${signalText()}`;
+    const bundle = bundleOf({ onBatch });
     const watched = await Watched.start(specification(bundle), { batchMs: 200 });
     await watched.feed(5);
     expect(await watched.ended).toBe('strategy_over_budget');
