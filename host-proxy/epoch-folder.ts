@@ -9,11 +9,14 @@ import { makeDirectories } from './files.ts';
 
 /** A file of the log folder is not what this log would write. */
 export class FolderConflict extends Error {
+  readonly path: string;
+
   constructor(path: string) {
     super(
       `the log folder already has other bytes in ${path}; move the folder away and look into it`,
     );
     this.name = 'FolderConflict';
+    this.path = path;
   }
 }
 

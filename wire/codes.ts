@@ -141,6 +141,9 @@ export const REFUSAL_CODES = {
   source_unreachable: 'an address does not answer',
   capture_malformed: 'a line of the capture file cannot be read',
   spool_corrupt: 'a spool file is damaged before its last record',
+  folder_in_use: 'another host proxy works in this folder',
+  folder_conflict: 'a file of the log folder has other bytes than the log',
+  disk_failed: 'a write or a sync failed on the host',
 } as const;
 
 export type RefusalCode = keyof typeof REFUSAL_CODES;

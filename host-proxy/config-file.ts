@@ -1,0 +1,206 @@
+// The host's own configuration file (JSON). It is the operator's: nothing in it is seen by the enclave but
+// the files that it names, and nothing in it is evidence of anything. Unknown keys are refused; paths are
+// relative to the file.
+
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { parseDecimal } from './feed/decimal.ts';
+import type { Level } from './logger.ts';
+import { LEVELS } from './logger.ts';
+
+const path = z.string().min(1).max(4096);
+const host = z.string().min(1).max(255);
+const port = z.int().min(0).max(65_535);
+const ms = z.int().min(1).max(86_400_000);
+const ppm = z.int().min(-1_000_000).max(1_000_000);
+/** Decimal text of the quote currency, to × 10^8. */
+const money = z.string().transform((text, context) => {
+  const value = parseDecimal(text, 8);
+  if (value !== null && value >= 0) return BigInt(value);
+  context.addIssue({ code: 'custom', message: 'not an amount like "10000.50"' });
+  return z.NEVER;
+});
+
+export interface HostConfig {
+  /** `unix:DIR` */
+  readonly transport: string;
+  /** Spool and journals; the host's own. */
+  readonly state: string;
+  /** The log folder, which is served. */
+  readonly log: string;
+  /** The file that the enclave gets as its configuration. */
+  readonly configuration: string;
+  /** What `trackseal strategy pack` wrote, and the parameters with their salt (64 hex digits). */
+  readonly strategies: readonly {
+    readonly pack: string;
+    readonly parameters: string;
+    /** Null: a random one at each start. */
+    readonly parameters_salt: string | null;
+  }[];
+  readonly enclave: {
+    /** Program and arguments; null when somebody else starts the enclave. */
+    readonly command: readonly string[] | null;
+    readonly show_output: boolean;
+    /** Starts another epoch after an end that nobody asked for. */
+    readonly restart: boolean;
+    readonly ready_ms: number;
+    readonly close_ms: number;
+  };
+  /** Null: nothing is fed; the enclave only runs. */
+  readonly feed: {
+    readonly stream: number;
+    readonly capture: string;
+    /** 1 is real time; null is as fast as the enclave takes it. */
+    readonly speed: number | null;
+    readonly limit_events: number | null;
+    readonly close_rows: number;
+    readonly close_ms: number;
+    readonly skip_malformed: boolean;
+  } | null;
+  readonly execution: {
+    readonly paper: {
+      readonly latency_ms: number;
+      readonly taker_fee_ppm: number;
+      readonly maker_fee_ppm: number;
+      readonly slippage_ticks: number;
+    };
+    /** Amounts × 10^8 of the quote currency. */
+    readonly limits: {
+      readonly max_order_notional: bigint;
+      readonly max_position_notional: bigint;
+      readonly max_orders: number;
+      readonly order_window_ms: number;
+      readonly price_band_ppm: number;
+      readonly max_daily_loss: bigint;
+    };
+    /** A file that stops trading when it is there. */
+    readonly kill_switch: string | null;
+  };
+  readonly tiles: { readonly host: string; readonly port: number } | null;
+  readonly ingress: {
+    readonly host: string;
+    readonly port: number;
+    readonly max_connections: number;
+    readonly idle_ms: number;
+  } | null;
+  readonly logging: {
+    readonly level: Level;
+    /** Null is stderr. */
+    readonly file: string | null;
+  };
+}
+
+const schema: z.ZodType<HostConfig> = z.strictObject({
+  transport: z.string().min(6).max(4096),
+  state: path,
+  log: path,
+  configuration: path,
+  strategies: z
+    .array(
+      z.strictObject({
+        pack: path,
+        parameters: path,
+        parameters_salt: path.nullable().default(null),
+      }),
+    )
+    .max(8),
+  enclave: z.strictObject({
+    command: z.array(z.string().max(4096)).min(1).max(64).nullable(),
+    show_output: z.boolean().default(true),
+    restart: z.boolean().default(true),
+    ready_ms: ms.default(90_000),
+    close_ms: ms.default(30_000),
+  }),
+  feed: z
+    .strictObject({
+      stream: z.int().min(1).max(999),
+      capture: path,
+      speed: z.number().positive().max(1e6).nullable(),
+      limit_events: z.int().min(1).nullable().default(null),
+      close_rows: z.int().min(1).max(1024).default(256),
+      close_ms: z.int().min(1).max(60_000).default(50),
+      skip_malformed: z.boolean().default(false),
+    })
+    .nullable(),
+  execution: z.strictObject({
+    paper: z.strictObject({
+      latency_ms: z.int().min(0).max(60_000),
+      taker_fee_ppm: ppm,
+      maker_fee_ppm: ppm,
+      slippage_ticks: z.int().min(0).max(1_000_000),
+    }),
+    limits: z.strictObject({
+      max_order_notional: money,
+      max_position_notional: money,
+      max_orders: z.int().min(0).max(1_000_000),
+      order_window_ms: ms,
+      price_band_ppm: z.int().min(0).max(1_000_000),
+      max_daily_loss: money,
+    }),
+    kill_switch: path.nullable().default(null),
+  }),
+  tiles: z.strictObject({ host: host.default('127.0.0.1'), port }).nullable(),
+  ingress: z
+    .strictObject({
+      host: host.default('127.0.0.1'),
+      port,
+      max_connections: z.int().min(1).max(65_536).default(256),
+      idle_ms: ms.default(60_000),
+    })
+    .nullable(),
+  logging: z
+    .strictObject({
+      level: z.enum(LEVELS).default('info'),
+      file: path.nullable().default(null),
+    })
+    .prefault({}),
+});
+
+export type ParsedHostConfig =
+  | { readonly ok: true; readonly config: HostConfig }
+  /** Lines for a person: where, and what is expected there. */
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** `file` is the path that `text` came from. */
+export function parseHostConfig(text: string, file: string): ParsedHostConfig {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const what = error instanceof Error ? error.message : 'unreadable';
+    return { ok: false, problems: [`not JSON: ${what}`] };
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => {
+      const where = issue.path.length === 0 ? 'the file' : issue.path.join('.');
+      return `${where}: ${issue.message}`;
+    });
+    return { ok: false, problems };
+  }
+  return { ok: true, config: withAbsolutePaths(parsed.data, dirname(file)) };
+}
+
+function withAbsolutePaths(config: HostConfig, directory: string): HostConfig {
+  const absolute = (name: string): string => resolve(directory, name);
+  const { transport, feed, execution, logging } = config;
+  return {
+    ...config,
+    transport: transport.startsWith('unix:') ? `unix:${absolute(transport.slice(5))}` : transport,
+    state: absolute(config.state),
+    log: absolute(config.log),
+    configuration: absolute(config.configuration),
+    strategies: config.strategies.map((strategy) => ({
+      pack: absolute(strategy.pack),
+      parameters: absolute(strategy.parameters),
+      parameters_salt:
+        strategy.parameters_salt === null ? null : absolute(strategy.parameters_salt),
+    })),
+    feed: feed && { ...feed, capture: absolute(feed.capture) },
+    execution: {
+      ...execution,
+      kill_switch: execution.kill_switch === null ? null : absolute(execution.kill_switch),
+    },
+    logging: { ...logging, file: logging.file === null ? null : absolute(logging.file) },
+  };
+}

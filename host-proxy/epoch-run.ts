@@ -1,0 +1,392 @@
+// One epoch as the host lives it: boot messages, log stream, feed, close or end, and the settling of what
+// is left. Ends when the log stream ends, for an enclave that cannot log is over. Whatever the enclave
+// does, everything that was acknowledged is in the folder when `run` resolves.
+
+import type { Duplex } from 'node:stream';
+import { equalBytes, toHex } from '../wire/bytes.ts';
+import type { RefusalCode } from '../wire/codes.ts';
+import type { WireCrypto } from '../wire/crypto.ts';
+import type { Ready } from '../wire/messages.ts';
+import { PORT } from '../wire/messages.ts';
+import type { Transport } from '../wire/node/transport.ts';
+import { leafHash } from '../wire/tlog/merkle.ts';
+import type { BootMaterial } from './boot-server.ts';
+import { BootStream } from './boot-server.ts';
+import { EpochLog } from './epoch-log.ts';
+import type { Execution } from './execution/execution.ts';
+import type { ExecutionSummary } from './execution/execution-summary.ts';
+import type { ReplaySummary } from './feed/replay.ts';
+import type { FeedNumbers, FeedSource } from './feed-session.ts';
+import { FeedSession } from './feed-session.ts';
+import type { Files } from './files.ts';
+import { LogStream } from './log-server.ts';
+import type { Logger } from './logger.ts';
+import type { ProgressNumbers } from './progress.ts';
+import type { HostFolders } from './recovery.ts';
+import { removeSpool, spoolDirectory } from './recovery.ts';
+import { ReleaseJournal } from './release-journal.ts';
+import { journalDirectory, settleEpoch } from './settle.ts';
+import type { SpoolCounters } from './spool.ts';
+import type { EnclaveCommand, EnclaveExit } from './supervisor.ts';
+import { EnclaveProcess } from './supervisor.ts';
+
+/** How long an enclave whose log stream has ended may take to go away by itself. */
+const EXIT_GRACE_MS = 5000;
+/** From the end of a process to the end of what it has left in its sockets. */
+const DRAIN_MS = 2000;
+
+export interface EpochTimeouts {
+  /** From the start to READY. */
+  readonly readyMs: number;
+  /** From the request to close to the end. */
+  readonly closeMs: number;
+}
+
+export interface EpochServices {
+  readonly files: Files;
+  readonly crypto: WireCrypto;
+  readonly transport: Transport;
+  readonly folders: HostFolders;
+  readonly logger: Logger;
+  readonly command: EnclaveCommand | null;
+  readonly timeouts: EpochTimeouts;
+  readonly source: FeedSource;
+  /** Execution against the log of this epoch; `report` sends a REPORT. */
+  readonly createExecution: (
+    log: EpochLog,
+    origin: string,
+    report: (payload: Uint8Array) => void,
+  ) => Promise<Execution>;
+}
+
+export interface EpochSummary {
+  readonly epoch: number;
+  /** Null when no commit arrived. */
+  readonly origin: string | null;
+  readonly ready: boolean;
+  /** For how long it was ready, in ms. */
+  readonly readyMs: number;
+  /** The last leaf is a close leaf. */
+  readonly closed: boolean;
+  /** All of the feed was sent and answered. */
+  readonly feedComplete: boolean;
+  /** The source itself failed: another epoch would not help. */
+  readonly feedFailed: boolean;
+  /** Why it ended, when the enclave or a check said so. */
+  readonly code: RefusalCode | null;
+  /** Acknowledged leaves and their root. */
+  readonly size: number;
+  readonly root: string | null;
+  readonly feed: Readonly<FeedNumbers> | null;
+  readonly replay: ReplaySummary | null;
+  readonly execution: ExecutionSummary | null;
+  readonly spool: Readonly<SpoolCounters>;
+  readonly unreleased: readonly number[];
+  readonly exit: EnclaveExit | null;
+}
+
+export class EpochRun {
+  readonly #services: EpochServices;
+  readonly #epoch: number;
+  readonly #material: BootMaterial;
+  readonly #log: EpochLog;
+  readonly #journal: ReleaseJournal;
+  readonly #ready = Promise.withResolvers<Ready | null>();
+  readonly #over = Promise.withResolvers<null>();
+  /** The disk or execution failed: `run` rejects with it. */
+  readonly #failed: PromiseWithResolvers<never>;
+  readonly #unreleased = new Set<number>();
+  readonly #timers: NodeJS.Timeout[] = [];
+  #process: EnclaveProcess | null = null;
+  #boot: BootStream | null = null;
+  #logStream: LogStream | null = null;
+  #feed: FeedSession | null = null;
+  #execution: Execution | null = null;
+  #code: RefusalCode | null = null;
+  #closed = false;
+  #closing = false;
+  #isOver = false;
+  #readyAtMs: number | null = null;
+  #root: Uint8Array | null = null;
+
+  private constructor(
+    services: EpochServices,
+    epoch: number,
+    material: BootMaterial,
+    log: EpochLog,
+    journal: ReleaseJournal,
+    failed: PromiseWithResolvers<never>,
+  ) {
+    this.#services = services;
+    this.#epoch = epoch;
+    this.#material = material;
+    this.#log = log;
+    this.#journal = journal;
+    this.#failed = failed;
+  }
+
+  /** Rejects with a DiskFailure. */
+  static async open(
+    services: EpochServices,
+    epoch: number,
+    material: BootMaterial,
+  ): Promise<EpochRun> {
+    const { files, crypto, folders } = services;
+    const failed = Promise.withResolvers<never>();
+    // Whoever runs the epoch sees it; before that it waits here.
+    failed.promise.catch(() => undefined);
+    const log = await EpochLog.create({
+      files,
+      crypto,
+      spoolDirectory: spoolDirectory(folders, epoch),
+      logDirectory: folders.log,
+      epoch,
+      onFailure: failed.reject,
+    });
+    const journal = await ReleaseJournal.create(files, journalDirectory(folders, epoch));
+    return new EpochRun(services, epoch, material, log, journal, failed);
+  }
+
+  get numbers(): ProgressNumbers {
+    const feed = this.#feed?.numbers;
+    return {
+      epoch: this.#epoch,
+      events: feed?.events ?? 0,
+      batchesSent: feed?.batchesSent ?? 0,
+      batchesDone: feed?.batchesDone ?? 0,
+      signals: feed?.signals ?? 0,
+      leaves: this.#log.acknowledgedSize,
+    };
+  }
+
+  /** A connection to the boot port; one per epoch. */
+  takeBootStream(stream: Duplex): void {
+    if (this.#boot !== null || this.#isOver) {
+      refuseStream(stream);
+      return;
+    }
+    this.#boot = new BootStream(stream, this.#material, {
+      onReady: (ready) => {
+        this.#takeReady(ready);
+      },
+      onFailed: (code) => {
+        this.#services.logger.error('enclave_failed', { epoch: this.#epoch, code });
+        this.#code ??= code;
+      },
+      onEnd: (refusal) => {
+        if (refusal !== null && refusal.code !== 'stream_closed') this.#note(refusal.code);
+        if (this.#logStream === null) this.#end();
+      },
+    });
+    if (this.#closing) this.#boot.askToClose();
+  }
+
+  /** A connection to the log port; one per epoch. */
+  takeLogStream(stream: Duplex): void {
+    if (this.#logStream !== null || this.#isOver) {
+      refuseStream(stream);
+      return;
+    }
+    this.#logStream = new LogStream(stream, this.#log, {
+      onCommit: ({ outputs, closed, root }) => {
+        for (const index of outputs) this.#unreleased.add(index);
+        this.#closed = closed;
+        this.#root = root;
+      },
+      onEnd: (refusal) => {
+        if (refusal !== null && refusal.code !== 'stream_closed') this.#note(refusal.code);
+        this.#end();
+      },
+      onFailure: (error) => {
+        this.#failed.reject(error);
+      },
+    });
+  }
+
+  /** Asks for a clean close, once: the feed first, then the enclave. */
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    const { closeMs } = this.#services.timeouts;
+    this.#feed?.stop();
+    if (this.#feed === null) this.#boot?.askToClose();
+    // Batches that are never answered must not keep the close leaf from being written.
+    this.#after(closeMs / 2, () => this.#boot?.askToClose());
+    this.#after(closeMs, () => {
+      this.#note('log_unavailable');
+      this.#end();
+    });
+    if (this.#boot === null && this.#process === null) this.#end();
+  }
+
+  /** Rejects with what the host cannot go on with: a DiskFailure or a failure of execution. */
+  async run(): Promise<EpochSummary> {
+    try {
+      return await Promise.race([this.#run(), this.#failed.promise]);
+    } finally {
+      this.#isOver = true;
+      for (const timer of this.#timers) clearTimeout(timer);
+      this.#feed?.destroy();
+      this.#boot?.destroy();
+      this.#logStream?.destroy();
+    }
+  }
+
+  async #run(): Promise<EpochSummary> {
+    this.#startProcess();
+    this.#after(this.#services.timeouts.readyMs, () => {
+      if (this.#readyAtMs !== null) return;
+      this.#note('boot_timeout');
+      this.#end();
+    });
+    const ready = await Promise.race([this.#ready.promise, this.#over.promise]);
+    const feedEnd = ready === null ? null : await this.#runFeed(ready);
+    await this.#over.promise;
+    const readyMs = this.#readyAtMs === null ? 0 : performance.now() - this.#readyAtMs;
+    const exit = await this.#stopProcess();
+    await this.#settle();
+    const { header } = this.#log;
+    return {
+      epoch: this.#epoch,
+      origin: header?.origin ?? null,
+      ready: ready !== null,
+      readyMs,
+      closed: this.#closed,
+      feedComplete: feedEnd?.reason === 'complete',
+      feedFailed: feedEnd?.reason === 'failed',
+      code: this.#code,
+      size: this.#log.acknowledgedSize,
+      root: this.#root === null ? null : toHex(this.#root),
+      feed: this.#feed?.numbers ?? null,
+      replay: feedEnd?.replay ?? null,
+      execution: this.#execution?.summary() ?? null,
+      spool: this.#log.counters,
+      unreleased: [...this.#unreleased],
+      exit,
+    };
+  }
+
+  #startProcess(): void {
+    const { command, logger } = this.#services;
+    if (command === null) return;
+    const process = EnclaveProcess.start(command);
+    this.#process = process;
+    logger.info('enclave_started', { epoch: this.#epoch, pid: process.pid ?? null });
+    void process.exited.then((exit) => {
+      logger.info('enclave_exited', { epoch: this.#epoch, ...exit });
+      if (this.#logStream === null) this.#end();
+      else
+        this.#after(DRAIN_MS, () => {
+          this.#end();
+        });
+    });
+  }
+
+  #takeReady(ready: Ready): void {
+    const { crypto, logger } = this.#services;
+    const { header } = this.#log;
+    const leaf = this.#log.leaf(0);
+    const matches =
+      header !== null &&
+      leaf !== null &&
+      header.origin === ready.origin &&
+      equalBytes(header.logKey, ready.logKey) &&
+      equalBytes(leafHash(crypto, leaf), ready.leaf0Hash);
+    if (!matches) {
+      this.#note('header_mismatch');
+      this.#end();
+      return;
+    }
+    this.#readyAtMs = performance.now();
+    logger.info('enclave_ready', { epoch: this.#epoch, origin: ready.origin });
+    this.#ready.resolve(ready);
+  }
+
+  async #runFeed({ origin }: Ready): Promise<Awaited<ReturnType<FeedSession['run']>> | null> {
+    const { transport, logger, source, createExecution } = this.#services;
+    let stream: Duplex;
+    try {
+      stream = await transport.connect(PORT.feed);
+    } catch {
+      this.#note('source_unreachable');
+      this.#boot?.askToClose();
+      return null;
+    }
+    const execution = await createExecution(this.#log, origin, (payload) => {
+      this.#feed?.report(payload);
+    });
+    this.#execution = execution;
+    const feed = new FeedSession(stream, {
+      source,
+      execution,
+      journal: this.#journal,
+      logger,
+      onReleased: (leafIndex) => this.#unreleased.delete(leafIndex),
+      onFailure: (error) => {
+        this.#failed.reject(error);
+      },
+    });
+    this.#feed = feed;
+    await execution.start();
+    if (this.#closing) feed.stop();
+    void this.#over.promise.then(() => {
+      feed.destroy();
+    });
+    const end = await feed.run();
+    const { reason, refusal } = end;
+    logger.info('feed_ended', { epoch: this.#epoch, reason, code: refusal?.code ?? null });
+    if (refusal !== null && refusal.code !== 'stream_closed') this.#note(refusal.code);
+    this.#boot?.askToClose();
+    this.close();
+    return end;
+  }
+
+  async #stopProcess(): Promise<EnclaveExit | null> {
+    if (this.#process === null) return null;
+    const grace = Promise.withResolvers<null>();
+    const timer = setTimeout(() => {
+      grace.resolve(null);
+    }, EXIT_GRACE_MS);
+    await Promise.race([this.#process.exited, grace.promise]);
+    clearTimeout(timer);
+    return this.#process.terminate(EXIT_GRACE_MS);
+  }
+
+  async #settle(): Promise<void> {
+    const { files, folders, logger } = this.#services;
+    await this.#log.finish();
+    await this.#journal.close();
+    if (this.#log.acknowledgedSize === 0) {
+      await removeSpool(files, spoolDirectory(folders, this.#epoch));
+      return;
+    }
+    await settleEpoch(files, folders, this.#epoch, [...this.#unreleased]);
+    logger.info('epoch_settled', {
+      epoch: this.#epoch,
+      size: this.#log.acknowledgedSize,
+      closed: this.#closed,
+      unreleased: this.#unreleased.size,
+    });
+  }
+
+  #after(ms: number, action: () => void): void {
+    this.#timers.push(setTimeout(action, ms));
+  }
+
+  #note(code: RefusalCode): void {
+    this.#services.logger.error('epoch_refused', { epoch: this.#epoch, code });
+    this.#code ??= code;
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#logStream?.destroy();
+    this.#over.resolve(null);
+  }
+}
+
+function refuseStream(stream: Duplex): void {
+  stream.on('error', () => undefined);
+  stream.destroy();
+}

@@ -1,0 +1,238 @@
+// The feed of one epoch, from READY to its end: batches go out as the enclave takes them, released
+// signals come back, are journaled durably and only then handed to execution, whose reports go out
+// again. Frames that come back are handled strictly in order. What arrives is opaque but not trusted:
+// execution checks every signal against the durable log.
+
+import { Channel } from '../wire/channel.ts';
+import type { Frame } from '../wire/frame.ts';
+import { FIRST_CREDIT_BYTES, MAX_FEED_OUT_BYTES } from '../wire/limits.ts';
+import type { Progress, Release } from '../wire/messages.ts';
+import { FRAME, parseProgress, parseRefused, parseRelease } from '../wire/messages.ts';
+import type { Refusal, Result } from '../wire/result.ts';
+import type { SentBatch } from './execution/execution.ts';
+import type { ReplaySummary } from './feed/replay.ts';
+import { FeedSender } from './feed/sender.ts';
+import type { Logger } from './logger.ts';
+import type { ReleaseJournal } from './release-journal.ts';
+
+const MAX_QUEUED_BYTES: number = 4 * 1024 * 1024;
+
+/** What the session needs of execution. */
+export interface SignalHandler {
+  holdBatch(batch: SentBatch): void;
+  release(release: Release): void;
+  progress(progress: Progress): Promise<void>;
+  /** Ends all orders and reports what became of them. */
+  close(): Promise<void>;
+}
+
+/** Sends a source's batches; resolves when there is no more, or when it was aborted. */
+export type FeedSource = (
+  sender: FeedSender,
+  signal: AbortSignal,
+) => Promise<Result<ReplaySummary>>;
+
+export interface FeedSessionOptions {
+  readonly source: FeedSource;
+  readonly execution: SignalHandler;
+  readonly journal: ReleaseJournal;
+  readonly logger: Logger;
+  /** An output is journaled as released. */
+  readonly onReleased: (leafIndex: number) => void;
+  /** A disk or execution failed: the process must stop. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface FeedNumbers {
+  events: number;
+  batchesSent: number;
+  batchesDone: number;
+  batchesRefused: number;
+  signals: number;
+  reports: number;
+}
+
+export interface FeedEnd {
+  /** `complete`: every batch was answered and every signal handled; `failed`: the source refused. */
+  readonly reason: 'complete' | 'stopped' | 'failed' | 'lost';
+  readonly refusal: Refusal | null;
+  readonly replay: ReplaySummary | null;
+}
+
+type ByteStream = ConstructorParameters<typeof Channel>[0];
+
+export class FeedSession {
+  readonly numbers: FeedNumbers = {
+    events: 0,
+    batchesSent: 0,
+    batchesDone: 0,
+    batchesRefused: 0,
+    signals: 0,
+    reports: 0,
+  };
+  readonly #options: FeedSessionOptions;
+  readonly #channel: Channel;
+  readonly #abort = new AbortController();
+  readonly #lost = Promise.withResolvers<Refusal | null>();
+  #tail: Promise<void> = Promise.resolve();
+  #allDone: (() => void) | null = null;
+  #over = false;
+  #failed = false;
+
+  constructor(stream: ByteStream, options: FeedSessionOptions) {
+    this.#options = options;
+    this.#channel = new Channel(stream, {
+      maxReceiveBytes: MAX_FEED_OUT_BYTES,
+      firstCreditBytes: FIRST_CREDIT_BYTES,
+      types: [FRAME.release, FRAME.progress, FRAME.refused],
+      onFrame: (frame) => this.#receive(frame),
+      onEnd: (refusal) => {
+        this.#over = true;
+        this.#lost.resolve(refusal);
+      },
+    });
+  }
+
+  /**
+   * A report for the enclave. Never waits: execution must not wait for the enclave to read while the
+   * enclave waits for execution to go on; the orders bound what queues here.
+   */
+  report(payload: Uint8Array): void {
+    this.numbers.reports++;
+    this.#channel.send(FRAME.report, payload);
+  }
+
+  /** Stops the source; what was sent is still waited for. */
+  stop(): void {
+    this.#abort.abort();
+  }
+
+  /** Everything from the first batch to the end of the stream. Never rejects. */
+  async run(): Promise<FeedEnd> {
+    const lost = this.#lost.promise.then((refusal) => ({ lost: refusal }));
+    const worked = await Promise.race([this.#work(), lost]);
+    if ('lost' in worked) {
+      this.stop();
+      await this.#tail;
+      await this.#guard(() => this.#options.execution.close());
+      return { reason: 'lost', refusal: worked.lost, replay: null };
+    }
+    // The end of the enclave's side says that it has read all of ours.
+    void this.#channel.close();
+    await this.#lost.promise;
+    const { replay } = worked;
+    if (!replay.ok) return { reason: 'failed', refusal: replay.refusal, replay: null };
+    const reason = this.#abort.signal.aborted ? 'stopped' : 'complete';
+    return { reason, refusal: null, replay: replay.value };
+  }
+
+  destroy(): void {
+    this.#channel.destroy({ code: 'stream_closed', detail: {} });
+  }
+
+  async #work(): Promise<{ readonly replay: Result<ReplaySummary> }> {
+    const { source, execution } = this.#options;
+    const sender = new FeedSender(this.#channel, {
+      whenFull: 'wait',
+      maxQueuedBytes: MAX_QUEUED_BYTES,
+      onSent: (batch) => {
+        this.numbers.batchesSent++;
+        this.numbers.events += batch.rows;
+        execution.holdBatch(batch);
+      },
+    });
+    const replay = await source(sender, this.#abort.signal);
+    await this.#answered();
+    await this.#tail;
+    if (!this.#over) await this.#guard(() => execution.close());
+    return { replay };
+  }
+
+  /** Resolves when each batch that was sent has its PROGRESS or REFUSED. */
+  #answered(): Promise<void> {
+    if (this.#isAnswered()) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#allDone = resolve;
+    });
+  }
+
+  #isAnswered(): boolean {
+    const { batchesSent, batchesDone, batchesRefused } = this.numbers;
+    return batchesDone + batchesRefused >= batchesSent;
+  }
+
+  #receive({ type, payload }: Frame): Promise<void> | undefined {
+    if (this.#over) return undefined;
+    const refusal =
+      type === FRAME.release
+        ? this.#takeRelease(payload)
+        : type === FRAME.progress
+          ? this.#takeProgress(payload)
+          : this.#takeRefused(payload);
+    if (refusal !== null) {
+      this.#options.logger.error('feed_refused', { code: refusal.code });
+      this.#channel.destroy(refusal);
+      return undefined;
+    }
+    return this.#tail;
+  }
+
+  #takeRelease(payload: Uint8Array): Refusal | null {
+    const parsed = parseRelease(payload);
+    if (!parsed.ok) return parsed.refusal;
+    const release = parsed.value;
+    this.numbers.signals++;
+    const { journal, execution, onReleased } = this.#options;
+    // Written at once, so that releases that arrive together share a sync; handled in order.
+    const journaled = journal.record(release.leafIndex);
+    journaled.catch(() => undefined);
+    this.#enqueue(async () => {
+      await journaled;
+      onReleased(release.leafIndex);
+      execution.release(release);
+    });
+    return null;
+  }
+
+  #takeProgress(payload: Uint8Array): Refusal | null {
+    const parsed = parseProgress(payload);
+    if (!parsed.ok) return parsed.refusal;
+    this.#enqueue(async () => {
+      await this.#options.execution.progress(parsed.value);
+      this.numbers.batchesDone++;
+      this.#checkDone();
+    });
+    return null;
+  }
+
+  #takeRefused(payload: Uint8Array): Refusal | null {
+    const parsed = parseRefused(payload);
+    if (!parsed.ok) return parsed.refusal;
+    const { code, stream, sequence } = parsed.value;
+    this.#options.logger.warn('enclave_refused', { code, stream, sequence });
+    this.#enqueue(() => {
+      if (sequence !== null) this.numbers.batchesRefused++;
+      this.#checkDone();
+      return Promise.resolve();
+    });
+    return null;
+  }
+
+  #checkDone(): void {
+    if (this.#isAnswered()) this.#allDone?.();
+  }
+
+  #enqueue(step: () => Promise<void>): void {
+    this.#tail = this.#tail.then(() => this.#guard(step));
+  }
+
+  async #guard(step: () => Promise<void>): Promise<void> {
+    if (this.#failed) return;
+    try {
+      await step();
+    } catch (error) {
+      this.#failed = true;
+      this.#options.onFailure(error);
+    }
+  }
+}

@@ -1,0 +1,230 @@
+// The host proxy: everything of the parent instance wired together, over the epochs that follow one
+// another. Not trusted: whoever controls it can at most stop or delay traffic, invent prices on host
+// streams, and cut off what came after the last head that was seen outside.
+
+import { createHash } from 'node:crypto';
+import { createServer } from 'node:net';
+import type { Server } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseOrigin } from '../wire/header.ts';
+import { PORT } from '../wire/messages.ts';
+import type { Item } from '../wire/messages.ts';
+import type { Listener } from '../wire/node/transport.ts';
+import type { Result } from '../wire/result.ts';
+import { accept, refuse } from '../wire/result.ts';
+import { listenForDiagnostics } from './diagnostics.ts';
+import type { EpochServices, EpochSummary } from './epoch-run.ts';
+import { EpochRun } from './epoch-run.ts';
+import { Ingress } from './ingress.ts';
+import type { IngressOptions } from './ingress.ts';
+import { readPrevious } from './previous.ts';
+import type { PreviousEpoch } from './previous.ts';
+import type { ProgressNumbers } from './progress.ts';
+import { readUnreleased, settleAll } from './settle.ts';
+import { Backoff } from './supervisor.ts';
+import { TileServer } from './tile-server.ts';
+import { isPermanent } from './permanent.ts';
+
+const BACKOFF = { firstMs: 500, maximumMs: 30_000, resetAfterMs: 60_000 };
+
+export interface HostOptions extends EpochServices {
+  /** The configuration for the enclave, in canonical form, and the log id in it. */
+  readonly configuration: Uint8Array;
+  readonly logId: string;
+  readonly items: readonly Item[];
+  readonly restart: boolean;
+  readonly tiles: { readonly host: string; readonly port: number } | null;
+  readonly ingress: Pick<IngressOptions, 'host' | 'port' | 'maxConnections' | 'idleMs'> | null;
+}
+
+export interface HostSummary {
+  /** The last epoch was closed cleanly, on request or because its feed was complete. */
+  readonly clean: boolean;
+  readonly epochs: readonly EpochSummary[];
+}
+
+const NOTHING: ProgressNumbers = {
+  epoch: 0,
+  events: 0,
+  batchesSent: 0,
+  batchesDone: 0,
+  signals: 0,
+  leaves: 0,
+};
+
+export class Host {
+  readonly #options: HostOptions;
+  readonly #lock: Server;
+  readonly #stopping = new AbortController();
+  #listeners: Listener[] = [];
+  #tiles: TileServer | null = null;
+  #ingress: Ingress | null = null;
+  #current: EpochRun | null = null;
+  #epochs: EpochSummary[] = [];
+
+  private constructor(options: HostOptions, lock: Server) {
+    this.#options = options;
+    this.#lock = lock;
+  }
+
+  /**
+   * Settles what a former host has left, then listens. Refuses `folder_in_use`, `spool_corrupt`; rejects
+   * with a DiskFailure, a FolderConflict, or the system's error for an address that is taken.
+   */
+  static async open(options: HostOptions): Promise<Result<Host>> {
+    const { files, crypto, folders, logger } = options;
+    const lock = await lockFolder(folders.state);
+    if (lock === null) return refuse('folder_in_use');
+    const host = new Host(options, lock);
+    try {
+      const settled = await settleAll(files, crypto, folders);
+      if (!settled.ok) {
+        await host.#close();
+        return settled;
+      }
+      for (const { epoch, size, commits, cutBytes, closed } of settled.value) {
+        logger.warn('epoch_recovered', { epoch, size, commits, cut_bytes: cutBytes, closed });
+      }
+      await host.#listen();
+      return accept(host);
+    } catch (error) {
+      await host.#close();
+      throw error;
+    }
+  }
+
+  get numbers(): ProgressNumbers {
+    return this.#current?.numbers ?? NOTHING;
+  }
+
+  get tilesPort(): number | null {
+    return this.#tiles?.port ?? null;
+  }
+
+  get ingressPort(): number | null {
+    return this.#ingress?.port ?? null;
+  }
+
+  /** Asks for a clean close of the running epoch; no other one is started. */
+  stop(): void {
+    this.#stopping.abort();
+    this.#current?.close();
+  }
+
+  /** Epoch after epoch. Refuses when the log folder contradicts itself or belongs to another log. */
+  async run(): Promise<Result<HostSummary>> {
+    const backoff = new Backoff(BACKOFF);
+    try {
+      for (;;) {
+        const summary = await this.#runEpoch();
+        if (!summary.ok) return summary;
+        this.#epochs.push(summary.value);
+        const { closed, feedComplete, feedFailed, code, ready, readyMs } = summary.value;
+        const wanted = feedComplete || this.#stopping.signal.aborted;
+        const hopeless = feedFailed || (!ready && code !== null && isPermanent(code));
+        if (wanted || hopeless || !this.#options.restart) {
+          return accept({ clean: closed && wanted, epochs: this.#epochs });
+        }
+        const waitMs = backoff.next(readyMs);
+        this.#options.logger.warn('enclave_restart', { after_ms: waitMs });
+        await this.#pause(waitMs);
+        if (this.#stopping.signal.aborted) return accept({ clean: false, epochs: this.#epochs });
+      }
+    } finally {
+      await this.#close();
+    }
+  }
+
+  async #runEpoch(): Promise<Result<EpochSummary>> {
+    const found = this.#readPrevious();
+    if (!found.ok) return found;
+    const { configuration, items } = this.#options;
+    const previous = found.value?.previous ?? null;
+    const epoch = (found.value?.epoch ?? 0) + 1;
+    const run = await EpochRun.open(this.#options, epoch, { configuration, items, previous });
+    this.#current = run;
+    if (this.#stopping.signal.aborted) run.close();
+    return accept(await run.run());
+  }
+
+  #readPrevious(): Result<PreviousEpoch | null> {
+    const { files, crypto, folders, logId } = this.#options;
+    const last = readPrevious(files, crypto, folders, []);
+    if (!last.ok || last.value === null) return last;
+    const { epoch, previous } = last.value;
+    const origin = parseOrigin(previous.origin);
+    if (origin?.logId !== logId || origin.epoch !== epoch) {
+      return refuse('origin_mismatch', { folder: previous.origin, configured: logId });
+    }
+    const unreleased = readUnreleased(files, folders, epoch);
+    return accept({ epoch, previous: { ...previous, unreleased } });
+  }
+
+  async #listen(): Promise<void> {
+    const { transport, logger, folders, tiles, ingress } = this.#options;
+    const routes: [number, (stream: Duplex) => void][] = [
+      [
+        PORT.log,
+        (stream) => {
+          if (this.#current === null) stream.destroy();
+          else this.#current.takeLogStream(stream);
+        },
+      ],
+      [
+        PORT.boot,
+        (stream) => {
+          if (this.#current === null) stream.destroy();
+          else this.#current.takeBootStream(stream);
+        },
+      ],
+    ];
+    for (const [port, route] of routes) this.#listeners.push(await transport.listen(port, route));
+    this.#listeners.push(await listenForDiagnostics(transport, logger, () => undefined));
+    if (tiles !== null) {
+      this.#tiles = await TileServer.listen({ logDirectory: folders.log, ...tiles });
+      logger.info('tiles_listening', { host: tiles.host, port: this.#tiles.port });
+    }
+    if (ingress !== null) {
+      this.#ingress = await Ingress.listen({ transport, logger, ...ingress });
+      logger.info('ingress_listening', { host: ingress.host, port: this.#ingress.port });
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    try {
+      await sleep(ms, undefined, { signal: this.#stopping.signal });
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) throw error;
+    }
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([
+      ...this.#listeners.map((listener) => listener.close()),
+      this.#tiles?.close(),
+      this.#ingress?.close(),
+    ]);
+    this.#lock.close();
+  }
+}
+
+/**
+ * One host per state folder. The name is an abstract socket, which the kernel frees when the process is
+ * gone, however it went. Null when another process has it.
+ */
+async function lockFolder(state: string): Promise<Server | null> {
+  const name = createHash('sha256').update(state).digest('hex').slice(0, 32);
+  const server = createServer((socket) => {
+    socket.destroy();
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<Server | null>();
+  server.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRINUSE') resolve(null);
+    else reject(error);
+  });
+  server.listen({ path: `\0trackseal-host-${name}` }, () => {
+    resolve(server);
+  });
+  return promise;
+}

@@ -1,0 +1,332 @@
+// `trackseal host`: reads the operator's file, starts the host proxy, and ends with it. SIGTERM and ^C ask
+// for a clean close.
+
+import { mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { REFUSAL_CODES } from '../wire/codes.ts';
+import type { RefusalCode } from '../wire/codes.ts';
+import type { Configuration } from '../wire/configuration.ts';
+import { nodeCrypto } from '../wire/node/crypto.ts';
+import { parseTransport } from '../wire/node/transport.ts';
+import type { Refusal } from '../wire/result.ts';
+import { accept, assertAccepted } from '../wire/result.ts';
+import type { HostConfig } from './config-file.ts';
+import { parseHostConfig } from './config-file.ts';
+import { FolderConflict } from './epoch-folder.ts';
+import type { EpochServices } from './epoch-run.ts';
+import { Execution } from './execution/execution.ts';
+import { openJournal } from './execution/journal.ts';
+import { KillSwitch } from './execution/kill-switch.ts';
+import { replayCapture } from './feed/replay.ts';
+import type { FeedSource } from './feed-session.ts';
+import { DiskFailure, nodeFiles } from './files.ts';
+import type { HostSummary } from './host.ts';
+import { Host } from './host.ts';
+import { readEnclaveFiles } from './items.ts';
+import type { Logger } from './logger.ts';
+import { createLogger, errorFields } from './logger.ts';
+import { ProgressDisplay } from './progress.ts';
+import { renderSummary, toJson } from './summary.ts';
+
+const USAGE = `usage: trackseal host --config FILE [--json] [--quiet]
+
+Runs the host proxy: starts the enclave, feeds it, keeps its log, executes its signals.
+
+  --config FILE   the operator's configuration (JSON; docs/OPERATE.md)
+  --json          the summary on stdout as JSON
+  --quiet         no progress
+
+Exit codes: 0 closed cleanly, 1 ended otherwise, 2 could not start.
+`;
+
+/** What the command may touch of the terminal. */
+export interface HostIo {
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  readonly isTerminal: boolean;
+}
+
+const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
+  folder_in_use: 'stop the other host proxy, or give this one a state folder of its own',
+  spool_corrupt:
+    'acknowledged commits are damaged: keep the state folder as it is, check the disk, restore from a copy',
+  folder_conflict:
+    'keep the log folder as it is and compare it with a copy; nothing was overwritten',
+  origin_mismatch: 'the log folder belongs to another log_id: give this log a folder of its own',
+  disk_failed: 'check the disk; the next start recovers what was acknowledged',
+  file_unreadable: 'check the path in the configuration file and its permissions',
+  config_invalid: 'correct the field in the file that `configuration` names',
+};
+
+interface Options {
+  readonly config: string;
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
+function readOptions(args: readonly string[]): Options | null {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        config: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        quiet: { type: 'boolean', default: false },
+      },
+    });
+    const { config, json, quiet } = values;
+    return config === undefined ? null : { config, json, quiet };
+  } catch {
+    return null;
+  }
+}
+
+function readConfig(path: string, io: HostIo): HostConfig | null {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    io.stderr(`${path}: cannot be read; --config names the operator's file\n`);
+    return null;
+  }
+  const parsed = parseHostConfig(text, resolve(path));
+  if (parsed.ok) return parsed.config;
+  for (const problem of parsed.problems) io.stderr(`${path}: ${problem}\n`);
+  return null;
+}
+
+function now(): Date {
+  return new Date();
+}
+
+function createLog(config: HostConfig, io: HostIo): Logger {
+  const { level, file } = config.logging;
+  if (file !== null) {
+    const descriptor = openSync(file, 'a', 0o640);
+    return createLogger({ level, now, write: (line) => writeSync(descriptor, line) });
+  }
+  // A progress line of the terminal makes room for the log line and comes back below it.
+  const clear = io.isTerminal ? '\r\u001B[2K' : '';
+  return createLogger({
+    level,
+    now,
+    write: (line) => {
+      io.stderr(`${clear}${line}`);
+    },
+  });
+}
+
+/** Without a feed the enclave runs until it is asked to stop. */
+const noFeed: FeedSource = async (_, signal) => {
+  if (!signal.aborted) {
+    await new Promise((stop) => {
+      signal.addEventListener('abort', stop, { once: true });
+    });
+  }
+  return accept({
+    messages: 0,
+    events: 0,
+    batches: 0,
+    refusedLines: 0,
+    firstTimeNs: 0n,
+    lastTimeNs: 0n,
+    ended: 'aborted',
+  });
+};
+
+function sourceOf(config: HostConfig, configuration: Configuration, logger: Logger): FeedSource {
+  const { feed } = config;
+  if (feed === null) return noFeed;
+  return (sender, signal) =>
+    replayCapture(
+      {
+        path: feed.capture,
+        instruments: configuration.instruments,
+        stream: feed.stream,
+        speed: feed.speed,
+        limitEvents: feed.limit_events,
+        closeRows: feed.close_rows,
+        closeMs: feed.close_ms,
+        onMalformed: feed.skip_malformed ? 'continue' : 'stop',
+        onRefusal: ({ code, detail }) => {
+          logger.warn('capture_refused', { ...detail, code });
+        },
+        signal,
+      },
+      sender,
+    );
+}
+
+function executionOf(
+  config: HostConfig,
+  configuration: Configuration,
+  logger: Logger,
+): EpochServices['createExecution'] {
+  const { paper, limits, kill_switch: killSwitchFile } = config.execution;
+  return async (log, origin, report) => {
+    const { journal, records } = assertAccepted(
+      await openJournal(join(config.state, 'execution.journal')),
+    );
+    return new Execution({
+      crypto: nodeCrypto,
+      log,
+      origin,
+      instruments: configuration.instruments,
+      paper: {
+        latencyMs: paper.latency_ms,
+        takerFeePpm: paper.taker_fee_ppm,
+        makerFeePpm: paper.maker_fee_ppm,
+        slippageTicks: paper.slippage_ticks,
+      },
+      limits: {
+        maxOrderNotional: limits.max_order_notional,
+        maxPositionNotional: limits.max_position_notional,
+        maxOrders: limits.max_orders,
+        orderWindowMs: limits.order_window_ms,
+        priceBandPpm: limits.price_band_ppm,
+        maxDailyLoss: limits.max_daily_loss,
+      },
+      killSwitch: new KillSwitch(killSwitchFile),
+      journal,
+      records,
+      onReport: report,
+      onRefusal: ({ code }) => {
+        logger.error('signal_refused', { code });
+      },
+    });
+  };
+}
+
+function explain(io: HostIo, { code, detail }: Refusal): void {
+  const facts = Object.entries(detail).map(([name, value]) => `  ${name}  ${value}`);
+  const hint = HINTS[code];
+  io.stderr(
+    [
+      `${code}: ${REFUSAL_CODES[code]}`,
+      ...facts,
+      ...(hint === undefined ? [] : [`  next  ${hint}`]),
+      '',
+    ].join('\n'),
+  );
+}
+
+/** What ends the process, as a refusal that can be explained; null for a bug. */
+function failureOf(error: unknown): Refusal | null {
+  if (error instanceof DiskFailure) {
+    const { operation, path, systemCode } = error;
+    return { code: 'disk_failed', detail: { operation, path, error: systemCode } };
+  }
+  if (error instanceof FolderConflict) {
+    return { code: 'folder_conflict', detail: { path: error.path } };
+  }
+  return null;
+}
+
+async function runHost(host: Host, options: Options, io: HostIo): Promise<number> {
+  const progress = new ProgressDisplay({
+    isTerminal: io.isTerminal,
+    write: io.stderr,
+    nowMs: () => performance.now(),
+    read: () => host.numbers,
+  });
+  const stop = (): void => {
+    host.stop();
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  if (!options.quiet) progress.start();
+  try {
+    const ended = await host.run();
+    progress.stop();
+    if (!ended.ok) {
+      explain(io, ended.refusal);
+      return 2;
+    }
+    showSummary(ended.value, options, io);
+    return ended.value.clean ? 0 : 1;
+  } finally {
+    progress.stop();
+    process.off('SIGTERM', stop);
+    process.off('SIGINT', stop);
+  }
+}
+
+function showSummary(summary: HostSummary, { json }: Options, io: HostIo): void {
+  if (json) io.stdout(`${JSON.stringify(toJson(summary), null, 2)}\n`);
+  else io.stdout(renderSummary(summary));
+}
+
+export async function run(args: readonly string[], io: HostIo): Promise<number> {
+  if (args.includes('--help')) {
+    io.stdout(USAGE);
+    return 0;
+  }
+  const options = readOptions(args);
+  if (options === null) {
+    io.stderr(USAGE);
+    return 2;
+  }
+  const config = readConfig(options.config, io);
+  if (config === null) return 2;
+  const transport = parseTransport(config.transport);
+  if (transport === null) {
+    io.stderr(`${options.config}: transport: must be unix:DIR\n`);
+    return 2;
+  }
+  const enclaveFiles = readEnclaveFiles(config);
+  if (!enclaveFiles.ok) {
+    explain(io, enclaveFiles.refusal);
+    return 2;
+  }
+  const { configuration, configurationBytes, items } = enclaveFiles.value;
+  const folders = { state: config.state, log: config.log };
+  try {
+    for (const path of [...Object.values(folders), config.transport.slice('unix:'.length)]) {
+      mkdirSync(path, { recursive: true, mode: 0o750 });
+    }
+    const logger = createLog(config, io);
+    const { command, show_output: showOutput, restart } = config.enclave;
+    const [program, ...rest] = command ?? [];
+    const host = await Host.open({
+      files: nodeFiles,
+      crypto: nodeCrypto,
+      transport,
+      folders,
+      logger,
+      command: program === undefined ? null : { command: [program, ...rest], showOutput },
+      timeouts: { readyMs: config.enclave.ready_ms, closeMs: config.enclave.close_ms },
+      source: sourceOf(config, configuration, logger),
+      createExecution: executionOf(config, configuration, logger),
+      configuration: configurationBytes,
+      logId: configuration.log_id,
+      items,
+      restart,
+      tiles: config.tiles,
+      ingress:
+        config.ingress === null
+          ? null
+          : {
+              host: config.ingress.host,
+              port: config.ingress.port,
+              maxConnections: config.ingress.max_connections,
+              idleMs: config.ingress.idle_ms,
+            },
+    });
+    if (!host.ok) {
+      explain(io, host.refusal);
+      return 2;
+    }
+    return await runHost(host.value, options, io);
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure !== null) {
+      explain(io, failure);
+      return 1;
+    }
+    io.stderr(
+      `${JSON.stringify({ level: 'error', event: 'host_failed', ...errorFields(error) })}\n`,
+    );
+    throw error;
+  }
+}
