@@ -127,6 +127,9 @@ export interface HostOptions {
   readonly measured?: Uint8Array;
   readonly nsmDevice?: NsmDevice;
   readonly strategies?: FakeStrategies;
+  /** A real process in place of the fake ones. */
+  readonly startStrategy?: EnclaveOptions['startStrategy'];
+  readonly strategyRunner?: EnclaveOptions['strategyRunner'];
   readonly clock?: EnclaveOptions['clock'];
   readonly timeouts?: EnclaveOptions['timeouts'];
   /** Acknowledges each commit at once. Default true. */
@@ -183,8 +186,8 @@ export class TestHost {
       transport: this.#transport(),
       nsmDevice,
       measured: options.measured ?? manifestOf(this.configuration),
-      strategyRunner: { execPath: '', flags: [], path: '' },
-      startStrategy: this.strategies.start,
+      strategyRunner: options.strategyRunner ?? { execPath: '', flags: [], path: '' },
+      startStrategy: options.startStrategy ?? this.strategies.start,
       timeouts: { tearDownMs: 500, ...options.timeouts },
       ...(options.clock === undefined ? {} : { clock: options.clock }),
       onExit: (how) => {
