@@ -83,6 +83,7 @@ const REFUSED: readonly (readonly [string, Readonly<Record<number, unknown>>, nu
   ['a group beyond the rows', { 16: Uint16Array.of(0, 2, 7) }, 17],
   ['a group longer than the rows', { 17: Uint16Array.of(2, 2, 2) }, 17],
   ['a book row in no group', { 17: Uint16Array.of(2, 1, 0) }, 7],
+  ['one behind all groups', { 16: Uint16Array.of(0, 2, 3), 17: Uint16Array.of(2, 1, 0) }, 7],
   [
     'a book row in front of the groups',
     { 16: Uint16Array.of(1, 2, 5), 17: Uint16Array.of(1, 2, 0) },
@@ -136,6 +137,7 @@ describe('batch', () => {
   it('refuses trailing bytes, every prefix, and what is too large', () => {
     const bytes = forge();
     expect(verdict(concatBytes(bytes, Uint8Array.of(0)))).toBe(0);
+    expect(verdict(bytes.subarray(0, -1))).toBe(21);
     for (let length = 0; length < bytes.length; length++) {
       expect(verdict(bytes.subarray(0, length))).not.toBe('accepted');
     }

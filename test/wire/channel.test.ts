@@ -222,13 +222,27 @@ describe('channel, credits', () => {
   it.each([
     ['of nothing', credit(0), 'credit_malformed'],
     ['of 2^31-1 on top of the first', credit(0x7fff_ffff), 'credit_malformed'],
-    ['of another length', encodeFrame(0, new Uint8Array(3)), 'credit_malformed'],
+    ['of another length', encodeFrame(0, Uint8Array.of(1, 1, 1)), 'credit_malformed'],
     ['too long', encodeFrame(0, new Uint8Array(5)), 'frame_too_large'],
   ])('refuses a credit %s', (_, bytes, code) => {
     const { stream, ends } = open();
     stream.emit('data', bytes);
     expect(ends[0]?.code).toBe(code);
     expect(stream.destroyed).toBe(true);
+  });
+
+  it('does not hand over frames of the same chunk after it was destroyed', () => {
+    const side: Side = open({
+      onFrame: (received) => {
+        side.received.push(received);
+        side.channel.destroy({ code: 'stream_closed', detail: {} });
+      },
+    });
+    side.stream.emit('data', concatBytes(frame(1), frame(2)));
+    expect(side.received).toHaveLength(1);
+    const credited = open();
+    credited.stream.emit('data', concatBytes(credit(0), frame(1)));
+    expect(credited.received).toHaveLength(0);
   });
 
   it('does not hand over frames that follow a refusal', () => {

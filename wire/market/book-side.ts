@@ -26,8 +26,7 @@ export class BookSide {
   price(depth: number): number | null {
     const key = depth < 0 ? undefined : this.#keys[this.#levels - 1 - depth];
     if (key === undefined || depth >= this.#levels) return null;
-    // Never -0.
-    return this.#sign * key + 0;
+    return this.#sign * key;
   }
 
   /** Scaled quantity of the level at this depth; 0 beyond the last. */

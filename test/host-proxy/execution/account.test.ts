@@ -56,6 +56,19 @@ describe('account', () => {
     expect([position.quantity, position.cost, position.realised]).toEqual([0n, 0n, 50n * ONE]);
   });
 
+  it('leaves no cost behind when a position is closed, though averages do not divide', () => {
+    const fine: Instrument = { ...PLAIN, price_scale: 12, quantity_scale: 12 };
+    for (const parts of [[3], [1, 2], [2, 1], [1, 1, 1]]) {
+      const position = new Account([fine]).of(1);
+      position.addFill({ instrument: 1, side: SIDE.buy, price: 1, quantity: 1, fee: 0 });
+      position.addFill({ instrument: 1, side: SIDE.buy, price: 2, quantity: 2, fee: 0 });
+      for (const quantity of parts) {
+        position.addFill({ instrument: 1, side: SIDE.sell, price: 2, quantity, fee: 0 });
+      }
+      expect([position.quantity, position.cost, position.realised]).toEqual([0n, 0n, 1n]);
+    }
+  });
+
   it('knows no equity while a position has no mark', () => {
     const account = new Account([PLAIN]);
     expect(account.totals()?.equity).toBe(0n);

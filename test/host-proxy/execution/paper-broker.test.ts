@@ -177,6 +177,14 @@ describe('paper broker, event time', () => {
     expect(desk.take()).toEqual(['a 101x1 @105', 'a filled @105']);
   });
 
+  it('stamps fills with the clock, whatever the receive time', () => {
+    const desk = new Desk()
+      .play(BOOK, trade(100, 101, 1))
+      .order('a', { limit: 100 })
+      .settle();
+    expect(desk.play(trade(50, 99, 1)).take()).toEqual(['a 100x1 @100']);
+  });
+
   it('cancels all', () => {
     const desk = new Desk().play(BOOK).order('a', { limit: 50 }).order('b', { limit: 51 }).settle();
     desk.broker.cancelAll();

@@ -126,6 +126,16 @@ describe('sequence rule binance-futures', () => {
   });
 });
 
+describe('an update that ends at the snapshot', () => {
+  it.each<[SequenceRule, number | null]>([
+    ['binance-spot', null],
+    ['binance-futures', 5],
+  ])('under %s leaves a best bid of %s', (rule, best) => {
+    const pair = new Pair(rule).take(snapshot(7), { ...update(6, 7), levels: [[1, 5, 1]] });
+    expect(pair.book.bestBid).toBe(best);
+  });
+});
+
 describe('sequence rule none', () => {
   it.each<[string, Depth[], unknown]>([
     ['updates before a snapshot are not kept', [update(1, 2), snapshot(0)], [0]],
@@ -194,6 +204,18 @@ describe('what is kept before a snapshot', () => {
     expect(pair.verdict).toEqual(verdict);
   });
 
+  it('goes with its levels, the oldest first', () => {
+    const venue = new Venue();
+    const pair = new Pair('binance-spot');
+    for (let id = 1; id <= 1005; id++) {
+      venue.add([1, id, id]);
+      pair.take(venue.update(id, id));
+    }
+    pair.take({ ...venue.snapshot(5), part: WHOLE });
+    expect(pair.verdict).toEqual([1005]);
+    expect(levelsOf(pair.book)).toEqual(venue.book(1005));
+  });
+
   it.each([
     [64, 1024, [64]],
     [65, 1024, ['none', [1, 1]]],
@@ -207,7 +229,7 @@ describe('what is kept before a snapshot', () => {
 });
 
 describe('order book', () => {
-  it('has the highest bid and the lowest ask at depth 0, removes levels, and has no -0', () => {
+  it('has the highest bid and the lowest ask at depth 0, and removes levels', () => {
     const levels: Level[] = [
       [1, 5, 1],
       [1, 7, 2],

@@ -19,6 +19,7 @@ describe('trade ids', () => {
     ['a hole between batches', [trades(5, 6), trades(9)], [[7, 2]]],
     ['holes in one batch are one record', [trades(5, 7, 8, 11)], [[6, 3]]],
     ['a trade that was there already', [trades(5, 6, 5, 6, 7)], []],
+    ['an old trade does not set the count back', [trades(5, 6, 7, 5, 8)], []],
     ['no id', [trades(5, 0, 6)], []],
     ['instruments apart', [[{ id: 5 }, { id: 9, instrument: 2 }, { id: 6 }]], []],
   ])('%s', (_, batches, expected) => {
