@@ -10,6 +10,7 @@ import type { Frame } from './frame.ts';
 import { encodeFrame, encodeFrameHead, FRAME_HEAD_BYTES, FrameDecoder } from './frame.ts';
 import { MAX_WRITE_BYTES } from './limits.ts';
 import type { Refusal } from './result.ts';
+import { Slices } from './slices.ts';
 
 export const CREDIT_TYPE = 0x00;
 export const MAX_CREDIT_BYTES = 0x7fff_ffff;
@@ -79,10 +80,10 @@ export class Channel {
   #receiveCredit: number;
   #ungranted = 0;
   #sendCredit: number;
-  /** Frames that wait for credit, from `#first` on; then pieces that wait for the stream. */
+  /** Frames that wait for credit, from `#first` on; then what waits for the stream. */
   #waiting: Frame[] = [];
   #first = 0;
-  #pieces: Uint8Array[] = [];
+  readonly #slices = new Slices(MAX_WRITE_BYTES);
   #queuedBytes = 0;
   #flushScheduled = false;
   #streamBlocked = false;
@@ -179,7 +180,7 @@ export class Channel {
     if (this.#dead) return;
     this.#dead = true;
     this.#waiting = [];
-    this.#pieces = [];
+    this.#slices.clear();
     this.#first = 0;
     this.#queuedBytes = 0;
     this.#stream.destroy();
@@ -296,49 +297,26 @@ export class Channel {
     });
   }
 
-  /** At most 32 KiB: a slice of a large payload as it is, or small pieces copied together. */
   #nextChunk(): Uint8Array | null {
-    let available = this.#pieces.reduce((sum, piece) => sum + piece.length, 0);
-    while (available < MAX_WRITE_BYTES) {
-      const admitted = this.#admitNextFrame();
-      if (admitted === 0) break;
-      available += admitted;
-    }
-    const size = Math.min(available, MAX_WRITE_BYTES);
-    if (size === 0) return null;
-    const first = this.#pieces[0];
-    if (first !== undefined && first.length >= size) return this.#takePiece(first, size);
-    const joined = new Uint8Array(size);
-    for (let offset = 0; offset < size;) {
-      const piece = this.#pieces[0];
-      if (piece === undefined) throw new Error('pieces are shorter than their sum');
-      const part = this.#takePiece(piece, Math.min(piece.length, size - offset));
-      joined.set(part, offset);
-      offset += part.length;
-    }
-    return joined;
+    while (!this.#slices.full && this.#admitNextFrame());
+    const chunk = this.#slices.take();
+    if (chunk !== null) this.#queuedBytes -= chunk.length;
+    return chunk;
   }
 
-  #takePiece(piece: Uint8Array, bytes: number): Uint8Array {
-    this.#queuedBytes -= bytes;
-    if (bytes === piece.length) {
-      this.#pieces.shift();
-      return piece;
+  /** Moves one frame, CREDIT first, to the slices; false when none may go. */
+  #admitNextFrame(): boolean {
+    if (this.#ungranted >= this.#grantFromBytes && !this.#peerEnded) {
+      this.#admitCredit();
+      return true;
     }
-    this.#pieces[0] = piece.subarray(bytes);
-    return piece.subarray(0, bytes);
-  }
-
-  /** Moves one frame, CREDIT first, to the pieces; answers its bytes, 0 when none may go. */
-  #admitNextFrame(): number {
-    if (this.#ungranted >= this.#grantFromBytes && !this.#peerEnded) return this.#admitCredit();
     const frame = this.#waiting[this.#first];
-    if (frame === undefined) return 0;
+    if (frame === undefined) return false;
     const cost = FRAME_HEAD_BYTES + frame.payload.length;
     if (cost > this.#sendCredit) {
       if (!this.#creditBlocked) this.counters.creditStalls++;
       this.#creditBlocked = true;
-      return 0;
+      return false;
     }
     this.#sendCredit -= cost;
     this.counters.framesOut++;
@@ -347,21 +325,20 @@ export class Channel {
       this.#waiting = this.#waiting.slice(this.#first);
       this.#first = 0;
     }
-    this.#pieces.push(encodeFrameHead(frame.type, frame.payload.length));
-    if (frame.payload.length > 0) this.#pieces.push(frame.payload);
-    return cost;
+    this.#slices.push(encodeFrameHead(frame.type, frame.payload.length));
+    if (frame.payload.length > 0) this.#slices.push(frame.payload);
+    return true;
   }
 
-  #admitCredit(): number {
+  #admitCredit(): void {
     const payload = new Uint8Array(CREDIT_PAYLOAD_BYTES);
     writeU32(payload, 0, this.#ungranted);
     this.#receiveCredit += this.#ungranted;
     this.#ungranted = 0;
     this.counters.creditFramesOut++;
     const frame = encodeFrame(CREDIT_TYPE, payload);
-    this.#pieces.push(frame);
+    this.#slices.push(frame);
     this.#queuedBytes += frame.length;
-    return frame.length;
   }
 
   #finish(): void {

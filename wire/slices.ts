@@ -1,0 +1,66 @@
+// What waits to be written to a stream, cut to slices: small pieces are copied together, a large one is
+// handed out in slices of itself without a copy.
+
+export class Slices {
+  readonly #maxBytes: number;
+  #pieces: Uint8Array[] = [];
+  #first = 0;
+  #bytes = 0;
+
+  /** No slice is larger than `maxBytes`. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Another piece would not make the next slice larger. */
+  get full(): boolean {
+    return this.#bytes >= this.#maxBytes;
+  }
+
+  /** The piece must not change afterwards. */
+  push(piece: Uint8Array): void {
+    this.#pieces.push(piece);
+    this.#bytes += piece.length;
+  }
+
+  clear(): void {
+    this.#pieces = [];
+    this.#first = 0;
+    this.#bytes = 0;
+  }
+
+  /** The next slice, as large as there are bytes for; null when there are none. */
+  take(): Uint8Array | null {
+    const size = Math.min(this.#bytes, this.#maxBytes);
+    if (size === 0) return null;
+    const whole = this.#part(size);
+    if (whole.length === size) return whole;
+    const joined = new Uint8Array(size);
+    joined.set(whole);
+    for (let offset = whole.length; offset < size;) {
+      const part = this.#part(size - offset);
+      joined.set(part, offset);
+      offset += part.length;
+    }
+    return joined;
+  }
+
+  /** Takes at most `bytes` from the first piece. */
+  #part(bytes: number): Uint8Array {
+    const piece = this.#pieces[this.#first];
+    if (piece === undefined) throw new Error('pieces are shorter than their sum');
+    const part = piece.length <= bytes ? piece : piece.subarray(0, bytes);
+    this.#bytes -= part.length;
+    if (part.length < piece.length) this.#pieces[this.#first] = piece.subarray(bytes);
+    else this.#first++;
+    if (this.#first === this.#pieces.length || this.#first === 1024) {
+      this.#pieces = this.#pieces.slice(this.#first);
+      this.#first = 0;
+    }
+    return part;
+  }
+}
