@@ -39,6 +39,11 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../verifier/commands/attest.ts')).run,
   },
   {
+    words: ['log', 'list'],
+    summary: 'list the leaves of an epoch, disclosed if you hold the key',
+    load: async () => (await import('../verifier/commands/log-list.ts')).run,
+  },
+  {
     words: ['log', 'prove'],
     summary: 'write the proof file of one leaf, disclosed if you hold the key',
     load: async () => (await import('../verifier/commands/log-prove.ts')).run,

@@ -39,7 +39,7 @@ export function generateComplianceKey(): { readonly pem: string; readonly public
   const { privateKey } = generateKeyPairSync('x25519');
   const { x } = privateKey.export({ format: 'jwk' });
   return {
-    pem: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+    pem: privateKey.export({ format: 'pem', type: 'pkcs8' }),
     publicHex: Buffer.from(x ?? '', 'base64url').toString('hex'),
   };
 }

@@ -1,0 +1,131 @@
+// What the demo shows at its end: for a person, one screen; for `--json`, what each verifier answered.
+
+export interface Json {
+  readonly [name: string]: unknown;
+}
+
+interface HostEpoch {
+  readonly size: number;
+  readonly root: string | null;
+  readonly closed: boolean;
+  readonly feed: {
+    readonly events: number;
+    readonly batches_sent: number;
+    readonly signals: number;
+    readonly reports: number;
+  } | null;
+  readonly execution: {
+    readonly accepted: number;
+    readonly fills: number;
+    readonly filled: number;
+    readonly expired: number;
+    readonly rejected: Readonly<Record<string, number>>;
+    readonly profit: string | null;
+    readonly realised: string | null;
+    readonly fees: string | null;
+    readonly volume: string | null;
+  } | null;
+}
+
+export interface HostJson {
+  readonly clean: boolean;
+  readonly epochs: readonly HostEpoch[];
+}
+
+export interface DemoSummary {
+  readonly verdict: 'proved' | 'refused';
+  readonly host: HostJson;
+  readonly attestation: Json;
+  readonly log: Json;
+  readonly trade: { readonly found: boolean; readonly report: Json | null; readonly proof: Json };
+  readonly replay: Json;
+  readonly kept: string | null;
+}
+
+function text(value: unknown): string {
+  if (typeof value === 'number') return value.toLocaleString('en-US');
+  return typeof value === 'string' || typeof value === 'boolean' ? String(value) : 'none';
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Json)[name] : undefined;
+}
+
+/** The amount with two decimals, rounded towards zero; the JSON has all eight. */
+function money(amount: string | null): string {
+  if (amount === null) return 'unknown';
+  return /^-?\d+(?:\.\d{1,2})?/u.exec(amount)?.[0] ?? amount;
+}
+
+function row(name: string, value: string): string {
+  return `  ${name.padEnd(22)}${value}`;
+}
+
+function marketRows({ epochs }: HostJson): readonly string[] {
+  const epoch = epochs.at(-1);
+  const { feed, execution } = epoch ?? {};
+  const rejected = Object.entries(execution?.rejected ?? {}).map(([code, n]) => `${n} ${code}`);
+  return [
+    row('events', `${text(feed?.events)} in ${text(feed?.batches_sent)} batches`),
+    row('signals', `${text(feed?.signals)} released, each after its log entry was durable`),
+    row(
+      'orders',
+      `${text(execution?.accepted)} accepted, ${text(execution?.filled)} filled, ` +
+        `${text(execution?.expired)} expired${rejected.length > 0 ? `, rejected: ${rejected.join(', ')}` : ''}`,
+    ),
+    row(
+      'paper P&L',
+      `${money(execution?.profit ?? null)} USDT after ${money(execution?.fees ?? null)} of fees on ` +
+        `${money(execution?.volume ?? null)} traded`,
+    ),
+    row('log', `${text(epoch?.size)} leaves, root ${text(epoch?.root).slice(0, 16)}…`),
+  ];
+}
+
+function tradeRows({ trade }: DemoSummary): readonly string[] {
+  if (!trade.found) return [row('one trade', 'NOT FOUND: no order was filled')];
+  const payload = field(trade.proof, 'payload');
+  const order = ['side', 'quantity', 'instrument', 'limit'].map((name) =>
+    text(field(payload, name)),
+  );
+  return [
+    row(
+      'one trade',
+      `${text(trade.proof['verdict'])}: leaf ${text(trade.proof['index'])}, ${order.slice(0, 3).join(' ')} at ${order[3] ?? ''}`,
+    ),
+  ];
+}
+
+export function renderSummary(summary: DemoSummary): string {
+  const { attestation, log, replay, verdict, kept } = summary;
+  const anchors = field(log['anchors'], 'count');
+  const operator = (log['operator_could_still'] ?? []) as readonly string[];
+  return [
+    '',
+    'What happened',
+    ...marketRows(summary.host),
+    '',
+    'What was proved',
+    row(
+      'attestation',
+      `${text(attestation['verdict'])}: fresh nonce, this image, this configuration, this TLS key`,
+    ),
+    row(
+      'whole log',
+      `${text(log['verdict'])}: ${text(log['size'])} leaves, ${text(anchors)} time anchors, end ${text(log['end'])}`,
+    ),
+    ...tradeRows(summary),
+    row(
+      'replay',
+      `${text(replay['verdict'])}: ${text(replay['identical'])} of ${text(replay['outputs'])} signals byte for byte`,
+    ),
+    '',
+    'What the operator could still have done',
+    ...operator.map((sentence) => `  - ${sentence}`),
+    '  - and this run used a simulated NSM: its root is not AWS (--unsafe-root)',
+    '',
+    verdict === 'proved' ? 'PROVED' : 'REFUSED: run again with --json to see which verdict',
+    ...(kept === null ? [] : ['', `everything is in ${kept}`]),
+    '',
+  ].join('\n');
+}

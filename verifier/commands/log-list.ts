@@ -1,0 +1,155 @@
+// trackseal log list DIR|URL: what is in an epoch, leaf by leaf, for whoever looks for one of them. With
+// compliance's key also what the private leaves say. It reads, and holds the log together under its own
+// key; whether an enclave has that key is for `verify log`.
+
+import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
+import type { WireCrypto } from '../../wire/crypto.ts';
+import type { Configuration } from '../../wire/configuration.ts';
+import { parseConfiguration } from '../../wire/configuration.ts';
+import type { EpochHeader } from '../../wire/header.ts';
+import { KIND, LABEL, leafKey, openLeaf } from '../../wire/leaf.ts';
+import type { PrivateKeys } from '../../wire/log-verification/private-leaves.ts';
+import type { Result } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
+import { parseOptions, undecided } from '../command-line.ts';
+import { readComplianceKey } from '../compliance-key.ts';
+import type { CommandIo } from '../io.ts';
+import { selectEpoch } from '../log/epoch-list.ts';
+import { nameOf, snakeCase } from '../log/names.ts';
+import type { Payload } from '../log/payload.ts';
+import { describePayload, isoOfNs } from '../log/payload.ts';
+import { verifierCrypto } from '../log/verifier-crypto.ts';
+import type { ReplayLeaf } from '../replay/epoch-leaves.ts';
+import { EpochLeaves } from '../replay/epoch-leaves.ts';
+
+const USAGE = `usage: trackseal log list DIR|URL [OPTIONS]
+
+Lists the leaves of an epoch. DIR or URL is a log, or the folder of one epoch in it.
+
+  --epoch N              which epoch; the newest by default
+  --kind NAME            only this kind: ${Object.keys(KIND).map(snakeCase).join(', ')}
+  --key FILE             compliance's private key (PEM): shows what private leaves say
+  --json                 one JSON object per line on stdout
+  --help
+
+Exit codes: 0 listed, 1 the log does not hold together, 2 wrong usage or unreadable files.
+`;
+
+const OPTIONS = {
+  epoch: { type: 'string' },
+  kind: { type: 'string' },
+  key: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+interface Opener {
+  readonly crypto: WireCrypto;
+  readonly origin: string;
+  readonly configuration: Configuration;
+  readonly disclosureKey: Uint8Array | null;
+}
+
+/** One line of the list; times in ns are text, being larger than 2^53. */
+export interface ListedLeaf {
+  readonly index: number;
+  readonly kind: string;
+  readonly time_ns: string;
+  readonly stream: number;
+  readonly label: string;
+  readonly sequence: number;
+  readonly causes: readonly number[];
+  /** Null for a private leaf without its key. */
+  readonly payload: Payload | null;
+}
+
+export async function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const json = args.includes('--json');
+  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
+  if (!parsed.ok) return undecided(io, parsed.refusal, json);
+  const { values, positionals } = parsed.value;
+  if (values.help === true) {
+    io.stdout(USAGE);
+    return 0;
+  }
+  const [address] = positionals;
+  const kind = Object.entries(KIND).find(([name]) => snakeCase(name) === values.kind)?.[1] ?? null;
+  if (
+    address === undefined ||
+    positionals.length !== 1 ||
+    (values.kind !== undefined && kind === null)
+  ) {
+    return undecided(io, { code: 'usage_invalid', detail: { what: 'DIR or URL, --kind' } }, json);
+  }
+  const crypto = verifierCrypto();
+  const keys = values.key === undefined ? accept(null) : await readComplianceKey(values.key);
+  if (!keys.ok) return undecided(io, keys.refusal, json);
+  const selected = await selectEpoch(address, values.epoch);
+  if (!selected.ok) return undecided(io, selected.refusal, json);
+  const leaves = await EpochLeaves.open(crypto, selected.value.files);
+  if (!leaves.ok) return undecided(io, leaves.refusal, json);
+  const opener = openerOf(crypto, leaves.value.head.header, keys.value);
+  if (!opener.ok) return undecided(io, opener.refusal, json);
+  const read = await leaves.value.read((leaf) => {
+    if (kind !== null && leaf.leaf.kind !== kind) return Promise.resolve(accept(null));
+    const listed = listLeaf(opener.value, leaf);
+    if (!listed.ok) return Promise.resolve(listed);
+    io.stdout(json ? `${JSON.stringify(listed.value)}\n` : renderLeaf(listed.value));
+    return Promise.resolve(accept(null));
+  });
+  if (read.ok) return 0;
+  undecided(io, read.refusal, false);
+  return 1;
+}
+
+function openerOf(
+  crypto: WireCrypto,
+  header: EpochHeader,
+  keys: PrivateKeys | null,
+): Result<Opener> {
+  const { origin, wrappedDisclosureKey } = header;
+  const configuration = parseConfiguration(header.configuration);
+  if (!configuration.ok) return configuration;
+  const base = { crypto, origin, configuration: configuration.value };
+  if (keys === null) return accept({ ...base, disclosureKey: null });
+  const unwrapped = unwrapDisclosureKey(crypto, wrappedDisclosureKey, keys, origin);
+  return unwrapped.ok ? accept({ ...base, disclosureKey: unwrapped.value }) : unwrapped;
+}
+
+function listLeaf(opener: Opener, { index, leaf, blob }: ReplayLeaf): Result<ListedLeaf> {
+  const payload = describeLeaf(opener, { index, leaf, blob });
+  if (!payload.ok) return refuse(payload.refusal.code, { index, ...payload.refusal.detail });
+  const { kind, timeNs, stream, label, sequence, causes } = leaf;
+  return accept({
+    index,
+    kind: nameOf(KIND, kind),
+    time_ns: String(timeNs),
+    stream,
+    label: nameOf(LABEL, label),
+    sequence,
+    causes,
+    payload: payload.value,
+  });
+}
+
+function describeLeaf(opener: Opener, { index, leaf, blob }: ReplayLeaf): Result<Payload | null> {
+  const { crypto, origin, configuration, disclosureKey } = opener;
+  const closed = leaf.body.form === 'private' || leaf.body.form === 'private-blob';
+  if (closed && disclosureKey === null) return accept(null);
+  const key =
+    closed && disclosureKey !== null ? leafKey(crypto, disclosureKey, origin, index) : null;
+  const opened = openLeaf(crypto, leaf, key, blob);
+  if (!opened.ok) return opened;
+  return describePayload(leaf.kind, opened.value.plaintext, configuration);
+}
+
+function renderLeaf(listed: ListedLeaf): string {
+  const { index, kind, time_ns, stream, sequence, payload } = listed;
+  const fields = Object.entries(payload ?? {})
+    .filter(([, value]) => value === null || typeof value !== 'object')
+    .map(([name, value]) => `${name}=${String(value)}`);
+  const text = payload === null ? '(private)' : fields.join(' ');
+  const place = `${stream}/${sequence}`.padEnd(12);
+  const time = isoOfNs(BigInt(time_ns));
+  return `${String(index).padStart(8)}  ${time}  ${kind.padEnd(14)}${place}${text.slice(0, 200)}\n`;
+}
