@@ -6,7 +6,7 @@ import type { Instrument } from '../../wire/configuration.ts';
 import type { Bar } from '../../wire/market/bars.ts';
 import type { InstrumentMarket } from '../../wire/market/market.ts';
 import { Market } from '../../wire/market/market.ts';
-import { BOOK_FIELDS } from './realm.ts';
+import { BOOK_FIELDS } from './realm-types.ts';
 
 const BID = 1;
 

@@ -6,7 +6,7 @@
 import { Script, constants, createContext } from 'node:vm';
 import type { Context } from 'node:vm';
 import { hardenIntrinsics } from './intrinsics.ts';
-import type { Realm, RealmHost } from './realm.ts';
+import type { Realm, RealmHost } from './realm-types.ts';
 import { buildRealm } from './realm.ts';
 
 export interface StrategyRealm {

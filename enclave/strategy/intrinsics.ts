@@ -63,6 +63,10 @@ export function hardenIntrinsics(): void {
   Reflect.deleteProperty(Error, 'captureStackTrace');
   // A stack shows paths and line numbers of the runner.
   Reflect.defineProperty(Error, 'stackTraceLimit', { value: 0 });
+  // The text of the runner's own functions depends on how it was bundled.
+  Reflect.defineProperty(Function.prototype, 'toString', {
+    value: () => 'function () { [native code] }',
+  });
   for (const item of collectIntrinsics()) {
     for (const key of Reflect.ownKeys(item)) {
       if (typeof key === 'string' && key.toLowerCase().includes('locale')) {

@@ -3,6 +3,7 @@
 // every object that a strategy can reach is of that context. Its checks decide what the strategy's end is called;
 // the enclave checks every answer again.
 
+import type { Realm, RealmColumns, RealmHost, RealmVerdict } from './realm-types.ts';
 import type {
   BarView,
   BatchView,
@@ -14,80 +15,6 @@ import type {
   StrategyContext,
   StrategyDefinition,
 } from './sdk.ts';
-
-/** Numbers per slot in `tops`. */
-export const BOOK_FIELDS = 8;
-
-/** Functions of the runner; they take and answer primitives only, and never throw. */
-export interface RealmHost {
-  random(): number;
-  /** A level of the book of subscribed instrument number `slot`; 0 where there is none. */
-  levelPrice(slot: number, side: number, level: number): number;
-  levelQuantity(slot: number, side: number, level: number): number;
-  /** A field of a bar; 0 where there is none. */
-  bar(slot: number, interval: number, back: number, field: keyof BarView): number | bigint;
-  readonly maxRows: number;
-  readonly maxOutputs: number;
-  readonly maxTtlMs: number;
-  readonly maxSubscribed: number;
-  readonly maxBars: number;
-  /** BOOK_FIELDS: this text does not see the constant. */
-  readonly bookFields: number;
-  readonly maxReports: number;
-  readonly maxOpenSignals: number;
-}
-
-/** Where the runner puts rows and books, and finds signals. The memory is shared by both contexts. */
-export interface RealmColumns {
-  readonly instrument: Uint16Array;
-  readonly kind: Uint8Array;
-  readonly side: Uint8Array;
-  readonly flags: Uint8Array;
-  readonly exchangeNs: BigInt64Array;
-  readonly receiveNs: BigInt64Array;
-  readonly price: Float64Array;
-  readonly quantity: Float64Array;
-  readonly id: Float64Array;
-  /** Per slot: valid, bid price and quantity, ask price and quantity, last price and quantity, trades. */
-  readonly tops: Float64Array;
-  /** Per signal: instrument, side, quantity, limit, ttl. */
-  readonly signals: Float64Array;
-}
-
-/** What a call into the strategy came to. */
-export type RealmVerdict =
-  | 'ok'
-  | 'strategy_malformed'
-  | 'strategy_parameters'
-  | 'instrument_unknown'
-  | 'strategy_crashed'
-  | 'strategy_output_malformed'
-  | 'strategy_output_limit';
-
-export interface Realm {
-  readonly columns: RealmColumns;
-  instrument(
-    id: number,
-    venue: string,
-    symbol: string,
-    market: string,
-    priceScale: number,
-    quantityScale: number,
-  ): void;
-  /** `definition` is the completion value of the bundle. */
-  load(definition: unknown, parametersJson: string): RealmVerdict;
-  /** Instrument of a slot, or -1 beyond the last; ascending. */
-  subscribed(slot: number): number;
-  /** Interval of the bars of a number in ms, or -1 beyond the last. */
-  barInterval(number: number): number;
-  /** A report for a signal, its fills after it. */
-  report(signal: number, status: number, reason: string | null, filledQuantity: number): void;
-  fill(price: number, quantity: number, fee: number, timeNs: bigint): void;
-  batch(stream: number, sequence: number, timeNs: bigint, length: number): RealmVerdict;
-  /** Number of signals of the last batch; the first has the id `firstSignal()`. */
-  signalCount(): number;
-  firstSignal(): number;
-}
 
 export function buildRealm(host: RealmHost): Realm {
   'use strict';
@@ -222,13 +149,14 @@ export function buildRealm(host: RealmHost): Realm {
   }
 
   function signal(request: SignalRequest): number {
-    if (!active) return fail('strategy_output_malformed');
+    // Hostile code may pass more than the types say; nothing is left for V8 to complain about in words.
+    const isRequest = typeof (request as unknown) === 'object' && (request as unknown) !== null;
+    if (!active || !isRequest) return fail('strategy_output_malformed');
     const { instrument, side, quantity, limit, ttlMs } = request;
     const whole = isSafeInteger(quantity) && isSafeInteger(limit) && isSafeInteger(ttlMs);
     if (!whole || quantity < 1 || limit < 1 || ttlMs < 1 || ttlMs > host.maxTtlMs) {
       return fail('strategy_output_malformed');
     }
-    // Hostile code may pass more than the type says.
     if (((side as number) !== 1 && side !== 2) || !slots.has(instrument)) {
       return fail('strategy_output_malformed');
     }
@@ -291,7 +219,8 @@ export function buildRealm(host: RealmHost): Realm {
     get reports() {
       return contextFields.reports;
     },
-    random,
+    // Wrapped, because the name of an arrow function is that of its field, however the runner was bundled.
+    random: () => random(),
     book: (instrument: number) => {
       const book = books[requireSlot(instrument)];
       if (book === undefined) throw new RangeError('the instrument is not subscribed');
@@ -301,7 +230,7 @@ export function buildRealm(host: RealmHost): Realm {
       requireSlot(instrument);
       return positions.get(instrument) ?? 0;
     },
-    signal,
+    signal: (request: SignalRequest) => signal(request),
   });
 
   function load(value: unknown, parametersJson: string): RealmVerdict {

@@ -3,7 +3,7 @@
 // otherwise.
 
 import type { Batch } from '../../wire/batch.ts';
-import type { RealmColumns } from './realm.ts';
+import type { RealmColumns } from './realm-types.ts';
 
 export class RowWriter {
   readonly #columns: RealmColumns;

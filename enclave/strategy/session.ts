@@ -26,8 +26,8 @@ import {
 import { Books } from './books.ts';
 import { createStrategyRealm } from './context.ts';
 import { seededRandom } from './random.ts';
-import { BOOK_FIELDS } from './realm.ts';
-import type { Realm, RealmVerdict } from './realm.ts';
+import { BOOK_FIELDS } from './realm-types.ts';
+import type { Realm, RealmVerdict } from './realm-types.ts';
 import { RowWriter } from './rows.ts';
 
 const MAX_SUBSCRIBED = 64;

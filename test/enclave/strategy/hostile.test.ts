@@ -48,7 +48,8 @@ describe('a hostile bundle', () => {
     ['asks for a book it has no right to', 'strategy_crashed', 'ctx.book(3)'],
     ['asks for a position likewise', 'strategy_crashed', 'ctx.position(3)'],
     ['overwrites the context', 'strategy_crashed', 'ctx.timeNs = 0n'],
-    ['passes nothing to signal', 'strategy_crashed', 'ctx.signal()'],
+    ['passes nothing to signal', 'strategy_output_malformed', 'ctx.signal()'],
+    ['passes null to signal', 'strategy_output_malformed', 'ctx.signal(null)'],
     [
       'signals again from a getter',
       'strategy_output_limit',

@@ -1,6 +1,10 @@
 // Strategies as text, batches for them, and a strategy process whose answers a test can wait for.
 
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 import { startStrategy } from '../../../enclave/strategy/process.ts';
 import type {
   Strategy,
@@ -10,6 +14,7 @@ import type {
 } from '../../../enclave/strategy/types.ts';
 import { BatchBuilder } from '../../../host-proxy/feed/batch-builder.ts';
 import type { Row } from '../../../host-proxy/feed/batch-builder.ts';
+import { bundleImage } from '../../../scripts/bundle.ts';
 import { ROW } from '../../../wire/batch.ts';
 import { concatBytes, utf8 } from '../../../wire/bytes.ts';
 import type { RefusalCode } from '../../../wire/codes.ts';
@@ -18,7 +23,7 @@ import { encodeFrame } from '../../../wire/frame.ts';
 import { FRAME } from '../../../wire/messages.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import type { RunnerProgram } from '../../../wire/node/strategy-program.ts';
-import { findRunner, spawnStrategy } from '../../../wire/node/strategy-program.ts';
+import { findRunner, runnerFlags, spawnStrategy } from '../../../wire/node/strategy-program.ts';
 import type { Report } from '../../../wire/payloads.ts';
 import { STATUS, encodeReport } from '../../../wire/payloads.ts';
 import type { Result } from '../../../wire/result.ts';
@@ -26,6 +31,27 @@ import { encodeStrategyFill } from '../../../wire/strategy-fill.ts';
 import { encodeStrategyInput, encodeStrategyStart } from '../../../wire/strategy-messages.ts';
 
 export const ROOT: string = fileURLToPath(new URL('../../..', import.meta.url));
+
+let folder: Promise<string> | null = null;
+afterAll(async () => {
+  if (folder !== null) await rm(await folder, { recursive: true });
+});
+
+async function bundleRunner(): Promise<RunnerProgram> {
+  folder = mkdtemp(join(tmpdir(), 'trackseal-'));
+  const path = join(await folder, 'strategy-runner.mjs');
+  const bundle = (await bundleImage()).find(({ name }) => name === 'strategy-runner.mjs');
+  await writeFile(path, bundle?.bytes ?? new Uint8Array());
+  return { execPath: findRunner(ROOT).execPath, flags: runnerFlags(), path };
+}
+
+let program: Promise<RunnerProgram> | null = null;
+
+/** The runner as it is in the image: one file, and nothing else to read. */
+export function imageRunner(): Promise<RunnerProgram> {
+  program ??= bundleRunner();
+  return program;
+}
 
 export const ETH: Instrument = {
   id: 7,
@@ -158,11 +184,12 @@ export class Watched {
   static async start(
     spec: StrategySpecification,
     limits: Partial<StrategyLimits> = {},
-    program: RunnerProgram = findRunner(ROOT),
+    program: RunnerProgram | null = null,
   ): Promise<Watched> {
     const watched = new Watched();
+    const runner = program ?? (await imageRunner());
     watched.started = await startStrategy(
-      program,
+      runner,
       spec,
       { ...LIMITS, ...limits },
       {
@@ -225,9 +252,9 @@ export function fillFrame(leafIndex: number, signal: number, report: Uint8Array)
 export async function runFrames(
   frames: readonly Uint8Array[],
   pieceBytes: number = Number.MAX_SAFE_INTEGER,
-  program: RunnerProgram = findRunner(ROOT),
+  program: RunnerProgram | null = null,
 ): Promise<Uint8Array> {
-  const child = spawnStrategy(program);
+  const child = spawnStrategy(program ?? (await imageRunner()));
   const chunks: Uint8Array[] = [];
   child.stdout.on('data', (chunk: Uint8Array) => chunks.push(chunk));
   child.stdin.on('error', () => undefined);
