@@ -83,13 +83,14 @@ function runBaseline(entriesPerCommit: number, entries: number, payload: Uint8Ar
   return entries / seconds;
 }
 
+function median(run: () => number): number {
+  const values = [run(), run(), run()].sort((a, b) => a - b);
+  return values[1] ?? 0;
+}
+
 /** Both in turn at each size, the median of three. */
 export function benchLog(entries: number): readonly LogRow[] {
   const payload = new Uint8Array(randomBytes(ENTRY_BYTES));
-  const median = (run: () => number): number => {
-    const values = [run(), run(), run()].sort((a, b) => a - b);
-    return values[1] ?? 0;
-  };
   return [1, 10, 100, 1000].map((entriesPerCommit) => {
     const count = entriesPerCommit === 1 ? entries / 10 : entries;
     const entriesPerSecond = median(() => runLog(entriesPerCommit, count, payload));

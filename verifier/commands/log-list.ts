@@ -147,7 +147,7 @@ function renderLeaf(listed: ListedLeaf): string {
   const { index, kind, time_ns, stream, sequence, payload } = listed;
   const fields = Object.entries(payload ?? {})
     .filter(([, value]) => value === null || typeof value !== 'object')
-    .map(([name, value]) => `${name}=${String(value)}`);
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   const text = payload === null ? '(private)' : fields.join(' ');
   const place = `${stream}/${sequence}`.padEnd(12);
   const time = isoOfNs(BigInt(time_ns));
