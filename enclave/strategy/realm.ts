@@ -45,7 +45,6 @@ export function buildRealm(host: RealmHost): Realm {
   let barsMs: readonly number[] = [];
   let nextSignal = 0;
   let signalCount = 0;
-  let active = false;
   let fault: RealmVerdict = 'ok';
   let reports: ReportView[] = [];
   let lastFills: FillView[] = [];
@@ -151,7 +150,7 @@ export function buildRealm(host: RealmHost): Realm {
   function signal(request: SignalRequest): number {
     // Hostile code may pass more than the types say; nothing is left for V8 to complain about in words.
     const isRequest = typeof (request as unknown) === 'object' && (request as unknown) !== null;
-    if (!active || !isRequest) return fail('strategy_output_malformed');
+    if (!isRequest) return fail('strategy_output_malformed');
     const { instrument, side, quantity, limit, ttlMs } = request;
     const whole = isSafeInteger(quantity) && isSafeInteger(limit) && isSafeInteger(ttlMs);
     if (!whole || quantity < 1 || limit < 1 || ttlMs < 1 || ttlMs > host.maxTtlMs) {
@@ -344,10 +343,8 @@ export function buildRealm(host: RealmHost): Realm {
     contextFields.timeMs = Number(timeNs / 1_000_000n);
     contextFields.reports = reports;
     reports = [];
-    active = true;
     try {
       const returned: unknown = definition.onBatch(batchView, context);
-      active = false;
       if (fault !== 'ok') return fault;
       // A promise would mean work that nobody waits for.
       if (returned !== undefined) return 'strategy_malformed';

@@ -94,6 +94,13 @@ describe('a strategy, run twice', () => {
   });
 });
 
+/** Eight bytes of keystream as a number in [0, 1). */
+function numberOf(hex: string): number {
+  const words = new DataView((parseHex(hex) ?? SEED).buffer);
+  const [a, b] = [words.getUint32(0, true), words.getUint32(4, true)];
+  return ((a >>> 5) * 2 ** 26 + (b >>> 6)) / 2 ** 53;
+}
+
 describe('the random numbers', () => {
   it('are ChaCha20 as RFC 8439 2.3.2 has it', () => {
     const state = new Uint32Array(16);
@@ -108,11 +115,12 @@ describe('the random numbers', () => {
     );
   });
 
-  it('start with the first words of the keystream of RFC 8439 A.1, test vector 1', () => {
-    const words = new DataView((parseHex('76b8e0ada0f13d9040') ?? SEED).buffer);
-    const [a, b] = [words.getUint32(0, true), words.getUint32(4, true)];
-    const expected = ((a >>> 5) * 2 ** 26 + (b >>> 6)) / 2 ** 53;
-    expect(seededRandom(new Uint8Array(32))()).toBe(expected);
+  it('are the words of the keystream of RFC 8439 A.1, test vectors 1 and 2', () => {
+    const random = seededRandom(new Uint8Array(32));
+    const drawn = Array.from({ length: 9 }, () => random());
+    expect(drawn[0]).toBe(numberOf('76b8e0ada0f13d90'));
+    // The second block begins.
+    expect(drawn[8]).toBe(numberOf('9f07e7be5551387a'));
   });
 
   it('lie in [0, 1) and look uniform over many blocks', () => {

@@ -212,6 +212,39 @@ describe('inputs and answers', () => {
     }
   });
 
+  it('shows the latest 1,024 reports, and counts all fills', async () => {
+    const onBatch = `if (ctx.state.batches++ === 0) ${signalText()}
+      else ${signalText({ quantity: 'ctx.reports.length', limit: 'ctx.position(7)' })}`;
+    const watched = await Watched.start(specification(bundleOf({ onBatch })), {
+      windowBytes: 64 * 1024 * 1024,
+    });
+    watched.strategy.input(10, timeOf(0), batchOf(0));
+    const partly = reportOf({ status: STATUS.partlyFilled });
+    for (let leaf = 20; leaf < 20 + 1025; leaf++) watched.strategy.fill(leaf, 0, partly);
+    watched.strategy.input(5000, timeOf(1), batchOf(1));
+    await watched.strategy.settled();
+    await watched.strategy.stop();
+    expect(watched.answers[1]?.outputs[0]?.signal).toMatchObject({ quantity: 1024, limit: 10_250 });
+  });
+
+  it('forgets the oldest of more than 65,536 open signals', async () => {
+    const onBatch = `if (ctx.reports.length > 0) ctx.state.last = ctx.reports.map((one) => one.signal);
+      for (let n = 0; n < 64; n++) ${signalText({ quantity: '1 + (ctx.state.last?.[0] ?? 0)' })}`;
+    const watched = await Watched.start(specification(bundleOf({ onBatch })));
+    await watched.feed(1024);
+    const quantityAfter = async (sequence: number, ...signals: number[]): Promise<unknown> => {
+      for (const signal of signals) watched.strategy.fill(5000 + sequence, signal, reportOf());
+      watched.strategy.input(6000 + sequence, timeOf(sequence), batchOf(sequence));
+      await watched.strategy.settled();
+      return watched.answers.at(-1)?.outputs[0]?.signal.quantity;
+    };
+    expect(await quantityAfter(1024, 63)).toBe(64);
+    // 64 more are open now, and one was filled.
+    expect(await quantityAfter(1025, 0, 62, 64)).toBe(65);
+    await watched.strategy.stop();
+    expect(watched.endedCodes).toEqual([]);
+  });
+
   it('says when its window is full, and when there is room again', async () => {
     const watched = await Watched.start(specification(bundleOf()), { windowInputs: 3 });
     const { strategy } = watched;
