@@ -27,8 +27,14 @@ export function encodeNotes(notes: readonly Uint8Array[]): Uint8Array {
   );
 }
 
+/** What a host knows of an epoch. */
+export type BuiltEpoch = Pick<
+  EpochBuilder,
+  'notes' | 'leaves' | 'tree' | 'blobs' | 'header' | 'checkpoint'
+>;
+
 /** Paths below the log folder; the last note is the checkpoint. */
-export function filesOf(epoch: EpochBuilder): Map<string, Uint8Array> {
+export function filesOf(epoch: BuiltEpoch): Map<string, Uint8Array> {
   const { notes, leaves, tree, blobs, header } = epoch;
   const folder = epochFolder(header.epoch);
   const files = new Map<string, Uint8Array>();

@@ -65,7 +65,7 @@ export class FolderSource implements LogSource {
   }
 }
 
-/** A tile server; folders answer a JSON array of names at their path with a slash. */
+/** A tile server; folders answer a JSON array of names, or of epochs, at their path with a slash. */
 export class HttpSource implements LogSource {
   readonly name: string;
 
@@ -101,17 +101,25 @@ export class HttpSource implements LogSource {
     const bytes = await this.read(`${path}/`, MAX_LISTING_BYTES);
     if (!bytes.ok || bytes.value === null) return bytes.ok ? accept(null) : bytes;
     try {
-      const names: unknown = JSON.parse(Buffer.from(bytes.value).toString('utf8'));
-      const valid =
-        Array.isArray(names) &&
-        names.length <= MAX_NAMES &&
-        names.every((name) => typeof name === 'string');
-      return valid ? accept(names as readonly string[]) : accept(null);
+      return accept(namesOf(JSON.parse(Buffer.from(bytes.value).toString('utf8'))));
     } catch {
       // A server that shows an HTML index, or nothing useful: it cannot list for us.
       return accept(null);
     }
   }
+}
+
+/** Names, or the numbers of listed epochs as folder names; null for any other JSON. */
+function namesOf(listing: unknown): readonly string[] | null {
+  if (!Array.isArray(listing) || listing.length > MAX_NAMES) return null;
+  const names: string[] = [];
+  for (const entry of listing as readonly unknown[]) {
+    if (typeof entry === 'string') names.push(entry);
+    else if (typeof entry === 'object' && entry !== null && 'epoch' in entry) {
+      names.push(String(entry.epoch).padStart(10, '0'));
+    } else return null;
+  }
+  return names;
 }
 
 export interface OpenedSource {

@@ -1,8 +1,6 @@
-// Node's cryptography with two shortcuts for long logs, neither of which changes an answer: certificate
-// signatures that were seen before are not verified again (anchors share their chain), and one-part
-// hashes take the shortest way.
+// Node's cryptography with a shortcut for long logs that changes no answer: certificate signatures that
+// were seen before are not verified again, since time anchors share their chain.
 
-import { hash } from 'node:crypto';
 import { toHex } from '../../wire/bytes.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
@@ -13,12 +11,6 @@ export function verifierCrypto(): WireCrypto {
   const verified = new Map<string, boolean>();
   return {
     ...nodeCrypto,
-    sha256: (...parts) => {
-      const [only] = parts;
-      return parts.length === 1 && only !== undefined
-        ? hash('sha256', only, 'buffer')
-        : nodeCrypto.sha256(...parts);
-    },
     verifyP384Der: (spki, message, signature) => {
       const digests = [spki, message, signature].map((part) => toHex(nodeCrypto.sha256(part)));
       const key = digests.join('');
