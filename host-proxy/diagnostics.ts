@@ -11,12 +11,14 @@ import type { Logger } from './logger.ts';
 
 const STATES: ReadonlySet<string> = new Set(['booting', 'ready', 'counters', 'closing', 'closed']);
 
-export function listenForDiagnostics(
+/** Closing the listener ends open streams, too: nobody waits for an enclave's last counters. */
+export async function listenForDiagnostics(
   transport: Transport,
   logger: Logger,
   onDiagnostic: (diagnostic: Diagnostic) => void,
 ): Promise<Listener> {
-  return transport.listen(PORT.diagnostics, (stream) => {
+  const open = new Set<Channel>();
+  const listener = await transport.listen(PORT.diagnostics, (stream) => {
     const channel = new Channel(stream, {
       maxReceiveBytes: MAX_DIAGNOSTIC_BYTES,
       firstCreditBytes: FIRST_CREDIT_BYTES,
@@ -39,8 +41,16 @@ export function listenForDiagnostics(
         if (refusal !== null && refusal.code !== 'stream_closed') {
           logger.warn('diagnostics_refused', { code: refusal.code });
         }
+        open.delete(channel);
         void channel.close();
       },
     });
+    open.add(channel);
   });
+  return {
+    close: async () => {
+      for (const channel of open) channel.destroy({ code: 'stream_closed', detail: {} });
+      await listener.close();
+    },
+  };
 }

@@ -13,17 +13,16 @@ import { leafHash } from '../wire/tlog/merkle.ts';
 import type { BootMaterial } from './boot-server.ts';
 import { BootStream } from './boot-server.ts';
 import { EpochLog } from './epoch-log.ts';
-import type { Execution } from './execution/execution.ts';
 import type { ExecutionSummary } from './execution/execution-summary.ts';
 import type { ReplaySummary } from './feed/replay.ts';
-import type { FeedNumbers, FeedSource } from './feed-session.ts';
+import type { FeedNumbers, FeedSource, SignalHandler } from './feed-session.ts';
 import { FeedSession } from './feed-session.ts';
 import type { Files } from './files.ts';
 import { LogStream } from './log-server.ts';
 import type { Logger } from './logger.ts';
 import type { ProgressNumbers } from './progress.ts';
 import type { HostFolders } from './recovery.ts';
-import { removeSpool, spoolDirectory } from './recovery.ts';
+import { removeAll, removeSpool, spoolDirectory } from './recovery.ts';
 import { ReleaseJournal } from './release-journal.ts';
 import { journalDirectory, settleEpoch } from './settle.ts';
 import type { SpoolCounters } from './spool.ts';
@@ -42,6 +41,13 @@ export interface EpochTimeouts {
   readonly closeMs: number;
 }
 
+/** Execution of one epoch. */
+export interface EpochExecution extends SignalHandler {
+  /** Reports what a former process has left open. */
+  start(): Promise<void>;
+  summary(): ExecutionSummary;
+}
+
 export interface EpochServices {
   readonly files: Files;
   readonly crypto: WireCrypto;
@@ -51,12 +57,14 @@ export interface EpochServices {
   readonly command: EnclaveCommand | null;
   readonly timeouts: EpochTimeouts;
   readonly source: FeedSource;
+  /** Preallocated at once; default 16 MiB. */
+  readonly segmentBytes?: number;
   /** Execution against the log of this epoch; `report` sends a REPORT. */
   readonly createExecution: (
     log: EpochLog,
     origin: string,
     report: (payload: Uint8Array) => void,
-  ) => Promise<Execution>;
+  ) => Promise<EpochExecution>;
 }
 
 export interface EpochSummary {
@@ -101,7 +109,7 @@ export class EpochRun {
   #boot: BootStream | null = null;
   #logStream: LogStream | null = null;
   #feed: FeedSession | null = null;
-  #execution: Execution | null = null;
+  #execution: EpochExecution | null = null;
   #code: RefusalCode | null = null;
   #closed = false;
   #closing = false;
@@ -141,6 +149,7 @@ export class EpochRun {
       spoolDirectory: spoolDirectory(folders, epoch),
       logDirectory: folders.log,
       epoch,
+      ...(services.segmentBytes === undefined ? {} : { segmentBytes: services.segmentBytes }),
       onFailure: failed.reject,
     });
     const journal = await ReleaseJournal.create(files, journalDirectory(folders, epoch));
@@ -159,9 +168,13 @@ export class EpochRun {
     };
   }
 
+  get takesBootStream(): boolean {
+    return this.#boot === null && !this.#isOver;
+  }
+
   /** A connection to the boot port; one per epoch. */
   takeBootStream(stream: Duplex): void {
-    if (this.#boot !== null || this.#isOver) {
+    if (!this.takesBootStream) {
       refuseStream(stream);
       return;
     }
@@ -358,6 +371,7 @@ export class EpochRun {
     await this.#journal.close();
     if (this.#log.acknowledgedSize === 0) {
       await removeSpool(files, spoolDirectory(folders, this.#epoch));
+      await removeAll(files, journalDirectory(folders, this.#epoch));
       return;
     }
     await settleEpoch(files, folders, this.#epoch, [...this.#unreleased]);

@@ -61,6 +61,7 @@ export class Host {
   #tiles: TileServer | null = null;
   #ingress: Ingress | null = null;
   #current: EpochRun | null = null;
+  #early: Duplex | null = null;
   #epochs: EpochSummary[] = [];
 
   private constructor(options: HostOptions, lock: Server) {
@@ -120,10 +121,9 @@ export class Host {
         const summary = await this.#runEpoch();
         if (!summary.ok) return summary;
         this.#epochs.push(summary.value);
-        const { closed, feedComplete, feedFailed, code, ready, readyMs } = summary.value;
+        const { closed, feedComplete, readyMs } = summary.value;
         const wanted = feedComplete || this.#stopping.signal.aborted;
-        const hopeless = feedFailed || (!ready && code !== null && isPermanent(code));
-        if (wanted || hopeless || !this.#options.restart) {
+        if (wanted || isHopeless(summary.value) || !this.#options.restart) {
           return accept({ clean: closed && wanted, epochs: this.#epochs });
         }
         const waitMs = backoff.next(readyMs);
@@ -144,6 +144,7 @@ export class Host {
     const epoch = (found.value?.epoch ?? 0) + 1;
     const run = await EpochRun.open(this.#options, epoch, { configuration, items, previous });
     this.#current = run;
+    this.#admitEarly(run);
     if (this.#stopping.signal.aborted) run.close();
     return accept(await run.run());
   }
@@ -163,23 +164,15 @@ export class Host {
 
   async #listen(): Promise<void> {
     const { transport, logger, folders, tiles, ingress } = this.#options;
-    const routes: [number, (stream: Duplex) => void][] = [
-      [
-        PORT.log,
-        (stream) => {
-          if (this.#current === null) stream.destroy();
-          else this.#current.takeLogStream(stream);
-        },
-      ],
-      [
-        PORT.boot,
-        (stream) => {
-          if (this.#current === null) stream.destroy();
-          else this.#current.takeBootStream(stream);
-        },
-      ],
-    ];
-    for (const [port, route] of routes) this.#listeners.push(await transport.listen(port, route));
+    this.#listeners.push(
+      await transport.listen(PORT.boot, (stream) => {
+        this.#takeBootStream(stream);
+      }),
+      await transport.listen(PORT.log, (stream) => {
+        if (this.#current === null) stream.destroy();
+        else this.#current.takeLogStream(stream);
+      }),
+    );
     this.#listeners.push(await listenForDiagnostics(transport, logger, () => undefined));
     if (tiles !== null) {
       this.#tiles = await TileServer.listen({ logDirectory: folders.log, ...tiles });
@@ -191,6 +184,23 @@ export class Host {
     }
   }
 
+  /** An enclave may come before its epoch is open, when somebody else starts it: it waits. */
+  #takeBootStream(stream: Duplex): void {
+    if (this.#current?.takesBootStream === true) {
+      this.#current.takeBootStream(stream);
+      return;
+    }
+    this.#early?.destroy();
+    this.#early = stream;
+    stream.on('error', () => stream.destroy());
+  }
+
+  #admitEarly(run: EpochRun): void {
+    const early = this.#early;
+    this.#early = null;
+    if (early !== null && !early.destroyed) run.takeBootStream(early);
+  }
+
   async #pause(ms: number): Promise<void> {
     try {
       await sleep(ms, undefined, { signal: this.#stopping.signal });
@@ -200,6 +210,7 @@ export class Host {
   }
 
   async #close(): Promise<void> {
+    this.#early?.destroy();
     await Promise.all([
       ...this.#listeners.map((listener) => listener.close()),
       this.#tiles?.close(),
@@ -207,6 +218,12 @@ export class Host {
     ]);
     this.#lock.close();
   }
+}
+
+/** Whether another epoch would end the same way. */
+function isHopeless({ feedFailed, ready, code, exit }: EpochSummary): boolean {
+  const notStarted = exit !== null && exit.error !== null;
+  return notStarted || feedFailed || (!ready && code !== null && isPermanent(code));
 }
 
 /**

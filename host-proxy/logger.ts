@@ -32,10 +32,3 @@ export function createLogger({ level, write, now }: LoggerOptions): Logger {
     };
   return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') };
 }
-
-/** What can be said of an error without its text, which may hold bytes of a peer. */
-export function errorFields(error: unknown): LogFields {
-  if (!(error instanceof Error)) return { error: 'unknown' };
-  const code = 'systemCode' in error ? error.systemCode : 'code' in error ? error.code : undefined;
-  return { error: error.name, ...(typeof code === 'string' ? { code } : {}) };
-}

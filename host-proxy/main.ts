@@ -25,7 +25,7 @@ import type { HostSummary } from './host.ts';
 import { Host } from './host.ts';
 import { readEnclaveFiles } from './items.ts';
 import type { Logger } from './logger.ts';
-import { createLogger, errorFields } from './logger.ts';
+import { createLogger } from './logger.ts';
 import { ProgressDisplay } from './progress.ts';
 import { renderSummary, toJson } from './summary.ts';
 
@@ -211,6 +211,18 @@ function explain(io: HostIo, { code, detail }: Refusal): void {
   );
 }
 
+interface SystemError extends Error {
+  readonly syscall: string;
+  readonly code: string;
+  readonly address?: string;
+  readonly port?: number;
+}
+
+/** An address that cannot be listened on. */
+function isSystemError(error: unknown): error is SystemError {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'listen';
+}
+
 /** What ends the process, as a refusal that can be explained; null for a bug. */
 function failureOf(error: unknown): Refusal | null {
   if (error instanceof DiskFailure) {
@@ -324,9 +336,12 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
       explain(io, failure);
       return 1;
     }
-    io.stderr(
-      `${JSON.stringify({ level: 'error', event: 'host_failed', ...errorFields(error) })}\n`,
-    );
+    if (isSystemError(error)) {
+      const { syscall, code, address, port } = error;
+      io.stderr(`${syscall} failed with ${code} ${address ?? ''}:${port ?? ''}\n`);
+      io.stderr('  next  free the address, or give another one in `tiles` or `ingress`\n');
+      return 2;
+    }
     throw error;
   }
 }

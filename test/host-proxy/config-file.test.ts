@@ -1,0 +1,131 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseHostConfig } from '../../host-proxy/config-file.ts';
+import { run } from '../../host-proxy/main.ts';
+
+const GOOD = {
+  transport: 'unix:sockets',
+  state: 'state',
+  log: '/srv/log',
+  configuration: 'configuration.json',
+  strategies: [{ pack: 'pack', parameters: 'parameters.json' }],
+  enclave: { command: ['enclave', '--flag'] },
+  feed: { stream: 1, capture: 'capture.gz', speed: null },
+  execution: {
+    paper: { latency_ms: 5, taker_fee_ppm: 500, maker_fee_ppm: -10, slippage_ticks: 1 },
+    limits: {
+      max_order_notional: '10000.5',
+      max_position_notional: '20000',
+      max_orders: 50,
+      order_window_ms: 1000,
+      price_band_ppm: 5000,
+      max_daily_loss: '0.00000001',
+    },
+  },
+  tiles: { port: 0 },
+  ingress: null,
+};
+
+describe('host configuration', () => {
+  it('takes the file, fills in defaults and makes paths absolute', () => {
+    const parsed = parseHostConfig(JSON.stringify(GOOD), '/etc/trackseal/host.json');
+    expect(parsed).toMatchObject({
+      ok: true,
+      config: {
+        transport: 'unix:/etc/trackseal/sockets',
+        state: '/etc/trackseal/state',
+        log: '/srv/log',
+        strategies: [{ pack: '/etc/trackseal/pack', parameters_salt: null }],
+        enclave: { restart: true, ready_ms: 90_000 },
+        feed: { capture: '/etc/trackseal/capture.gz', limit_events: null, close_rows: 256 },
+        execution: {
+          limits: { max_order_notional: 1_000_050_000_000n, max_daily_loss: 1n },
+          kill_switch: null,
+        },
+        tiles: { host: '127.0.0.1' },
+        logging: { level: 'info', file: null },
+      },
+    });
+  });
+
+  it.each<[string, unknown, string]>([
+    ['an unknown key', { ...GOOD, retries: 3 }, 'retries'],
+    ['an unknown key inside', { ...GOOD, tiles: { port: 0, hots: 'x' } }, 'tiles'],
+    ['a missing key', { ...GOOD, log: undefined }, 'log'],
+    ['an amount that is a number', withLimit(10_000), 'execution.limits.max_order_notional'],
+    ['an amount below zero', withLimit('-1'), 'execution.limits.max_order_notional'],
+    ['an amount with too many decimals', withLimit('0.000000001'), 'max_order_notional'],
+    ['a port beyond 65535', { ...GOOD, tiles: { port: 65_536 } }, 'tiles.port'],
+    ['a speed of zero', { ...GOOD, feed: { ...GOOD.feed, speed: 0 } }, 'feed.speed'],
+    ['an empty command', { ...GOOD, enclave: { command: [] } }, 'enclave.command'],
+  ])('refuses %s and says where', (_, value, where) => {
+    const parsed = parseHostConfig(JSON.stringify(value), '/etc/host.json');
+    expect(parsed.ok ? [] : parsed.problems).toEqual([expect.stringContaining(where)]);
+  });
+
+  it('refuses what is not JSON', () => {
+    expect(parseHostConfig('{', '/etc/host.json')).toMatchObject({ ok: false });
+  });
+});
+
+function withLimit(limit: unknown): unknown {
+  const { execution } = GOOD;
+  return {
+    ...GOOD,
+    execution: { ...execution, limits: { ...execution.limits, max_order_notional: limit } },
+  };
+}
+
+describe('trackseal host', () => {
+  let directory: string;
+  let out: string;
+  let err: string;
+  const io = {
+    stdout: (text: string): void => {
+      out += text;
+    },
+    stderr: (text: string): void => {
+      err += text;
+    },
+    isTerminal: false,
+  };
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'cfg-'));
+    out = '';
+    err = '';
+  });
+
+  afterEach(() => {
+    rmSync(directory, { recursive: true });
+  });
+
+  it('explains itself', async () => {
+    expect(await run(['--help'], io)).toBe(0);
+    expect(out).toContain('usage: trackseal host');
+    expect(await run([], io)).toBe(2);
+    expect(await run(['--config', 'a', '--nonsense'], io)).toBe(2);
+    expect(err).toContain('usage: trackseal host');
+  });
+
+  it('names what is wrong with the file, and with the files that it names', async () => {
+    const file = join(directory, 'host.json');
+    expect(await run(['--config', file], io)).toBe(2);
+    expect(err).toContain('cannot be read');
+    writeFileSync(file, JSON.stringify({ ...GOOD, more: 1, transport: 'tcp:1' }));
+    expect(await run(['--config', file], io)).toBe(2);
+    expect(err).toContain('more');
+    writeFileSync(file, JSON.stringify({ ...GOOD, transport: 'vsock:16' }));
+    expect(await run(['--config', file], io)).toBe(2);
+    expect(err).toContain('transport: must be unix:DIR');
+    writeFileSync(file, JSON.stringify(GOOD));
+    expect(await run(['--config', file], io)).toBe(2);
+    expect(err).toContain('file_unreadable');
+    expect(err).toContain(join(directory, 'configuration.json'));
+    writeFileSync(join(directory, 'configuration.json'), '{"version": 1}');
+    expect(await run(['--config', file], io)).toBe(2);
+    expect(err).toContain('config_invalid');
+  });
+});
