@@ -25,9 +25,9 @@ export async function verifyLink(
 ): Promise<Result<MemoryTree | null>> {
   const note = await files.checkpoint();
   if (!note.ok || note.value === null) return note.ok ? accept(null) : note;
-  const size = unsafeClaimedSize(note.value);
-  if (!size.ok) return size;
   const { epoch } = previous;
+  const size = unsafeClaimedSize(note.value);
+  if (!size.ok) return refuse('epoch_link', { epoch, cause: size.refusal.code });
   if (size.value < previous.size) {
     return refuse('epoch_link', { epoch, expected: previous.size, actual: size.value });
   }

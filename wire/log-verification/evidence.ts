@@ -90,10 +90,12 @@ export function verifyEvidence(
   if (!included.ok) return included;
   const leaf = parseLeaf(evidence.leaf);
   if (!leaf.ok) return leaf;
+  const { kind } = leaf.value;
+  const place = kind === KIND.header ? 0 : kind === KIND.attestation ? 1 : null;
+  const placed = place === null ? index > 1 : index === place;
   // The attestation names leaf 0 too: two headers of one log are impossible.
-  const isHeader = leaf.value.kind === KIND.header;
-  if (isHeader !== (index === 0) || (isHeader && !equalBytes(hash, boot.leafZeroHash))) {
-    return refuse('leaf_misplaced', { index, kind: leaf.value.kind });
+  if (!placed || (index === 0 && !equalBytes(hash, boot.leafZeroHash))) {
+    return refuse('leaf_misplaced', { index, kind });
   }
   const plaintext = openEvidence(crypto, leaf.value, evidence);
   if (!plaintext.ok) return plaintext;

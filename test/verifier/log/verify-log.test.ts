@@ -11,7 +11,14 @@ import { EpochBuilder as Epochs, INPUT_STREAM, sampleEpoch } from '../../helpers
 import type { BuiltEpoch } from '../../helpers/epoch-files.ts';
 import { commitsName, encodeNotes, epochFolder } from '../../helpers/epoch-files.ts';
 import type { FileMap } from './log-folder.ts';
-import { LogFolder, changeFile, flipByte, removeFiles, runCommand } from './log-folder.ts';
+import {
+  LogFolder,
+  changeFile,
+  flipByte,
+  forgeSignature,
+  removeFiles,
+  runCommand,
+} from './log-folder.ts';
 
 let folder: LogFolder;
 let epoch: EpochBuilder;
@@ -161,7 +168,7 @@ describe('verify log', () => {
     const other = await folder.verifyLog(folder.log, ...root, ...pcrs);
     expect([other.exit, other.verdict.code]).toEqual([1, 'pcr_mismatch']);
     await folder.write([epoch], (files) => {
-      changeFile(files, 1, 'checkpoint', flipByte(-10));
+      changeFile(files, 1, 'checkpoint', forgeSignature);
     });
     const broken = await folder.verifyLog(folder.log, ...root);
     expect([broken.exit, broken.verdict.code]).toEqual([1, 'note_signature']);
@@ -260,7 +267,7 @@ describe('a changed log', () => {
         },
       ],
       ['a note', 'note_malformed', (f) => changeFile(f, 1, 'checkpoint', cut)],
-      ['a signature', 'note_signature', (f) => changeFile(f, 1, 'checkpoint', flipByte(-9))],
+      ['a signature', 'note_signature', (f) => changeFile(f, 1, 'checkpoint', forgeSignature)],
       ['a size', 'note_signature', (f) => changeFile(f, 1, 'checkpoint', claimSize('299'))],
       ['a size more', 'note_signature', (f) => changeFile(f, 1, 'checkpoint', claimSize('301'))],
       [
@@ -343,7 +350,7 @@ describe('commits', () => {
     const all = notes();
     const last = epoch.size - 1;
     const forged = epoch.signNote(epoch.notes[2]?.size ?? 0, new Uint8Array(32).fill(1));
-    const bad = flipByte(-9)(all[2] ?? new Uint8Array());
+    const bad = forgeSignature(all[2] ?? new Uint8Array());
     const cases: readonly (readonly [string, string, (files: FileMap) => void])[] = [
       ['another root', 'fork', replace(last, encodeNotes(all.with(2, forged)))],
       ['a bad signature', 'commit_mismatch', replace(last, encodeNotes(all.with(2, bad)))],
@@ -462,7 +469,7 @@ describe('a chain of epochs', () => {
     }
     const second = await sampleEpoch({ epoch: 2, previous: link });
     const signed = await outcome([first, second], (files) => {
-      changeFile(files, 1, 'checkpoint', flipByte(-9));
+      changeFile(files, 1, 'checkpoint', forgeSignature);
     });
     expect(signed).toBe('epoch_link');
     const entry = await outcome([first, second], (files) => {
