@@ -251,7 +251,8 @@ export class LogWriter {
       this.#closeCommit();
       this.#due = this.#open.length > 0;
     }
-    if (this.#due || this.#timer === null) return;
+    // Leaves that nobody was in a hurry for still wait for the timer.
+    if (this.#open.length > 0 || this.#timer === null) return;
     clearTimeout(this.#timer);
     this.#timer = null;
   }

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { NsmDevice } from '../../enclave/nsm/nsm.ts';
 import type { SimulatedNsm } from '../../simulator/nsm/device.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
+import type { CborValue } from '../../wire/cbor.ts';
 import { encodeCbor, parseCbor } from '../../wire/cbor.ts';
 import { canonicalJson } from '../../wire/configuration.ts';
 import { parseHeader } from '../../wire/header.ts';
@@ -10,6 +11,7 @@ import { MAX_CONFIGURATION_BYTES } from '../../wire/limits.ts';
 import type { Item } from '../../wire/messages.ts';
 import { encodeItem, FRAME, PORT } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
+import { parseNsm } from '../../wire/nsm.ts';
 import { CLOSE_REASON } from '../../wire/payloads.ts';
 import { assertAccepted, refuse } from '../../wire/result.ts';
 import type { HostOptions } from '../helpers/enclave-host.ts';
@@ -271,6 +273,19 @@ describe('NSM', () => {
   it('that does not lock is refused', async () => {
     const fresh = await newNsm();
     const nsmDevice = faultyNsm(fresh, 'LockPCRs', () => encodeCbor('LockPCRs'));
+    expect(await refusal({ nsmDevice })).toBe('nsm_malformed');
+  });
+
+  it('that says PCR16 is not locked is refused, whatever else it says', async () => {
+    const fresh = await newNsm();
+    const nsmDevice = faultyNsm(fresh, 'DescribePCR', async (real, call) => {
+      const { value } = assertAccepted(parseNsm.describePcr(await real()));
+      const fields = new Map<string, CborValue>([
+        ['lock', false],
+        ['data', value],
+      ]);
+      return call === 0 ? real() : encodeCbor(new Map([['DescribePCR', fields]]));
+    });
     expect(await refusal({ nsmDevice })).toBe('nsm_malformed');
   });
 

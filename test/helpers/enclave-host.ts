@@ -261,7 +261,7 @@ export class TestHost {
     this.#bootChannel?.send(type, payload);
   }
 
-  sendAck(size: number, root: Uint8Array, epoch = this.epoch): void {
+  sendAck(size: number, root: Uint8Array, epoch: number = this.epoch): void {
     this.#logChannel?.send(FRAME.ack, encodeAck({ epoch, size, root }));
   }
 

@@ -190,6 +190,15 @@ describe('a commit', () => {
     expect(harness.commits).toHaveLength(1);
   });
 
+  it('closes by time also when an acknowledgement comes meanwhile', async () => {
+    const harness = new Harness(systemClock, 5);
+    harness.commit();
+    harness.append();
+    harness.ack();
+    await vi.waitUntil(() => harness.commits.length === 2);
+    expect(harness.commits[1]?.leaves).toHaveLength(1);
+  });
+
   it('is not signed when the clock stands still or goes back', () => {
     const clock = manualClock();
     const harness = new Harness(clock);
