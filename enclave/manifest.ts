@@ -3,7 +3,7 @@
 //
 //   {"version": 1, "strategies": [{"name", "version", "commitment": SHA-256(salt ‖ bundle), hex}]}
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseUtf8 } from '../wire/bytes.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';

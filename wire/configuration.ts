@@ -2,7 +2,7 @@
 // PCR16 and logged (docs/PROTOCOL.md 9). It comes from the host: an LP's policy may pin its digest.
 // It holds no secrets, because the epoch header shows it to everybody.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { equalBytes, parseUtf8, utf8 } from './bytes.ts';
 import type { Instrument, Market, SequenceRule } from './instrument.ts';
 import { MARKETS, SEQUENCE_RULES } from './instrument.ts';
