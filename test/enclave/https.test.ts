@@ -20,7 +20,7 @@ import { unixTransport } from '../../wire/node/transport.ts';
 import { CLOSE_REASON } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import type { HostOptions, TestHost } from '../helpers/enclave-host.ts';
-import { startHost, STREAM_A } from '../helpers/enclave-host.ts';
+import { newNsm, startHost, STREAM_A } from '../helpers/enclave-host.ts';
 import { measurements, simulatedRoot, testBatch } from '../helpers/epoch-builder.ts';
 
 vi.setConfig({ testTimeout: 20_000 });
@@ -161,8 +161,30 @@ describe('GET /attestation', () => {
     expect((await ask(host, '/health')).status).toBe(200);
   });
 
+  it('waits for the NSM in a short queue', async () => {
+    const real = await newNsm();
+    const stall = Promise.withResolvers<null>();
+    let stalled = false;
+    const nsmDevice = {
+      request: async (bytes: Uint8Array): Promise<Uint8Array> => {
+        if (stalled) await stall.promise;
+        return real.request(bytes);
+      },
+    };
+    const host = await started({ nsmDevice });
+    stalled = true;
+    const answers: Answer[] = [];
+    const asking = Array.from({ length: 20 }, async () => {
+      answers.push(await ask(host, `/attestation?nonce=${NONCE}`));
+    });
+    await vi.waitUntil(() => answers.length === 4);
+    expect(answers.map(({ status }) => status)).toEqual([429, 429, 429, 429]);
+    stall.resolve(null);
+    await Promise.all(asking);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(16);
+  });
+
   it('says when the NSM fails, and goes on', async () => {
-    const { newNsm } = await import('../helpers/enclave-host.ts');
     const real = await newNsm();
     let broken = false;
     const nsmDevice = {
