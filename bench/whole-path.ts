@@ -149,6 +149,7 @@ export async function runWholePath(
         logger: createLogger({ level: 'error', now: () => new Date(), write: () => undefined }),
         command: { command, showOutput: true },
         timeouts: { readyMs: 60_000, closeMs: 60_000 },
+        whenFull: 'wait',
         source: async (sender, signal) => {
           startMs = performance.now();
           return source(sender, signal);

@@ -56,6 +56,8 @@ export interface HostConfig {
     readonly close_rows: number;
     readonly close_ms: number;
     readonly skip_malformed: boolean;
+    /** `drop`: whole batches are dropped and declared; for sources that cannot wait. */
+    readonly when_full: 'wait' | 'drop';
   } | null;
   readonly execution: {
     readonly paper: {
@@ -120,6 +122,7 @@ const schema: z.ZodType<HostConfig> = z.strictObject({
       close_rows: z.int().min(1).max(1024).default(256),
       close_ms: z.int().min(1).max(60_000).default(50),
       skip_malformed: z.boolean().default(false),
+      when_full: z.enum(['wait', 'drop']).default('wait'),
     })
     .nullable(),
   execution: z.strictObject({

@@ -57,6 +57,8 @@ export interface EpochServices {
   readonly command: EnclaveCommand | null;
   readonly timeouts: EpochTimeouts;
   readonly source: FeedSource;
+  /** What happens to batches when the enclave is slower than the source. */
+  readonly whenFull: 'wait' | 'drop';
   /** Preallocated at once; default 16 MiB. */
   readonly segmentBytes?: number;
   /** Execution against the log of this epoch; `report` sends a REPORT. */
@@ -316,7 +318,7 @@ export class EpochRun {
   }
 
   async #runFeed({ origin }: Ready): Promise<Awaited<ReturnType<FeedSession['run']>> | null> {
-    const { transport, logger, source, createExecution } = this.#services;
+    const { transport, logger, source, whenFull, createExecution } = this.#services;
     let stream: Duplex;
     try {
       stream = await transport.connect(PORT.feed);
@@ -331,6 +333,7 @@ export class EpochRun {
     this.#execution = execution;
     const feed = new FeedSession(stream, {
       source,
+      whenFull,
       execution,
       journal: this.#journal,
       logger,

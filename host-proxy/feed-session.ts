@@ -34,6 +34,8 @@ export type FeedSource = (
 
 export interface FeedSessionOptions {
   readonly source: FeedSource;
+  /** `drop`: a source that cannot wait loses whole batches, which are declared as a gap. */
+  readonly whenFull: 'wait' | 'drop';
   readonly execution: SignalHandler;
   readonly journal: ReleaseJournal;
   readonly logger: Logger;
@@ -131,9 +133,9 @@ export class FeedSession {
   }
 
   async #work(): Promise<{ readonly replay: Result<ReplaySummary> }> {
-    const { source, execution } = this.#options;
+    const { source, whenFull, execution } = this.#options;
     const sender = new FeedSender(this.#channel, {
-      whenFull: 'wait',
+      whenFull,
       maxQueuedBytes: MAX_QUEUED_BYTES,
       onSent: (batch) => {
         this.numbers.batchesSent++;

@@ -309,6 +309,7 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
       command: program === undefined ? null : { command: [program, ...rest], showOutput },
       timeouts: { readyMs: config.enclave.ready_ms, closeMs: config.enclave.close_ms },
       source: sourceOf(config, configuration, logger),
+      whenFull: config.feed?.when_full ?? 'wait',
       createExecution: executionOf(config, configuration, logger),
       configuration: configurationBytes,
       logId: configuration.log_id,

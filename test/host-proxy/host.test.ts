@@ -72,6 +72,7 @@ describe('host', () => {
     command: null,
     timeouts: { readyMs: 5000, closeMs: 5000 },
     source,
+    whenFull: 'wait',
     createExecution: (log, origin, report) => {
       calls.push(`execution ${origin}`);
       return Promise.resolve({
