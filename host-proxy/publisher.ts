@@ -14,6 +14,9 @@ import type { EpochTree } from './epoch-tree.ts';
 /** Notes of one file in commits/; the last file of an epoch has fewer. */
 export const NOTES_PER_FILE = 1024;
 
+/** Files written at once. Fewer than libuv's four threads, so that the spool's sync finds one free. */
+const WRITES_AT_ONCE = 3;
+
 interface FullTile {
   readonly level: number;
   readonly index: number;
@@ -32,6 +35,9 @@ export class Publisher {
   #full: FullTile[] = [];
   #notes: Uint8Array[] = [];
   #firstNoteIndex = 0;
+  /** Never reject: what goes wrong is kept in `#failure`. */
+  readonly #writing = new Set<Promise<void>>();
+  #failure: unknown = null;
 
   /** `tree` holds at least the leaves of the commits that are added. */
   constructor(crypto: WireCrypto, folder: EpochFolder, tree: EpochTree) {
@@ -53,7 +59,8 @@ export class Publisher {
   /** The next commit, which is durable in the spool. */
   async add(commit: Commit): Promise<void> {
     for (const blob of commit.blobs) {
-      await this.#folder.writeBlob(toHex(this.#crypto.sha256(blob)), blob);
+      const name = toHex(this.#crypto.sha256(blob));
+      await this.#begin(() => this.#folder.writeBlob(name, blob));
     }
     for (const leaf of commit.leaves) {
       this.#block.push(leaf);
@@ -69,6 +76,7 @@ export class Publisher {
   async publish(): Promise<void> {
     if (this.#note === null || this.#publishedSize === this.#size) return;
     await this.#writePartials();
+    await this.#written();
     await this.#folder.replaceCheckpoint(this.#note);
     this.#publishedSize = this.#size;
     for (const { level, index } of this.#full.splice(0)) {
@@ -82,19 +90,41 @@ export class Publisher {
   async finish(): Promise<void> {
     if (this.#notes.length > 0) await this.#writeNotes();
     await this.publish();
+    await this.#written();
     await this.#folder.flush();
+  }
+
+  #write(path: string, bytes: Uint8Array): Promise<void> {
+    return this.#begin(() => this.#folder.writeOnce(path, bytes));
+  }
+
+  /** Resolves when the write has begun. */
+  async #begin(write: () => Promise<void>): Promise<void> {
+    while (this.#writing.size >= WRITES_AT_ONCE) await Promise.race(this.#writing);
+    if (this.#failure !== null) throw this.#failure;
+    const running = write()
+      .catch((error: unknown) => {
+        this.#failure ??= error;
+      })
+      .finally(() => {
+        this.#writing.delete(running);
+      });
+    this.#writing.add(running);
+  }
+
+  /** Resolves when all writes are done. */
+  async #written(): Promise<void> {
+    await Promise.all(this.#writing);
+    if (this.#failure !== null) throw this.#failure;
   }
 
   /** Bundle and tile `index` of level 0, and the tiles above that it completes. */
   async #writeFull(index: number): Promise<void> {
-    await this.#folder.writeOnce(entriesPath(index, TILE_WIDTH), encodeEntryBundle(this.#block));
+    await this.#write(entriesPath(index, TILE_WIDTH), encodeEntryBundle(this.#block));
     this.#block = [];
     let [level, tile] = [0, index];
     for (;;) {
-      await this.#folder.writeOnce(
-        tilePath(level, tile, TILE_WIDTH),
-        this.#hashes(level, tile, 256),
-      );
+      await this.#write(tilePath(level, tile, TILE_WIDTH), this.#hashes(level, tile, TILE_WIDTH));
       this.#full.push({ level, index: tile });
       if ((tile + 1) % TILE_WIDTH !== 0) return;
       level++;
@@ -110,9 +140,9 @@ export class Publisher {
       if (width > 0) {
         const tile = this.#hashes(level, index, width);
         if (level === 0) {
-          await this.#folder.writeOnce(entriesPath(index, width), encodeEntryBundle(this.#block));
+          await this.#write(entriesPath(index, width), encodeEntryBundle(this.#block));
         }
-        await this.#folder.writeOnce(tilePath(level, index, width), tile);
+        await this.#write(tilePath(level, index, width), tile);
       }
       hashes = index;
     }
@@ -132,7 +162,7 @@ export class Publisher {
       writeU32(head, 0, note.length);
       return [head, note];
     });
-    await this.#folder.writeOnce(`commits/${first}-${last}`, concatBytes(...parts));
+    await this.#write(`commits/${first}-${last}`, concatBytes(...parts));
     this.#notes = [];
     this.#firstNoteIndex = this.#size;
   }

@@ -231,13 +231,13 @@ export function* readSpool(
   files: Files,
   directory: string,
 ): Generator<Uint8Array, Result<SpoolEnd>, undefined> {
-  const names = files.list(directory);
+  const segments = files.list(directory).length;
   let records = 0;
   let cutBytes = 0;
-  for (const [segment, name] of names.entries()) {
+  for (let segment = 0; segment < segments; segment++) {
     const path = segmentPath(directory, segment);
     const bytes = files.readFile(path, MAX_SEGMENT_BYTES);
-    if (`${directory}/${name}` !== path || bytes === null) return corrupt(segment, 0);
+    if (bytes === null) return corrupt(segment, 0);
     // The tear was in the last group, and no segment is used before the one in front of it was synced.
     if (cutBytes > 0 && usedBytes(bytes) > 0) return corrupt(segment, 0);
     let offset = 0;

@@ -10,8 +10,8 @@ const TEAR_BYTES = 64;
 class Inode {
   current: Uint8Array = new Uint8Array();
   durable: Uint8Array = new Uint8Array();
-  mode = 0o644;
-  durableMode = 0o644;
+  mode: number = 0o644;
+  durableMode: number = 0o644;
 }
 
 type Change = readonly { readonly name: string; readonly node: Node | null }[];
@@ -67,6 +67,11 @@ export class MemoryFiles implements Files {
 
   constructor(root: Directory = new Directory()) {
     this.#root = root;
+  }
+
+  /** The disk after the process alone was killed: what was not synced is still there, and still not. */
+  afterKill(): MemoryFiles {
+    return new MemoryFiles(this.#root);
   }
 
   /** The disk after a crash now. A function picks from [0, bound) for each torn piece. */

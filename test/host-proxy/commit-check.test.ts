@@ -85,6 +85,14 @@ describe('commit check', () => {
       }),
     ],
     [
+      'a signed note of the right root for another size and index',
+      'commit_mismatch',
+      (_, writer) => ({
+        firstIndex: 7,
+        note: signCheckpoint(writer.header.origin, 10, writer.root(), writer.key),
+      }),
+    ],
+    [
       'a signed note of another root',
       'root_mismatch',
       (_, writer) => ({

@@ -86,6 +86,18 @@ function publishedSize(files: MemoryFiles, { header, key }: LogWriter): number {
   return assertAccepted(verifyCheckpoint(nodeCrypto, note, header.origin, key.spki)).size;
 }
 
+const expectedDigests = new Map<number, Map<string, string>>();
+
+/** All that the checkpoint covers is there, whole, before any recovery. */
+function assertCovered(files: MemoryFiles, writer: LogWriter): void {
+  const size = publishedSize(files, writer);
+  const expected = expectedDigests.get(size) ?? digests(expectedTiles(writer.leaves, size));
+  expectedDigests.set(size, expected);
+  const found = finalFiles(files, size);
+  const tiles = new Map([...found].filter(([path]) => expected.has(path)));
+  expect(digests(tiles)).toEqual(expected);
+}
+
 interface Run {
   /** Leaves that were acknowledged. */
   readonly acknowledged: number;
@@ -119,6 +131,23 @@ async function recover(files: Files): Promise<readonly RecoveredEpoch[]> {
 describe('log of an epoch', () => {
   const writer = new LogWriter();
   const commits: Uint8Array[] = [];
+  const folders = new Map<number, Map<string, string>>();
+
+  /** The folder of a run with the commits up to `size`, which nothing interrupts. */
+  const uninterrupted = async (size: number): Promise<Map<string, string>> => {
+    const known = folders.get(size);
+    if (known !== undefined) return known;
+    const files = new MemoryFiles();
+    const kept = commits.filter((commit) => {
+      const { firstIndex, leaves } = assertAccepted(parseCommit(commit));
+      return firstIndex + leaves.length <= size;
+    });
+    await run(files, kept);
+    const folder = digests(finalFiles(files, size));
+    folders.set(size, folder);
+    return folder;
+  };
+
   beforeAll(() => {
     commits.push(writer.commit());
     writer.addInputs(254);
@@ -230,21 +259,34 @@ describe('log of an epoch', () => {
       const { acknowledged } = await run(files, commits);
       for (const survival of ['nothing', 'everything', randomPicks(crashAt)] as const) {
         const disk = files.afterCrash(survival);
+        assertCovered(disk, writer);
         await recover(disk);
         const size = publishedSize(disk, writer);
         expect(size).toBeGreaterThanOrEqual(acknowledged);
-        const uninterrupted = new MemoryFiles();
-        const kept = commits.filter((commit) => {
-          const { firstIndex, leaves } = assertAccepted(parseCommit(commit));
-          return firstIndex + leaves.length <= size;
-        });
-        await run(uninterrupted, kept);
-        expect(digests(finalFiles(disk, size))).toEqual(digests(finalFiles(uninterrupted, size)));
+        expect(digests(finalFiles(disk, size))).toEqual(await uninterrupted(size));
         expect(disk.list('/state/spool')).toEqual([]);
         crashes++;
       }
     }
     expect(crashes).toBeGreaterThan(100);
+  });
+
+  it('is durable after a kill at any moment, a recovery, and a loss of power', async () => {
+    const whole = new MemoryFiles();
+    await run(whole, commits);
+    for (let crashAt = 0; crashAt <= whole.operations; crashAt++) {
+      const files = new MemoryFiles();
+      files.crashAt = crashAt;
+      const { acknowledged } = await run(files, commits);
+      const restarted = files.afterKill();
+      await recover(restarted);
+      const disk = restarted.afterCrash('nothing');
+      await recover(disk);
+      const size = publishedSize(disk, writer);
+      expect(size).toBeGreaterThanOrEqual(acknowledged);
+      expect(size).toBe(publishedSize(restarted, writer));
+      assertCovered(disk, writer);
+    }
   });
 
   it('recovers after a crash between any two operations of the recovery itself', async () => {

@@ -208,6 +208,26 @@ describe('spool', () => {
     }
   });
 
+  it('refuses damage in front of an acknowledged record of the same segment', async () => {
+    const files = new MemoryFiles();
+    await appendEach(files, 3);
+    for (let at = 0; at < 2 * 56; at++) {
+      const damaged = files.afterCrash('everything');
+      damaged.damage(path(0), flip(at));
+      const { end } = readAll(damaged);
+      expect([at, end.ok ? 'accepted' : end.refusal.code]).toEqual([at, 'spool_corrupt']);
+    }
+  });
+
+  it('refuses a damaged end of a segment when the next one has been written to', async () => {
+    const files = new MemoryFiles();
+    await appendEach(files, 10);
+    files.damage(path(0), flip(8 * 56 + 20));
+    files.damage(path(1), flip(20));
+    const { end } = readAll(files);
+    expect(end).toMatchObject({ ok: false, refusal: { code: 'spool_corrupt' } });
+  });
+
   it('refuses a missing segment', async () => {
     const files = new MemoryFiles();
     await appendEach(files, 30);

@@ -94,6 +94,7 @@ describe('tile server', () => {
     put('epochs/0000000001/commits/00000000000000000000-00000000000000000006', 'notes');
     put('tmp/0', 'unfinished');
     writeFileSync(join(directory, 'secret'), 'secret');
+    put('epochs/0000000001/tile/0/004/x', 'in a folder with the name of a tile');
     symlinkSync(join(directory, 'secret'), join(log, 'epochs/0000000001/tile/0/002'));
     server = await TileServer.listen({ logDirectory: log, port: 0 });
   });
@@ -151,6 +152,7 @@ describe('tile server', () => {
     '/epochs/0000000001/tile/0',
     '/epochs/0000000001/tile/0/002',
     '/epochs/0000000001/tile/0/003',
+    '/epochs/0000000001/tile/0/004',
     '/blobs/',
     '/etc/passwd',
   ])('does not find %s', async (path) => {
