@@ -82,6 +82,9 @@ class Replay {
     });
     const endedReplayed = (await this.#process?.finish()) ?? null;
     if (!read.ok) return read;
+    if (this.#process?.spoke === false) {
+      return refuse('strategy_not_started', { what: 'the strategy runner of this installation' });
+    }
     if (this.#process === null) {
       return refuse('strategy_not_started', { stream: this.#request.entry.stream });
     }

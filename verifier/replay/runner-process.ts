@@ -31,6 +31,8 @@ export class RunnerProcess {
   readonly #onOutput: (input: number, output: Uint8Array) => void;
   readonly #stallMs: number;
   #unanswered = 0;
+  /** The program has said anything at all. */
+  #spoke = false;
   #ended: RefusalCode | null = null;
   #stall: NodeJS.Timeout | undefined;
   #waiting: (() => void) | null = null;
@@ -66,6 +68,11 @@ export class RunnerProcess {
     stdout.on('error', () => undefined);
     stdin.write(encodeFrame(FRAME.start, encodeStrategyStart(start)));
     this.#watch();
+  }
+
+  /** False: the program did not even start, which says nothing about the strategy. */
+  get spoke(): boolean {
+    return this.#spoke;
   }
 
   /** What it ended with; null while it runs. */
@@ -121,6 +128,7 @@ export class RunnerProcess {
   }
 
   #handle(frame: Frame): void {
+    this.#spoke = true;
     clearTimeout(this.#stall);
     if (frame.type === FRAME.started) return;
     if (frame.type === FRAME.ended) {
