@@ -8,16 +8,15 @@ import { BatchBuilder } from '../../host-proxy/feed/batch-builder.ts';
 import { measure } from '../../simulator/nsm/measure.ts';
 import { SimulatedNsm } from '../../simulator/nsm/device.ts';
 import { SimulatedRoot } from '../../simulator/nsm/root.ts';
-import { generateComplianceKey, parseComplianceKey } from '../../verifier/compliance-key.ts';
+import { parseComplianceKey } from '../../verifier/compliance-key.ts';
 import { PURPOSE, encodeUserData } from '../../wire/attestation/user-data.ts';
 import type { UserData } from '../../wire/attestation/user-data.ts';
 import { BOOK_SIDE, ROW } from '../../wire/batch.ts';
-import { parseHex, toHex, utf8 } from '../../wire/bytes.ts';
+import { toHex, utf8 } from '../../wire/bytes.ts';
 import { canonicalJson } from '../../wire/configuration.ts';
 import type { Configuration } from '../../wire/configuration.ts';
-import { wrapDisclosureKey } from '../../wire/disclosure.ts';
 import type { EpochHeader, PreviousEpoch } from '../../wire/header.ts';
-import { encodeHeader, originOf } from '../../wire/header.ts';
+import { encodeHeader } from '../../wire/header.ts';
 import type { LeafHeader } from '../../wire/leaf.ts';
 import { KIND, LABEL, STREAM, encodePublicLeaf, leafKey, sealLeaf } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
@@ -35,23 +34,23 @@ import {
   encodeSignal,
   encodeStrategyEvent,
 } from '../../wire/payloads.ts';
-import type { Result } from '../../wire/result.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import type { LogTrust } from '../../wire/log-verification/boot.ts';
 import { encodeCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { MemoryTree, leafHash } from '../../wire/tlog/merkle.ts';
 import { encodeNote, noteKeyId } from '../../wire/tlog/note.ts';
+import {
+  INPUT_STREAM,
+  INSTRUMENT,
+  LOG_ID,
+  MILLISECOND_NS,
+  STRATEGY_STREAM,
+  compliance,
+  honestHeader,
+  testConfiguration,
+} from './epoch-header.ts';
 
-export const LOG_ID = 'trackseal.test/log';
-export const INPUT_STREAM = 1;
-export const INSTRUMENT = 1;
-export const STRATEGY_STREAM: number = STREAM.firstStrategy;
-const COMMITMENT = new Uint8Array(32).fill(0xc0);
-const MILLISECOND_NS = 1_000_000n;
-
-/** Compliance of all test epochs. */
-export const compliance: { readonly pem: string; readonly publicHex: string } =
-  generateComplianceKey();
+export { INPUT_STREAM, INSTRUMENT, LOG_ID, STRATEGY_STREAM, compliance } from './epoch-header.ts';
 
 export const measurements: ReturnType<typeof measure> = measure({
   boot: utf8('boot parts of a test'),
@@ -104,35 +103,10 @@ export interface AnchorOptions {
   readonly userData?: (userData: UserData) => UserData;
   /** Stands in for a document that was made elsewhere. */
   readonly document?: Uint8Array;
-}
-
-function testConfiguration(changes: Partial<Configuration> = {}): Configuration {
-  return {
-    version: 1,
-    log_id: LOG_ID,
-    feed_mode: 'replay',
-    commit_policy: 'spool',
-    compliance_public_key: compliance.publicHex,
-    instruments: [
-      {
-        id: INSTRUMENT,
-        venue: 'binance',
-        symbol: 'BTCUSDT',
-        market: 'spot',
-        price_scale: 2,
-        quantity_scale: 5,
-        sequence_rule: 'binance-spot',
-      },
-    ],
-    streams: [{ id: INPUT_STREAM, name: 'btcusdt' }],
-    strategies: [
-      { name: 'example', version: '1.0.0', commitment: toHex(COMMITMENT), time_budget_ms: 100 },
-    ],
-    intervals: { anchor_ms: 60_000, heartbeat_ms: 1000, commit_ms: 2 },
-    limits: { clock_divergence_ms: 1000, attestations_per_second: 5 },
-    tls_names: ['localhost'],
-    ...changes,
-  };
+  /** The NSM's clock goes back by this. */
+  readonly earlierMs?: number;
+  /** Made by another image that says it is the same enclave. */
+  readonly measurements?: typeof measurements;
 }
 
 /** One trade; `sequence` makes it unique. */
@@ -193,11 +167,9 @@ export class EpochBuilder {
       debugMode: options.debugMode ?? false,
       now: () => clock.nowMs,
     });
-    const nsm = new Nsm(device);
     const configuration = canonicalJson(testConfiguration(options.configuration));
     const digest = nodeCrypto.sha256(configuration);
-    assertAccepted(await nsm.extendPcr(16, options.measuredDigest ?? digest));
-    assertAccepted(await nsm.lockPcrs(32));
+    const nsm = await lockedNsm(device, options.measuredDigest ?? digest);
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const disclosureKey = nodeCrypto.sha256(utf8('disclosure key of a test'));
     const epoch = options.epoch ?? 1;
@@ -346,9 +318,13 @@ export class EpochBuilder {
     const size = options.size ?? this.size;
     const root = this.tree.root(Math.min(size, this.size));
     const userData = this.#userData(PURPOSE.anchor, { size, root });
-    const document =
-      options.document ??
-      (await this.#attest(options.userData?.(userData) ?? userData, options.nonce ?? root));
+    this.#clock.nowMs -= options.earlierMs ?? 0;
+    const nsm =
+      options.measurements === undefined ? this.#nsm : await this.#otherImage(options.measurements);
+    const changed = options.userData?.(userData) ?? userData;
+    const nonce = options.nonce ?? root;
+    const document = options.document ?? (await attest(nsm, changed, nonce, this.header.logKey));
+    this.#clock.nowMs += options.earlierMs ?? 0;
     return this.add({ kind: KIND.anchor }, encodeAnchor({ size, document }));
   }
 
@@ -386,7 +362,7 @@ export class EpochBuilder {
     const userData = this.#userData(PURPOSE.boot, head);
     const changed = options.bootUserData?.(userData) ?? userData;
     const key = options.attestedKey ?? this.header.logKey;
-    const document = await this.#attest(changed, options.bootNonce ?? null, key);
+    const document = await attest(this.#nsm, changed, options.bootNonce ?? null, key);
     this.add({ kind: KIND.attestation }, document);
     this.commit();
   }
@@ -409,18 +385,34 @@ export class EpochBuilder {
     };
   }
 
-  async #attest(
-    userData: UserData,
-    nonce: Uint8Array | null,
-    publicKey: Uint8Array = this.header.logKey,
-  ): Promise<Uint8Array> {
-    const document: Result<Uint8Array> = await this.#nsm.attest({
-      userData: encodeUserData(userData),
-      nonce,
-      publicKey,
+  /** An NSM of another image that goes by the same name. */
+  async #otherImage(other: typeof measurements): Promise<Nsm> {
+    const root = await simulatedRoot();
+    const device = new SimulatedNsm({
+      root,
+      measurements: other,
+      now: () => this.#clock.nowMs,
     });
-    return assertAccepted(document);
+    Object.assign(device, { moduleId: this.header.moduleId });
+    return lockedNsm(device, this.header.configurationDigest);
   }
+}
+
+async function lockedNsm(device: SimulatedNsm, configurationDigest: Uint8Array): Promise<Nsm> {
+  const nsm = new Nsm(device);
+  assertAccepted(await nsm.extendPcr(16, configurationDigest));
+  assertAccepted(await nsm.lockPcrs(32));
+  return nsm;
+}
+
+async function attest(
+  nsm: Nsm,
+  userData: UserData,
+  nonce: Uint8Array | null,
+  publicKey: Uint8Array,
+): Promise<Uint8Array> {
+  const request = { userData: encodeUserData(userData), nonce, publicKey };
+  return assertAccepted(await nsm.attest(request));
 }
 
 function labelOf(stream: number): LeafHeader['label'] {
@@ -428,57 +420,6 @@ function labelOf(stream: number): LeafHeader['label'] {
   return stream >= STREAM.firstStrategy && stream <= STREAM.lastStrategy
     ? LABEL.strategy
     : LABEL.host;
-}
-
-interface HeaderParts {
-  readonly epoch: number;
-  readonly logKey: Uint8Array;
-  readonly configuration: Uint8Array;
-  readonly disclosureKey: Uint8Array;
-  readonly previous: PreviousEpoch | null;
-  readonly nowMs: number;
-  readonly logId: string;
-  readonly feedMode: 'live' | 'replay';
-}
-
-function honestHeader(moduleId: string, parts: HeaderParts): EpochHeader {
-  const { epoch, logKey, configuration, disclosureKey, previous, nowMs } = parts;
-  const origin = originOf(parts.logId, epoch);
-  const pair = generateComplianceKey();
-  const ephemeral = parseComplianceKey(pair.pem);
-  const compliancePublic = parseHex(compliance.publicHex);
-  if (ephemeral === null || compliancePublic === null) throw new Error('keys of the tests');
-  return {
-    origin,
-    epoch,
-    logKey,
-    tlsKeyHash: nodeCrypto.sha256(utf8('TLS key of a test')),
-    configurationDigest: nodeCrypto.sha256(configuration),
-    configuration,
-    commitPolicy: 'spool',
-    feedMode: parts.feedMode,
-    streams: [
-      { id: STREAM.enclave, label: LABEL.enclave, name: 'enclave' },
-      { id: INPUT_STREAM, label: LABEL.host, name: 'btcusdt' },
-      { id: STRATEGY_STREAM, label: LABEL.strategy, name: 'example' },
-      { id: STREAM.reports, label: LABEL.host, name: 'reports' },
-    ],
-    strategies: [
-      {
-        stream: STRATEGY_STREAM,
-        name: 'example',
-        version: '1.0.0',
-        bundleCommitment: COMMITMENT,
-        parametersCommitment: new Uint8Array(32).fill(0xc1),
-      },
-    ],
-    wrappedDisclosureKey: assertAccepted(
-      wrapDisclosureKey(nodeCrypto, disclosureKey, compliancePublic, ephemeral, origin),
-    ),
-    previous,
-    clock: { wallNs: BigInt(nowMs) * MILLISECOND_NS, nsmTimestampMs: nowMs, errorBoundNs: 1000 },
-    moduleId,
-  };
 }
 
 /** A small epoch with a leaf of every kind; all honest. */

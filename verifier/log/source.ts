@@ -1,6 +1,7 @@
 // Where a log is read from: a folder, or a URL of a tile server. Nothing that comes from there is
 // trusted; sizes are bounded before they are read, and paths are made here, never by the source.
 
+import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Result } from '../../wire/result.ts';
@@ -32,10 +33,13 @@ export class FolderSource implements LogSource {
 
   async read(path: string, maximum: number): Promise<Result<Uint8Array | null>> {
     try {
-      const file = await open(join(this.name, path));
+      // Not waiting for a writer, should somebody have put a pipe there.
+      const flags = constants.O_RDONLY | constants.O_NONBLOCK;
+      const file = await open(join(this.name, path), flags);
       try {
         const facts = await file.stat();
-        if (!facts.isFile() || facts.size > maximum) {
+        if (!facts.isFile()) return refuse('file_unreadable', { path, what: 'not a file' });
+        if (facts.size > maximum) {
           return refuse('file_unreadable', { path, bytes: facts.size, maximum });
         }
         const bytes = new Uint8Array(facts.size);

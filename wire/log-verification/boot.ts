@@ -164,10 +164,13 @@ function findDisagreement(
   if (header.commitPolicy !== configuration.commit_policy) return 'commit_policy';
   const labels = new Map(header.streams.map(({ id, label }) => [id, label]));
   if (labels.size !== header.streams.length) return 'streams';
-  for (const { id } of configuration.streams) if (!labels.has(id)) return 'streams';
+  const inputs = header.streams.filter(({ id }) => id > 0 && id <= STREAM.lastInput);
+  const configured = configuration.streams.every(({ id }) => labels.has(id));
+  if (!configured || inputs.length !== configuration.streams.length) return 'streams';
   const strategies = new Map(header.strategies.map((strategy) => [strategy.name, strategy]));
   const slots = new Set(header.strategies.map(({ stream }) => stream));
-  if (slots.size !== configuration.strategies.length) return 'strategies';
+  const count = configuration.strategies.length;
+  if (slots.size !== count || header.strategies.length !== count) return 'strategies';
   for (const { name, version, commitment } of configuration.strategies) {
     const entry = strategies.get(name);
     if (entry?.version !== version || toHex(entry.bundleCommitment) !== commitment) {

@@ -271,7 +271,7 @@ export class EpochVerifier {
         break;
     }
     // Header and attestation are leaves 0 and 1; the others are private.
-    return refuse('leaf_misplaced', { kind: leaf.kind });
+    throw new Error(`leaf rules let kind ${leaf.kind} pass`);
   }
 
   #checkPrivate(epoch: Epoch, index: number, leaf: Leaf, blob: Uint8Array | null): Result<null> {

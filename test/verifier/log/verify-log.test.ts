@@ -1,4 +1,5 @@
-import { cp, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TileServer } from '../../../host-proxy/tile-server.ts';
 import { run as runVerifyLog } from '../../../verifier/commands/verify-log.ts';
@@ -205,22 +206,22 @@ describe('verify log', () => {
   });
 
   it('answers 2 for wrong usage and for what is no log', async () => {
-    const wrong: readonly (readonly string[])[] = [
-      [],
-      ['a', 'b'],
-      [folder.log, '--epoch', '0'],
-      [folder.log, '--epoch', 'x'],
-      [folder.log, '--nonsense'],
-      [folder.path('nothing')],
-      [folder.root],
-      [folder.log, '--epoch', '7'],
-      [folder.log, '--key', folder.path('nothing')],
-      [folder.log, '--policy', folder.path('root.pem')],
+    const wrong: readonly (readonly [string, ...(readonly string[])])[] = [
+      ['usage_invalid'],
+      ['usage_invalid', 'a', 'b'],
+      ['usage_invalid', folder.log, '--epoch', '0'],
+      ['usage_invalid', folder.log, '--epoch', 'x'],
+      ['usage_invalid', folder.log, '--nonsense'],
+      ['usage_invalid', 'http://127.0.0.1:1/?x'],
+      ['file_unreadable', folder.path('nothing')],
+      ['file_unreadable', folder.root],
+      ['file_unreadable', folder.log, '--epoch', '7'],
+      ['file_unreadable', folder.log, '--key', folder.path('nothing')],
+      ['policy_malformed', folder.log, '--policy', folder.path('root.pem')],
     ];
-    for (const args of wrong) {
+    for (const [code, ...args] of wrong) {
       const { exit, err } = await runCommand(runVerifyLog, ...args);
-      expect(exit).toBe(2);
-      expect(err).toContain('UNDECIDED');
+      expect([exit, err.split(/[ :]+/u)[1]]).toEqual([2, code]);
     }
     const help = await runCommand(runVerifyLog, '--help');
     expect(help.exit).toBe(0);
@@ -315,6 +316,27 @@ describe('a changed log', () => {
     expect(await outcome([withBlob], (files) => files.delete(path))).toBe('blob_missing');
     const other = await outcome([withBlob], (files) => files.set(path, new Uint8Array(65_536)));
     expect(other).toBe('blob_mismatch');
+  });
+
+  it('is not waited for where a file is something else', async () => {
+    await folder.write([epoch]);
+    const path = `${folder.log}/${epochFolder(1)}/tile/0/000.p/15`;
+    await rm(path);
+    await mkdir(path);
+    const { exit, verdict } = await folder.verify();
+    expect([exit, verdict.code]).toEqual([2, 'file_unreadable']);
+    await rm(path, { recursive: true });
+    spawnSync('mkfifo', [path]);
+    expect((await folder.verify()).verdict.code).toBe('file_unreadable');
+  });
+
+  it('is refused when it ended before it was attested', async () => {
+    const { leaves, tree, blobs, header, notes: all } = await Epochs.create();
+    const only = all.slice(0, 1);
+    const checkpoint = only[0]?.note ?? new Uint8Array();
+    const unattested = { leaves, tree, blobs, header, notes: only, checkpoint };
+    expect(await outcome([unattested])).toBe('leaf_misplaced');
+    await expect(folder.prove(0)).rejects.toThrow('leaf_misplaced');
   });
 
   it('is refused under the number of another epoch', async () => {
@@ -472,6 +494,14 @@ describe('a chain of epochs', () => {
       changeFile(files, 1, 'checkpoint', forgeSignature);
     });
     expect(signed).toBe('epoch_link');
+    const noNote = await outcome([first, second], (files) => {
+      changeFile(files, 1, 'checkpoint', cut);
+    });
+    expect(noNote).toBe('epoch_link');
+    const noHeader = await outcome([first, second], (files) => {
+      changeFile(files, 1, 'tile/entries/000.p/15', flipByte(20));
+    });
+    expect(noHeader).toBe('epoch_link');
     const entry = await outcome([first, second], (files) => {
       changeFile(files, 1, 'tile/entries/000.p/15', flipByte(-9));
     });

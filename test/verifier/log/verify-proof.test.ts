@@ -196,6 +196,20 @@ describe('a proof file', () => {
     expect([aws.exit, aws.verdict.code]).toEqual([1, 'chain_root']);
   });
 
+  it('needs a file, and only one', async () => {
+    for (const [code, ...args] of [
+      ['usage_invalid'],
+      ['usage_invalid', 'a', 'b'],
+      ['usage_invalid', 'a', '--nonsense'],
+      ['file_unreadable', folder.path('nothing')],
+    ] as const) {
+      const { exit, err } = await runCommand(runVerifyProof, ...args);
+      expect([exit, err.split(/[ :]+/u)[1]]).toEqual([2, code]);
+    }
+    expect((await runCommand(runVerifyProof, '--help')).out).toContain('trackseal verify proof');
+    expect((await runCommand(runLogProve, '--help')).out).toContain('trackseal log prove');
+  });
+
   it('may have an old head, but none that contradicts a remembered one', async () => {
     const file = await folder.prove(output);
     const memory = assertAccepted(await HeadMemory.load(folder.heads));
@@ -233,17 +247,27 @@ describe('log prove', () => {
   it('answers 2 for wrong usage', async () => {
     const out = ['-o', folder.path('out')];
     await writeFile(folder.path('other.pem'), generateComplianceKey().pem);
-    const wrong: readonly (readonly string[])[] = [
-      [folder.log, '--index', '1'],
-      [folder.log, ...out],
-      [folder.log, '--index', '-1', ...out],
-      [folder.log, '--index', String(epoch.size), ...out],
-      [folder.path('nothing'), '--index', '1', ...out],
-      [folder.log, '--index', String(output), '--key', folder.path('other.pem'), ...out],
+    const wrong: readonly (readonly [string, ...(readonly string[])])[] = [
+      ['usage_invalid', folder.log, '--index', '1'],
+      ['usage_invalid', '--index', '1', ...out],
+      ['usage_invalid', folder.log, ...out],
+      ['usage_invalid', folder.log, '--index', '-1', ...out],
+      ['usage_invalid', folder.log, '--index', String(epoch.size), ...out],
+      ['file_unreadable', folder.path('nothing'), '--index', '1', ...out],
+      ['file_unreadable', folder.log, '--epoch', '9', '--index', '1', ...out],
+      [
+        'disclosure_key_wrong',
+        folder.log,
+        '--index',
+        String(output),
+        '--key',
+        folder.path('other.pem'),
+        ...out,
+      ],
     ];
-    for (const args of wrong) {
-      const { exit, out: text } = await runCommand(runLogProve, ...args);
-      expect([exit, text]).toEqual([2, '']);
+    for (const [code, ...args] of wrong) {
+      const made = await runCommand(runLogProve, ...args);
+      expect([made.exit, made.err.split(/[ :]+/u)[1], made.out]).toEqual([2, code, '']);
     }
     const good = await runCommand(runLogProve, folder.log, '--index', '1', ...out, '--json');
     expect(JSON.parse(good.out)).toMatchObject({ index: 1, size: epoch.size, disclosed: true });

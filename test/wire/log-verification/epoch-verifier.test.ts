@@ -167,6 +167,24 @@ describe('header and attestation', () => {
       ['header_mismatch', { header: (header) => ({ ...header, moduleId: 'i-0-enc0' }) }],
       ['header_mismatch', { header: (header) => ({ ...header, streams: [] }) }],
       ['header_mismatch', { header: (header) => ({ ...header, strategies: [] }) }],
+      [
+        'header_mismatch',
+        {
+          header: (header) => ({
+            ...header,
+            streams: [...header.streams, { id: 7, label: LABEL.host, name: 'another' }],
+          }),
+        },
+      ],
+      [
+        'header_mismatch',
+        {
+          header: (header) => ({
+            ...header,
+            strategies: [...header.strategies, ...header.strategies],
+          }),
+        },
+      ],
       ['header_mismatch', { epoch: 2 }],
       [
         'header_mismatch',
@@ -189,6 +207,10 @@ describe('header and attestation', () => {
       ['purpose_mismatch', { bootUserData: (data) => ({ ...data, purpose: 2 }) }],
       ['purpose_mismatch', { bootUserData: (data) => ({ ...data, purpose: 3 }) }],
       ['origin_mismatch', { bootUserData: (data) => ({ ...data, origin: `${data.origin}1` }) }],
+      [
+        'origin_mismatch',
+        { bootUserData: (data) => ({ ...data, origin: `${data.origin}/e0000000001` }) },
+      ],
       ['config_mismatch', { bootUserData: (data) => ({ ...data, configDigest: other }) }],
       ['config_mismatch', { measuredDigest: other }],
       ['debug_mode', { debugMode: true }],
@@ -517,7 +539,27 @@ describe('anchors', () => {
     expect(await codeAfter((epoch) => epoch.addBytes(stolen))).toBe('anchor_invalid');
   });
 
+  it('of another image are refused, whatever the policy', async () => {
+    for (const name of ['pcr0', 'pcr1', 'pcr2'] as const) {
+      const epoch = await EpochBuilder.create();
+      const other = { ...measurements, [name]: new Uint8Array(48).fill(3) };
+      await epoch.addAnchor({ measurements: other });
+      epoch.commit();
+      const trust = { ...(await testTrust()), policy: { pcrs: null } };
+      const verifier = new EpochVerifier(nodeCrypto, trust);
+      const added = verifier.add(assertAccepted(verifier.parse(epoch.leaves)), new Map());
+      expect(codeOf(added)).toBe('anchor_invalid');
+    }
+    expect(await codeAfter((epoch) => epoch.addAnchor({ measurements }))).toBe('accepted');
+  });
+
   it('never go back in time', async () => {
+    expect(
+      await codeAfter(async (built) => {
+        await built.addAnchor();
+        await built.addAnchor({ earlierMs: 2 });
+      }),
+    ).toBe('anchor_invalid');
     const epoch = await EpochBuilder.create();
     await epoch.addAnchor();
     await epoch.addAnchor();

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { KIND, LABEL, encodePublicLeaf } from '../../../wire/leaf.ts';
+import type { LeafHeader } from '../../../wire/leaf.ts';
+import { readAttestationLeaf, readHeaderLeaf } from '../../../wire/log-verification/boot.ts';
+import { nodeCrypto } from '../../../wire/node/crypto.ts';
+import { encodeHeader } from '../../../wire/header.ts';
+import type { Result } from '../../../wire/result.ts';
+import { EpochBuilder } from '../../helpers/epoch-builder.ts';
+
+function codeOf(result: Result<unknown>): string {
+  return result.ok ? 'accepted' : result.refusal.code;
+}
+
+function leafOf(changes: Partial<LeafHeader>, plaintext: Uint8Array): Uint8Array {
+  const header: LeafHeader = {
+    kind: KIND.header,
+    timeNs: 1n,
+    stream: 0,
+    label: LABEL.enclave,
+    sequence: 0,
+    causes: [],
+    ...changes,
+  };
+  return encodePublicLeaf(nodeCrypto, header, new Uint8Array(16), plaintext).bytes;
+}
+
+describe('the first two leaves', () => {
+  it('stand where they must', async () => {
+    const { header } = await EpochBuilder.create();
+    const bytes = encodeHeader(header);
+    const code = (changes: Partial<LeafHeader>): string =>
+      codeOf(readHeaderLeaf(nodeCrypto, leafOf(changes, bytes)));
+    expect(code({})).toBe('accepted');
+    for (const changes of [
+      { kind: KIND.heartbeat },
+      { kind: KIND.attestation },
+      { stream: 1 },
+      { label: LABEL.host },
+      { sequence: 1 },
+      { causes: [0] },
+    ]) {
+      expect(code(changes)).toBe('leaf_misplaced');
+    }
+    const document = leafOf({ kind: KIND.attestation, sequence: 1 }, bytes);
+    expect(codeOf(readAttestationLeaf(nodeCrypto, document))).toBe('accepted');
+    expect(codeOf(readAttestationLeaf(nodeCrypto, leafOf({}, bytes)))).toBe('leaf_misplaced');
+  });
+
+  it('are no blobs and have their digest', () => {
+    const blob = leafOf({}, new Uint8Array(70_000));
+    expect(codeOf(readHeaderLeaf(nodeCrypto, blob))).toBe('leaf_misplaced');
+    const leaf = leafOf({}, new Uint8Array(3));
+    const at = leaf.length - 1;
+    const changed = leaf.with(at, (leaf[at] ?? 0) ^ 1);
+    expect(codeOf(readHeaderLeaf(nodeCrypto, changed))).toBe('leaf_digest_mismatch');
+    expect(codeOf(readHeaderLeaf(nodeCrypto, leaf.slice(0, -1)))).toBe('cbor_truncated');
+  });
+});
