@@ -17,8 +17,8 @@ class Inode {
 type Change = readonly { readonly name: string; readonly node: Node | null }[];
 
 class Directory {
-  readonly entries = new Map<string, Node>();
-  durable = new Map<string, Node>();
+  readonly entries: Map<string, Node> = new Map();
+  durable: Map<string, Node> = new Map();
   /** Changes since the last sync, oldest first. */
   pending: Change[] = [];
 
