@@ -78,6 +78,17 @@ function usage(): string {
   ].join('\n');
 }
 
+/** Null where the command needs what an installed package does not have: esbuild and the sources. */
+async function load({ load: loadCommand }: Command): Promise<Run | null> {
+  try {
+    return await loadCommand();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')
+      return null;
+    throw error;
+  }
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const io: CommandIo = {
     stdout: (text) => {
@@ -95,7 +106,11 @@ async function main(args: readonly string[]): Promise<number> {
     (asked ? io.stdout : io.stderr)(usage());
     return asked && args.length > 0 ? 0 : 2;
   }
-  const run = await command.load();
+  const run = await load(command);
+  if (run === null) {
+    io.stderr(`trackseal ${command.words.join(' ')} needs a checkout of the project (it builds)\n`);
+    return 2;
+  }
   return run(args.slice(command.words.length), io);
 }
 

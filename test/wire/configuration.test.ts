@@ -49,7 +49,7 @@ describe('parseConfiguration', () => {
     expect(codeOf(utf8(text))).toBe('config_not_canonical');
     const twice = `${text.replace('"version": 1,', '"version": 2,\n  "version": 1,')}\n`;
     expect(codeOf(utf8(twice))).toBe('config_not_canonical');
-    expect(codeOf(utf8(`${text.slice(0, -1)}`))).toBe('json_malformed');
+    expect(codeOf(utf8(text.slice(0, -1)))).toBe('json_malformed');
     expect(codeOf(Uint8Array.of(0xff))).toBe('json_malformed');
   });
 

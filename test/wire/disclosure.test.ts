@@ -4,9 +4,12 @@ import { unwrapDisclosureKey, wrapDisclosureKey } from '../../wire/disclosure.ts
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
 
+function raw(text: string | undefined): Uint8Array {
+  return Buffer.from(text ?? '', 'base64url');
+}
+
 function keyPair(): { privateKey: Uint8Array; publicKey: Uint8Array } {
   const pair = generateKeyPairSync('x25519');
-  const raw = (text: string | undefined): Uint8Array => Buffer.from(text ?? '', 'base64url');
   const jwk = pair.privateKey.export({ format: 'jwk' });
   return { privateKey: raw(jwk.d), publicKey: raw(jwk.x) };
 }
