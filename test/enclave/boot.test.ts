@@ -23,6 +23,7 @@ import {
   startHost,
   testItems,
 } from '../helpers/enclave-host.ts';
+import type { FakeStrategies } from '../helpers/fake-strategy.ts';
 import { fakeStrategies } from '../helpers/fake-strategy.ts';
 
 vi.setConfig({ testTimeout: 10_000 });
@@ -364,6 +365,38 @@ describe('the first leaves', () => {
 
   it('end the boot when nobody acknowledges them in time', async () => {
     expect(await refusal({ acknowledge: false, timeouts: { bootMs: 50 } })).toBe('boot_timeout');
+  });
+
+  it('a boot that ends while ports are opened leaves none open', async () => {
+    const host = await startHost({
+      onListen: (starting, port) => {
+        if (port === PORT.https) starting.enclave.fail('internal');
+      },
+    });
+    expect(await host.end).toEqual({ code: 'internal' });
+    await vi.waitUntil(() => !host.listens(PORT.https) && !host.listens(PORT.feed));
+    expect(host.bootFrames.some(({ type }) => type === FRAME.ready)).toBe(false);
+  });
+
+  it('a strategy that starts after the end is stopped', async () => {
+    const fakes = fakeStrategies({});
+    const asked = Promise.withResolvers<null>();
+    const starting = Promise.withResolvers<null>();
+    const strategies: FakeStrategies = {
+      started: fakes.started,
+      start: async (...rest) => {
+        asked.resolve(null);
+        await starting.promise;
+        return fakes.start(...rest);
+      },
+    };
+    const host = await startHost({ strategies });
+    await asked.promise;
+    host.enclave.fail('internal');
+    expect(await host.end).toEqual({ code: 'internal' });
+    starting.resolve(null);
+    await vi.waitUntil(() => fakes.started[0]?.stopped === true);
+    expect(host.listens(PORT.feed)).toBe(false);
   });
 
   it('a close that is asked for meanwhile comes after READY', async () => {

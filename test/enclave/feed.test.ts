@@ -431,6 +431,13 @@ describe('strategies', () => {
     expect(host.leavesOf(KIND.input)).toHaveLength(5);
   });
 
+  it('that answer another input than the oldest are one too', async () => {
+    const strategies = fakeStrategies({ answerOffset: 1 });
+    const host = await startFeed({ strategies });
+    host.feed?.send(B, batch(0));
+    expect(await host.end).toEqual({ code: 'internal' });
+  });
+
   it('that answer what they were not asked are a bug of their supervisor', async () => {
     const strategies = fakeStrategies({});
     const host = await startFeed({ strategies });

@@ -125,6 +125,21 @@ describe('releases', () => {
     ]);
   });
 
+  it('close the commit of their leaf at once, without waiting for its timer', async () => {
+    const strategies = fakeStrategies({ limits: () => [LIMIT] });
+    const host = await startHost({ strategies });
+    await host.ready();
+    await host.connectFeed();
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    try {
+      host.feed?.send(FRAME.batch, testBatch(0, TIME_NS, STREAM_A));
+      await host.until(() => host.feedOf(FRAME.progress).length === 1);
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(host.feedOf(FRAME.release)).toHaveLength(1);
+  });
+
   it('without a feed stream wait for the next one', async () => {
     const host = await startWithoutAcks();
     const first = host.feed;

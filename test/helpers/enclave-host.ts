@@ -6,7 +6,6 @@ import { duplexPair } from 'node:stream';
 import type { Duplex } from 'node:stream';
 import { startEnclave } from '../../enclave/core.ts';
 import type { Enclave, EnclaveEnd, EnclaveOptions } from '../../enclave/core.ts';
-import { Nsm } from '../../enclave/nsm/nsm.ts';
 import type { NsmDevice } from '../../enclave/nsm/nsm.ts';
 import { SimulatedNsm } from '../../simulator/nsm/device.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
@@ -43,16 +42,11 @@ import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { MemoryTree, leafHash } from '../../wire/tlog/merkle.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
-import {
-  compliance,
-  complianceKeys,
-  LOG_ID,
-  measurements,
-  simulatedRoot,
-} from './epoch-builder.ts';
+import { complianceKeys, measurements, simulatedRoot } from './epoch-builder.ts';
 import type { FakeStrategies } from './fake-strategy.ts';
 import { fakeStrategies } from './fake-strategy.ts';
 
+const LOG_ID = 'trackseal.test/log';
 export const INSTRUMENT = 1;
 export const STREAM_A = 1;
 export const STREAM_B = 2;
@@ -80,7 +74,7 @@ export function hostConfiguration(changes: Partial<Configuration> = {}): Configu
     log_id: LOG_ID,
     feed_mode: 'replay',
     commit_policy: 'spool',
-    compliance_public_key: compliance.publicHex,
+    compliance_public_key: toHex(complianceKeys().publicKey),
     instruments: [
       {
         id: INSTRUMENT,
@@ -138,7 +132,8 @@ export interface HostOptions {
   readonly deafPorts?: readonly number[];
   /** Sends the boot messages in place of the host. */
   readonly bootMessages?: (send: (type: number, payload: Uint8Array) => void) => void;
-  readonly feedCreditBytes?: number;
+  /** Called when the enclave begins to listen. */
+  readonly onListen?: (host: TestHost, port: number) => void;
 }
 
 /** Both ends of one stream in memory. */
@@ -339,6 +334,7 @@ export class TestHost {
       },
       listen: (port, onStream) => {
         this.#listeners.set(port, onStream);
+        this.#options.onListen?.(this, port);
         this.#changed();
         return Promise.resolve({
           close: () => {
@@ -444,5 +440,3 @@ export function checkpointOf(commit: Commit): { readonly size: number; readonly 
   const text = Buffer.from(commit.note).toString('utf8').split('\n\n')[0] ?? '';
   return assertAccepted(parseCheckpoint(`${text}\n`));
 }
-
-export { Nsm };

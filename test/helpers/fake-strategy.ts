@@ -34,6 +34,8 @@ export interface FakeOptions {
   /** `input` answers false from this many unanswered inputs. */
   readonly window?: number;
   readonly refuse?: Result<never>;
+  /** Added to the leaf index of every answer. */
+  readonly answerOffset?: number;
 }
 
 export class FakeStrategy implements Strategy {
@@ -108,7 +110,8 @@ export class FakeStrategy implements Strategy {
       };
       return { bytes: encodeSignal(signal), signal };
     });
-    this.#handlers.onAnswer({ leafIndex: input.leafIndex, outputs });
+    const leafIndex = input.leafIndex + (this.#options.answerOffset ?? 0);
+    this.#handlers.onAnswer({ leafIndex, outputs });
     this.#wake();
   }
 
