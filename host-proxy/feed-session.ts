@@ -77,7 +77,10 @@ export class FeedSession {
   readonly #abort = new AbortController();
   readonly #lost = Promise.withResolvers<Refusal | null>();
   #tail: Promise<void> = Promise.resolve();
+  /** Batches that were sent, `stream/sequence`; the credit bounds them. */
+  readonly #unanswered = new Set<string>();
   #allDone: (() => void) | null = null;
+  #closed: Promise<void> | null = null;
   #over = false;
   #failed = false;
 
@@ -116,7 +119,7 @@ export class FeedSession {
     if ('lost' in worked) {
       this.stop();
       await this.#tail;
-      await this.#guard(() => this.#options.execution.close());
+      await this.#closeExecution();
       return { reason: 'lost', refusal: worked.lost, replay: null };
     }
     // The end of the enclave's side says that it has read all of ours.
@@ -139,6 +142,7 @@ export class FeedSession {
       maxQueuedBytes: MAX_QUEUED_BYTES,
       onSent: (batch) => {
         this.numbers.batchesSent++;
+        this.#unanswered.add(`${batch.stream}/${batch.sequence}`);
         this.numbers.events += batch.rows;
         execution.holdBatch(batch);
       },
@@ -146,8 +150,14 @@ export class FeedSession {
     const replay = await source(sender, this.#abort.signal);
     await this.#answered();
     await this.#tail;
-    if (!this.#over) await this.#guard(() => execution.close());
+    if (!this.#over) await this.#closeExecution();
     return { replay };
+  }
+
+  /** Once: the stream may be lost while this runs. */
+  #closeExecution(): Promise<void> {
+    this.#closed ??= this.#guard(() => this.#options.execution.close());
+    return this.#closed;
   }
 
   /** Resolves when each batch that was sent has its PROGRESS or REFUSED. */
@@ -159,8 +169,14 @@ export class FeedSession {
   }
 
   #isAnswered(): boolean {
-    const { batchesSent, batchesDone, batchesRefused } = this.numbers;
-    return batchesDone + batchesRefused >= batchesSent;
+    return this.#unanswered.size === 0;
+  }
+
+  /** True when the batch waited for this answer; a GAP can be refused too, and is not waited for. */
+  #answer(stream: number | null, sequence: number | null): boolean {
+    const answered = this.#unanswered.delete(`${stream}/${sequence}`);
+    if (this.#isAnswered()) this.#allDone?.();
+    return answered;
   }
 
   #receive({ type, payload }: Frame): Promise<void> | undefined {
@@ -201,8 +217,8 @@ export class FeedSession {
     if (!parsed.ok) return parsed.refusal;
     this.#enqueue(async () => {
       await this.#options.execution.progress(parsed.value);
-      this.numbers.batchesDone++;
-      this.#checkDone();
+      const { stream, sequence } = parsed.value;
+      if (this.#answer(stream, sequence)) this.numbers.batchesDone++;
     });
     return null;
   }
@@ -213,15 +229,10 @@ export class FeedSession {
     const { code, stream, sequence } = parsed.value;
     this.#options.logger.warn('enclave_refused', { code, stream, sequence });
     this.#enqueue(() => {
-      if (sequence !== null) this.numbers.batchesRefused++;
-      this.#checkDone();
+      if (this.#answer(stream, sequence)) this.numbers.batchesRefused++;
       return Promise.resolve();
     });
     return null;
-  }
-
-  #checkDone(): void {
-    if (this.#isAnswered()) this.#allDone?.();
   }
 
   #enqueue(step: () => Promise<void>): void {
