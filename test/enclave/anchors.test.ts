@@ -116,10 +116,10 @@ describe('heartbeats', () => {
 
   it('do not come while leaves do', async () => {
     const host = await startHost({
-      configuration: every({ anchor_ms: 100, heartbeat_ms: 300 }),
+      configuration: every({ anchor_ms: 100, heartbeat_ms: 1000 }),
     });
     await host.ready();
-    await host.until(() => host.leavesOf(KIND.anchor).length === 6);
+    await host.until(() => host.leavesOf(KIND.anchor).length === 12);
     expect(host.leavesOf(KIND.heartbeat)).toEqual([]);
   });
 });
