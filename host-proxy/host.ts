@@ -14,7 +14,7 @@ import type { Listener } from '../wire/node/transport.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import { listenForDiagnostics } from './diagnostics.ts';
-import type { EpochServices, EpochSummary } from './epoch-run.ts';
+import type { EpochServices, EpochSummary } from './epoch-services.ts';
 import { EpochRun } from './epoch-run.ts';
 import { Ingress } from './ingress.ts';
 import type { IngressOptions } from './ingress.ts';

@@ -14,7 +14,7 @@ import { accept, assertAccepted } from '../wire/result.ts';
 import type { HostConfig } from './config-file.ts';
 import { parseHostConfig } from './config-file.ts';
 import { FolderConflict } from './epoch-folder.ts';
-import type { EpochServices } from './epoch-run.ts';
+import type { EpochServices } from './epoch-services.ts';
 import { Execution } from './execution/execution.ts';
 import { openJournal } from './execution/journal.ts';
 import { KillSwitch } from './execution/kill-switch.ts';

@@ -1,6 +1,6 @@
 // What a run of the host came to, for `--json` (snake_case, 64-bit integers as text) and for people.
 
-import type { EpochSummary } from './epoch-run.ts';
+import type { EpochSummary } from './epoch-services.ts';
 import type { HostSummary } from './host.ts';
 
 /** Plain JSON values, keys in snake_case. */

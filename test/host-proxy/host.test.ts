@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { EpochExecution } from '../../host-proxy/epoch-run.ts';
+import type { EpochExecution } from '../../host-proxy/epoch-services.ts';
 import type { FeedSource } from '../../host-proxy/feed-session.ts';
 import { DiskFailure } from '../../host-proxy/files.ts';
 import { Host } from '../../host-proxy/host.ts';

@@ -1,0 +1,75 @@
+// What an epoch needs of the host, and what the host hears of it when it is over.
+
+import type { RefusalCode } from '../wire/codes.ts';
+import type { WireCrypto } from '../wire/crypto.ts';
+import type { Transport } from '../wire/node/transport.ts';
+import type { EpochLog } from './epoch-log.ts';
+import type { ExecutionSummary } from './execution/execution-summary.ts';
+import type { ReplaySummary } from './feed/replay.ts';
+import type { FeedNumbers, FeedSource, SignalHandler } from './feed-session.ts';
+import type { Files } from './files.ts';
+import type { Logger } from './logger.ts';
+import type { HostFolders } from './recovery.ts';
+import type { SpoolCounters } from './spool.ts';
+import type { EnclaveCommand, EnclaveExit } from './supervisor.ts';
+
+export interface EpochTimeouts {
+  /** From the start to READY. */
+  readonly readyMs: number;
+  /** From the request to close to the end. */
+  readonly closeMs: number;
+}
+
+/** Execution of one epoch. */
+export interface EpochExecution extends SignalHandler {
+  /** Reports what a former process has left open. */
+  start(): Promise<void>;
+  summary(): ExecutionSummary;
+}
+
+export interface EpochServices {
+  readonly files: Files;
+  readonly crypto: WireCrypto;
+  readonly transport: Transport;
+  readonly folders: HostFolders;
+  readonly logger: Logger;
+  readonly command: EnclaveCommand | null;
+  readonly timeouts: EpochTimeouts;
+  readonly source: FeedSource;
+  /** What happens to batches when the enclave is slower than the source. */
+  readonly whenFull: 'wait' | 'drop';
+  /** Preallocated at once; default 16 MiB. */
+  readonly segmentBytes?: number;
+  /** Execution against the log of this epoch; `report` sends a REPORT. */
+  readonly createExecution: (
+    log: EpochLog,
+    origin: string,
+    report: (payload: Uint8Array) => void,
+  ) => Promise<EpochExecution>;
+}
+
+export interface EpochSummary {
+  readonly epoch: number;
+  /** Null when no commit arrived. */
+  readonly origin: string | null;
+  readonly ready: boolean;
+  /** For how long it was ready, in ms. */
+  readonly readyMs: number;
+  /** The last leaf is a close leaf. */
+  readonly closed: boolean;
+  /** All of the feed was sent and answered. */
+  readonly feedComplete: boolean;
+  /** The source itself failed: another epoch would not help. */
+  readonly feedFailed: boolean;
+  /** Why it ended, when the enclave or a check said so. */
+  readonly code: RefusalCode | null;
+  /** Acknowledged leaves and their root. */
+  readonly size: number;
+  readonly root: string | null;
+  readonly feed: Readonly<FeedNumbers> | null;
+  readonly replay: ReplaySummary | null;
+  readonly execution: ExecutionSummary | null;
+  readonly spool: Readonly<SpoolCounters>;
+  readonly unreleased: readonly number[];
+  readonly exit: EnclaveExit | null;
+}
