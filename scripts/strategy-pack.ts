@@ -24,6 +24,7 @@ Bundles the strategy whose default export FILE has and writes to DIR:
   --name NAME       default: FILE without its extension
   --version VERSION default: 1.0.0
   --salt FILE       use this salt: the same sources give the same commitment
+  --json            what is printed, commitment.json, is JSON with or without it
 `;
 
 const SALT_BYTES = 32;
@@ -91,6 +92,8 @@ function readOptions(args: readonly string[]): Options | null {
         name: { type: 'string' },
         version: { type: 'string', default: '1.0.0' },
         salt: { type: 'string' },
+        // What it prints is JSON anyway; every command takes the option.
+        json: { type: 'boolean' },
       },
     });
     const [source, ...rest] = positionals;

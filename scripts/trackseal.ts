@@ -89,7 +89,19 @@ async function load({ load: loadCommand }: Command): Promise<Run | null> {
   }
 }
 
+/** Whoever read the result (`| head`) has enough. Without a reader of the messages work goes on. */
+function outliveReaders(): void {
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(2);
+  });
+  stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 async function main(args: readonly string[]): Promise<number> {
+  outliveReaders();
   const io: CommandIo = {
     stdout: (text) => {
       stdout.write(text);

@@ -20,15 +20,38 @@ export function parseOptions<T extends ParseArgsConfig>(
   }
 }
 
+/** Codes that mean "I could not look" rather than "it does not hold". */
+const UNDECIDED: ReadonlySet<string> = new Set([
+  'usage_invalid',
+  'source_unreachable',
+  'file_unreadable',
+  'disclosure_key_wrong',
+]);
+
 /** Says why nothing was judged, on stderr (and on stdout with --json), and answers exit code 2. */
 export function undecided(io: CommandIo, refusal: Refusal, json: boolean): number {
-  const { code, detail } = refusal;
-  if (json) io.stdout(`${JSON.stringify({ verdict: 'undecided', code, detail }, null, 2)}\n`);
+  explain(io, 'undecided', refusal, json);
+  return 2;
+}
+
+/** The same, but exit code 1 when the evidence was looked at and does not hold. */
+export function refused(io: CommandIo, refusal: Refusal, json: boolean): number {
+  if (UNDECIDED.has(refusal.code)) return undecided(io, refusal, json);
+  explain(io, 'refused', refusal, json);
+  return 1;
+}
+
+function explain(
+  io: CommandIo,
+  verdict: 'undecided' | 'refused',
+  { code, detail }: Refusal,
+  json: boolean,
+): void {
+  if (json) io.stdout(`${JSON.stringify({ verdict, code, detail }, null, 2)}\n`);
   const lines = [
-    `UNDECIDED  ${code}: ${REFUSAL_CODES[code]}`,
+    `${verdict.toUpperCase()}  ${code}: ${REFUSAL_CODES[code]}`,
     ...renderDetail(detail),
     `  next          ${hintOf(code)}`,
   ];
   io.stderr(`${lines.join('\n')}\n`);
-  return 2;
 }

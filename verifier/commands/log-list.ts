@@ -11,7 +11,7 @@ import { KIND, LABEL, leafKey, openLeaf } from '../../wire/leaf.ts';
 import type { PrivateKeys } from '../../wire/log-verification/private-leaves.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
-import { parseOptions, undecided } from '../command-line.ts';
+import { parseOptions, refused, undecided } from '../command-line.ts';
 import { readComplianceKey } from '../compliance-key.ts';
 import type { CommandIo } from '../io.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
@@ -87,9 +87,9 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const selected = await selectEpoch(address, values.epoch);
   if (!selected.ok) return undecided(io, selected.refusal, json);
   const leaves = await EpochLeaves.open(crypto, selected.value.files);
-  if (!leaves.ok) return undecided(io, leaves.refusal, json);
+  if (!leaves.ok) return refused(io, leaves.refusal, json);
   const opener = openerOf(crypto, leaves.value.head.header, keys.value);
-  if (!opener.ok) return undecided(io, opener.refusal, json);
+  if (!opener.ok) return refused(io, opener.refusal, json);
   const read = await leaves.value.read((leaf) => {
     if (kind !== null && leaf.leaf.kind !== kind) return Promise.resolve(accept(null));
     const listed = listLeaf(opener.value, leaf);
@@ -97,9 +97,8 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     io.stdout(json ? `${JSON.stringify(listed.value)}\n` : renderLeaf(listed.value));
     return Promise.resolve(accept(null));
   });
-  if (read.ok) return 0;
-  undecided(io, read.refusal, false);
-  return 1;
+  // The lines before it are leaves: the verdict is on stderr only.
+  return read.ok ? 0 : refused(io, read.refusal, false);
 }
 
 function openerOf(

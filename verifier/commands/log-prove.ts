@@ -2,7 +2,7 @@
 // log. With compliance's key it discloses that leaf and no other.
 
 import { writeFile } from 'node:fs/promises';
-import { parseOptions, undecided } from '../command-line.ts';
+import { parseOptions, refused, undecided } from '../command-line.ts';
 import { readComplianceKey } from '../compliance-key.ts';
 import type { CommandIo } from '../io.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
@@ -49,14 +49,6 @@ interface Task {
   readonly output: string;
 }
 
-/** Codes that mean "I could not look" rather than "it is damaged". */
-const UNDECIDED: ReadonlySet<string> = new Set([
-  'usage_invalid',
-  'source_unreachable',
-  'file_unreadable',
-  'disclosure_key_wrong',
-]);
-
 export async function run(args: readonly string[], io: CommandIo): Promise<number> {
   const json = args.includes('--json');
   const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
@@ -75,10 +67,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   };
   const made = await makeProof(verifierCrypto(), { ...request, onProgress });
   progress.clear();
-  if (!made.ok) {
-    const exit = undecided(io, made.refusal, json);
-    return UNDECIDED.has(made.refusal.code) ? exit : 1;
-  }
+  if (!made.ok) return refused(io, made.refusal, json);
   const { bytes, origin, size, disclosed } = made.value;
   await writeFile(output, bytes);
   const { index } = request;
