@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// `unit` is what `make check` runs; `e2e` starts whole processes and takes longer.
+// `unit` is what `make check` runs; `peers` asks independent programs, `e2e` starts whole processes.
 export default defineConfig({
   test: {
     projects: [
@@ -8,8 +8,15 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**'],
+          exclude: ['test/e2e/**', 'test/peers/**'],
           testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'peers',
+          include: ['test/peers/**/*.test.ts'],
+          testTimeout: 300_000,
         },
       },
       {

@@ -34,6 +34,7 @@ function runLog(entriesPerCommit: number, entries: number, payload: Uint8Array):
     key,
     disclosureKey: new Uint8Array(randomBytes(32)),
     commitMs: 1000,
+    stallMs: 60_000,
     send: (commit) => {
       pending = commit;
     },

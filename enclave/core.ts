@@ -25,6 +25,8 @@ export interface EnclaveTimeouts {
   readonly bootMs: number;
   /** From the request to close to the acknowledgement of the close leaf. */
   readonly closeMs: number;
+  /** How long a commit may wait for its acknowledgement. */
+  readonly logStallMs: number;
   /** How long an end waits for streams and processes. */
   readonly tearDownMs: number;
   /** Between two messages of counters. */
@@ -34,6 +36,7 @@ export interface EnclaveTimeouts {
 const TIMEOUTS: EnclaveTimeouts = {
   bootMs: 60_000,
   closeMs: 20_000,
+  logStallMs: 60_000,
   tearDownMs: 2000,
   countersMs: 10_000,
 };
@@ -124,6 +127,7 @@ export class Enclave {
         nsm,
         clock,
         guard: this.#guard,
+        logStallMs: this.#timeouts.logStallMs,
         isReady: () => this.#phase === 'running',
         onStrategyEnded: (code) => {
           this.#diagnostics.report(code, this.#epoch?.counters);

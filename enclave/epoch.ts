@@ -38,6 +38,7 @@ export interface EpochServices {
   readonly strategyRunner: RunnerProgram;
   readonly startStrategy: StartStrategy;
   readonly isReady: () => boolean;
+  readonly logStallMs: number;
   readonly onStrategyEnded: (code: RefusalCode) => void;
 }
 
@@ -78,6 +79,7 @@ export class Epoch {
       onAcknowledged: ({ size }) => {
         releases.acknowledge(size);
       },
+      stallMs: services.logStallMs,
       onTimer: (work) => {
         guard.run(work);
       },

@@ -3,14 +3,12 @@
 // gives. At most 65,536 outputs are remembered; beyond that the oldest is forgotten, its later reports
 // are refused as `report_unknown_output` (the host hears so), and the counter `orders_forgotten` says it.
 
-import { toHex } from '../wire/bytes.ts';
 import type { Report } from '../wire/payloads.ts';
 import { parseReport, STATUS } from '../wire/payloads.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 
 const MAX_OPEN_ORDERS = 65_536;
-const ORDER_ID_BYTES = 8;
 const FINAL: ReadonlySet<number> = new Set([
   STATUS.filled,
   STATUS.cancelled,
@@ -25,10 +23,6 @@ export interface OpenOrder {
   /** Stream of the strategy, and the id of its signal. */
   readonly stream: number;
   readonly signal: number;
-}
-
-export function clientOrderId(leafHash: Uint8Array): string {
-  return `ts${toHex(leafHash.subarray(0, ORDER_ID_BYTES))}`;
 }
 
 export class Orders {

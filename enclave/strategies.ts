@@ -5,7 +5,12 @@
 import type { RefusalCode } from '../wire/codes.ts';
 import type { Instrument } from '../wire/configuration.ts';
 import { KIND, LABEL } from '../wire/leaf.ts';
-import { encodeSeed, encodeStrategyEvent, STRATEGY_EVENT } from '../wire/payloads.ts';
+import {
+  clientOrderIdOf,
+  encodeSeed,
+  encodeStrategyEvent,
+  STRATEGY_EVENT,
+} from '../wire/payloads.ts';
 import type { StrategyEvent } from '../wire/payloads.ts';
 import type { Guard } from './fatal.ts';
 import { Fatal, orFatal } from './fatal.ts';
@@ -14,7 +19,6 @@ import type { StrategyMaterial } from './items.ts';
 import type { SecretSource } from './keys.ts';
 import type { LogWriter } from './log/writer.ts';
 import type { OpenOrder, Orders } from './orders.ts';
-import { clientOrderId } from './orders.ts';
 import type { BatchInWork, Releases } from './release.ts';
 import type {
   RunnerProgram,
@@ -195,7 +199,7 @@ export class Strategies {
       onReleased: () => {
         orders.open({
           output: index,
-          clientOrderId: clientOrderId(leaf.hash),
+          clientOrderId: clientOrderIdOf(leaf.hash),
           stream,
           signal: signal.id,
         });

@@ -60,6 +60,8 @@ const MAP_OF_21 = 0xb5;
 const TAG_UINT8 = 64;
 const TAG_UINT16 = 69;
 const TAG_SINT64 = 79;
+const COLUMNS = 16;
+const COLUMN_ALIGNMENT = 8;
 const TWO_32 = 0x1_0000_0000;
 const MAX_HIGH_WORD = 0x1f_ffff;
 
@@ -82,9 +84,13 @@ function malformed(field: number, index = -1): Malformed {
 class Reader {
   readonly bytes: Uint8Array;
   offset = 0;
+  /** All columns of a batch lie in one buffer: sixteen small ones would cost more than the rest. */
+  readonly #columns: Uint8Array;
+  #used = 0;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
+    this.#columns = new Uint8Array(bytes.length + COLUMNS * COLUMN_ALIGNMENT);
   }
 
   byte(field: number): number {
@@ -141,8 +147,13 @@ class Reader {
     }
     const end = this.offset + length;
     if (end > this.bytes.length) throw malformed(field);
-    const copy = new Uint8Array(length);
-    copy.set(this.bytes.subarray(this.offset, end));
+    const copy = this.#columns.subarray(this.#used, this.#used + length);
+    // A call costs more than a few bytes by hand.
+    if (length > 64) copy.set(this.bytes.subarray(this.offset, end));
+    else
+      for (let index = 0; index < length; index++)
+        copy[index] = this.bytes[this.offset + index] ?? 0;
+    this.#used += Math.ceil(length / COLUMN_ALIGNMENT) * COLUMN_ALIGNMENT;
     this.offset = end;
     return copy;
   }
@@ -152,16 +163,19 @@ class Reader {
   }
 
   uint16s(field: number, count: number): Uint16Array {
-    return new Uint16Array(this.column(field, TAG_UINT16, 2, count, count).buffer);
+    const column = this.column(field, TAG_UINT16, 2, count, count);
+    return new Uint16Array(column.buffer, column.byteOffset, count);
   }
 
   times(field: number, count: number): BigInt64Array {
-    return new BigInt64Array(this.column(field, TAG_SINT64, 8, count, count).buffer);
+    const column = this.column(field, TAG_SINT64, 8, count, count);
+    return new BigInt64Array(column.buffer, column.byteOffset, count);
   }
 
   /** 64-bit values from `minimum` to 2^53-1, as exact doubles. */
   integers(field: number, count: number, minimum: number): Float64Array {
-    const words = new Int32Array(this.column(field, TAG_SINT64, 8, count, count).buffer);
+    const column = this.column(field, TAG_SINT64, 8, count, count);
+    const words = new Int32Array(column.buffer, column.byteOffset, 2 * count);
     const values = new Float64Array(count);
     for (let index = 0; index < count; index++) {
       const high = words[2 * index + 1] ?? 0;
@@ -208,7 +222,7 @@ function readBatch(bytes: Uint8Array): Batch {
     quantity,
     id,
     groups,
-    groupInstrument: new Uint16Array(first.buffer),
+    groupInstrument: new Uint16Array(first.buffer, first.byteOffset, groups),
     groupFirstRow: reader.uint16s(16, groups),
     groupRows: reader.uint16s(17, groups),
     groupFlags: reader.uint8s(18, groups),
@@ -231,10 +245,14 @@ function checkRows(batch: Batch): void {
   }
 }
 
+function wordsOf(times: BigInt64Array): Int32Array {
+  return new Int32Array(times.buffer, times.byteOffset, 2 * times.length);
+}
+
 /** Times are compared as two words: a bigint for each would cost more than the rest of the decoder. */
 function checkTimes(batch: Batch): void {
-  const exchange = new Int32Array(batch.exchangeTimeNs.buffer);
-  const receive = new Int32Array(batch.receiveTimeNs.buffer);
+  const exchange = wordsOf(batch.exchangeTimeNs);
+  const receive = wordsOf(batch.receiveTimeNs);
   const lastHigh = Number(batch.timeNs >> 32n);
   const lastLow = Number(batch.timeNs & 0xffff_ffffn);
   for (let row = 0; row < batch.rows; row++) {

@@ -1,6 +1,7 @@
 // Plaintexts of the smaller leaf kinds (docs/PROTOCOL.md 5). Each parser refuses unknown fields and
 // values out of range; relations between leaves are checked where the log is known.
 
+import { toHex } from './bytes.ts';
 import type { CborValue } from './cbor.ts';
 import { encodeCbor } from './cbor.ts';
 import { parseFields } from './fields.ts';
@@ -144,6 +145,13 @@ export interface Report {
   readonly fills: readonly Fill[];
   readonly environment: Environment;
   readonly timeNs: bigint;
+}
+
+const ORDER_ID_BYTES = 8;
+
+/** `ts` and the first 8 bytes of the output's leaf hash, so that a venue's records name the leaf. */
+export function clientOrderIdOf(outputHash: Uint8Array): string {
+  return `ts${toHex(outputHash.subarray(0, ORDER_ID_BYTES))}`;
 }
 
 export function encodeReport(report: Report): Uint8Array {

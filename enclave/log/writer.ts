@@ -53,6 +53,8 @@ export interface LogWriterOptions {
   readonly disclosureKey: Uint8Array;
   /** An incomplete commit is closed after this. */
   readonly commitMs: number;
+  /** An enclave whose oldest commit waits this long for its acknowledgement cannot log, and ends. */
+  readonly stallMs: number;
   /** Sends one COMMIT. */
   readonly send: (commit: Uint8Array) => void;
   /** After each acknowledgement that is new. */
@@ -91,6 +93,7 @@ export class LogWriter {
   /** The open commit should be closed as soon as there is room. */
   #due = false;
   #timer: NodeJS.Timeout | null = null;
+  #stall: NodeJS.Timeout | null = null;
   #inFlight: SentCommit[] = [];
   #bytesInFlight = 0;
   #acknowledged: Head | null = null;
@@ -168,6 +171,7 @@ export class LogWriter {
   stop(): void {
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#watchStall();
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 
@@ -185,9 +189,22 @@ export class LogWriter {
       this.#bytesInFlight -= covered.bytes;
     }
     this.#acknowledged = { size, root: commit.root };
+    this.#watchStall();
     this.#closeDue();
     this.#options.onAcknowledged(this.#acknowledged);
     this.#wake(size);
+  }
+
+  /** Starts again with each acknowledgement; off while nothing waits for one. */
+  #watchStall(): void {
+    if (this.#stall !== null) clearTimeout(this.#stall);
+    this.#stall = null;
+    if (this.#stopped || this.#inFlight.length === 0) return;
+    this.#stall = setTimeout(() => {
+      this.#options.onTimer(() => {
+        throw new Fatal('log_unavailable');
+      });
+    }, this.#options.stallMs);
   }
 
   #wake(size: number): void {
@@ -280,6 +297,7 @@ export class LogWriter {
     this.#inFlight.push({ size, root, bytes: commit.length });
     this.#bytesInFlight += commit.length;
     this.#commits++;
+    if (this.#stall === null) this.#watchStall();
     this.#options.send(commit);
   }
 

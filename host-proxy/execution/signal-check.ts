@@ -2,12 +2,12 @@
 // word for word, under a head that the enclave has signed. Without this check a broken enclave, or a bug
 // between the log and here, could trade something that no auditor would ever find in the log.
 
-import { equalBytes, toHex } from '../../wire/bytes.ts';
+import { equalBytes } from '../../wire/bytes.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import { KIND, parseLeaf } from '../../wire/leaf.ts';
 import type { Release } from '../../wire/messages.ts';
 import type { Signal } from '../../wire/payloads.ts';
-import { parseSignal } from '../../wire/payloads.ts';
+import { clientOrderIdOf, parseSignal } from '../../wire/payloads.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { leafHash, verifyInclusion } from '../../wire/tlog/merkle.ts';
@@ -20,8 +20,6 @@ export interface LoggedSignal {
   readonly clientOrderId: string;
   readonly signal: Signal;
 }
-
-const CLIENT_ID_BYTES = 8;
 
 /**
  * Refuses `signal_not_logged`, `leaf_digest_mismatch`, `inclusion_invalid`, and `signal_malformed` for a
@@ -53,7 +51,7 @@ export function checkRelease(
   if (!sameCauses(signal.value.causes, leaf.value.causes)) {
     return refuse('signal_malformed', { leaf: leafIndex, field: 8 });
   }
-  const clientOrderId = `ts${toHex(hash.subarray(0, CLIENT_ID_BYTES))}`;
+  const clientOrderId = clientOrderIdOf(hash);
   return accept({ leafIndex, clientOrderId, signal: signal.value });
 }
 

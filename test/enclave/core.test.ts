@@ -116,6 +116,14 @@ describe('a close', () => {
 });
 
 describe('a stop', () => {
+  it('follows acknowledgements that stay away: an enclave that cannot log must not go on', async () => {
+    const host = await startFed(1, { timeouts: { logStallMs: 50 } });
+    host.acknowledge = false;
+    host.feed?.send(FRAME.batch, testBatch(1, TIME_NS, STREAM_A));
+    expect(await host.end).toEqual({ code: 'log_unavailable' });
+    expect(host.feedOf(FRAME.release)).toEqual([]);
+  });
+
   it('follows the loss of the log stream, and nothing is signed or released after it', async () => {
     const host = await startFed(1);
     host.acknowledge = false;

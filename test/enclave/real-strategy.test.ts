@@ -9,9 +9,14 @@ import type { Item } from '../../wire/messages.ts';
 import { FRAME, parseRelease } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { findRunner } from '../../wire/node/strategy-program.ts';
-import { CLOSE_REASON, encodeReport, parseSignal, STATUS } from '../../wire/payloads.ts';
+import {
+  clientOrderIdOf,
+  CLOSE_REASON,
+  encodeReport,
+  parseSignal,
+  STATUS,
+} from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
-import { clientOrderId } from '../../enclave/orders.ts';
 import { leafHash } from '../../wire/tlog/merkle.ts';
 import type { TestHost } from '../helpers/enclave-host.ts';
 import { commitmentOf, startHost, testItems } from '../helpers/enclave-host.ts';
@@ -73,7 +78,9 @@ describe('with strategy processes', () => {
       FRAME.report,
       encodeReport({
         output,
-        clientOrderId: clientOrderId(leafHash(nodeCrypto, host.leaves[output] ?? new Uint8Array())),
+        clientOrderId: clientOrderIdOf(
+          leafHash(nodeCrypto, host.leaves[output] ?? new Uint8Array()),
+        ),
         status: STATUS.filled,
         reason: null,
         filledQuantity: 10,

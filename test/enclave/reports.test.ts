@@ -1,12 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
-import { clientOrderId, Orders } from '../../enclave/orders.ts';
+import { Orders } from '../../enclave/orders.ts';
 import type { OpenOrder } from '../../enclave/orders.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import { KIND, LABEL, STREAM } from '../../wire/leaf.ts';
 import { FRAME, parseRefused } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Report } from '../../wire/payloads.ts';
-import { encodeReport, STATUS } from '../../wire/payloads.ts';
+import { clientOrderIdOf, encodeReport, STATUS } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { leafHash } from '../../wire/tlog/merkle.ts';
 import type { TestHost } from '../helpers/enclave-host.ts';
@@ -21,7 +21,7 @@ const TIME_NS = 1_700_000_000_000_000_000n;
 function reportOn(host: TestHost, output: number, changes: Partial<Report> = {}): Uint8Array {
   return encodeReport({
     output,
-    clientOrderId: clientOrderId(leafHash(nodeCrypto, host.leaves[output] ?? new Uint8Array())),
+    clientOrderId: clientOrderIdOf(leafHash(nodeCrypto, host.leaves[output] ?? new Uint8Array())),
     status: STATUS.accepted,
     reason: null,
     filledQuantity: 0,

@@ -2,13 +2,13 @@
 // and what it says is compared with the rest of the log. Without the key a log verifies all the same,
 // only what the private leaves say stays unknown.
 
-import { equalBytes, parseHex, toHex } from '../bytes.ts';
+import { equalBytes, parseHex } from '../bytes.ts';
 import type { WireCrypto } from '../crypto.ts';
 import { unwrapDisclosureKey } from '../disclosure.ts';
 import type { Leaf } from '../leaf.ts';
 import { KIND, leafKey, openLeaf } from '../leaf.ts';
 import type { Report, Signal } from '../payloads.ts';
-import { parseReport, parseSeed, parseSignal } from '../payloads.ts';
+import { clientOrderIdOf, parseReport, parseSeed, parseSignal } from '../payloads.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 import type { MemoryTree } from '../tlog/merkle.ts';
@@ -18,11 +18,6 @@ export interface PrivateKeys {
   /** Compliance's X25519 key, raw. */
   readonly privateKey: Uint8Array;
   readonly publicKey: Uint8Array;
-}
-
-/** `ts` and the first 8 bytes of the output's leaf hash, so that a venue's records name the leaf. */
-export function clientOrderId(outputHash: Uint8Array): string {
-  return `ts${toHex(outputHash.subarray(0, 8))}`;
 }
 
 export class PrivateLeaves {
@@ -108,7 +103,7 @@ function checkReport(index: number, leaf: Leaf, report: Report, tree: MemoryTree
   if (report.output !== leaf.causes[0] || output === null) {
     return refuse('cause_invalid', { index, output: report.output });
   }
-  return report.clientOrderId === clientOrderId(output)
+  return report.clientOrderId === clientOrderIdOf(output)
     ? accept(null)
     : refuse('cause_invalid', { index, output: report.output, what: 'client_order_id' });
 }

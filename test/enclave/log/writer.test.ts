@@ -52,6 +52,7 @@ class Harness {
       key: this.key,
       disclosureKey: DISCLOSURE_KEY,
       commitMs,
+      stallMs: 60_000,
       send: (bytes) => {
         assertHolds(bytes.length <= MAX_LOG_OUT_BYTES, 'size of a commit');
         this.#receive(assertAccepted(parseCommit(bytes)));
