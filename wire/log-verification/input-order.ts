@@ -7,7 +7,7 @@ import { GAP } from '../payloads.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 
-/** Gap leaves between two batches of a stream; bounds the work per batch. */
+/** Ranges that gap leaves name between two batches of a stream; bounds the work per batch. */
 const MAX_MISSING = 4096;
 
 interface Range {
@@ -38,8 +38,12 @@ export class InputOrder {
       gap.reason === GAP.declared || gap.reason === GAP.skipped || gap.reason === GAP.refused;
     if (!isBatches || gap.firstMissing === null) return accept(null);
     const { missing } = this.#state(stream);
-    if (missing.length === MAX_MISSING) return refuse('sequence_gap', { index, stream });
-    missing.push({ first: gap.firstMissing, end: gap.firstMissing + (gap.count ?? 1) });
+    const range = { first: gap.firstMissing, end: gap.firstMissing + (gap.count ?? 1) };
+    const last = missing.at(-1);
+    // An enclave names them one after another: any number of batches that are refused in a row is one.
+    if (last?.end === range.first) missing.splice(-1, 1, { first: last.first, end: range.end });
+    else if (missing.length === MAX_MISSING) return refuse('sequence_gap', { index, stream });
+    else missing.push(range);
     return accept(null);
   }
 

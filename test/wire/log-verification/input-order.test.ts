@@ -50,10 +50,19 @@ describe('the order of batches', () => {
     expect(codeOf(order.addBatch(0, batch(1)))).toBe('accepted');
   });
 
+  it('takes any number of gaps that follow one another', () => {
+    const order = new InputOrder();
+    for (let index = 0; index < 5000; index++) {
+      assertAccepted(order.addGap(index, 1, gap(index, 1)));
+    }
+    expect(codeOf(order.addBatch(0, batch(5001)))).toBe('sequence_gap');
+    expect(codeOf(order.addBatch(0, batch(5000)))).toBe('accepted');
+  });
+
   it('bounds the gaps between two batches', () => {
     const order = new InputOrder();
     for (let index = 0; index < 4096; index++) {
-      assertAccepted(order.addGap(index, 1, gap(10 + index, 1)));
+      assertAccepted(order.addGap(index, 1, gap(10 + 2 * index, 1)));
     }
     expect(codeOf(order.addGap(9, 1, gap(0, 10)))).toBe('sequence_gap');
     expect(codeOf(order.addGap(9, 2, gap(0, 10)))).toBe('accepted');

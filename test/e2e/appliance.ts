@@ -1,0 +1,251 @@
+// A local appliance for tests: what scripts/appliance.ts prepares, a host configuration that the test may
+// bend, host processes that are started, watched and killed, and the commands of those who verify.
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
+import { join } from 'node:path';
+import { prepareAppliance } from '../../scripts/appliance.ts';
+import type { Appliance } from '../../scripts/appliance.ts';
+import { ROOT } from '../../scripts/bundle.ts';
+import { LAUNCHER, TestProcess, temporaryFolder, trackseal, waitFor } from './processes.ts';
+import type { CommandResult, Json, ProcessEnd } from './processes.ts';
+import { Tap } from './tap.ts';
+
+export const CAPTURE: string = join(ROOT, 'data/binance-2024-08/spot_ethusdt_20240808.gz');
+const STRATEGY = join(ROOT, 'strategies/order-flow.ts');
+export const PARAMETERS: string = join(ROOT, 'strategies/order-flow.ethusdt.json');
+const INSTRUMENT = {
+  id: 1,
+  venue: 'binance',
+  symbol: 'ETHUSDT',
+  market: 'spot',
+  price_scale: 2,
+  quantity_scale: 5,
+  sequence_rule: 'binance-spot',
+} as const;
+
+/** `parameters` replace some of the example's. */
+export async function newAppliance(directory: string, parameters: object = {}): Promise<Appliance> {
+  const example = JSON.parse(readFileSync(PARAMETERS, 'utf8')) as object;
+  return prepareAppliance({
+    directory,
+    strategy: STRATEGY,
+    strategyName: 'order-flow',
+    parameters: { ...example, ...parameters },
+    instruments: [INSTRUMENT],
+    anchorMs: 1000,
+  });
+}
+
+export interface HostOptions {
+  /** Null is as fast as it goes. */
+  readonly speed: number | null;
+  readonly limitEvents?: number;
+  readonly restart?: boolean;
+  /** False: the test starts the enclave itself. */
+  readonly startsEnclave?: boolean;
+  readonly latencyMs?: number;
+  /** Default: the appliance's own. */
+  readonly state?: string;
+  readonly log?: string;
+}
+
+/** The sockets of one appliance and its tap; host and enclave have folders of their own. */
+export interface Place {
+  readonly hostSockets: string;
+  readonly enclaveSockets: string;
+  readonly tap: Tap;
+}
+
+export async function newPlace(): Promise<Place> {
+  const folder = temporaryFolder();
+  const [hostSockets, enclaveSockets] = [join(folder, 'h'), join(folder, 'e')];
+  return { hostSockets, enclaveSockets, tap: await Tap.open(hostSockets, enclaveSockets) };
+}
+
+export function enclaveCommand(appliance: Appliance, place: Place): readonly string[] {
+  const options = {
+    '--transport': `unix:${place.enclaveSockets}`,
+    '--measured': appliance.measured,
+    '--measurements': appliance.measurements,
+    '--root': join(appliance.directory, 'aws'),
+  };
+  return [process.execPath, join(ROOT, 'simulator/main.ts'), ...Object.entries(options).flat()];
+}
+
+function hostConfig(
+  appliance: Appliance,
+  place: Place,
+  logFile: string,
+  options: HostOptions,
+): object {
+  const { directory, configuration, pack, parameters, parametersSalt } = appliance;
+  const { speed, limitEvents = null, restart = false, startsEnclave = true } = options;
+  return {
+    transport: `unix:${place.hostSockets}`,
+    state: options.state ?? stateOf(appliance),
+    log: options.log ?? appliance.logDirectory,
+    configuration,
+    strategies: [{ pack, parameters, parameters_salt: parametersSalt }],
+    enclave: { command: startsEnclave ? enclaveCommand(appliance, place) : null, restart },
+    feed: { stream: 1, capture: CAPTURE, speed, limit_events: limitEvents },
+    execution: {
+      paper: {
+        latency_ms: options.latencyMs ?? 5,
+        taker_fee_ppm: 500,
+        maker_fee_ppm: 100,
+        slippage_ticks: 1,
+      },
+      limits: {
+        max_order_notional: '10000',
+        max_position_notional: '20000',
+        max_orders: 50,
+        order_window_ms: 10_000,
+        price_band_ppm: 5000,
+        max_daily_loss: '5000',
+      },
+      kill_switch: join(directory, 'host', 'KILL'),
+    },
+    tiles: { port: 0 },
+    ingress: { port: 0 },
+    logging: { level: 'debug', file: logFile },
+  };
+}
+
+export function stateOf({ directory }: Appliance): string {
+  return join(directory, 'host', 'state');
+}
+
+let hosts = 0;
+
+export class TestHost {
+  readonly process: TestProcess;
+  readonly #logFile: string;
+
+  private constructor(process: TestProcess, logFile: string) {
+    this.process = process;
+    this.#logFile = logFile;
+  }
+
+  /** `trackseal host` with a log file of its own. */
+  static start(appliance: Appliance, place: Place, options: HostOptions): TestHost {
+    const name = `host-${hosts++}`;
+    const folder = join(appliance.directory, 'host');
+    mkdirSync(folder, { recursive: true });
+    const [configFile, logFile] = [join(folder, `${name}.json`), join(folder, `${name}.log`)];
+    const config = hostConfig(appliance, place, logFile, options);
+    writeFileSync(configFile, JSON.stringify(config, null, 2));
+    const process = new TestProcess(LAUNCHER, ['host', '--config', configFile, '--json']);
+    return new TestHost(process, logFile);
+  }
+
+  /** Entries of its log with this event. */
+  events(event: string): readonly Json[] {
+    return this.#entries().filter((entry) => entry['event'] === event);
+  }
+
+  /** The n-th entry with this event, from 1. Throws when the host ends first. */
+  waitForEvent(event: string, count = 1): Promise<Json> {
+    return this.waitFor(`${event} no. ${count}`, () => this.events(event)[count - 1]);
+  }
+
+  waitFor<T>(what: string, look: () => T | null | false | undefined): Promise<T> {
+    return waitFor(what, () => {
+      const found = look();
+      if (found !== null && found !== false && found !== undefined) return found;
+      if (this.process.end === null) return null;
+      const { code, signal } = this.process.end;
+      const text = this.#entries().map((entry) => JSON.stringify(entry));
+      throw new Error(
+        `${what}: the host ended with ${code ?? signal ?? ''}\n${text.join('\n')}\n${this.process.stderr}`,
+      );
+    });
+  }
+
+  /** Process id of the enclave of this host's n-th epoch. */
+  async enclavePid(count = 1): Promise<number> {
+    return Number((await this.waitForEvent('enclave_started', count))['pid']);
+  }
+
+  async url(): Promise<string> {
+    const { port } = await this.waitForEvent('ingress_listening');
+    return `https://127.0.0.1:${Number(port)}`;
+  }
+
+  /** Its end and its summary. */
+  async finish(): Promise<{ readonly end: ProcessEnd; readonly summary: HostSummary }> {
+    const end = await this.process.closed;
+    const { stdout } = this.process;
+    const summary =
+      stdout === '' ? { clean: false, epochs: [] } : (JSON.parse(stdout) as HostSummary);
+    return { end, summary };
+  }
+
+  #entries(): readonly Json[] {
+    let text = '';
+    try {
+      text = readFileSync(this.#logFile, 'utf8');
+    } catch {
+      return [];
+    }
+    // The last line may be half written.
+    return text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Json);
+  }
+}
+
+export interface HostSummary {
+  readonly clean: boolean;
+  readonly epochs: readonly {
+    readonly epoch: number;
+    readonly size: number;
+    readonly closed: boolean;
+    readonly code: string | null;
+    readonly unreleased: readonly number[];
+    readonly execution: { readonly reconciled: number; readonly accepted: number } | null;
+  }[];
+}
+
+/** Status and JSON of a path on the enclave's own HTTPS. */
+export function fetchJson(url: string): Promise<{ readonly status: number; readonly json: Json }> {
+  return new Promise((resolve, reject) => {
+    get(url, { rejectUnauthorized: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      response.once('end', () => {
+        resolve({ status: response.statusCode ?? 0, json: JSON.parse(text) as Json });
+      });
+    }).once('error', reject);
+  });
+}
+
+export function trustOf({ policy, rootPem }: Appliance): readonly string[] {
+  return ['--policy', policy, '--unsafe-root', rootPem];
+}
+
+/** `trackseal attest`; remembers the head in `heads`. */
+export function attest(appliance: Appliance, url: string, heads: string): Promise<CommandResult> {
+  return trackseal(['attest', url, ...trustOf(appliance), '--heads', heads, '--json']);
+}
+
+/** `trackseal verify log` with compliance's key. */
+export function verifyLog(
+  appliance: Appliance,
+  options: { readonly log?: string; readonly epoch?: number; readonly heads?: string } = {},
+): Promise<CommandResult> {
+  const { log = appliance.logDirectory, epoch, heads } = options;
+  const keyed = ['--key', appliance.complianceKey, '--json'];
+  return trackseal([
+    'verify',
+    'log',
+    log,
+    ...trustOf(appliance),
+    ...keyed,
+    ...(epoch === undefined ? [] : ['--epoch', String(epoch)]),
+    ...(heads === undefined ? [] : ['--heads', heads]),
+  ]);
+}

@@ -1,0 +1,222 @@
+// A tap between host and enclave: a second folder of sockets, one proxy for each port. It passes every
+// byte on, keeps those that left the enclave, and can hold acknowledgements back. What it records is in
+// one order, because one thread sees it all: a byte counts as out before an acknowledgement went in when
+// it was read here before that acknowledgement was written to the enclave.
+
+import { mkdirSync } from 'node:fs';
+import { createConnection, createServer } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import type { Ack } from '../../wire/commit.ts';
+import { parseAck, parseCommit } from '../../wire/commit.ts';
+import { encodeFrame, FrameDecoder } from '../../wire/frame.ts';
+import type { Frame } from '../../wire/frame.ts';
+import { KIND, parseLeaf } from '../../wire/leaf.ts';
+import { FRAME, parseRelease, PORT } from '../../wire/messages.ts';
+import type { Release } from '../../wire/messages.ts';
+import { assertAccepted } from '../../wire/result.ts';
+import { closeAfterwards } from './processes.ts';
+
+/** The enclave listens on these; on the others the host does. */
+const ENCLAVE_LISTENS: ReadonlySet<number> = new Set([PORT.https, PORT.feed]);
+const MAX_PAYLOADS: ReadonlyMap<number, number> = new Map(
+  Array.from({ length: 256 }, (_, type) => [type, 16 * 1024 * 1024]),
+);
+
+export interface TappedCommit {
+  readonly epoch: number;
+  readonly size: number;
+  /** Leaf indexes of its outputs. */
+  readonly outputs: readonly number[];
+}
+
+export interface TappedAck extends Ack {
+  /** Bytes that had left the enclave on each port when it was written to the enclave. */
+  readonly left: ReadonlyMap<number, number>;
+}
+
+export interface TappedRelease extends Release {
+  readonly epoch: number;
+  /** Where its frame ends on the feed port. */
+  readonly left: number;
+  /** The largest acknowledged size that the enclave had been told in this epoch. */
+  readonly toldSize: number;
+}
+
+export class Tap {
+  readonly commits: TappedCommit[] = [];
+  /** As the host sent them. */
+  readonly hostAcks: Ack[] = [];
+  /** As the enclave got them. */
+  readonly acks: TappedAck[] = [];
+  readonly releases: TappedRelease[] = [];
+  /** Asked for each acknowledgement; milliseconds to hold it back. */
+  ackDelayMs: () => number = () => 0;
+  /** While true no acknowledgement reaches the enclave. */
+  holdAcks = false;
+  readonly #outer: string;
+  readonly #inner: string;
+  readonly #left = new Map<number, Buffer[]>();
+  readonly #leftBytes = new Map<number, number>();
+  readonly #servers: Server[] = [];
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(outer: string, inner: string) {
+    this.#outer = outer;
+    this.#inner = inner;
+  }
+
+  /** `outer` is the host's folder, `inner` the enclave's. */
+  static async open(outer: string, inner: string): Promise<Tap> {
+    const tap = new Tap(outer, inner);
+    for (const folder of [outer, inner]) mkdirSync(folder, { recursive: true });
+    for (const port of Object.values(PORT)) await tap.#listen(port);
+    closeAfterwards(() => tap.close());
+    return tap;
+  }
+
+  /** All bytes that left the enclave on a port, over all its connections. */
+  bytesLeft(port: number): Buffer {
+    return Buffer.concat(this.#left.get(port) ?? []);
+  }
+
+  /** The host's last acknowledgement of an epoch. */
+  lastHostAck(epoch: number): Ack | null {
+    return this.hostAcks.findLast((ack) => ack.epoch === epoch) ?? null;
+  }
+
+  get epoch(): number {
+    return this.commits.at(-1)?.epoch ?? 0;
+  }
+
+  get acknowledgedSize(): number {
+    return this.lastHostAck(this.epoch)?.size ?? 0;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await Promise.all(
+      this.#servers.map(
+        (server) =>
+          new Promise((resolve) => {
+            server.close(resolve);
+          }),
+      ),
+    );
+  }
+
+  async #listen(port: number): Promise<void> {
+    const enclaveListens = ENCLAVE_LISTENS.has(port);
+    const [near, far] = enclaveListens ? [this.#outer, this.#inner] : [this.#inner, this.#outer];
+    await rm(join(near, String(port)), { force: true });
+    const server = createServer({ allowHalfOpen: true }, (accepted) => {
+      const made = createConnection({ path: join(far, String(port)), allowHalfOpen: true });
+      const [host, enclave] = enclaveListens ? [accepted, made] : [made, accepted];
+      this.#connect(port, host, enclave);
+    });
+    this.#servers.push(server);
+    await new Promise<void>((resolve) => {
+      server.listen(join(near, String(port)), resolve);
+    });
+  }
+
+  #connect(port: number, host: Socket, enclave: Socket): void {
+    for (const [socket, peer] of [
+      [host, enclave],
+      [enclave, host],
+    ] as const) {
+      this.#sockets.add(socket);
+      socket.on('error', () => peer.destroy());
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        // An end was passed on as an end; whatever is still to be written goes first.
+        if (!peer.destroyed && !socket.readableEnded) peer.destroy();
+      });
+    }
+    const decoder = new FrameDecoder({ maxPayloadBytes: MAX_PAYLOADS });
+    enclave.on('data', (chunk: Buffer) => {
+      this.#record(port, chunk);
+      if (port === PORT.log || port === PORT.feed) {
+        for (const frame of decoder.push(new Uint8Array(chunk)).frames) this.#takeLeaving(frame);
+      }
+      if (!host.write(chunk)) {
+        enclave.pause();
+        host.once('drain', () => enclave.resume());
+      }
+    });
+    enclave.on('end', () => host.end());
+    if (port === PORT.log) this.#passAcks(host, enclave);
+    else {
+      host.on('data', (chunk: Buffer) => {
+        if (!enclave.write(chunk)) {
+          host.pause();
+          enclave.once('drain', () => host.resume());
+        }
+      });
+      host.on('end', () => enclave.end());
+    }
+  }
+
+  #record(port: number, chunk: Buffer): void {
+    const chunks = this.#left.get(port) ?? [];
+    chunks.push(chunk);
+    this.#left.set(port, chunks);
+    this.#leftBytes.set(port, (this.#leftBytes.get(port) ?? 0) + chunk.length);
+  }
+
+  #takeLeaving({ type, payload }: Frame): void {
+    if (type === FRAME.commit) {
+      const { epoch, firstIndex, leaves } = assertAccepted(parseCommit(payload));
+      const outputs = leaves.flatMap((bytes, at) =>
+        assertAccepted(parseLeaf(bytes)).kind === KIND.output ? [firstIndex + at] : [],
+      );
+      this.commits.push({ epoch, size: firstIndex + leaves.length, outputs });
+    } else if (type === FRAME.release) {
+      const { epoch } = this;
+      const told = this.acks.findLast((ack) => ack.epoch === epoch);
+      this.releases.push({
+        ...assertAccepted(parseRelease(payload)),
+        epoch,
+        left: this.#leftBytes.get(PORT.feed) ?? 0,
+        toldSize: told?.size ?? 0,
+      });
+    }
+  }
+
+  /** Frames of the log stream towards the enclave: credits at once, acknowledgements when it is time. */
+  #passAcks(host: Socket, enclave: Socket): void {
+    const decoder = new FrameDecoder({ maxPayloadBytes: MAX_PAYLOADS });
+    const waiting: { readonly ack: Ack; readonly frame: Uint8Array; readonly atMs: number }[] = [];
+    let ended = false;
+    let timer: NodeJS.Timeout | null = null;
+    const pass = (): void => {
+      timer = null;
+      for (let next = waiting[0]; next !== undefined && !this.holdAcks; next = waiting[0]) {
+        if (next.atMs > performance.now()) break;
+        waiting.shift();
+        this.acks.push({ ...next.ack, left: new Map(this.#leftBytes) });
+        if (!enclave.destroyed) enclave.write(next.frame);
+      }
+      if (waiting.length > 0 && !enclave.destroyed) timer = setTimeout(pass, 5);
+      else if (ended) enclave.end();
+    };
+    host.on('data', (chunk: Buffer) => {
+      for (const { type, payload } of decoder.push(new Uint8Array(chunk)).frames) {
+        const frame = encodeFrame(type, payload);
+        if (type === FRAME.ack) {
+          const ack = assertAccepted(parseAck(payload));
+          this.hostAcks.push(ack);
+          waiting.push({ ack, frame, atMs: performance.now() + this.ackDelayMs() });
+        } else enclave.write(frame);
+      }
+      if (timer === null) pass();
+    });
+    host.on('end', () => {
+      ended = true;
+      // What a dead host's acknowledgements would still say is not said any more.
+      if (this.holdAcks) waiting.length = 0;
+      if (timer === null) pass();
+    });
+  }
+}
