@@ -1,7 +1,8 @@
 // Port 5000: batches, declared gaps and execution reports come in, released outputs go out. One stream
 // at a time; a second is refused while the first lives. Frames are taken one after the other, and only
 // while the log, the strategies and the host's own reading have room: otherwise they wait, bounded by
-// the credit, and the host stalls. Nothing that was taken is dropped.
+// the credit, and the host stalls. What still waits when its stream ends was not taken, and goes with
+// it: a host that comes back again and again must not fill the memory.
 
 import { Channel } from '../wire/channel.ts';
 import type { Frame } from '../wire/frame.ts';
@@ -37,7 +38,7 @@ type FeedStream = Parameters<Parameters<Transport['listen']>[1]>[0];
 
 export class Feed {
   readonly #services: FeedServices;
-  readonly #waiting = new Fifo<WaitingFrame>();
+  #waiting = new Fifo<WaitingFrame>();
   readonly #counters = {
     feed_streams: 0,
     feed_streams_refused: 0,
@@ -99,8 +100,11 @@ export class Feed {
     if (refusal !== null) this.#counters.feed_streams_broken++;
     if (this.#stopped) return;
     this.#services.releases.detach(channel);
-    void channel.close();
-    this.#channel = null;
+    this.#waiting = new Fifo();
+    // The next one is taken when nothing of this one is left.
+    void channel.close().then(() => {
+      if (this.#channel === channel) this.#channel = null;
+    });
   }
 
   get #hasRoom(): boolean {

@@ -4,6 +4,7 @@ import { BOOK_SIDE, ROW } from '../../wire/batch.ts';
 import { Channel } from '../../wire/channel.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import type { Configuration } from '../../wire/configuration.ts';
+import { encodeFrame } from '../../wire/frame.ts';
 import { KIND } from '../../wire/leaf.ts';
 import {
   FIRST_CREDIT_BYTES,
@@ -299,6 +300,60 @@ describe('the feed stream', () => {
     host.feed?.send(B, batch(0));
     await host.until(() => host.feedOf(FRAME.progress).length === 1);
     expect(host.leavesOf(KIND.input)).toHaveLength(1);
+  });
+
+  it('takes with it what was not taken yet, so that coming back cannot fill the memory', async () => {
+    const host = await startFeed();
+    await host.until(() => host.leaves.length === 4);
+    host.acknowledge = false;
+    const stall = async (from: number): Promise<void> => {
+      // 1 MiB of credit, 18 KiB each; the log is full after 17 MiB.
+      for (let sequence = from; host.feed?.counters.creditStalls === 0; sequence++) {
+        host.feed.send(B, batch(sequence, { rows: 400 }));
+        if (sequence % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    };
+    await stall(0);
+    for (let before = -1; before !== host.leaves.length;) {
+      before = host.leaves.length;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    for (let round = 1; round <= 3; round++) {
+      host.feed?.destroy({ code: 'stream_closed', detail: {} });
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      await host.connectFeed();
+      await stall(round * 1_000_000);
+    }
+    const logged = host.leavesOf(KIND.input).length;
+    host.feed?.destroy({ code: 'stream_closed', detail: {} });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    host.acknowledge = true;
+    host.ackAll();
+    await host.connectFeed();
+    host.feed?.send(B, batch(9_000_000));
+    await host.until(() => host.leavesOf(KIND.input).length > logged);
+    await host.until(() => host.open(host.leaves.length - 1).length > 0);
+    const gaps = host.leavesOf(KIND.gap).map((index) => assertAccepted(parseGap(host.open(index))));
+    expect(gaps.map(({ reason }) => reason)).toEqual([GAP.skipped]);
+    expect(host.leavesOf(KIND.input).length).toBeLessThan(logged + 3);
+  });
+
+  it('is not followed by another before the host has read the end of it', async () => {
+    const host = await startHost();
+    await host.ready();
+    const wire = host.dial(PORT.feed);
+    // Half closed and not read: what waits for it must not pile up stream by stream.
+    for (let index = 0; index < 30_000; index++) wire.write(encodeFrame(B, new Uint8Array(1)));
+    wire.end();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const second = host.dial(PORT.feed);
+    second.on('error', () => null);
+    await new Promise((resolve) => second.once('close', resolve));
+    wire.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    await host.connectFeed();
+    host.feed?.send(B, batch(0));
+    await host.until(() => host.feedOf(FRAME.progress).length === 1);
   });
 
   it('takes no frame of another stream', async () => {
