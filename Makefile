@@ -5,7 +5,7 @@ setup: node_modules/.installed
 
 # npm ci is skipped when the lock file has not changed since the last time.
 node_modules/.installed: package-lock.json .npmrc
-	@scripts/retry npm ci --no-audit --no-fund
+	@scripts/retry npm ci --loglevel=error
 	@touch $@
 
 demo: setup
