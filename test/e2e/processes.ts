@@ -181,7 +181,8 @@ function childrenOf(pid: number): readonly number[] {
 
 /** Children and theirs, by process id. */
 export function descendantsOf(pid: number): readonly number[] {
-  return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
+  const children = childrenOf(pid);
+  return [...children, ...children.flatMap((child) => descendantsOf(child))];
 }
 
 /** A seed that is printed, so that a failed run can be run again with TRACKSEAL_SEED. */

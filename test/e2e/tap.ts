@@ -9,7 +9,7 @@ import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import { rm } from 'node:fs/promises';
 import type { Ack } from '../../wire/commit.ts';
-import { parseAck, parseCommit } from '../../wire/commit.ts';
+import { encodeAck, parseAck, parseCommit } from '../../wire/commit.ts';
 import { encodeFrame, FrameDecoder } from '../../wire/frame.ts';
 import type { Frame } from '../../wire/frame.ts';
 import { KIND, parseLeaf } from '../../wire/leaf.ts';
@@ -29,6 +29,8 @@ export interface TappedCommit {
   readonly size: number;
   /** Leaf indexes of its outputs. */
   readonly outputs: readonly number[];
+  /** Bytes that had left the enclave on the log port when it had been read. */
+  readonly left: number;
 }
 
 export interface TappedAck extends Ack {
@@ -55,6 +57,8 @@ export class Tap {
   ackDelayMs: () => number = () => 0;
   /** While true no acknowledgement reaches the enclave. */
   holdAcks = false;
+  /** What the enclave gets instead of an acknowledgement. */
+  forgeAck: (ack: Ack) => Ack = (ack) => ack;
   readonly #outer: string;
   readonly #inner: string;
   readonly #left = new Map<number, Buffer[]>();
@@ -171,7 +175,8 @@ export class Tap {
       const outputs = leaves.flatMap((bytes, at) =>
         assertAccepted(parseLeaf(bytes)).kind === KIND.output ? [firstIndex + at] : [],
       );
-      this.commits.push({ epoch, size: firstIndex + leaves.length, outputs });
+      const left = this.#leftBytes.get(PORT.log) ?? 0;
+      this.commits.push({ epoch, size: firstIndex + leaves.length, outputs, left });
     } else if (type === FRAME.release) {
       const { epoch } = this;
       const told = this.acks.findLast((ack) => ack.epoch === epoch);
@@ -187,7 +192,7 @@ export class Tap {
   /** Frames of the log stream towards the enclave: credits at once, acknowledgements when it is time. */
   #passAcks(host: Socket, enclave: Socket): void {
     const decoder = new FrameDecoder({ maxPayloadBytes: MAX_PAYLOADS });
-    const waiting: { readonly ack: Ack; readonly frame: Uint8Array; readonly atMs: number }[] = [];
+    const waiting: { readonly ack: Ack; readonly atMs: number }[] = [];
     let ended = false;
     let timer: NodeJS.Timeout | null = null;
     const pass = (): void => {
@@ -195,20 +200,20 @@ export class Tap {
       for (let next = waiting[0]; next !== undefined && !this.holdAcks; next = waiting[0]) {
         if (next.atMs > performance.now()) break;
         waiting.shift();
-        this.acks.push({ ...next.ack, left: new Map(this.#leftBytes) });
-        if (!enclave.destroyed) enclave.write(next.frame);
+        const ack = this.forgeAck(next.ack);
+        this.acks.push({ ...ack, left: new Map(this.#leftBytes) });
+        if (!enclave.destroyed) enclave.write(encodeFrame(FRAME.ack, encodeAck(ack)));
       }
       if (waiting.length > 0 && !enclave.destroyed) timer = setTimeout(pass, 5);
       else if (ended) enclave.end();
     };
     host.on('data', (chunk: Buffer) => {
       for (const { type, payload } of decoder.push(new Uint8Array(chunk)).frames) {
-        const frame = encodeFrame(type, payload);
         if (type === FRAME.ack) {
           const ack = assertAccepted(parseAck(payload));
           this.hostAcks.push(ack);
-          waiting.push({ ack, frame, atMs: performance.now() + this.ackDelayMs() });
-        } else enclave.write(frame);
+          waiting.push({ ack, atMs: performance.now() + this.ackDelayMs() });
+        } else enclave.write(encodeFrame(type, payload));
       }
       if (timer === null) pass();
     });

@@ -1,0 +1,379 @@
+import {
+  chmodSync,
+  cpSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CAPTURE } from './appliance.ts';
+import {
+  cleanUpAfterEach,
+  lastingFolder,
+  seededNumbers,
+  temporaryFolder,
+  trackseal,
+} from './processes.ts';
+import type { CommandResult, Json } from './processes.ts';
+
+cleanUpAfterEach();
+
+interface CaptureCounts {
+  messages: number;
+  /** Rows: a trade is one, a best bid/ask two, a book level one. */
+  events: number;
+}
+
+/** Counted from the file with nothing of the product. */
+function countCapture(): CaptureCounts {
+  const counts = { messages: 0, events: 0 };
+  const lines = gunzipSync(readFileSync(CAPTURE)).toString('utf8').trimEnd().split('\n');
+  for (const line of lines) {
+    const message = JSON.parse(line.slice(line.indexOf(' ') + 1)) as Json;
+    const data = (message['data'] ?? message) as Readonly<Record<string, readonly unknown[]>>;
+    const levels = [data['bids'], data['asks']].every(Array.isArray)
+      ? [data['bids'], data['asks']]
+      : [data['b'], data['a']];
+    counts.messages++;
+    if ('t' in data) counts.events++;
+    else if (!Array.isArray(levels[0])) counts.events += 2;
+    else counts.events += (levels[0]?.length ?? 0) + (levels[1]?.length ?? 0);
+  }
+  return counts;
+}
+
+interface Summary {
+  readonly verdict: string;
+  readonly host: {
+    readonly clean: boolean;
+    readonly epochs: readonly {
+      readonly size: number;
+      readonly root: string;
+      readonly feed: Readonly<Record<string, number>>;
+      readonly replay: Json;
+      readonly execution: {
+        readonly released: number;
+        readonly accepted: number;
+        readonly filled: number;
+        readonly rejected: Readonly<Record<string, number>>;
+        readonly profit: string;
+      };
+    }[];
+  };
+  readonly attestation: Json;
+  readonly log: Json & { readonly counts: Readonly<Record<string, number>> };
+  readonly trade: { readonly found: boolean; readonly report: Json; readonly proof: Json };
+  readonly replay: Json;
+}
+
+let kept = '';
+let demo: CommandResult;
+
+beforeAll(async () => {
+  kept = lastingFolder();
+  demo = await trackseal(['demo', '--json', '--speed', 'max', '--keep', kept]);
+});
+afterAll(() => {
+  rmSync(kept, { recursive: true, force: true });
+});
+
+describe('trackseal demo --json', () => {
+  it('exits with 0, says nothing else, and every part of the summary agrees with the others', () => {
+    expect(demo.code, demo.stderr).toBe(0);
+    expect(demo.stderr).toBe('');
+    const { verdict, host, attestation, log, trade, replay } = demo.json as unknown as Summary;
+    expect(verdict).toBe('proved');
+
+    expect(host.clean).toBe(true);
+    expect(host.epochs).toHaveLength(1);
+    const [epoch] = host.epochs;
+    if (epoch === undefined) throw new Error('no epoch');
+    const { feed, execution } = epoch;
+    const { messages, events } = countCapture();
+    expect(epoch).toMatchObject({ closed: true, feed_complete: true, code: null, unreleased: [] });
+    expect(epoch.replay).toMatchObject({ messages, events, refused_lines: 0, ended: 'end' });
+    expect(feed).toMatchObject({ events, batches_done: feed['batches_sent'], batches_refused: 0 });
+    const signals = feed['signals'];
+    expect(signals).toBeGreaterThan(0);
+    const rejected = Object.values(execution.rejected).reduce((sum, count) => sum + count, 0);
+    expect(execution).toMatchObject({ released: signals, accepted: execution.released - rejected });
+    expect(execution.filled).toBeGreaterThan(0);
+    expect(execution.profit).toMatch(/^-?\d+\.\d{8}$/u);
+
+    expect(attestation).toMatchObject({
+      verdict: 'verified',
+      nonce_checked: true,
+      valid_at_signing: true,
+      valid_now: true,
+      user_data: { purpose: 'challenge', origin: log['origin'] },
+      unsafe: ['--unsafe-root'],
+      root: { aws: false },
+    });
+    expect(new Set(Object.values(attestation['checks'] as object))).toEqual(new Set(['passed']));
+
+    expect(log).toMatchObject({
+      verdict: 'verified',
+      end: 'clean',
+      close_reason: 'host',
+      size: epoch.size,
+      root: epoch.root,
+      rows: events,
+      commit_policy: 'spool',
+      feed_mode: 'replay',
+      gaps: { total: 0 },
+      commits: { checked: true, covered_size: epoch.size },
+      attestation: { image_checked: true },
+      consistency: { result: 'ok' },
+    });
+    expect(log.counts).toMatchObject({
+      input: feed['batches_sent'],
+      output: signals,
+      report: feed['reports'],
+      close: 1,
+    });
+    expect(log.counts['anchor']).toBeGreaterThanOrEqual(1);
+    const { total, opened } = log['private_leaves'] as { total: number; opened: number };
+    expect([total, opened]).toEqual([1 + Number(signals) + Number(feed['reports']), total]);
+    expect(log['operator_could_still']).toEqual(
+      expect.arrayContaining([
+        expect.stringContaining('"spool"'),
+        expect.stringContaining('"host"'),
+      ]),
+    );
+
+    expect(trade.found).toBe(true);
+    expect(trade.report).toMatchObject({ status: 'filled', environment: 'paper' });
+    expect(trade.proof).toMatchObject({
+      verdict: 'verified',
+      kind: 'output',
+      index: trade.report['output'],
+      disclosed: true,
+      payload: { instrument: 'ETHUSDT', venue: 'binance' },
+      root: epoch.root,
+    });
+
+    expect(replay).toMatchObject({
+      verdict: 'identical',
+      outputs: signals,
+      identical: signals,
+      inputs: feed['batches_sent'],
+      not_logged: 0,
+      first_difference: null,
+    });
+  });
+});
+
+describe('trackseal demo', () => {
+  it('tells a person what happened, what was proved, what was not, and leaves nothing', async () => {
+    const temporary = temporaryFolder();
+    const env = { TMPDIR: temporary };
+    const { code, stdout, stderr } = await trackseal(['demo', '--speed', 'max'], { env });
+    expect(code, stderr).toBe(0);
+    expect(readdirSync(temporary)).toEqual([]);
+    const { events } = countCapture();
+    expect(stdout).toContain(`${events.toLocaleString('en-US')} in `);
+    expect(stdout).toMatch(/signals {2,}[1-9][\d,]* released/u);
+    expect(stdout).toMatch(/orders {2,}[1-9][\d,]* accepted, [1-9][\d,]* filled/u);
+    expect(stdout).toMatch(/paper P&L {2,}-?\d+\.\d\d USDT after \d+\.\d\d of fees/u);
+    expect(stdout).toMatch(/log {2,}[1-9][\d,]* leaves, root [0-9a-f]{16}…/u);
+    expect(stdout).toMatch(/attestation {2,}verified: fresh nonce/u);
+    expect(stdout).toMatch(/whole log {2,}verified: .* end clean/u);
+    expect(stdout).toMatch(/one trade {2,}verified: leaf \d+, (?:buy|sell) \d+\.\d+ ETHUSDT at/u);
+    expect(stdout).toMatch(/replay {2,}identical: (\d+) of \1 signals byte for byte/u);
+    expect(stdout).toMatch(/What the operator could still have done\n(?: {2}- .+\n){3,}/u);
+    expect(stdout).toContain('simulated NSM');
+    expect(stdout).toMatch(/^PROVED$/mu);
+    // Steps on stderr, so that stdout is the result alone.
+    expect(stderr).toMatch(/^1\. .+\n2\. /u);
+  });
+
+  it('works when it is over before the LP asks again', async () => {
+    const args = ['demo', '--json', '--speed', 'max', '--limit', '20000'];
+    const { code, json, stderr } = await trackseal(args);
+    expect(code, stderr).toBe(0);
+    expect(json).toMatchObject({ verdict: 'proved', attestation: { verdict: 'verified' } });
+  });
+});
+
+/** Runs `look` while one bit of the file is another. */
+async function withFlip<T>(path: string, at: number, look: () => Promise<T>): Promise<T> {
+  const { mode } = statSync(path);
+  const bytes = readFileSync(path);
+  const flipped = Buffer.from(bytes);
+  flipped[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
+  chmodSync(path, 0o644);
+  try {
+    writeFileSync(path, flipped);
+    return await look();
+  } finally {
+    writeFileSync(path, bytes);
+    chmodSync(path, mode);
+  }
+}
+
+function trust(): readonly string[] {
+  return ['--policy', join(kept, 'lp/policy.json'), '--unsafe-root', join(kept, 'aws/root.pem')];
+}
+
+function keyed(): readonly string[] {
+  return ['--key', join(kept, 'compliance/key.pem')];
+}
+
+function verifyLog(...more: readonly string[]): Promise<CommandResult> {
+  return trackseal(['verify', 'log', join(kept, 'log'), ...trust(), '--json', ...more]);
+}
+
+function replay(
+  changed: { readonly strategy?: string; readonly parameters?: string } = {},
+): Promise<CommandResult> {
+  const {
+    strategy = join(kept, 'quant/strategy'),
+    parameters = join(kept, 'quant/parameters.json'),
+  } = changed;
+  const salt = ['--parameters-salt', join(kept, 'quant/parameters.salt')];
+  const files = ['--strategy', strategy, '--parameters', parameters, ...salt];
+  return trackseal(['replay', join(kept, 'log'), ...files, ...keyed(), '--json']);
+}
+
+function epochFile(...names: readonly string[]): string {
+  return join(kept, 'log/epochs/0000000001', ...names);
+}
+
+function commitFile(): string {
+  return epochFile('commits', readdirSync(epochFile('commits'))[0] ?? '');
+}
+
+/** Exit code and verdict of a refusal, with its code. */
+function refusal(code: string): readonly [number, string, string] {
+  return [1, 'refused', code];
+}
+
+function answerOf({ code, json }: CommandResult): readonly unknown[] {
+  return [code, json['verdict'], json['code']];
+}
+
+/** Offsets of a file, drawn from the seed. */
+function offsets(
+  random: (low: number, high: number) => number,
+  path: string,
+  count: number,
+): number[] {
+  const { size } = statSync(path);
+  return Array.from({ length: count }, () => random(0, size - 1));
+}
+
+describe('evidence of a kept run, with one bit changed', () => {
+  it.each([
+    ['an entry bundle', 'tile/entries/003', ['tile_mismatch', 'leaf_malformed']],
+    ['a tile of hashes', 'tile/0/003', ['tile_mismatch']],
+    ['the checkpoint', 'checkpoint', ['note_signature', 'note_malformed', 'checkpoint_malformed']],
+  ])('%s: verify log refuses', async (_, name, codes) => {
+    const random = seededNumbers(name);
+    for (const at of offsets(random, epochFile(name), 3)) {
+      const answer = answerOf(await withFlip(epochFile(name), at, verifyLog));
+      expect(codes.map(refusal), `offset ${at}`).toContainEqual(answer);
+    }
+  });
+
+  it('a note of a commit: verify log refuses', async () => {
+    const random = seededNumbers('commits');
+    for (const at of offsets(random, commitFile(), 4)) {
+      const answer = answerOf(await withFlip(commitFile(), at, verifyLog));
+      expect(answer, `offset ${at}`).toEqual(refusal('commit_mismatch'));
+    }
+  });
+
+  it('an entry bundle: no proof is made, nothing is listed to the end, nothing is replayed', async () => {
+    const path = epochFile('tile/entries/003');
+    await withFlip(path, 5000, async () => {
+      const output = join(temporaryFolder(), 'proof');
+      const log = join(kept, 'log');
+      const prove = ['log', 'prove', log, '--index', '300', '-o', output, ...keyed(), '--json'];
+      expect(answerOf(await trackseal(prove))).toEqual(refusal('root_mismatch'));
+      expect(() => statSync(output)).toThrow('ENOENT');
+      const listed = await trackseal(['log', 'list', log, '--json']);
+      expect(listed.code).toBe(1);
+      expect(listed.stderr).toMatch(/^REFUSED {2}[a-z_]+: /u);
+      const replayed = await replay();
+      expect(replayed.code).toBe(2);
+      expect(replayed.json).toMatchObject({ verdict: 'undecided', code: 'leaf_digest_mismatch' });
+    });
+  });
+
+  it('the attestation document: verify attestation refuses', async () => {
+    const path = join(kept, 'lp/attestation.cbor');
+    const verify = (): Promise<CommandResult> =>
+      trackseal(['verify', 'attestation', path, ...trust(), '--json']);
+    expect((await verify()).json).toMatchObject({ verdict: 'verified', nonce_checked: false });
+    const random = seededNumbers('attestation');
+    for (const at of offsets(random, path, 6)) {
+      const { code, json } = await withFlip(path, at, verify);
+      expect([code, json['verdict']], `offset ${at}`).toEqual([1, 'refused']);
+      expect(json['code']).toMatch(/^(?:cbor|cose|chain|certificate|document|user_data)_/u);
+    }
+    const nonce = ['--nonce', '00112233445566778899aabbccddeeff'];
+    const other = ['verify', 'attestation', path, ...trust(), ...nonce, '--json'];
+    expect(answerOf(await trackseal(other))).toEqual(refusal('nonce_mismatch'));
+  });
+
+  it('the proof of the trade: verify proof refuses', async () => {
+    const path = join(kept, 'compliance/trade.tlog-proof');
+    const verify = (): Promise<CommandResult> =>
+      trackseal(['verify', 'proof', path, ...trust(), '--json']);
+    expect((await verify()).json).toMatchObject({ verdict: 'verified', disclosed: true });
+    const random = seededNumbers('proof');
+    for (const at of offsets(random, path, 8)) {
+      const { code, json } = await withFlip(path, at, verify);
+      expect([code, json['verdict']], `offset ${at}`).toEqual([1, 'refused']);
+    }
+  });
+
+  it('a parameter or the bundle: nothing is replayed in the name of the logged strategy', async () => {
+    const folder = temporaryFolder();
+    expect((await replay()).json).toMatchObject({ verdict: 'identical' });
+    const parameters = join(folder, 'parameters.json');
+    const text = readFileSync(join(kept, 'quant/parameters.json'), 'utf8');
+    expect(text).toContain('"hold_ms": 3000');
+    writeFileSync(parameters, text.replace('"hold_ms": 3000', '"hold_ms": 3001'));
+    const strategy = join(folder, 'strategy');
+    cpSync(join(kept, 'quant/strategy'), strategy, { recursive: true });
+    const bundle = readFileSync(join(strategy, 'bundle.js'), 'utf8');
+    writeFileSync(join(strategy, 'bundle.js'), `${bundle}\n`);
+    for (const changed of [{ parameters }, { strategy }]) {
+      const { code, json } = await replay(changed);
+      expect(json).toMatchObject({ verdict: 'undecided', code: 'commitment_mismatch' });
+      expect(code).toBe(2);
+    }
+  });
+
+  it('a file that is missing, another image, no policy: each has its code', async () => {
+    const missing = epochFile('tile/entries/005');
+    const bytes = readFileSync(missing);
+    rmSync(missing);
+    expect(answerOf(await verifyLog())).toEqual(refusal('tile_missing'));
+    writeFileSync(missing, bytes, { mode: 0o444 });
+    const policy = JSON.parse(readFileSync(join(kept, 'lp/policy.json'), 'utf8')) as {
+      readonly Measurements: Readonly<Record<string, string>>;
+    };
+    const other = { ...policy.Measurements, PCR0: 'ab'.repeat(48) };
+    const file = join(temporaryFolder(), 'policy.json');
+    writeFileSync(file, JSON.stringify({ ...policy, Measurements: other }));
+    const root = ['--unsafe-root', join(kept, 'aws/root.pem')];
+    const verify = ['verify', 'log', join(kept, 'log'), '--json'];
+    const another = await trackseal([...verify, '--policy', file, ...root]);
+    expect(answerOf(another)).toEqual(refusal('pcr_mismatch'));
+    // AWS's root has not signed this.
+    const pcrs = Object.entries(policy.Measurements)
+      .filter(([name]) => name.startsWith('PCR'))
+      .flatMap(([name, value]) => [`--${name.toLowerCase()}`, value]);
+    expect(answerOf(await trackseal([...verify, ...pcrs]))).toEqual(refusal('chain_root'));
+    const nobody = await trackseal([...verify, ...root]);
+    expect(nobody.code).toBe(2);
+    expect(nobody.json).toMatchObject({ verdict: 'undecided', code: 'policy_missing' });
+    expect((await verifyLog(...keyed())).json).toMatchObject({ verdict: 'verified' });
+  });
+});

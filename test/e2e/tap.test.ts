@@ -1,0 +1,180 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { toHex } from '../../wire/bytes.ts';
+import { encodeCbor } from '../../wire/cbor.ts';
+import { PORT } from '../../wire/messages.ts';
+import { parseSignal } from '../../wire/payloads.ts';
+import { assertAccepted } from '../../wire/result.ts';
+import { fetchJson, newAppliance, newPlace, TestHost, verifyLog } from './appliance.ts';
+import { decisionsOf, indexesOf, listLeaves, readJournal } from './evidence.ts';
+import { cleanUpAfterEach, seededNumbers, temporaryFolder } from './processes.ts';
+import type { Tap, TappedAck, TappedRelease } from './tap.ts';
+
+cleanUpAfterEach();
+
+const PORTS = Object.values(PORT);
+
+/**
+ * What must not be seen early: the signal, the signal without its number and causes (both could be
+ * different in a leak), and the salt, without which the digest in the leaf cannot be guessed open.
+ */
+function secretsOf({ plaintext, salt }: TappedRelease): Readonly<Record<string, Uint8Array>> {
+  const { instrument, side, quantity, limit, ttlMs, decisionNs } = assertAccepted(
+    parseSignal(plaintext),
+  );
+  const fields = [instrument, side, quantity, limit, ttlMs, decisionNs];
+  const core = encodeCbor(new Map(fields.map((value, at) => [at + 2, value]))).subarray(1);
+  return { plaintext, core, salt };
+}
+
+/** The acknowledgement that lets an output out. */
+function permissionFor(tap: Tap, release: TappedRelease): TappedAck | undefined {
+  const { epoch, leafIndex } = release;
+  return tap.acks.find((ack) => ack.epoch === epoch && ack.size > leafIndex);
+}
+
+interface Leak {
+  readonly leaf: number;
+  readonly what: string;
+  readonly port: number;
+}
+
+/** Secrets of outputs in bytes that had left before their acknowledgement went in. */
+function findLeaks(tap: Tap, left: ReadonlyMap<number, Buffer>): readonly Leak[] {
+  const leaks: Leak[] = [];
+  for (const release of tap.releases) {
+    const ack = permissionFor(tap, release);
+    for (const [port, bytes] of left) {
+      const early = bytes.subarray(0, ack === undefined ? bytes.length : ack.left.get(port));
+      for (const [what, secret] of Object.entries(secretsOf(release))) {
+        if (early.includes(secret)) leaks.push({ leaf: release.leafIndex, what, port });
+      }
+    }
+  }
+  return leaks;
+}
+
+function bytesOfAllPorts(tap: Tap): Map<number, Buffer> {
+  return new Map(PORTS.map((port) => [port, tap.bytesLeft(port)]));
+}
+
+describe('a tap between the real processes', () => {
+  it('sees nothing of an output before the acknowledgement of its leaf went in', async () => {
+    const random = seededNumbers('tap');
+    const appliance = await newAppliance(join(temporaryFolder(), 'a'));
+    const place = await newPlace();
+    const { tap } = place;
+    tap.ackDelayMs = () => random(100, 400);
+    const host = TestHost.start(appliance, place, { speed: 40, limitEvents: 60_000 });
+    await host.waitFor('a signal', () => tap.releases.length > 0);
+    // Bytes of the last port: answers under TLS.
+    for (const path of ['health', `attestation?nonce=${'5a'.repeat(32)}`]) {
+      await fetchJson(`${await host.url()}/${path}`).catch(() => null);
+    }
+    const { end } = await host.finish();
+    expect(end, host.process.stderr).toEqual({ code: 0, signal: null });
+    expect(host.process.stderr).toBe('');
+
+    const { releases } = tap;
+    expect(releases.length).toBeGreaterThan(20);
+    const indexes = releases.map(({ leafIndex }) => leafIndex);
+    expect(indexes).toEqual(indexes.toSorted((a, b) => a - b));
+    const outputs = indexesOf(await listLeaves(appliance, 1), 'output');
+    expect(indexes).toEqual(outputs);
+    for (const { leafIndex, toldSize } of releases) expect(toldSize).toBeGreaterThan(leafIndex);
+
+    const left = bytesOfAllPorts(tap);
+    for (const [port, bytes] of left) expect(bytes.length, `port ${port}`).toBeGreaterThan(100);
+    expect(findLeaks(tap, left)).toEqual([]);
+
+    // The same search finds what is there: in the release itself, and a leak of one bit of time.
+    const feed = tap.bytesLeft(PORT.feed);
+    for (const release of releases) {
+      for (const secret of Object.values(secretsOf(release))) {
+        expect(feed.subarray(0, release.left).includes(secret)).toBe(true);
+      }
+    }
+    const last = releases.at(-1);
+    if (last === undefined) throw new Error('no release');
+    for (const [what, secret] of Object.entries(secretsOf(last))) {
+      const planted = bytesOfAllPorts(tap);
+      secret.forEach((byte, at) => planted.get(PORT.log)?.writeUInt8(byte, 1000 + at));
+      expect(findLeaks(tap, planted)).toContainEqual({
+        leaf: last.leafIndex,
+        what,
+        port: PORT.log,
+      });
+    }
+    // And there was something to leak into: the enclave went on talking while outputs waited.
+    const meanwhile = releases.filter((release) => {
+      const commit = tap.commits.find(({ size }) => size > release.leafIndex);
+      const at = permissionFor(tap, release)?.left.get(PORT.log) ?? 0;
+      return at > (commit?.left ?? at);
+    });
+    expect(meanwhile.length).toBeGreaterThan(releases.length / 2);
+  });
+
+  it('sees no signal while acknowledgements are held, and all of them in order afterwards', async () => {
+    const appliance = await newAppliance(join(temporaryFolder(), 'a'));
+    const place = await newPlace();
+    const { tap } = place;
+    const host = TestHost.start(appliance, place, { speed: 40, limitEvents: 40_000 });
+    await host.waitFor('a signal', () => tap.releases.length > 0);
+    tap.holdAcks = true;
+    const told = tap.acks.at(-1)?.size ?? 0;
+    const waiting = (): readonly number[] =>
+      tap.commits.flatMap(({ outputs }) => outputs.filter((index) => index >= told));
+    await host.waitFor('an output that waits', () => waiting().length > 0);
+    const { length } = tap.commits;
+    await host.waitFor('commits after it', () => tap.commits.length >= length + 20);
+    expect(tap.releases.every(({ leafIndex }) => leafIndex < told)).toBe(true);
+    const held = waiting();
+    tap.holdAcks = false;
+    expect((await host.finish()).end).toEqual({ code: 0, signal: null });
+    const indexes = tap.releases.map(({ leafIndex }) => leafIndex);
+    expect(indexes).toEqual(expect.arrayContaining([...held]));
+    expect(indexes).toEqual(indexes.toSorted((a, b) => a - b));
+    expect(findLeaks(tap, bytesOfAllPorts(tap))).toEqual([]);
+  });
+
+  it.each([
+    ['another root', (size: number) => size, 1],
+    ['a size that no commit has', (size: number) => size + 1_000_000, 0],
+  ])(
+    'an acknowledgement with %s stops the enclave and releases nothing',
+    async (_, sizeOf, flip) => {
+      const appliance = await newAppliance(join(temporaryFolder(), 'a'));
+      const place = await newPlace();
+      const { tap } = place;
+      const host = TestHost.start(appliance, place, { speed: 40 });
+      await host.waitFor('a signal', () => tap.releases.length > 0);
+      tap.holdAcks = true;
+      const told = tap.acks.at(-1)?.size ?? 0;
+      await host.waitFor('an output that the host has kept', () =>
+        tap.commits.some(
+          ({ outputs, size }) =>
+            outputs.some((index) => index >= told) && size <= tap.acknowledgedSize,
+        ),
+      );
+      tap.forgeAck = ({ epoch, size, root }) => ({
+        epoch,
+        size: sizeOf(size),
+        root: root.map((byte, at) => (at === 31 ? byte ^ flip : byte)),
+      });
+      tap.holdAcks = false;
+      const { end, summary } = await host.finish();
+      expect(end).toEqual({ code: 1, signal: null });
+      expect(summary.epochs).toMatchObject([{ code: 'ack_unknown', closed: false }]);
+      expect(tap.releases.filter(({ leafIndex }) => leafIndex >= told)).toEqual([]);
+      const outputs = indexesOf(await listLeaves(appliance, 1), 'output');
+      const unreleased = outputs.filter((index) => index >= told);
+      expect(unreleased.length).toBeGreaterThan(0);
+      expect(summary.epochs[0]?.unreleased).toEqual(unreleased);
+      const decided = decisionsOf(readJournal(appliance), 1).map(({ leaf }) => leaf);
+      expect(decided).toEqual(outputs.filter((index) => index < told));
+      const { json } = await verifyLog(appliance);
+      expect(json).toMatchObject({ verdict: 'verified', end: 'open' });
+      expect(json['root']).toBe(toHex(tap.lastHostAck(1)?.root ?? new Uint8Array()));
+    },
+  );
+});
