@@ -135,7 +135,13 @@ export class TestHost {
     const [configFile, logFile] = [join(folder, `${name}.json`), join(folder, `${name}.log`)];
     const config = hostConfig(appliance, place, logFile, options);
     writeFileSync(configFile, JSON.stringify(config, null, 2));
-    const process = new TestProcess(LAUNCHER, ['host', '--config', configFile, '--json']);
+    const process = new TestProcess(LAUNCHER, [
+      'host',
+      '--config',
+      configFile,
+      '--json',
+      '--quiet',
+    ]);
     return new TestHost(process, logFile);
   }
 
@@ -172,8 +178,9 @@ export class TestHost {
     return `https://127.0.0.1:${Number(port)}`;
   }
 
-  /** Its end and its summary. */
+  /** Its end, and its summary when it has one. */
   async finish(): Promise<{ readonly end: ProcessEnd; readonly summary: HostSummary }> {
+    await waitFor('the host to end', () => this.process.end);
     const end = await this.process.closed;
     const { stdout } = this.process;
     const summary =
@@ -208,16 +215,12 @@ export interface HostSummary {
   }[];
 }
 
-/** Status and JSON of a path on the enclave's own HTTPS. */
-export function fetchJson(url: string): Promise<{ readonly status: number; readonly json: Json }> {
+/** Status of a path on the enclave's own HTTPS; rejects when nobody answers. */
+export function fetchStatus(url: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    get(url, { rejectUnauthorized: false }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part: string) => {
-        text += part;
-      });
-      response.once('end', () => {
-        resolve({ status: response.statusCode ?? 0, json: JSON.parse(text) as Json });
+    get(url, { rejectUnauthorized: false, agent: false }, (response) => {
+      response.resume().once('end', () => {
+        resolve(response.statusCode ?? 0);
       });
     }).once('error', reject);
   });

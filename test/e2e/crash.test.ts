@@ -5,7 +5,7 @@ import type { Appliance } from '../../scripts/appliance.ts';
 import {
   attest,
   enclaveCommand,
-  fetchJson,
+  fetchStatus,
   newAppliance,
   newPlace,
   TestHost,
@@ -333,14 +333,14 @@ describe('SIGTERM', () => {
     const host = TestHost.start(appliance, place, { speed: 40 });
     await waitForLeaves(host, tap, 1, 200);
     const url = await host.url();
-    expect((await fetchJson(`${url}/ready`)).status).toBe(200);
+    expect(await fetchStatus(`${url}/ready`)).toBe(200);
     host.process.signal('SIGTERM');
     const { end, summary } = await host.finish();
     expect(end).toEqual({ code: 0, signal: null });
     expect(summary).toMatchObject({ clean: true, epochs: [{ closed: true, unreleased: [] }] });
     const { json } = await verifyLog(appliance);
     expect(json).toMatchObject({ verdict: 'verified', end: 'clean', close_reason: 'host' });
-    expect(await fetchJson(`${url}/ready`).catch((error: Error) => error.message)).toMatch(
+    expect(await fetchStatus(`${url}/ready`).catch((error: Error) => error.message)).toMatch(
       /ECONNREFUSED/u,
     );
     expect(isRunning(await host.enclavePid())).toBe(false);

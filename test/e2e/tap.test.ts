@@ -5,7 +5,7 @@ import { encodeCbor } from '../../wire/cbor.ts';
 import { PORT } from '../../wire/messages.ts';
 import { parseSignal } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
-import { fetchJson, newAppliance, newPlace, TestHost, verifyLog } from './appliance.ts';
+import { fetchStatus, newAppliance, newPlace, TestHost, verifyLog } from './appliance.ts';
 import { decisionsOf, indexesOf, listLeaves, readJournal } from './evidence.ts';
 import { cleanUpAfterEach, seededNumbers, temporaryFolder } from './processes.ts';
 import type { Tap, TappedAck, TappedRelease } from './tap.ts';
@@ -69,7 +69,7 @@ describe('a tap between the real processes', () => {
     await host.waitFor('a signal', () => tap.releases.length > 0);
     // Bytes of the last port: answers under TLS.
     for (const path of ['health', `attestation?nonce=${'5a'.repeat(32)}`]) {
-      await fetchJson(`${await host.url()}/${path}`).catch(() => null);
+      expect(await fetchStatus(`${await host.url()}/${path}`)).toBe(200);
     }
     const { end } = await host.finish();
     expect(end, host.process.stderr).toEqual({ code: 0, signal: null });
