@@ -1,15 +1,33 @@
 import { defineConfig } from 'vitest/config';
 
-// `unit` is what `make check` runs; `peers` asks independent programs, `e2e` starts whole processes.
+// Tests that start processes of their own, a strategy's for the most part.
+const PROCESS_TESTS = [
+  'test/enclave/strategy/**/*.test.ts',
+  'test/enclave/real-strategy.test.ts',
+  'test/strategies/**/*.test.ts',
+  'test/scripts/**/*.test.ts',
+  'test/verifier/replay/**/*.test.ts',
+];
+
+// `unit` is what `make check` runs; `processes` and `e2e` start processes, `peers` asks independent
+// programs. `make test` runs all.
 export default defineConfig({
   test: {
+    maxWorkers: 2,
     projects: [
       {
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/peers/**'],
+          exclude: ['test/e2e/**', 'test/peers/**', ...PROCESS_TESTS],
           testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'processes',
+          include: PROCESS_TESTS,
+          testTimeout: 120_000,
         },
       },
       {
