@@ -9,7 +9,8 @@ export class SlicedStream extends Duplex {
   readonly #under: Duplex;
 
   constructor(under: Duplex) {
-    super({ allowHalfOpen: true });
+    // Nobody speaks TLS with a closed mouth: who ends their side is gone, and gives up the place.
+    super({ allowHalfOpen: false });
     this.#under = under;
     under.on('data', (chunk: Uint8Array) => {
       if (!this.push(chunk)) under.pause();

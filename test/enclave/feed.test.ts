@@ -349,6 +349,7 @@ describe('the feed stream', () => {
     const second = host.dial(PORT.feed);
     second.on('error', () => null);
     await new Promise((resolve) => second.once('close', resolve));
+    expect(host.feedFrames).toEqual([]);
     wire.destroy();
     await new Promise((resolve) => setTimeout(resolve, 10));
     await host.connectFeed();

@@ -74,6 +74,15 @@ async function started(options: HostOptions = {}): Promise<TestHost> {
   return host;
 }
 
+describe('connections', () => {
+  it('that their callers have ended before a handshake keep no place', async () => {
+    const host = await started();
+    for (let index = 0; index < 300; index++) host.dial(PORT.https).resume().end();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await ask(host, '/health')).status).toBe(200);
+  });
+});
+
 describe('GET /attestation', () => {
   it('answers a document over the last acknowledged head, bound to the TLS key', async () => {
     const host = await started();
