@@ -10,6 +10,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { equalBytes, parseHex, toHex } from '../wire/bytes.ts';
+import { parseOrigin } from '../wire/header.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import type { CommandIo } from './io.ts';
@@ -95,6 +96,24 @@ export class HeadMemory {
 
   origins(): readonly string[] {
     return [...this.#origins.keys()];
+  }
+
+  /** Numbers of the remembered epochs of this origin's log. */
+  epochs(origin: string): readonly number[] {
+    const logId = parseOrigin(origin)?.logId;
+    return this.origins().flatMap((other) => {
+      const parsed = parseOrigin(other);
+      return parsed !== null && parsed.logId === logId ? [parsed.epoch] : [];
+    });
+  }
+
+  /** For an epoch that is offered as the newest: `rollback` when a later one is remembered. */
+  checkNewest(origin: string): Result<null> {
+    const latest = Math.max(0, ...this.epochs(origin));
+    const actual = parseOrigin(origin)?.epoch ?? 0;
+    return latest > actual
+      ? refuse('rollback', { what: 'epoch', expected: latest, actual })
+      : accept(null);
   }
 
   /** `fork` for another key or another root of the same size, `rollback` for an older head. */

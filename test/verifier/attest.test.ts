@@ -239,6 +239,11 @@ function head(size: number, fill: number): Behaviour {
   return { userData: { head: { size, root: hash(fill) } } };
 }
 
+function epoch(number: number): Behaviour {
+  const origin = `log.example/e000000000${number}`;
+  return { userData: { origin, head: { size: 1, root: hash(2) } } };
+}
+
 describe('remembered heads', () => {
   it('refuse an older head, and another one of the same size', async () => {
     const heads = ['--heads', newMemory()];
@@ -262,6 +267,14 @@ describe('remembered heads', () => {
     expect((await attest(head(10, 1), ...heads)).exit).toBe(0);
     const other = { userData: { origin: 'other/e0000000001', head: { size: 1, root: hash(2) } } };
     expect((await attest(other, ...heads)).exit).toBe(0);
+  });
+
+  it('refuse an epoch before one that is known: it cannot be the one that runs', async () => {
+    const heads = ['--heads', newMemory()];
+    expect((await attest(epoch(5), ...heads)).exit).toBe(0);
+    expect((await attest(epoch(3), ...heads)).report.code).toBe('rollback');
+    expect((await attest(epoch(6), ...heads)).exit).toBe(0);
+    expect((await attest(epoch(5), ...heads)).report.code).toBe('rollback');
   });
 
   it('do not learn from what was refused', async () => {

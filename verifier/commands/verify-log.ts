@@ -6,7 +6,7 @@ import { readComplianceKey } from '../compliance-key.ts';
 import { HeadMemory, headsPath } from '../heads.ts';
 import type { CommandIo } from '../io.ts';
 import { checkMemory, rememberEpoch } from '../log/check-memory.ts';
-import type { SeenEpoch } from '../log/check-memory.ts';
+import type { Remembrance, SeenEpoch } from '../log/check-memory.ts';
 import { EpochFiles } from '../log/epoch-files.ts';
 import { verifyLink } from '../log/epoch-link.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
@@ -155,17 +155,18 @@ async function judge(task: Task, io: CommandIo): Promise<Result<LogVerdict>> {
       commits: epoch.commits,
       link: previous === null ? 'none' : link,
       succeeded: selected.succeeded,
-      rememberedHeads: remembered.value,
+      remembrance: remembered.value,
     }),
   );
 }
 
 /** An epoch under another number would be a way to show one epoch twice. */
-function checkPlace({ facts }: VerifiedEpoch, { epoch }: SelectedEpoch): Result<null> {
+function checkPlace({ facts }: VerifiedEpoch, { epoch, asked }: SelectedEpoch): Result<null> {
   const { origin } = facts.boot.header;
-  return epoch === null || epoch === facts.boot.header.epoch
+  const expected = epoch ?? asked;
+  return expected === null || expected === facts.boot.header.epoch
     ? accept(null)
-    : refuse('checkpoint_origin', { what: 'folder', expected: epoch, origin });
+    : refuse('checkpoint_origin', { what: 'folder', expected, origin });
 }
 
 async function readPrevious(
@@ -180,12 +181,12 @@ async function readPrevious(
   return verifyLink(crypto, files, logId, previous);
 }
 
-/** Answers how many heads were remembered; null without a memory. Remembers only final verdicts. */
+/** Null without a memory. Remembers only final verdicts. */
 async function consult(
   { crypto, memory, trust, selected }: Task,
   { facts, commits, verifier }: VerifiedEpoch,
   previousTree: MemoryTree | null,
-): Promise<Result<number | null>> {
+): Promise<Result<Remembrance | null>> {
   if (memory === null) return accept(null);
   const { header } = facts.boot;
   const { tree } = verifier;
@@ -193,7 +194,7 @@ async function consult(
   const seen: SeenEpoch = { header, checkpoint: facts.checkpoint, tree, beyond, previousTree };
   const checked = checkMemory(crypto, memory, seen, {
     pinned: trust.policy?.origin === header.origin,
-    newest: selected.newest,
+    newest: selected.asked === null,
   });
   if (!checked.ok) return checked;
   // Only what verified under a policy is remembered, so that nobody can plant a head.

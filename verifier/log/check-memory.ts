@@ -25,8 +25,15 @@ export interface SeenEpoch {
 export interface MemoryOptions {
   /** The policy names this very origin: it may be a log's first epoch. */
   readonly pinned: boolean;
-  /** The newest epoch that the source has; null when one was asked for by number. */
-  readonly newest: number | null;
+  /** Nobody asked for this epoch by its number: it is offered as the newest. */
+  readonly newest: boolean;
+}
+
+export interface Remembrance {
+  /** Remembered heads of this epoch; all lie in its tree. */
+  readonly heads: number;
+  /** Earlier epochs are remembered, and nothing here leads to them. */
+  readonly unlinked: boolean;
 }
 
 function headsOf(
@@ -57,16 +64,15 @@ function checkTree(memory: HeadMemory, origin: string, tree: MemoryTree): Result
   return accept(null);
 }
 
-/** Answers how many remembered heads of this epoch lie in the tree. */
 export function checkMemory(
   crypto: WireCrypto,
   memory: HeadMemory,
   seen: SeenEpoch,
   options: MemoryOptions,
-): Result<number> {
+): Result<Remembrance> {
   const { own, previous } = headsOf(crypto, seen);
-  const known = memory.check(own);
-  if (!known.ok) return known;
+  const agrees = memory.check(own);
+  if (!agrees.ok) return agrees;
   const consistent = checkTree(memory, own.origin, seen.tree);
   if (!consistent.ok) return consistent;
   const before = previous === null ? accept(null) : memory.check(previous);
@@ -76,24 +82,16 @@ export function checkMemory(
     if (!linked.ok) return linked;
   }
   const remembered = memory.heads(own.origin).length;
-  const epochs = knownEpochs(memory, own.origin);
+  const epochs = memory.epochs(own.origin);
   if (previous === null && remembered === 0 && epochs.length > 0 && !options.pinned) {
     return refuse('epoch_without_predecessor', { known_epochs: epochs.length });
   }
-  const latest = Math.max(0, ...epochs);
-  if (options.newest !== null && latest > options.newest) {
-    return refuse('rollback', { what: 'epoch', expected: latest, actual: options.newest });
-  }
-  return accept(remembered);
-}
-
-/** Epochs of the same log in memory. */
-function knownEpochs(memory: HeadMemory, origin: string): readonly number[] {
-  const logId = parseOrigin(origin)?.logId;
-  return memory.origins().flatMap((other) => {
-    const parsed = parseOrigin(other);
-    return parsed !== null && parsed.logId === logId ? [parsed.epoch] : [];
-  });
+  const newest = options.newest ? memory.checkNewest(own.origin) : accept(null);
+  if (!newest.ok) return newest;
+  const { epoch } = seen.header;
+  const known = epochs.some((other) => other < epoch);
+  const unlinked = known && previous !== null && memory.heads(previous.origin).length === 0;
+  return accept({ heads: remembered, unlinked });
 }
 
 /** After `checkMemory` has passed and the verdict is final. */

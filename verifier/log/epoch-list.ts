@@ -16,8 +16,8 @@ export interface SelectedEpoch {
   readonly epoch: number | null;
   /** A later epoch is there. */
   readonly succeeded: boolean;
-  /** The newest epoch, when that one was taken by default; null otherwise. */
-  readonly newest: number | null;
+  /** The number that was asked for; null: the newest, as far as the source says. */
+  readonly asked: number | null;
 }
 
 /** `wanted` is the text of --epoch. */
@@ -31,15 +31,15 @@ export async function selectEpoch(
   const opened = await openSource(address);
   if (!opened.ok) return opened;
   const { source, alone } = opened.value;
+  const asked = wanted === undefined ? opened.value.epoch : Number(wanted);
   if (alone) {
     const files = new EpochFiles(source, null);
     const { name } = source;
-    return accept({ source, files, name, epoch: null, succeeded: false, newest: null });
+    return accept({ source, files, name, epoch: null, succeeded: false, asked });
   }
   const listed = await listEpochs(source);
   if (!listed.ok) return listed;
   const epochs = listed.value;
-  const asked = wanted === undefined ? opened.value.epoch : Number(wanted);
   const newest = epochs.at(-1) ?? null;
   const epoch = asked ?? newest;
   if (epoch === null) {
@@ -51,7 +51,7 @@ export async function selectEpoch(
     name: `${source.name.replace(/\/$/u, '')}/${epochPath(epoch).slice(0, -1)}`,
     epoch,
     succeeded: newest !== null && newest > epoch,
-    newest: asked === null ? newest : null,
+    asked,
   });
 }
 

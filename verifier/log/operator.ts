@@ -3,6 +3,7 @@
 
 import { LABEL } from '../../wire/leaf.ts';
 import type { EpochFacts } from '../../wire/log-verification/epoch-verifier.ts';
+import type { Remembrance } from './check-memory.ts';
 import type { CommitFacts } from './verify-epoch.ts';
 
 export interface OperatorFacts {
@@ -11,7 +12,8 @@ export interface OperatorFacts {
   readonly end: 'clean' | 'unclean' | 'open';
   /** Whether PCRs of a policy were compared. */
   readonly imageChecked: boolean;
-  readonly remembers: boolean;
+  /** Null when no memory was asked. */
+  readonly remembrance: Remembrance | null;
 }
 
 function duration(ms: number): string {
@@ -19,7 +21,7 @@ function duration(ms: number): string {
 }
 
 export function operatorCouldStill(input: OperatorFacts): readonly string[] {
-  const { facts, commits, end, imageChecked, remembers } = input;
+  const { facts, commits, end, imageChecked, remembrance } = input;
   const { boot, checkpoint, anchors } = facts;
   const { header } = boot;
   const sinceLastMs = Math.max(0, Number(facts.lastNs / 1_000_000n) - anchors.lastTimestampMs);
@@ -41,8 +43,12 @@ export function operatorCouldStill(input: OperatorFacts): readonly string[] {
   sentences.push(
     `run a second enclave of the same image and log, and hide a whole epoch or show different logs to different readers: policy "${header.commitPolicy}" has no lease and no witness`,
   );
-  if (!remembers) {
+  if (remembrance === null) {
     sentences.push('go back to an older state between two of your checks: no heads are remembered');
+  } else if (remembrance.unlinked) {
+    sentences.push(
+      'have rewritten the epochs that you remember: verify those in between with --epoch N, oldest first',
+    );
   }
   const hostStreams = header.streams.filter(({ label, id }) => label === LABEL.host && id < 1000);
   if (hostStreams.length > 0) {

@@ -11,6 +11,7 @@ import type { Refusal, RefusalDetail } from '../../wire/result.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import { nameOf, snakeCase } from './names.ts';
 import { operatorCouldStill } from './operator.ts';
+import type { Remembrance } from './check-memory.ts';
 import type { CommitFacts } from './verify-epoch.ts';
 
 export type LinkState = 'verified' | 'not_present' | 'none';
@@ -143,7 +144,7 @@ export interface Findings {
   /** A later epoch of the log is there. */
   readonly succeeded: boolean;
   /** Null when no memory was asked. */
-  readonly rememberedHeads: number | null;
+  readonly remembrance: Remembrance | null;
 }
 
 function judgement(source: string, trust: TrustOptions): Omit<Judgement, 'verdict' | 'code'> {
@@ -176,7 +177,8 @@ export function verifiedVerdict(
     ...(trust.policy?.configDigest === undefined ? ['config_digest'] : []),
     ...(trust.policy?.origin === undefined ? ['origin'] : []),
     ...(findings.commits.checked ? [] : ['commits']),
-    ...(findings.rememberedHeads === null ? ['remembered_heads'] : []),
+    ...(findings.remembrance === null ? ['remembered_heads'] : []),
+    ...(findings.remembrance?.unlinked === true ? ['earlier_epochs'] : []),
     ...(findings.facts.privateOpened === null ? ['private_leaves'] : []),
     ...base.skipped,
   ];
@@ -197,7 +199,7 @@ function factsOf(findings: Findings, imageChecked: boolean): LogFacts {
   const end = endOf(findings);
   const countOf = (kind: number): number => counts.get(kind as 0) ?? 0;
   const { beyond } = commits;
-  const remembered = findings.rememberedHeads ?? 0;
+  const remembered = findings.remembrance?.heads ?? 0;
   return {
     origin: header.origin,
     epoch: header.epoch,
@@ -261,7 +263,7 @@ function factsOf(findings: Findings, imageChecked: boolean): LogFacts {
       commits,
       end,
       imageChecked,
-      remembers: findings.rememberedHeads !== null,
+      remembrance: findings.remembrance,
     }),
   };
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { measurementsJson } from '../../../simulator/nsm/measure.ts';
 import { HeadMemory } from '../../../verifier/heads.ts';
@@ -83,6 +83,36 @@ describe('remembered heads', () => {
     expect(await outcome([first, second])).toBe('verified');
     expect(await outcome([first])).toBe('rollback');
     expect(await outcome([first], '--epoch', '1')).toBe('verified');
+  });
+
+  it('show it too when the source says that an epoch stands alone', async () => {
+    const first = await sampleEpoch();
+    const second = await sampleEpoch({ epoch: 2, previous: first.link({ clean: true }) });
+    expect(await outcome([first, second])).toBe('verified');
+    await folder.write([first]);
+    const alone = `${folder.log}/epochs/0000000001`;
+    const moved = folder.path('alone');
+    await rename(alone, moved);
+    const args = [...folder.trust(), '--heads', folder.heads];
+    expect((await folder.verifyLog(moved, ...args)).verdict.code).toBe('rollback');
+    const asked = await folder.verifyLog(moved, ...args, '--epoch', '1');
+    expect(asked.verdict.verdict).toBe('verified');
+    const other = await folder.verifyLog(moved, ...args, '--epoch', '2');
+    expect(other.verdict.code).toBe('checkpoint_origin');
+  });
+
+  it('say when nothing leads from the remembered epochs to a later one', async () => {
+    const first = await sampleEpoch();
+    expect(await outcome([first])).toBe('verified');
+    const twin = await sampleEpoch();
+    const second = await sampleEpoch({ epoch: 2, previous: twin.link({ clean: true }) });
+    const third = await sampleEpoch({ epoch: 3, previous: second.link({ clean: true }) });
+    await folder.write([twin, second, third]);
+    const { verdict } = await folder.verifyAgain();
+    expect(verdict.skipped).toContain('earlier_epochs');
+    expect(verdict.operator_could_still?.join()).toContain('rewritten the epochs');
+    const between = await folder.verifyAgain('--epoch', '2');
+    expect(between.verdict.code).toBe('fork');
   });
 
   it('show that an epoch does not start where the one before ended', async () => {
