@@ -142,5 +142,7 @@ function checkUserData(
 /** An origin is `<log id>/e<10 digits>`; a policy may name the log id alone, for all its epochs. */
 export function matchesOrigin(actual: string, expected: string): boolean {
   if (actual === expected) return true;
+  // A log's id may look like another log's origin; who names an origin means that one epoch.
+  if (/\/e[0-9]{10}$/u.test(expected)) return false;
   return actual.startsWith(expected) && /^\/e[0-9]{10}$/u.test(actual.slice(expected.length));
 }

@@ -153,6 +153,8 @@ describe('origins', () => {
     ['log/e000000001', 'log', false],
     ['log/e0000000001/e0000000001', 'log', false],
     ['log', 'log/e0000000001', false],
+    // A log whose id looks like the origin that a policy names.
+    ['log/e0000000001/e0000000001', 'log/e0000000001', false],
   ])('%s for %s: %s', (actual, expected, matches) => {
     expect(matchesOrigin(actual, expected)).toBe(matches);
   });
