@@ -4,9 +4,9 @@
 
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { EpochHeader } from '../../wire/header.ts';
-import { parseHeader } from '../../wire/header.ts';
 import type { Leaf } from '../../wire/leaf.ts';
-import { KIND, blobOf, checkBlob, openLeaf, parseLeaf } from '../../wire/leaf.ts';
+import { blobOf, checkBlob, parseLeaf } from '../../wire/leaf.ts';
+import { readHeaderLeaf } from '../../wire/log-verification/boot.ts';
 import { equalBytes, toHex } from '../../wire/bytes.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
@@ -34,11 +34,18 @@ export interface EpochHead {
 export class EpochLeaves {
   readonly #crypto: WireCrypto;
   readonly #files: EpochFiles;
+  readonly #leafZero: Uint8Array;
   readonly head: EpochHead;
 
-  private constructor(crypto: WireCrypto, files: EpochFiles, head: EpochHead) {
+  private constructor(
+    crypto: WireCrypto,
+    files: EpochFiles,
+    leafZero: Uint8Array,
+    head: EpochHead,
+  ) {
     this.#crypto = crypto;
     this.#files = files;
+    this.#leafZero = leafZero;
     this.head = head;
   }
 
@@ -51,13 +58,15 @@ export class EpochLeaves {
     if (!size.ok) return size;
     const first = await files.leaves(0, Math.min(size.value, TILE_WIDTH));
     if (!first.ok) return first;
-    const header = readHeader(crypto, first.value[0] ?? new Uint8Array());
-    if (!header.ok) return header;
-    const { origin, logKey } = header.value;
+    const leafZero = (first.value[0] ?? new Uint8Array()).slice();
+    const read = readHeaderLeaf(crypto, leafZero);
+    if (!read.ok) return read;
+    const { header } = read.value;
+    const { origin, logKey } = header;
     const checkpoint = verifyCheckpoint(crypto, note.value, origin, logKey);
     if (!checkpoint.ok) return checkpoint;
     const { root } = checkpoint.value;
-    return accept(new EpochLeaves(crypto, files, { header: header.value, size: size.value, root }));
+    return accept(new EpochLeaves(crypto, files, leafZero, { header, size: size.value, root }));
   }
 
   /** Hands every leaf to `take`, then compares the root. Stops at the first refusal. */
@@ -71,6 +80,10 @@ export class EpochLeaves {
       if (!bundle.ok) return bundle;
       for (const bytes of bundle.value) {
         const index = edge.size;
+        // A server may answer twice: the header in use is the one in the tree.
+        if (index === 0 && !equalBytes(bytes, this.#leafZero)) {
+          return refuse('header_mismatch', { what: 'leaf 0' });
+        }
         edge.append(leafHash(this.#crypto, bytes));
         const taken = await this.#take(index, bytes, take);
         if (!taken.ok) return taken;
@@ -92,12 +105,4 @@ export class EpochLeaves {
     const checked = checkBlob(this.#crypto, leaf.value, blob.value);
     return checked.ok ? take({ index, leaf: leaf.value, blob: blob.value }) : checked;
   }
-}
-
-function readHeader(crypto: WireCrypto, bytes: Uint8Array): Result<EpochHeader> {
-  const leaf = parseLeaf(bytes);
-  if (!leaf.ok) return leaf;
-  if (leaf.value.kind !== KIND.header) return refuse('header_mismatch', { what: 'leaf 0' });
-  const opened = openLeaf(crypto, leaf.value, null, null);
-  return opened.ok ? parseHeader(opened.value.plaintext) : opened;
 }
