@@ -25,6 +25,8 @@ Bundles the strategy whose default export FILE has and writes to DIR:
   --version VERSION default: 1.0.0
   --salt FILE       use this salt: the same sources give the same commitment
   --json            what is printed, commitment.json, is JSON with or without it
+
+Exit codes: 0 packed, 1 the sources do not build, 2 wrong usage.
 `;
 
 const SALT_BYTES = 32;

@@ -114,9 +114,9 @@ async function main(args: readonly string[]): Promise<number> {
   };
   const command = COMMANDS.find(({ words }) => words.every((word, at) => args[at] === word));
   if (command === undefined) {
-    const asked = args.length === 0 || args[0] === '--help' || args[0] === 'help';
+    const asked = args[0] === 'help' || args.includes('--help');
     (asked ? io.stdout : io.stderr)(usage());
-    return asked && args.length > 0 ? 0 : 2;
+    return asked ? 0 : 2;
   }
   const run = await load(command);
   if (run === null) {

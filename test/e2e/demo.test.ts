@@ -14,8 +14,10 @@ import { CAPTURE } from './appliance.ts';
 import {
   cleanUpAfterEach,
   lastingFolder,
+  LAUNCHER,
   seededNumbers,
   temporaryFolder,
+  TestProcess,
   trackseal,
 } from './processes.ts';
 import type { CommandResult, Json } from './processes.ts';
@@ -265,6 +267,16 @@ function offsets(
   const { size } = statSync(path);
   return Array.from({ length: count }, () => random(0, size - 1));
 }
+
+describe('evidence of a kept run', () => {
+  it('is listed for as long as somebody reads', async () => {
+    const script = '"$0" log list "$1" --json | head -n 1';
+    const head = new TestProcess('/bin/sh', ['-c', script, LAUNCHER, join(kept, 'log')]);
+    await head.closed;
+    expect(JSON.parse(head.stdout)).toMatchObject({ index: 0, kind: 'header' });
+    expect(head.stderr).toBe('');
+  });
+});
 
 describe('evidence of a kept run, with one bit changed', () => {
   it.each([
