@@ -6,9 +6,8 @@ import { concatBytes, equalBytes, isZero, parseHex } from '../wire/bytes.ts';
 import type { Configuration } from '../wire/configuration.ts';
 import { parseConfiguration } from '../wire/configuration.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
-import type { EpochHeader, StreamEntry } from '../wire/header.ts';
-import { originOf } from '../wire/header.ts';
-import { LABEL, STREAM } from '../wire/leaf.ts';
+import type { EpochHeader } from '../wire/header.ts';
+import { originOf, streamsOf } from '../wire/header.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import { attestTimed } from './attester.ts';
@@ -75,18 +74,6 @@ async function lockConfiguration(
     return refuse('nsm_malformed', { locked_pcrs: description.value.lockedPcrs.length });
   }
   return accept(null);
-}
-
-function streamsOf(
-  configuration: Configuration,
-  strategies: readonly StrategyMaterial[],
-): readonly StreamEntry[] {
-  return [
-    { id: STREAM.enclave, label: LABEL.enclave, name: 'enclave' },
-    ...configuration.streams.map(({ id, name }) => ({ id, label: LABEL.host, name })),
-    ...strategies.map(({ stream, name }) => ({ id: stream, label: LABEL.strategy, name })),
-    { id: STREAM.reports, label: LABEL.host, name: 'reports' },
-  ];
 }
 
 /** Throws a Fatal with the code of the first check that fails. */

@@ -5,6 +5,7 @@
 
 import type { CborValue } from './cbor.ts';
 import { encodeCbor } from './cbor.ts';
+import type { Configuration } from './configuration.ts';
 import { WRAPPED_KEY_BYTES } from './disclosure.ts';
 import type { Fields } from './fields.ts';
 import { parseFields } from './fields.ts';
@@ -72,6 +73,19 @@ const MAX_STRATEGIES = 16;
 /** `<log id>/e<epoch, 10 digits>`: the name of the log and of its key. */
 export function originOf(logId: string, epoch: number): string {
   return `${logId}/e${String(epoch).padStart(10, '0')}`;
+}
+
+/** All streams of an epoch, as its configuration and its strategies make them. */
+export function streamsOf(
+  configuration: Pick<Configuration, 'streams'>,
+  strategies: readonly Pick<StrategyEntry, 'stream' | 'name'>[],
+): readonly StreamEntry[] {
+  return [
+    { id: STREAM.enclave, label: LABEL.enclave, name: 'enclave' },
+    ...configuration.streams.map(({ id, name }) => ({ id, label: LABEL.host, name })),
+    ...strategies.map(({ stream, name }) => ({ id: stream, label: LABEL.strategy, name })),
+    { id: STREAM.reports, label: LABEL.host, name: 'reports' },
+  ];
 }
 
 export interface ParsedOrigin {

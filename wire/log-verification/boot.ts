@@ -14,7 +14,7 @@ import { PURPOSE } from '../attestation/user-data.ts';
 import type { VerifiedAttestation } from '../attestation/verify.ts';
 import { checkTime, verifyAttestation } from '../attestation/verify.ts';
 import type { EpochHeader } from '../header.ts';
-import { originOf, parseHeader } from '../header.ts';
+import { originOf, parseHeader, streamsOf } from '../header.ts';
 import type { Leaf } from '../leaf.ts';
 import { KIND, LABEL, STREAM, openLeaf, parseLeaf } from '../leaf.ts';
 import type { Result } from '../result.ts';
@@ -162,11 +162,12 @@ function findDisagreement(
   if (header.origin !== originOf(configuration.log_id, header.epoch)) return 'origin';
   if (header.feedMode !== configuration.feed_mode) return 'feed_mode';
   if (header.commitPolicy !== configuration.commit_policy) return 'commit_policy';
-  const labels = new Map(header.streams.map(({ id, label }) => [id, label]));
-  if (labels.size !== header.streams.length) return 'streams';
-  const inputs = header.streams.filter(({ id }) => id > 0 && id <= STREAM.lastInput);
-  const configured = configuration.streams.every(({ id }) => labels.has(id));
-  if (!configured || inputs.length !== configuration.streams.length) return 'streams';
+  const streams = streamsOf(configuration, header.strategies);
+  const sameStreams = streams.every(({ id, label, name }, at) => {
+    const entry = header.streams[at];
+    return entry?.id === id && entry.label === label && entry.name === name;
+  });
+  if (!sameStreams || header.streams.length !== streams.length) return 'streams';
   const strategies = new Map(header.strategies.map((strategy) => [strategy.name, strategy]));
   const slots = new Set(header.strategies.map(({ stream }) => stream));
   const count = configuration.strategies.length;

@@ -201,7 +201,7 @@ describe('verify log', () => {
     });
     await folder.write([hostile]);
     const { exit, out } = await runCommand(runVerifyLog, folder.log, ...folder.trust());
-    expect(exit).toBe(0);
+    expect(exit).toBe(1);
     expect(out).toMatch(/^[\n\u0020-\u007e]*$/u);
   });
 

@@ -4,6 +4,7 @@ import type { LeafHeader } from '../../../wire/leaf.ts';
 import { readAttestationLeaf, readHeaderLeaf } from '../../../wire/log-verification/boot.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { encodeHeader } from '../../../wire/header.ts';
+import type { StreamEntry } from '../../../wire/header.ts';
 import type { Result } from '../../../wire/result.ts';
 import { EpochBuilder } from '../../helpers/epoch-builder.ts';
 
@@ -44,6 +45,21 @@ describe('the first two leaves', () => {
     const document = leafOf({ kind: KIND.attestation, sequence: 1 }, bytes);
     expect(codeOf(readAttestationLeaf(nodeCrypto, document))).toBe('accepted');
     expect(codeOf(readAttestationLeaf(nodeCrypto, leafOf({}, bytes)))).toBe('leaf_misplaced');
+  });
+
+  it('give the streams the names and labels that the configuration gives them', async () => {
+    const { header } = await EpochBuilder.create();
+    const code = (change: Partial<StreamEntry>): string => {
+      const streams = header.streams.map((entry) =>
+        entry.id === 1 ? { ...entry, ...change } : entry,
+      );
+      return codeOf(readHeaderLeaf(nodeCrypto, leafOf({}, encodeHeader({ ...header, streams }))));
+    };
+    expect(code({})).toBe('accepted');
+    // A label of its own would take what a host can do out of the verdict, a name could be anything.
+    expect(code({ label: LABEL.tls })).toBe('header_mismatch');
+    expect(code({ name: 'market\u009b2J' })).toBe('header_mismatch');
+    expect(code({ id: 2 })).toBe('header_mismatch');
   });
 
   it('are no blobs and have their digest', () => {
