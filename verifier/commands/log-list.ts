@@ -18,6 +18,7 @@ import { selectEpoch } from '../log/epoch-list.ts';
 import { nameOf, snakeCase } from '../log/names.ts';
 import type { Payload } from '../log/payload.ts';
 import { describePayload, isoOfNs } from '../log/payload.ts';
+import { printable } from '../log/verdict-text.ts';
 import { verifierCrypto } from '../log/verifier-crypto.ts';
 import type { ReplayLeaf } from '../replay/epoch-leaves.ts';
 import { EpochLeaves } from '../replay/epoch-leaves.ts';
@@ -150,5 +151,6 @@ function renderLeaf(listed: ListedLeaf): string {
   const text = payload === null ? '(private)' : fields.join(' ');
   const place = `${stream}/${sequence}`.padEnd(12);
   const time = isoOfNs(BigInt(time_ns));
-  return `${String(index).padStart(8)}  ${time}  ${kind.padEnd(14)}${place}${text.slice(0, 200)}\n`;
+  const line = `${String(index).padStart(8)}  ${time}  ${kind.padEnd(14)}${place}${text.slice(0, 200)}`;
+  return `${printable(line)}\n`;
 }

@@ -107,7 +107,7 @@ function judge({ path, bytes, trust, memory }: Task): ProofVerdict {
   const payload =
     plaintext === null ? accept(null) : describePayload(leaf.kind, plaintext, boot.configuration);
   if (!payload.ok) return refusedProof(path, trust, payload.refusal);
-  return verifiedProof(path, trust, evidence, payload.value);
+  return verifiedProof(path, trust, evidence, payload.value, memory !== null);
 }
 
 /** An old head is no rollback here; another key or another root of the same size is a fork. */

@@ -97,6 +97,7 @@ export function verifiedProof(
   trust: TrustOptions,
   evidence: VerifiedEvidence,
   payload: Payload | null,
+  comparedHeads: boolean,
 ): ProofVerdict {
   const decided = trust.policy !== null;
   const imageChecked = trust.policy !== null && trust.policy.pcrs !== null;
@@ -110,6 +111,8 @@ export function verifiedProof(
       ...(imageChecked ? [] : ['pcrs']),
       ...(trust.policy?.configDigest === undefined ? ['config_digest'] : []),
       ...(trust.policy?.origin === undefined ? ['origin'] : []),
+      // A head of another size can only be compared where the tree is.
+      ...(comparedHeads ? ['consistency'] : ['remembered_heads']),
       ...trust.unchecked,
     ],
     unsafe: trust.unsafe,

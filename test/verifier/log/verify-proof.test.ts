@@ -218,7 +218,11 @@ describe('a proof file', () => {
     memory.remember(later, 1);
     await memory.save();
     const args = [file, ...folder.trust(), '--heads', folder.heads];
-    expect((await folder.verifyProof(...args)).verdict.verdict).toBe('verified');
+    const compared = (await folder.verifyProof(...args)).verdict;
+    expect(compared.verdict).toBe('verified');
+    expect(compared.skipped).toContain('consistency');
+    const alone = (await folder.verifyProof(file, ...folder.trust(), '--no-heads')).verdict;
+    expect(alone.skipped).toContain('remembered_heads');
     memory.remember({ ...later, size: epoch.size }, 1);
     await memory.save();
     const { exit, verdict } = await folder.verifyProof(...args);
