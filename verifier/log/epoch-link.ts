@@ -12,6 +12,7 @@ import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { verifyCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import type { MemoryTree } from '../../wire/tlog/merkle.ts';
+import { TILE_WIDTH } from '../../wire/tlog/tile.ts';
 import type { EpochFiles } from './epoch-files.ts';
 import { unsafeClaimedSize } from './epoch-files.ts';
 import { readTree } from './read-tree.ts';
@@ -31,11 +32,10 @@ export async function verifyLink(
   if (size.value < previous.size) {
     return refuse('epoch_link', { epoch, expected: previous.size, actual: size.value });
   }
-  const lastIndex = previous.size - 1;
-  const read = await readTree(crypto, files, size.value, [0, lastIndex]);
-  if (!read.ok) return read;
-  const { tree, leaves } = read.value;
-  const header = readHeaderLeaf(crypto, leaves.get(0) ?? new Uint8Array());
+  // The signature first: a server could go on for ever with a tree of any size.
+  const first = await files.leaves(0, Math.min(size.value, TILE_WIDTH));
+  if (!first.ok) return first;
+  const header = readHeaderLeaf(crypto, first.value[0] ?? new Uint8Array());
   if (!header.ok) return refuse('epoch_link', { epoch, cause: header.refusal.code });
   const { logKey, origin } = header.value.header;
   if (!equalBytes(crypto.sha256(logKey), previous.logKeyHash)) {
@@ -44,6 +44,10 @@ export async function verifyLink(
   if (origin !== originOf(logId, epoch)) return refuse('epoch_link', { epoch, what: 'origin' });
   const checkpoint = verifyCheckpoint(crypto, note.value, origin, logKey);
   if (!checkpoint.ok) return refuse('epoch_link', { epoch, cause: checkpoint.refusal.code });
+  const lastIndex = previous.size - 1;
+  const read = await readTree(crypto, files, size.value, [lastIndex]);
+  if (!read.ok) return read;
+  const { tree, leaves } = read.value;
   if (!equalBytes(checkpoint.value.root, tree.root())) {
     return refuse('epoch_link', { epoch, cause: 'root_mismatch' });
   }
