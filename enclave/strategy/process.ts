@@ -180,11 +180,15 @@ class StrategyProcess implements Strategy {
         stdin.uncork();
       });
     }
-    stdin.write(frame);
+    stdin.write(frame, () => {
+      this.#wake();
+    });
   }
 
   #hasRoom(): boolean {
     const { windowInputs, windowBytes } = this.#limits;
+    // Reports have no answer: before the next input only what the process has not read is in the way.
+    if (this.#pending.length === 0) return this.#child.stdin.writableLength < windowBytes;
     return (
       this.#pending.length < windowInputs && this.#pendingBytes + this.#fillBytes < windowBytes
     );

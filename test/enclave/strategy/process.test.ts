@@ -257,7 +257,7 @@ describe('inputs and answers', () => {
     await strategy.stop();
   });
 
-  it('counts the bytes of reports in the window', async () => {
+  it('counts the bytes of reports in the window until the process has them', async () => {
     const watched = await Watched.start(specification(bundleOf()), { windowBytes: 1000 });
     const { strategy } = watched;
     const room: boolean[] = [];
@@ -265,6 +265,9 @@ describe('inputs and answers', () => {
       room.push(strategy.fill(leaf, 0, reportOf()));
     }
     expect(room.at(-1)).toBe(false);
+    // No batch has to come in between: it could not, while the feed waits for room.
+    await strategy.drained();
+    expect(strategy.fill(40, 0, reportOf())).toBe(true);
     await strategy.stop();
   });
 
