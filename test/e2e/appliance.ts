@@ -79,7 +79,7 @@ function hostConfig(
   logFile: string,
   options: HostOptions,
 ): object {
-  const { directory, configuration, pack, parameters, parametersSalt } = appliance;
+  const { configuration, pack, parameters, parametersSalt } = appliance;
   const { speed, limitEvents = null, restart = false, startsEnclave = true } = options;
   return {
     transport: `unix:${place.hostSockets}`,
@@ -104,7 +104,7 @@ function hostConfig(
         price_band_ppm: 5000,
         max_daily_loss: '5000',
       },
-      kill_switch: join(directory, 'host', 'KILL'),
+      kill_switch: killSwitchOf(appliance),
     },
     tiles: { port: 0 },
     ingress: { port: 0 },
@@ -114,6 +114,11 @@ function hostConfig(
 
 export function stateOf({ directory }: Appliance): string {
   return join(directory, 'host', 'state');
+}
+
+/** A file that stops trading when it is there. */
+export function killSwitchOf({ directory }: Appliance): string {
+  return join(directory, 'host', 'KILL');
 }
 
 let hosts = 0;

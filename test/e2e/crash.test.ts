@@ -233,17 +233,21 @@ describe('kill -9 of the host', () => {
     const heads = join(appliance.directory, 'lp', 'heads.json');
     const place = await newPlace();
     const { tap } = place;
-    const moments = ['tiles_listening', 'enclave_started', 'enclave_ready', 'leaves'] as const;
+    const moments = ['tiles_listening', 'enclave_started', 'enclave_ready', 'settling', 'leaves'];
     for (let round = 0; round < 6; round++) {
       const host = TestHost.start(appliance, place, { speed: null });
-      const moment = round === 0 ? 'leaves' : (moments[random(0, 3)] ?? 'leaves');
-      if (moment === 'leaves') {
+      const moment = round === 0 ? 'leaves' : (moments[random(0, 4)] ?? 'leaves');
+      if (moment === 'leaves' || moment === 'settling') {
         const size = random(3, 1500);
         const before = tap.hostAcks.length;
         await host.waitFor(`${size} leaves`, () =>
           tap.hostAcks.slice(before).some((ack) => ack.size >= size),
         );
       } else await host.waitForEvent(moment);
+      if (moment === 'settling') {
+        process.kill(await host.enclavePid(), 'SIGKILL');
+        await host.waitForEvent('enclave_exited');
+      }
       console.log(`kill -9 of host ${round} at ${moment}, ${tap.acknowledgedSize} leaves`);
       const left = descendantsOf(host.process.pid);
       host.process.signal('SIGKILL');
