@@ -79,6 +79,8 @@ export class Epoch {
       onAcknowledged: ({ size }) => {
         releases.acknowledge(size);
       },
+      // A head over leaf 0 alone would be signed by a key that nothing attests yet.
+      firstCommitLeaves: 2,
       stallMs: services.logStallMs,
       onTimer: (work) => {
         guard.run(work);

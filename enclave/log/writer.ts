@@ -53,6 +53,8 @@ export interface LogWriterOptions {
   readonly disclosureKey: Uint8Array;
   /** An incomplete commit is closed after this. */
   readonly commitMs: number;
+  /** No timer closes the first commit before it has this many leaves; default 1. */
+  readonly firstCommitLeaves?: number;
   /** An enclave whose oldest commit waits this long for its acknowledgement cannot log, and ends. */
   readonly stallMs: number;
   /** Sends one COMMIT. */
@@ -249,6 +251,7 @@ export class LogWriter {
 
   #armTimer(): void {
     if (this.#timer !== null || this.#due) return;
+    if (this.size < (this.#options.firstCommitLeaves ?? 1)) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#options.onTimer(() => {

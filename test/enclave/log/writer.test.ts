@@ -43,7 +43,7 @@ class Harness {
   readonly log: LogWriter;
   timerError: unknown = null;
 
-  constructor(source: ClockSource = systemClock, commitMs = 60_000) {
+  constructor(source: ClockSource = systemClock, commitMs = 60_000, firstCommitLeaves = 1) {
     this.log = new LogWriter({
       crypto: nodeCrypto,
       clock: new Clock(source),
@@ -52,6 +52,7 @@ class Harness {
       key: this.key,
       disclosureKey: DISCLOSURE_KEY,
       commitMs,
+      firstCommitLeaves,
       stallMs: 60_000,
       send: (bytes) => {
         assertHolds(bytes.length <= MAX_LOG_OUT_BYTES, 'size of a commit');
@@ -198,6 +199,21 @@ describe('a commit', () => {
     harness.ack();
     await vi.waitUntil(() => harness.commits.length === 2);
     expect(harness.commits[1]?.leaves).toHaveLength(1);
+  });
+
+  it('that is the first waits for all of its leaves, however long they take', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const harness = new Harness(systemClock, 5, 2);
+      harness.append();
+      vi.advanceTimersByTime(60_000);
+      expect(harness.commits).toHaveLength(0);
+      harness.append();
+      vi.advanceTimersByTime(5);
+      expect(harness.commits.map(({ leaves }) => leaves.length)).toEqual([2]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('is not signed when the clock stands still or goes back', () => {
