@@ -63,7 +63,8 @@ describe('a host that runs', () => {
     writeFileSync(killSwitchOf(appliance), '');
     const before = tap.releases.length;
     await host.waitFor('signals after it', () => tap.releases.length > before + 5);
-    const [strategy = 0] = descendantsOf(await host.enclavePid());
+    const [strategy] = descendantsOf(await host.enclavePid());
+    if (strategy === undefined) throw new Error('the strategy process is not to be seen in /proc');
     process.kill(strategy, 'SIGKILL');
     const size = tap.acknowledgedSize;
     await host.waitFor('leaves after it', () => tap.acknowledgedSize > size + 200);
