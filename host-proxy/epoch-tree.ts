@@ -8,6 +8,8 @@ import { HASH_BYTES, nodeHash, TreeEdge } from '../wire/tlog/merkle.ts';
 import { TILE_WIDTH } from '../wire/tlog/tile.ts';
 
 const TILE_HEIGHT = 8;
+/** About 1 MiB with its keys. */
+const MAX_KNOWN_NODES = 8192;
 
 /** Reads hashes of full tiles that were published; null when the tile is not there. */
 export type TileSource = (level: number, index: number) => Uint8Array | null;
@@ -61,6 +63,8 @@ export class EpochTree implements HashReader {
   readonly #edge: TreeEdge;
   /** By tile level, then by tile index. */
   readonly #tiles: Map<number, OpenTile>[] = [];
+  /** Hashes of complete subtrees never change: proofs ask for the same ones again and again. */
+  readonly #nodes = new Map<string, Uint8Array>();
 
   constructor(crypto: WireCrypto, published: TileSource) {
     this.#crypto = crypto;
@@ -83,7 +87,15 @@ export class EpochTree implements HashReader {
 
   node(level: number, index: number): Uint8Array | null {
     if ((index + 1) * 2 ** level > this.size) return null;
-    return nodeFromTiles(this.#crypto, (l, n) => this.tile(l, n), level, index);
+    const key = `${level}/${index}`;
+    const known = this.#nodes.get(key);
+    if (known !== undefined) return known;
+    const node = nodeFromTiles(this.#crypto, (l, n) => this.tile(l, n), level, index);
+    if (node === null) return null;
+    if (this.#nodes.size === MAX_KNOWN_NODES) this.#nodes.clear();
+    // A copy: a hash of a leaf is a view of a tile that may be forgotten.
+    this.#nodes.set(key, node.slice());
+    return node;
   }
 
   /** Hashes of a tile, as many as there are so far; null when it is neither here nor published. */

@@ -39,7 +39,7 @@ export interface HostOptions extends EpochServices {
 }
 
 export interface HostSummary {
-  /** The last epoch was closed cleanly, on request or because its feed was complete. */
+  /** The last epoch was closed cleanly, on request or because its feed was complete, or never began. */
   readonly clean: boolean;
   readonly epochs: readonly EpochSummary[];
 }
@@ -124,7 +124,9 @@ export class Host {
         const { closed, feedComplete, readyMs } = summary.value;
         const wanted = feedComplete || this.#stopping.signal.aborted;
         if (wanted || isHopeless(summary.value) || !this.#options.restart) {
-          return accept({ clean: closed && wanted, epochs: this.#epochs });
+          // An epoch that was stopped before its first leaf has nothing to close.
+          const clean = wanted && (closed || summary.value.size === 0);
+          return accept({ clean, epochs: this.#epochs });
         }
         const waitMs = backoff.next(readyMs);
         this.#options.logger.warn('enclave_restart', { after_ms: waitMs });

@@ -1,7 +1,7 @@
 // `trackseal host`: reads the operator's file, starts the host proxy, and ends with it. SIGTERM and ^C ask
 // for a clean close.
 
-import { mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { REFUSAL_CODES } from '../wire/codes.ts';
@@ -98,6 +98,16 @@ function readConfig(path: string, io: HostIo): HostConfig | null {
 
 function now(): Date {
   return new Date();
+}
+
+/** Asked before the enclave starts: an epoch without a feed would be for nothing. */
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function createLog(config: HostConfig, io: HostIo): Logger {
@@ -292,6 +302,10 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
     return 2;
   }
   const { configuration, configurationBytes, items } = enclaveFiles.value;
+  if (config.feed !== null && !isReadable(config.feed.capture)) {
+    explain(io, { code: 'file_unreadable', detail: { file: config.feed.capture } });
+    return 2;
+  }
   const folders = { state: config.state, log: config.log };
   try {
     for (const path of [...Object.values(folders), config.transport.slice('unix:'.length)]) {

@@ -58,7 +58,7 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   anchor_invalid: 'a time anchor is not genuine: treat the times of this epoch as unproven',
   epoch_link: 'the folders are not one log: ask for the epoch before as it was archived',
   epoch_without_predecessor:
-    'you know earlier epochs of this log: ask why it starts anew, and pin its origin in the policy only then',
+    'you know other epochs of this log: verify the newest one first; if this one is the newest, ask why the log starts anew, and pin its origin in the policy only then',
   leaf_after_close: 'the epoch went on after its close: ask for the leaves that are missing here',
   disclosure_key_wrong:
     'give the private key whose public part is in the configuration of this epoch',

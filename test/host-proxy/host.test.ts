@@ -232,7 +232,7 @@ describe('host', () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     host.stop();
     const summary = assertAccepted(await running);
-    expect(summary).toMatchObject({ clean: false, epochs: [{ ready: false, size: 0 }] });
+    expect(summary).toMatchObject({ clean: true, epochs: [{ ready: false, size: 0 }] });
     expect(files.list(`${folders().state}/spool`)).toEqual([]);
     expect(files.list(`${folders().state}/releases`)).toEqual([]);
   });

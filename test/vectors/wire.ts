@@ -1,0 +1,177 @@
+// The values behind test/vectors/wire.json: fixed inputs, so that somebody who writes another
+// implementation can make the same bytes. `node test/vectors/wire.ts` writes the file anew.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodeUserData, PURPOSE } from '../../wire/attestation/user-data.ts';
+import { toHex, utf8 } from '../../wire/bytes.ts';
+import { encodeAck, encodeCommit } from '../../wire/commit.ts';
+import { wrapDisclosureKey } from '../../wire/disclosure.ts';
+import { encodeFrame } from '../../wire/frame.ts';
+import { encodeHeader, originOf } from '../../wire/header.ts';
+import { encodePublicLeaf, KIND, LABEL, leafKey, sealLeaf, STREAM } from '../../wire/leaf.ts';
+import * as messages from '../../wire/messages.ts';
+import { nodeCrypto } from '../../wire/node/crypto.ts';
+import * as payloads from '../../wire/payloads.ts';
+import { assertAccepted } from '../../wire/result.ts';
+import { encodeCheckpoint } from '../../wire/tlog/checkpoint.ts';
+import { leafHash, nodeHash } from '../../wire/tlog/merkle.ts';
+import { encodeNote, noteKeyId, verifierKey } from '../../wire/tlog/note.ts';
+
+const ORIGIN = originOf('trackseal.example/vectors', 7);
+const TIME_NS = 1_723_161_254_024_619_568n;
+
+/** `count` bytes: `first`, `first` + 1, … modulo 256. */
+function bytes(count: number, first: number): Uint8Array {
+  return Uint8Array.from({ length: count }, (_, index) => (first + index) & 255);
+}
+
+// P-256 SubjectPublicKeyInfo of the generator, whose private key is 1: a key that nobody can mistake.
+const LOG_KEY: Uint8Array = Buffer.from(
+  '3059301306072a8648ce3d020106082a8648ce3d03010703420004' +
+    '6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296' +
+    '4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5',
+  'hex',
+);
+/** X25519, raw. The ephemeral key is Bob's of RFC 7748 6.1. */
+export const COMPLIANCE: { readonly privateKey: Uint8Array; readonly publicKey: Uint8Array } = {
+  privateKey: bytes(32, 1),
+  publicKey: Buffer.from('07a37cbc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7c', 'hex'),
+};
+const BOB = {
+  privateKey: Buffer.from(
+    '5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb',
+    'hex',
+  ),
+  publicKey: Buffer.from('de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f', 'hex'),
+};
+
+const DISCLOSURE_KEY = bytes(32, 0x40);
+const SALT = bytes(16, 0xa0);
+
+const SIGNAL: payloads.Signal = {
+  id: 3,
+  instrument: 1,
+  side: payloads.SIDE.sell,
+  quantity: 10_000,
+  limit: 268_317,
+  ttlMs: 500,
+  decisionNs: TIME_NS,
+  causes: [96],
+};
+
+const REPORT: payloads.Report = {
+  output: 97,
+  clientOrderId: payloads.clientOrderIdOf(bytes(32, 0x10)),
+  status: payloads.STATUS.filled,
+  reason: null,
+  filledQuantity: 10_000,
+  fills: [{ number: 0, price: 268_316, quantity: 10_000, fee: 13_415_800, timeNs: TIME_NS }],
+  environment: 'paper',
+  timeNs: TIME_NS,
+};
+
+function outputLeaf(plaintext: Uint8Array, key: Uint8Array): Uint8Array {
+  const header = {
+    kind: KIND.output,
+    timeNs: TIME_NS,
+    stream: STREAM.firstStrategy,
+    label: LABEL.strategy,
+    sequence: 2,
+    causes: [96],
+  } as const;
+  return sealLeaf(nodeCrypto, header, SALT, plaintext, key).bytes;
+}
+
+/** Name to hex; texts as their UTF-8 bytes. */
+export function wireVectors(): Readonly<Record<string, string>> {
+  const signal = payloads.encodeSignal(SIGNAL);
+  const key = leafKey(nodeCrypto, DISCLOSURE_KEY, ORIGIN, 97);
+  const heartbeat = payloads.encodeHeartbeat({ acknowledgedSize: 12 });
+  const heartbeatLeaf = encodePublicLeaf(
+    nodeCrypto,
+    {
+      kind: KIND.heartbeat,
+      timeNs: TIME_NS,
+      stream: STREAM.enclave,
+      label: LABEL.enclave,
+      sequence: 2,
+      causes: [],
+    },
+    SALT,
+    heartbeat,
+  ).bytes;
+  const sealed = outputLeaf(signal, key);
+  const [left, right] = [leafHash(nodeCrypto, heartbeatLeaf), leafHash(nodeCrypto, sealed)];
+  const root = nodeHash(nodeCrypto, left, right);
+  const checkpoint = encodeCheckpoint({ origin: ORIGIN, size: 2, root });
+  // Not a signature: only the form of a note is shown here.
+  const note = encodeNote(checkpoint, ORIGIN, noteKeyId(nodeCrypto, LOG_KEY), bytes(8, 0x30));
+  const wrapped = assertAccepted(
+    wrapDisclosureKey(nodeCrypto, DISCLOSURE_KEY, COMPLIANCE.publicKey, BOB, ORIGIN),
+  );
+  const vectors: Record<string, Uint8Array> = {
+    'frame HELLO': encodeFrame(messages.FRAME.hello, messages.encodeHello()),
+    signal,
+    report: payloads.encodeReport(REPORT),
+    heartbeat,
+    'leaf key of index 97': key,
+    'heartbeat leaf, public': heartbeatLeaf,
+    'output leaf, private': sealed,
+    'leaf hash of the heartbeat leaf': left,
+    'leaf hash of the output leaf': right,
+    'root over both': root,
+    'client order id of the output leaf': utf8(payloads.clientOrderIdOf(right)),
+    'checkpoint text': utf8(checkpoint),
+    'note with a signature of 8 made-up bytes': note,
+    'verifier key': utf8(verifierKey(nodeCrypto, ORIGIN, LOG_KEY)),
+    'wrapped disclosure key': wrapped,
+    commit: encodeCommit({
+      epoch: 7,
+      firstIndex: 0,
+      leaves: [heartbeatLeaf, sealed],
+      blobs: [],
+      note,
+    }),
+    ack: encodeAck({ epoch: 7, size: 2, root }),
+    release: messages.encodeRelease({ leafIndex: 97, salt: SALT, plaintext: signal }),
+    'user data of a challenge': encodeUserData({
+      purpose: PURPOSE.challenge,
+      origin: ORIGIN,
+      head: { size: 2, root },
+      leafZeroHash: left,
+      x25519Key: null,
+      tlsKeyHash: bytes(32, 0x60),
+      ed25519Key: null,
+      configDigest: bytes(32, 0x80),
+    }),
+    header: encodeHeader({
+      origin: ORIGIN,
+      epoch: 7,
+      logKey: LOG_KEY,
+      tlsKeyHash: bytes(32, 0x60),
+      configurationDigest: nodeCrypto.sha256(utf8('{}\n')),
+      configuration: utf8('{}\n'),
+      commitPolicy: 'spool',
+      feedMode: 'replay',
+      streams: [{ id: 0, label: LABEL.enclave, name: 'enclave' }],
+      strategies: [],
+      wrappedDisclosureKey: wrapped,
+      previous: {
+        epoch: 6,
+        size: 9,
+        root: bytes(32, 0x90),
+        logKeyHash: bytes(32, 0xb0),
+        clean: false,
+      },
+      clock: { wallNs: TIME_NS, nsmTimestampMs: 1_723_161_254_024, errorBoundNs: 1_000_000 },
+      moduleId: 'i-0123456789abcdef0-enc0123456789abcdef',
+    }),
+  };
+  return Object.fromEntries(Object.entries(vectors).map(([name, value]) => [name, toHex(value)]));
+}
+
+if (import.meta.main) {
+  const text = `${JSON.stringify(wireVectors(), null, 2)}\n`;
+  writeFileSync(join(import.meta.dirname, 'wire.json'), text);
+}
