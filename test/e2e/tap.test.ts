@@ -1,12 +1,11 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { toHex } from '../../wire/bytes.ts';
 import { encodeCbor } from '../../wire/cbor.ts';
 import { PORT } from '../../wire/messages.ts';
 import { parseSignal } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { fetchStatus, newAppliance, newPlace, TestHost, verifyLog } from './appliance.ts';
-import { decisionsOf, indexesOf, listLeaves, readJournal } from './evidence.ts';
+import { decisionsOf, expectKept, indexesOf, listLeaves, readJournal } from './evidence.ts';
 import { cleanUpAfterEach, seededNumbers, temporaryFolder } from './processes.ts';
 import type { Tap, TappedAck, TappedRelease } from './tap.ts';
 
@@ -174,7 +173,9 @@ describe('a tap between the real processes', () => {
       expect(decided).toEqual(outputs.filter((index) => index < told));
       const { json } = await verifyLog(appliance);
       expect(json).toMatchObject({ verdict: 'verified', end: 'open' });
-      expect(json['root']).toBe(toHex(tap.lastHostAck(1)?.root ?? new Uint8Array()));
+      // The host may have kept more than it could still acknowledge when the stream ended.
+      expect(Number(json['size'])).toBeGreaterThanOrEqual(tap.acknowledgedSize);
+      expectKept(appliance.logDirectory, tap.hostAcks);
     },
   );
 });
