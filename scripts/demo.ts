@@ -247,7 +247,8 @@ async function runDemo(
     const ready = await waitForEvent(hostLog, 'enclave_ready', host);
     const ingress = await waitForEvent(hostLog, 'ingress_listening', host);
     if (ready === null || ingress === null) {
-      io.stderr(`the enclave did not get ready; the host's log is ${hostLog}\n`);
+      const log = await readFile(hostLog, 'utf8').catch(() => 'no log');
+      io.stderr(`the enclave did not get ready; the end of the host's log:\n${log.slice(-4000)}\n`);
       return 2;
     }
     const url = `https://127.0.0.1:${String(ingress['port'])}`;

@@ -1,6 +1,7 @@
 // What the operator of the host could still have done, given all that verified: the part of a verdict
 // that keeps it honest. Each sentence belongs to a commit policy, a stream label or a missing piece.
 
+import type { EpochHeader } from '../../wire/header.ts';
 import { LABEL } from '../../wire/leaf.ts';
 import type { EpochFacts } from '../../wire/log-verification/epoch-verifier.ts';
 import type { Remembrance } from './check-memory.ts';
@@ -18,6 +19,26 @@ export interface OperatorFacts {
 
 function duration(ms: number): string {
   return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** What follows from the commit policy alone. */
+export function underPolicy({ commitPolicy }: EpochHeader): string {
+  return `run a second enclave of the same image and log, and hide a whole epoch or show different logs to different readers: policy "${commitPolicy}" has no lease and no witness`;
+}
+
+/** What follows from where the inputs come from: stream labels, feed mode, reports. */
+export function withInputs({ streams, feedMode }: EpochHeader): readonly string[] {
+  const sentences: string[] = [];
+  const hostStreams = streams.filter(({ label, id }) => label === LABEL.host && id < 1000);
+  if (hostStreams.length > 0) {
+    const names = hostStreams.map(({ name }) => name).join(', ');
+    sentences.push(`invent, change or withhold market data on streams labelled "host": ${names}`);
+  }
+  if (feedMode === 'replay') {
+    sentences.push('choose which recorded data was replayed: feed mode is "replay", not "live"');
+  }
+  sentences.push('report orders and fills that did not happen so: execution reports are its word');
+  return sentences;
 }
 
 export function operatorCouldStill(input: OperatorFacts): readonly string[] {
@@ -40,9 +61,7 @@ export function operatorCouldStill(input: OperatorFacts): readonly string[] {
       `withhold leaves ${checkpoint.size} to ${commits.beyond.size - 1}: the enclave has signed them, and they are not in what was verified`,
     );
   }
-  sentences.push(
-    `run a second enclave of the same image and log, and hide a whole epoch or show different logs to different readers: policy "${header.commitPolicy}" has no lease and no witness`,
-  );
+  sentences.push(underPolicy(header));
   if (remembrance === null) {
     sentences.push('go back to an older state between two of your checks: no heads are remembered');
   } else if (remembrance.unlinked) {
@@ -50,15 +69,7 @@ export function operatorCouldStill(input: OperatorFacts): readonly string[] {
       'have rewritten the epochs that you remember: verify those in between with --epoch N, oldest first',
     );
   }
-  const hostStreams = header.streams.filter(({ label, id }) => label === LABEL.host && id < 1000);
-  if (hostStreams.length > 0) {
-    const names = hostStreams.map(({ name }) => name).join(', ');
-    sentences.push(`invent, change or withhold market data on streams labelled "host": ${names}`);
-  }
-  if (header.feedMode === 'replay') {
-    sentences.push('choose which recorded data was replayed: feed mode is "replay", not "live"');
-  }
-  sentences.push('report orders and fills that did not happen so: execution reports are its word');
+  sentences.push(...withInputs(header));
   sentences.push(
     anchors.count === 0
       ? 'delay the enclave without trace: the epoch has no time anchor after its boot'

@@ -3,9 +3,12 @@
 import { toHex } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import { REFUSAL_CODES } from '../../wire/codes.ts';
+import { LABEL } from '../../wire/leaf.ts';
 import type { StrategyEntry } from '../../wire/header.ts';
 import { hintOf } from '../hints.ts';
-import { row } from '../log/verdict-text.ts';
+import { nameOf } from '../log/names.ts';
+import { underPolicy, withInputs } from '../log/operator.ts';
+import { printable, row } from '../log/verdict-text.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { Difference } from './comparison.ts';
 import { describeSignal } from './comparison.ts';
@@ -26,6 +29,11 @@ export interface ReplayVerdict {
   readonly unsafe: readonly string[];
   readonly feed_mode: string;
   readonly commit_policy: string;
+  readonly streams: readonly {
+    readonly id: number;
+    readonly label: string;
+    readonly name: string;
+  }[];
   readonly strategy: {
     readonly name: string;
     readonly version: string;
@@ -47,6 +55,7 @@ export interface ReplayVerdict {
     readonly replayed_input: number | null;
     readonly replayed: Readonly<Record<string, unknown>> | null;
   } | null;
+  readonly operator_could_still: readonly string[];
 }
 
 function describe(difference: Difference): NonNullable<ReplayVerdict['first_difference']> {
@@ -81,6 +90,11 @@ export function verdictOf(
     unsafe: trust?.unsafe ?? [],
     feed_mode: header.feedMode,
     commit_policy: header.commitPolicy,
+    streams: header.streams.map(({ id, label, name }) => ({
+      id,
+      label: nameOf(LABEL, label),
+      name,
+    })),
     strategy: { name, version, stream, commitment: toHex(bundleCommitment) },
     inputs: facts.inputs,
     reports: facts.reports,
@@ -90,6 +104,11 @@ export function verdictOf(
     end: facts.closed ? 'clean' : 'open',
     ended: { logged: facts.endedLogged, replayed: facts.endedReplayed },
     first_difference: difference === null ? null : describe(difference),
+    operator_could_still: [
+      ...(trust === null ? ['have written this log without an enclave: run verify log'] : []),
+      underPolicy(header),
+      ...withInputs(header),
+    ],
   };
 }
 
@@ -99,6 +118,7 @@ export function renderVerdict(verdict: ReplayVerdict): string {
     `${verdict.verdict.toUpperCase()}  ${verdict.source}`,
     row('origin', verdict.origin),
     row('log head', `size ${verdict.size}, root ${verdict.root}`),
+    row('policy', `commits: ${verdict.commit_policy}, feed: ${verdict.feed_mode}`),
     row('strategy', `${strategy.name} ${strategy.version}, commitment ${strategy.commitment}`),
     row('replayed', `${verdict.inputs} batches, ${verdict.reports} reports`),
     row('outputs', `${verdict.identical} of ${verdict.outputs} identical, byte for byte`),
@@ -122,5 +142,7 @@ export function renderVerdict(verdict: ReplayVerdict): string {
   if (verdict.unsafe.length > 0) {
     lines.push(row('UNSAFE', `${verdict.unsafe.join(' ')}: do not rely on this verdict`));
   }
+  lines.push('  the operator could still');
+  for (const sentence of verdict.operator_could_still) lines.push(`    - ${printable(sentence)}`);
   return `${lines.join('\n')}\n`;
 }

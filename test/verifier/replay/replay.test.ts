@@ -195,6 +195,14 @@ describe('trackseal replay', () => {
       strategy: { name: 'example', version: '1.0.0', stream: STRATEGY_STREAM },
       inputs: 6,
       reports: 3,
+      streams: expect.arrayContaining([
+        { id: 0, label: 'enclave', name: 'enclave' },
+        expect.objectContaining({ label: 'host' }),
+      ]),
+      operator_could_still: expect.arrayContaining([
+        'have written this log without an enclave: run verify log',
+        expect.stringContaining('invent, change or withhold market data'),
+      ]),
       outputs: 9,
       identical: 9,
       not_logged: 0,
