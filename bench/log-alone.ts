@@ -35,6 +35,7 @@ function runLog(entriesPerCommit: number, entries: number, payload: Uint8Array):
     disclosureKey: new Uint8Array(randomBytes(32)),
     commitMs: 1000,
     stallMs: 60_000,
+    onStalled: () => undefined,
     send: (commit) => {
       pending = commit;
     },

@@ -25,7 +25,7 @@ export interface EnclaveTimeouts {
   readonly bootMs: number;
   /** From the request to close to the acknowledgement of the close leaf. */
   readonly closeMs: number;
-  /** How long a commit may wait for its acknowledgement. */
+  /** Without an acknowledgement for this long the log is stalled, which is reported and ends nothing. */
   readonly logStallMs: number;
   /** How long an end waits for streams and processes. */
   readonly tearDownMs: number;
@@ -36,7 +36,7 @@ export interface EnclaveTimeouts {
 const TIMEOUTS: EnclaveTimeouts = {
   bootMs: 60_000,
   closeMs: 20_000,
-  logStallMs: 60_000,
+  logStallMs: 5000,
   tearDownMs: 2000,
   countersMs: 10_000,
 };
@@ -129,6 +129,9 @@ export class Enclave {
         guard: this.#guard,
         logStallMs: this.#timeouts.logStallMs,
         isReady: () => this.#phase === 'running',
+        onStalled: (stalled) => {
+          this.#diagnostics.report(stalled ? 'log_stalled' : 'resumed', this.#epoch?.counters);
+        },
         onStrategyEnded: (code) => {
           this.#diagnostics.report(code, this.#epoch?.counters);
         },
@@ -216,7 +219,8 @@ export class Enclave {
 
   #reportCounters(): void {
     const timer = setInterval(() => {
-      this.#diagnostics.report('counters', this.#epoch?.counters);
+      const code = this.#epoch?.stalled === true ? 'log_stalled' : 'counters';
+      this.#diagnostics.report(code, this.#epoch?.counters);
     }, this.#timeouts.countersMs);
     this.#timers.push(timer);
   }

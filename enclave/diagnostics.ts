@@ -8,7 +8,7 @@ import { FIRST_CREDIT_BYTES, MAX_DIAGNOSTIC_BYTES } from '../wire/limits.ts';
 import { encodeDiagnostic, FRAME, PORT } from '../wire/messages.ts';
 import type { Transport } from '../wire/node/transport.ts';
 
-export type DiagnosticCode = RefusalCode | 'ready' | 'counters' | 'closing' | 'closed';
+export type DiagnosticCode = RefusalCode | 'ready' | 'resumed' | 'counters' | 'closing' | 'closed';
 
 const MAX_QUEUED_BYTES: number = 64 * 1024;
 

@@ -39,6 +39,8 @@ export interface EpochServices {
   readonly startStrategy: StartStrategy;
   readonly isReady: () => boolean;
   readonly logStallMs: number;
+  /** True when the log stalls, false when it moves again. */
+  readonly onStalled: (stalled: boolean) => void;
   readonly onStrategyEnded: (code: RefusalCode) => void;
 }
 
@@ -82,6 +84,7 @@ export class Epoch {
       // A head over leaf 0 alone would be signed by a key that nothing attests yet.
       firstCommitLeaves: 2,
       stallMs: services.logStallMs,
+      onStalled: services.onStalled,
       onTimer: (work) => {
         guard.run(work);
       },
@@ -131,6 +134,10 @@ export class Epoch {
       ...this.#feed.counters,
       ...this.#https?.counters,
     };
+  }
+
+  get stalled(): boolean {
+    return this.#log.stalled;
   }
 
   get leafZeroHash(): Uint8Array {

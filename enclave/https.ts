@@ -142,13 +142,15 @@ export class HttpsService {
   #answerHealth(response: ServerResponse): void {
     const { log, epoch, origin, isReady } = this.#services;
     const acknowledged_size = log.acknowledged?.size ?? 0;
-    const status = isReady() ? 'ready' : 'not_ready';
+    const status = !isReady() ? 'not_ready' : log.stalled ? 'log_stalled' : 'ready';
     answerJson(response, 200, { status, epoch, origin, acknowledged_size });
   }
 
   #answerReady(response: ServerResponse): void {
-    if (this.#services.isReady()) answerJson(response, 200, { status: 'ready' });
-    else refuseRequest(response, 503, 'not_ready');
+    const { log, isReady } = this.#services;
+    if (!isReady()) refuseRequest(response, 503, 'not_ready');
+    else if (log.stalled) refuseRequest(response, 503, 'log_stalled');
+    else answerJson(response, 200, { status: 'ready' });
   }
 
   async #answerChallenge(path: string, response: ServerResponse): Promise<void> {

@@ -9,7 +9,14 @@ import { FRAME, parseDiagnostic, PORT } from '../wire/messages.ts';
 import type { Listener, Transport } from '../wire/node/transport.ts';
 import type { Logger } from './logger.ts';
 
-const STATES: ReadonlySet<string> = new Set(['booting', 'ready', 'counters', 'closing', 'closed']);
+const STATES: ReadonlySet<string> = new Set([
+  'booting',
+  'ready',
+  'resumed',
+  'counters',
+  'closing',
+  'closed',
+]);
 
 /** Closing the listener ends open streams, too: nobody waits for an enclave's last counters. */
 export async function listenForDiagnostics(
@@ -34,6 +41,7 @@ export async function listenForDiagnostics(
         const known = STATES.has(code) || isRefusalCode(code);
         const fields = { ...counters, code: known ? code : 'unknown' };
         if (isRefusalCode(code)) logger.warn('enclave_diagnostic', fields);
+        else if (code === 'resumed') logger.info('enclave_diagnostic', fields);
         else logger.debug('enclave_diagnostic', fields);
         onDiagnostic({ code: known ? code : 'unknown', counters });
       },

@@ -41,6 +41,7 @@ export const REFUSAL_CODES = {
   // log, in the enclave
   ack_unknown: 'an acknowledgement for a size or root that was never sent',
   log_unavailable: 'the log cannot be written',
+  log_stalled: 'acknowledgements do not come: nothing is released, and soon nothing more is taken',
   log_full: 'too many commits wait for their acknowledgement',
   internal: 'an error of the enclave itself: it stops rather than go on in an unknown state',
   // strategy process

@@ -1,7 +1,7 @@
 // The log of this epoch: gives each leaf its place and time, closes commits, signs their checkpoints and
 // hands them to the host. In memory are the tree's right edge, the leaves of the open commit, and size
 // and root of each commit that waits for its acknowledgement. The host can delay acknowledgements, and
-// then the feed stalls; one for a size or root that was never sent ends the enclave.
+// then the feed waits, for good if need be; one for a size or root that was never sent ends the enclave.
 
 import type { WireCrypto } from '../../wire/crypto.ts';
 import { encodeCommit, parseAck } from '../../wire/commit.ts';
@@ -17,6 +17,7 @@ import type { Clock } from '../clock.ts';
 import { Fatal } from '../fatal.ts';
 import type { LogKey } from '../keys.ts';
 import { Salts } from './salts.ts';
+import { StallWatch } from './stall.ts';
 
 /** A commit is closed from this many bytes on; with the largest leaf and blob it stays under 8 MiB. */
 const COMMIT_BYTES = 1024 * 1024;
@@ -55,13 +56,15 @@ export interface LogWriterOptions {
   readonly commitMs: number;
   /** No timer closes the first commit before it has this many leaves; default 1. */
   readonly firstCommitLeaves?: number;
-  /** An enclave whose oldest commit waits this long for its acknowledgement cannot log, and ends. */
+  /** Without an acknowledgement for this long, while commits wait for theirs, the log is stalled. */
   readonly stallMs: number;
+  /** True when the log stalls, false when it moves again, in turns. */
+  readonly onStalled: (stalled: boolean) => void;
   /** Sends one COMMIT. */
   readonly send: (commit: Uint8Array) => void;
   /** After each acknowledgement that is new. */
   readonly onAcknowledged: (head: Head) => void;
-  /** For errors of the commit timer. */
+  /** For errors of timers. */
   readonly onTimer: (work: () => void) => void;
 }
 
@@ -89,13 +92,13 @@ export class LogWriter {
   readonly #edge: TreeEdge;
   readonly #keyId: Uint8Array;
   readonly #salts = new Salts();
+  readonly #stall: StallWatch;
   readonly #sequences = new Map<number, number>();
   #open: OpenLeaf[] = [];
   #openBytes = 0;
   /** The open commit should be closed as soon as there is room. */
   #due = false;
   #timer: NodeJS.Timeout | null = null;
-  #stall: NodeJS.Timeout | null = null;
   #inFlight: SentCommit[] = [];
   #bytesInFlight = 0;
   #acknowledged: Head | null = null;
@@ -110,6 +113,8 @@ export class LogWriter {
     this.#options = options;
     this.#edge = new TreeEdge(options.crypto);
     this.#keyId = noteKeyId(options.crypto, options.key.spki);
+    const { clock, stallMs: afterMs, onStalled: onChange, onTimer } = options;
+    this.#stall = new StallWatch({ clock, afterMs, onChange, onTimer });
   }
 
   /** Leaves so far, those of the open commit included. */
@@ -126,8 +131,14 @@ export class LogWriter {
     return this.#lastLeafNs;
   }
 
+  /** True while commits wait for acknowledgements that do not come. */
+  get stalled(): boolean {
+    return this.#stall.stalled;
+  }
+
   get counters(): Readonly<Record<string, number>> {
     return {
+      ...this.#stall.counters,
       leaves: this.size,
       commits: this.#commits,
       commits_in_flight: this.#inFlight.length,
@@ -173,7 +184,7 @@ export class LogWriter {
   stop(): void {
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#watchStall();
+    this.#stall.stop();
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 
@@ -191,22 +202,10 @@ export class LogWriter {
       this.#bytesInFlight -= covered.bytes;
     }
     this.#acknowledged = { size, root: commit.root };
-    this.#watchStall();
+    this.#stall.acknowledged(this.#inFlight.length > 0);
     this.#closeDue();
     this.#options.onAcknowledged(this.#acknowledged);
     this.#wake(size);
-  }
-
-  /** Starts again with each acknowledgement; off while nothing waits for one. */
-  #watchStall(): void {
-    if (this.#stall !== null) clearTimeout(this.#stall);
-    this.#stall = null;
-    if (this.#stopped || this.#inFlight.length === 0) return;
-    this.#stall = setTimeout(() => {
-      this.#options.onTimer(() => {
-        throw new Fatal('log_unavailable');
-      });
-    }, this.#options.stallMs);
   }
 
   #wake(size: number): void {
@@ -300,7 +299,7 @@ export class LogWriter {
     this.#inFlight.push({ size, root, bytes: commit.length });
     this.#bytesInFlight += commit.length;
     this.#commits++;
-    if (this.#stall === null) this.#watchStall();
+    this.#stall.sent();
     this.#options.send(commit);
   }
 

@@ -12,7 +12,7 @@ import { CLOSE_REASON, parseClose, parseRecovery, parseSignal } from '../../wire
 import { assertAccepted } from '../../wire/result.ts';
 import { inclusionProof } from '../../wire/tlog/merkle.ts';
 import type { HostOptions, TestHost } from '../helpers/enclave-host.ts';
-import { hostConfiguration, startHost, STREAM_A } from '../helpers/enclave-host.ts';
+import { checkpointOf, hostConfiguration, startHost, STREAM_A } from '../helpers/enclave-host.ts';
 import { complianceKeys, testBatch, testTrust } from '../helpers/epoch-builder.ts';
 import { fakeStrategies } from '../helpers/fake-strategy.ts';
 
@@ -20,6 +20,7 @@ vi.setConfig({ testTimeout: 20_000 });
 
 const TIME_NS = 1_700_000_000_000_000_000n;
 const NONE = new Uint8Array(0);
+const NO_COMMIT = { epoch: 0, firstIndex: 0, leaves: [], blobs: [], note: NONE };
 
 /** What the verifier, with compliance's key, says of all that was logged. */
 async function verifyLog(host: TestHost): Promise<EpochFacts> {
@@ -115,15 +116,46 @@ describe('a close', () => {
   });
 });
 
-describe('a stop', () => {
-  it('follows acknowledgements that stay away: an enclave that cannot log must not go on', async () => {
-    const host = await startFed(1, { timeouts: { logStallMs: 50 } });
+describe('a stall of the log', () => {
+  it('ends nothing: the enclave says so, releases nothing, and goes on with the acknowledgements', async () => {
+    const host = await startFed(1, { timeouts: { logStallMs: 20, countersMs: 10 } });
     host.acknowledge = false;
     host.feed?.send(FRAME.batch, testBatch(1, TIME_NS, STREAM_A));
-    expect(await host.end).toEqual({ code: 'log_unavailable' });
+    const stalls = (): readonly number[] =>
+      host.diagnostics.flatMap(({ code, counters }) =>
+        code === 'log_stalled' ? [counters['log_stalled_ms'] ?? 0] : [],
+      );
+    // It is said again and again, and for how long.
+    await host.until(() => stalls().length >= 5);
+    expect(stalls()).toEqual(stalls().toSorted((a, b) => a - b));
+    expect(stalls().at(-1)).toBeGreaterThan(20);
+    expect(host.leavesOf(KIND.output)).toHaveLength(1);
     expect(host.feedOf(FRAME.release)).toEqual([]);
-  });
+    expect(host.feedOf(FRAME.progress)).toHaveLength(1);
+    // The last acknowledgement once more is no progress.
+    const { size } = checkpointOf(host.commits.at(-1) ?? NO_COMMIT);
+    const told = host.diagnostics.at(-1)?.counters['acknowledged_size'] ?? 0;
+    expect(told).toBeLessThan(size);
+    host.sendAck(told, host.tree.root(told));
+    const before = stalls().length;
+    await host.until(() => stalls().length > before);
+    expect(host.diagnostics.some(({ code }) => code === 'resumed')).toBe(false);
 
+    host.acknowledge = true;
+    host.ackAll();
+    await host.until(() => host.feedOf(FRAME.progress).length === 2);
+    expect(host.feedOf(FRAME.release)).toHaveLength(1);
+    await host.until(() => host.diagnostics.some(({ code }) => code === 'resumed'));
+    const codes = host.diagnostics.map(({ code }) => code);
+    expect(codes.filter((code) => code === 'resumed')).toHaveLength(1);
+    expect(codes.lastIndexOf('log_stalled')).toBeLessThan(codes.indexOf('resumed'));
+    host.enclave.close(CLOSE_REASON.signal);
+    expect(await host.end).toEqual({ code: null });
+    expect((await verifyLog(host)).rows).toBe(2);
+  });
+});
+
+describe('a stop', () => {
   it('follows the loss of the log stream, and nothing is signed or released after it', async () => {
     const host = await startFed(1);
     host.acknowledge = false;

@@ -216,6 +216,26 @@ describe('GET /attestation', () => {
 });
 
 describe('other requests', () => {
+  it('readiness ends while the log stalls, and health shows what is acknowledged', async () => {
+    const host = await started({ timeouts: { logStallMs: 20 } });
+    await host.connectFeed();
+    host.acknowledge = false;
+    const size = host.tree.size;
+    host.feed?.send(FRAME.batch, testBatch(0, 1_700_000_000_000_000_000n, STREAM_A));
+    await host.until(() => host.diagnostics.some(({ code }) => code === 'log_stalled'));
+    const waiting = await ask(host, '/ready');
+    expect([waiting.status, json(waiting)]).toEqual([503, { error: 'log_stalled' }]);
+    const health = await ask(host, '/health');
+    expect(health.status).toBe(200);
+    expect(json(health)).toMatchObject({ status: 'log_stalled', acknowledged_size: size });
+    expect((await ask(host, `/attestation?nonce=${NONCE}`)).status).toBe(200);
+    host.acknowledge = true;
+    host.ackAll();
+    await host.until(() => host.diagnostics.some(({ code }) => code === 'resumed'));
+    expect((await ask(host, '/ready')).status).toBe(200);
+    expect(json(await ask(host, '/health'))).toMatchObject({ status: 'ready' });
+  });
+
   it('health and readiness', async () => {
     const host = await started();
     const health = await ask(host, '/health');

@@ -54,6 +54,7 @@ class Harness {
       commitMs,
       firstCommitLeaves,
       stallMs: 60_000,
+      onStalled: () => undefined,
       send: (bytes) => {
         assertHolds(bytes.length <= MAX_LOG_OUT_BYTES, 'size of a commit');
         this.#receive(assertAccepted(parseCommit(bytes)));
