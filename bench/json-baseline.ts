@@ -4,13 +4,13 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcessByStdio } from 'node:child_process';
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** An event as somebody would write it in JSON; money as numbers, as people do. */
 export interface JsonEvent {
@@ -26,21 +26,43 @@ export interface JsonEvent {
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 
-async function sendAll(child: Child, batches: readonly (readonly JsonEvent[])[]): Promise<void> {
-  for (const batch of batches) {
+/** Null: as fast as the child takes them. Else one batch after the other, each when it is due. */
+type Pace = number | null;
+
+/** Answers when each batch was due, on the clock of `performance.now()`. */
+async function sendAll(
+  child: Child,
+  batches: readonly (readonly JsonEvent[])[],
+  batchesPerSecond: Pace,
+  dueMs: number[],
+): Promise<void> {
+  const startMs = performance.now();
+  for (const [index, batch] of batches.entries()) {
+    let due = performance.now();
+    if (batchesPerSecond !== null) {
+      due = startMs + (index / batchesPerSecond) * 1000;
+      while (performance.now() < due) await sleep(1);
+    }
+    dueMs.push(due);
     const room = child.stdin.write(`${JSON.stringify({ batch })}\n`);
     if (!room) await new Promise((resolve) => child.stdin.once('drain', resolve));
   }
 }
 
-/** Appends what came back, one sync for what is there, until all is durable; answers its bytes. */
+interface Logged {
+  readonly bytes: number;
+  /** When each batch was durable. */
+  readonly durableMs: readonly number[];
+}
+
+/** Appends what came back, one sync for what is there, until all is durable. */
 async function logAll(
   child: Child,
   lines: AsyncIterator<string>,
   log: FileHandle,
   count: number,
-): Promise<number> {
-  let durable = 0;
+): Promise<Logged> {
+  const durableMs: number[] = [];
   let waiting: string[] = [];
   let bytes = 0;
   const syncAll = async (): Promise<void> => {
@@ -50,8 +72,9 @@ async function logAll(
     bytes += text.length;
     await log.appendFile(text);
     await log.datasync();
-    durable += group.length;
-    child.stdin.write(`${JSON.stringify({ acknowledged: durable })}\n`);
+    const now = performance.now();
+    for (const _ of group) durableMs.push(now);
+    child.stdin.write(`${JSON.stringify({ acknowledged: durableMs.length })}\n`);
   };
   let syncing: Promise<void> | null = null;
   for (let received = 0; received < count; received++) {
@@ -64,7 +87,7 @@ async function logAll(
   }
   for (;;) {
     const rest: Promise<void> | null = syncing ?? (waiting.length > 0 ? syncAll() : null);
-    if (rest === null) return bytes;
+    if (rest === null) return { bytes, durableMs };
     await rest;
   }
 }
@@ -72,33 +95,45 @@ async function logAll(
 export interface BaselineResult {
   readonly eventsPerSecond: number;
   readonly logBytes: number;
+  /** From the time at which a batch was due until it was durable, ms. */
+  readonly latencyMs: readonly number[];
+}
+
+export interface BaselineOptions {
+  readonly batches: readonly (readonly JsonEvent[])[];
+  readonly batchesPerSecond: Pace;
+  /** Receives the log, for whoever verifies it. */
+  readonly logFile: string;
+  /** Receives the public key, PEM. */
+  readonly keyFile: string;
 }
 
 /** Events a second through the baseline, everything signed and on disk. */
-export async function runJsonBaseline(
-  batches: readonly (readonly JsonEvent[])[],
-): Promise<BaselineResult> {
-  const directory = await mkdtemp(join(tmpdir(), 'trackseal-bench-'));
-  const log = await open(join(directory, 'log.jsonl'), 'a');
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'json-enclave.ts')], {
+export async function runJsonBaseline(options: BaselineOptions): Promise<BaselineResult> {
+  const { batches, batchesPerSecond, logFile, keyFile } = options;
+  const log = await open(logFile, 'a');
+  const program = join(import.meta.dirname, 'json-enclave.ts');
+  const child = spawn(process.execPath, [program, keyFile], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   try {
-    // The child is up when it has answered one batch; the clock starts then.
+    // The child is up when it has answered one batch, which is logged too; the clock starts then.
     child.stdin.write(`${JSON.stringify({ batch: [] })}\n`);
-    await lines.next();
+    const { value } = await lines.next();
+    await log.appendFile(`${String(value)}\n`);
     const start = performance.now();
-    const [, logBytes] = await Promise.all([
-      sendAll(child, batches),
+    const dueMs: number[] = [];
+    const [, { bytes, durableMs }] = await Promise.all([
+      sendAll(child, batches, batchesPerSecond, dueMs),
       logAll(child, lines, log, batches.length),
     ]);
     const seconds = (performance.now() - start) / 1000;
     const events = batches.reduce((sum, batch) => sum + batch.length, 0);
-    return { eventsPerSecond: events / seconds, logBytes };
+    const latencyMs = durableMs.map((durable, index) => durable - (dueMs[index] ?? 0));
+    return { eventsPerSecond: events / seconds, logBytes: bytes, latencyMs };
   } finally {
     child.kill();
     await log.close();
-    await rm(directory, { recursive: true });
   }
 }

@@ -3,7 +3,8 @@
 // P-256. Links leave as lines of JSON with the batch inside; acknowledgements come back as lines.
 
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
-import { stdin, stdout } from 'node:process';
+import { writeFileSync } from 'node:fs';
+import { argv, stdin, stdout } from 'node:process';
 import { createInterface } from 'node:readline';
 
 interface JsonEvent {
@@ -17,7 +18,8 @@ interface JsonEvent {
   readonly id: number;
 }
 
-const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+writeFileSync(argv[2] ?? '', publicKey.export({ type: 'spki', format: 'pem' }));
 const tops = new Map<string, number>();
 let previous = '';
 

@@ -1,0 +1,141 @@
+// One run of the whole path as a process of its own, so that the host's memory and garbage collection are
+// the host's and not the benchmark's. Options come as JSON in the only argument, the result leaves as JSON
+// on stdout.
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { Session } from 'node:inspector/promises';
+import { join } from 'node:path';
+import { argv, stdout } from 'node:process';
+import type { Release } from '../wire/messages.ts';
+import { parseSignal } from '../wire/payloads.ts';
+import { assertAccepted } from '../wire/result.ts';
+import { readEvents, repeatEvents } from './events.ts';
+import type { Sync } from './measured-files.ts';
+import type { Sent } from './pace.ts';
+import { fullSpeed, paced } from './pace.ts';
+import type { Quantiles } from './quantiles.ts';
+import { quantilesOf } from './quantiles.ts';
+import type { UsageReport } from './usage.ts';
+import { runWholePath } from './whole-path.ts';
+
+export interface PathProcessOptions {
+  readonly directory: string;
+  readonly repeat: number;
+  readonly rows: number;
+  /** Null: as fast as possible. */
+  readonly eventsPerSecond: number | null;
+  /** Where processor profiles go; null for none. */
+  readonly profiles: string | null;
+}
+
+export interface LatencyReport {
+  /** From the oldest event of the batch to the signal, released and journaled; ms. */
+  readonly released: Quantiles;
+  /** The same without the two fdatasyncs that it waited for: of its commit, and of its journal entry. */
+  readonly beyondSync: Quantiles;
+  /** One fdatasync of the run. */
+  readonly sync: Quantiles;
+}
+
+export interface PathProcessResult extends Sent {
+  readonly signals: number;
+  readonly leaves: number;
+  readonly seconds: number;
+  readonly usage: UsageReport;
+  readonly syncs: number;
+  readonly latency: LatencyReport | null;
+}
+
+interface Released {
+  readonly dueMs: number;
+  readonly releasedMs: number;
+}
+
+/** The last fdatasync of files whose path has `part` that had ended by then; ms. */
+function lastSyncMs(syncs: readonly Sync[], byMs: number): number {
+  let [low, high] = [0, syncs.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((syncs[middle]?.endMs ?? 0) <= byMs) low = middle + 1;
+    else high = middle;
+  }
+  const sync = syncs[low - 1];
+  return sync === undefined ? 0 : sync.endMs - sync.startMs;
+}
+
+function isJournal({ path }: Sync): boolean {
+  return path.includes('/releases');
+}
+
+function latencyOf(released: readonly Released[], syncs: readonly Sync[]): LatencyReport {
+  const journal = syncs.filter(isJournal);
+  const commits = syncs.filter((sync) => !isJournal(sync));
+  const all = released.map(({ dueMs, releasedMs }) => releasedMs - dueMs);
+  const beyond = released.map(({ dueMs, releasedMs }) => {
+    const journalMs = lastSyncMs(journal, releasedMs);
+    return releasedMs - dueMs - journalMs - lastSyncMs(commits, releasedMs - journalMs);
+  });
+  return {
+    released: quantilesOf(all),
+    beyondSync: quantilesOf(beyond),
+    sync: quantilesOf(syncs.map(({ startMs, endMs }) => endMs - startMs)),
+  };
+}
+
+async function profiled<T>(profiles: string | null, run: () => Promise<T>): Promise<T> {
+  if (profiles === null) return run();
+  await mkdir(profiles, { recursive: true });
+  const session = new Session();
+  session.connect();
+  await session.post('Profiler.enable');
+  await session.post('Profiler.start');
+  const result = await run();
+  const { profile } = await session.post('Profiler.stop');
+  await writeFile(join(profiles, 'host.cpuprofile'), JSON.stringify(profile));
+  session.disconnect();
+  return result;
+}
+
+async function main(): Promise<void> {
+  const options = JSON.parse(argv[2] ?? '') as PathProcessOptions;
+  const { directory, repeat, rows: closeRows, eventsPerSecond, profiles } = options;
+  const events = repeatEvents(await readEvents(), repeat);
+  const due = new Map<bigint, number>();
+  const released: Released[] = [];
+  const onRelease = ({ plaintext }: Release, releasedMs: number): void => {
+    const dueMs = due.get(assertAccepted(parseSignal(plaintext)).decisionNs);
+    if (dueMs !== undefined) released.push({ dueMs, releasedMs });
+  };
+  const onBatch = (timeNs: bigint, dueMs: number): void => {
+    // Two batches of one receive time: the older one, which is the longer way.
+    if (!due.has(timeNs)) due.set(timeNs, dueMs);
+  };
+  const run = await profiled(profiles, () =>
+    runWholePath({
+      directory,
+      source: (onDone) =>
+        eventsPerSecond === null
+          ? fullSpeed(events, { closeRows, onDone })
+          : paced(events, { closeRows, eventsPerSecond, onBatch, onDone }),
+      onRelease,
+      enclaveFlags:
+        profiles === null
+          ? []
+          : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, '--cpu-prof-name=enclave.cpuprofile'],
+    }),
+  );
+  const { sent, signals, leaves, seconds, usage, syncs } = run;
+  const latency = eventsPerSecond === null ? null : latencyOf(released, syncs);
+  const result: PathProcessResult = {
+    ...sent,
+    signals,
+    leaves,
+    seconds,
+    usage,
+    syncs: syncs.length,
+    latency,
+  };
+  stdout.write(JSON.stringify(result));
+}
+
+await main();
