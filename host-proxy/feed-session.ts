@@ -1,7 +1,7 @@
 // The feed of one epoch, from READY to its end: batches go out as the enclave takes them, released
 // signals come back, are journaled durably and only then handed to execution, whose reports go out
-// again. Frames that come back are handled strictly in order. What arrives is opaque but not trusted:
-// execution checks every signal against the durable log.
+// again. Frames that come back are handled strictly in order; a batch is answered when all that it led to
+// is durable. What arrives is opaque but not trusted: execution checks every signal against the log.
 
 import { Channel } from '../wire/channel.ts';
 import type { Frame } from '../wire/frame.ts';
@@ -21,6 +21,7 @@ const MAX_QUEUED_BYTES: number = 4 * 1024 * 1024;
 export interface SignalHandler {
   holdBatch(batch: SentBatch): void;
   release(release: Release): void;
+  /** Handled when it returns; resolves when it is durable and reported. */
   progress(progress: Progress): Promise<void>;
   /** Ends all orders and reports what became of them. */
   close(): Promise<void>;
@@ -77,6 +78,8 @@ export class FeedSession {
   readonly #abort = new AbortController();
   readonly #lost = Promise.withResolvers<Refusal | null>();
   #tail: Promise<void> = Promise.resolve();
+  /** Of the last batch that execution has played; those of the ones before come first. */
+  #delivered: Promise<void> = Promise.resolve();
   /** Batches that were sent, `stream/sequence`; the credit bounds them. */
   readonly #unanswered = new Set<string>();
   #allDone: (() => void) | null = null;
@@ -192,7 +195,8 @@ export class FeedSession {
       this.#channel.destroy(refusal);
       return undefined;
     }
-    return this.#tail;
+    // The host's own disk holds the enclave up, by its credit.
+    return type === FRAME.progress ? this.#tail.then(() => this.#delivered) : this.#tail;
   }
 
   #takeRelease(payload: Uint8Array): Refusal | null {
@@ -215,10 +219,14 @@ export class FeedSession {
   #takeProgress(payload: Uint8Array): Refusal | null {
     const parsed = parseProgress(payload);
     if (!parsed.ok) return parsed.refusal;
-    this.#enqueue(async () => {
-      await this.#options.execution.progress(parsed.value);
-      const { stream, sequence } = parsed.value;
-      if (this.#answer(stream, sequence)) this.numbers.batchesDone++;
+    const { stream, sequence } = parsed.value;
+    this.#enqueue(() => {
+      // The next frame does not wait for the disk: batches that come together share a sync.
+      const delivered = this.#options.execution.progress(parsed.value);
+      this.#delivered = this.#guard(async () => {
+        await delivered;
+        if (this.#answer(stream, sequence)) this.numbers.batchesDone++;
+      });
     });
     return null;
   }
@@ -230,20 +238,20 @@ export class FeedSession {
     this.#options.logger.warn('enclave_refused', { code, stream, sequence });
     this.#enqueue(() => {
       if (this.#answer(stream, sequence)) this.numbers.batchesRefused++;
-      return Promise.resolve();
     });
     return null;
   }
 
-  #enqueue(step: () => Promise<void>): void {
+  #enqueue(step: () => void | Promise<void>): void {
     this.#tail = this.#tail.then(() => this.#guard(step));
   }
 
-  async #guard(step: () => Promise<void>): Promise<void> {
+  async #guard(step: () => void | Promise<void>): Promise<void> {
     if (this.#failed) return;
     try {
       await step();
     } catch (error) {
+      if (this.#failed) return;
       this.#failed = true;
       this.#options.onFailure(error);
     }

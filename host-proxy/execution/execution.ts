@@ -1,7 +1,8 @@
 // From released signals to reports: checks against the durable log, risk limits, the journal, the paper
 // broker. Market data is held back until the enclave's PROGRESS for its batch, when all signals that the
 // batch led to are here, so that the result does not depend on when messages arrive. Every step is done
-// in order; a journal that cannot be written stops it for good (the promises reject).
+// at once and in order in memory; nothing of it is seen outside before the journal has it on the disk, and
+// steps that come while a sync runs share the next one. A journal that cannot be written stops it for good.
 
 import { parseBatch } from '../../wire/batch.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
@@ -76,7 +77,10 @@ export class Execution {
   #lastLeaf: number;
   #touched = new Set<Order>();
   #outbox: Report[] = [];
-  #tail: Promise<void> = Promise.resolve();
+  /** The last delivery, and the one that has not begun; both reject when the journal has failed. */
+  #delivered: Promise<void> = Promise.resolve();
+  #nextDelivery: Promise<void> | null = null;
+  #failed = false;
 
   constructor(options: ExecutionOptions) {
     this.#options = options;
@@ -106,7 +110,7 @@ export class Execution {
 
   /** Reports orders that a former process left open: they are cancelled, with what was filled. */
   start(): Promise<void> {
-    return this.#enqueue(() => this.#deliver());
+    return this.#deliver();
   }
 
   /** Holds the batch back until its PROGRESS. Call in the order of sending. */
@@ -133,55 +137,47 @@ export class Execution {
     this.#waiting.push(checked.value);
   }
 
-  /** Plays the market data up to this batch, then the signals that it caused. */
+  /**
+   * Plays the market data up to this batch, then the signals that it caused, before it returns. Resolves
+   * when what came of it is durable and reported.
+   */
   progress(progress: Progress): Promise<void> {
-    return this.#enqueue(() => this.#progress(progress));
+    if (this.#failed) return this.#delivered;
+    this.#progress(progress);
+    return this.#deliver();
   }
 
   /** Turns the kill switch on and cancels what is open. */
   kill(): Promise<void> {
     this.#options.killSwitch.turnOn();
-    return this.#enqueue(async () => {
-      this.#broker.cancelAll();
-      await this.#deliver();
-    });
+    if (!this.#failed) this.#broker.cancelAll();
+    return this.#deliver();
   }
 
   /** Cancels what is open, rejects what waits, and closes the journal. */
-  close(): Promise<void> {
-    return this.#enqueue(async () => {
-      this.#broker.cancelAll();
-      for (const signal of this.#waiting.splice(0)) this.#reject(signal, 'stream_closed');
-      await this.#deliver();
-      await this.#options.journal.close();
-    });
+  async close(): Promise<void> {
+    if (!this.#failed) this.#broker.cancelAll();
+    for (const signal of this.#waiting.splice(0)) this.#reject(signal, 'stream_closed');
+    await this.#deliver();
+    await this.#options.journal.close();
   }
 
   summary(): ExecutionSummary {
     return summarize(this.#counters, this.#account, this.#broker);
   }
 
-  #enqueue(step: () => Promise<void>): Promise<void> {
-    this.#tail = this.#tail.then(step);
-    return this.#tail;
-  }
-
-  async #progress({ stream, sequence, leafIndex }: Progress): Promise<void> {
+  #progress({ stream, sequence, leafIndex }: Progress): void {
     this.#playUpTo(stream, sequence);
     this.#mark();
     if (this.#options.killSwitch.isOn()) this.#broker.cancelAll();
     const due = this.#waiting.filter(({ signal }) => (signal.causes.at(-1) ?? -1) <= leafIndex);
-    if (due.length > 0) {
-      this.#waiting = this.#waiting.filter((signal) => !due.includes(signal));
-      const accepted = due.filter((signal) => this.#decide(signal));
-      this.#report();
-      // Durable before the order goes out: a restart must not execute it again.
-      await this.#options.journal.sync();
-      for (const signal of accepted) this.#submit(signal);
-      this.#broker.settle();
-      this.#mark();
-    }
-    await this.#deliver();
+    if (due.length === 0) return;
+    this.#waiting = this.#waiting.filter((signal) => !due.includes(signal));
+    const accepted = due.filter((signal) => this.#decide(signal));
+    this.#report();
+    for (const signal of accepted) this.#submit(signal);
+    this.#broker.settle();
+    this.#mark();
   }
 
   #playUpTo(stream: number, sequence: number): void {
@@ -330,13 +326,26 @@ export class Execution {
     this.#touched.clear();
   }
 
-  /** The journal first, then the enclave hears of it. */
-  async #deliver(): Promise<void> {
+  #deliver(): Promise<void> {
     this.#report();
-    await this.#options.journal.sync();
-    for (const report of this.#outbox.splice(0)) {
-      await this.#options.onReport(encodeReport(report), report);
+    if (this.#outbox.length === 0 && !this.#options.journal.pending) return this.#delivered;
+    this.#nextDelivery ??= this.#deliverAfter(this.#delivered);
+    this.#delivered = this.#nextDelivery;
+    return this.#nextDelivery;
+  }
+
+  /** The journal first, then the enclave hears of it: a restart must not execute it again. */
+  async #deliverAfter(previous: Promise<void>): Promise<void> {
+    await previous;
+    this.#nextDelivery = null;
+    const reports = this.#outbox.splice(0);
+    try {
+      await this.#options.journal.sync();
+    } catch (error) {
+      this.#failed = true;
+      throw error;
     }
+    for (const report of reports) await this.#options.onReport(encodeReport(report), report);
   }
 }
 

@@ -111,6 +111,11 @@ export class Journal {
     this.#pending += encodeLine(record);
   }
 
+  /** True while something was added that no `sync` has taken. */
+  get pending(): boolean {
+    return this.#pending !== '';
+  }
+
   /** Makes all that was added durable. Rejects when it is not: nothing may go out then, nor later. */
   async sync(): Promise<void> {
     if (this.#failed) throw new Error('the journal has failed before');

@@ -43,6 +43,11 @@ beforeEach(() => {
   rmSync(journalPath, { force: true });
 });
 
+/** A macrotask: all that can go on without the disk has gone on. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** A journal in memory; `lines` is what is durable. */
 class MemoryJournal {
   written = '';
@@ -343,8 +348,53 @@ describe('execution, releases', () => {
     floor.execution.release(floor.signal(0));
     await expect(floor.progress(0)).rejects.toThrow('EIO');
     await expect(floor.progress(1)).rejects.toThrow('EIO');
+    await expect(floor.execution.kill()).rejects.toThrow('EIO');
+    await expect(floor.execution.close()).rejects.toThrow('EIO');
     expect(floor.reports).toEqual([]);
-    expect(floor.execution.summary().fills).toBe(0);
+    // What the first step did in memory is seen by nobody, and nothing is done after it.
+    expect(floor.execution.summary()).toMatchObject({ batches: 1, cancelled: 0 });
+  });
+
+  it('shares one sync between the batches that come while another sync runs', async () => {
+    const syncs: (() => void)[] = [];
+    let text = '';
+    const journal = new Journal({
+      append: (more) => {
+        text += more;
+        return Promise.resolve();
+      },
+      sync: () => new Promise((resolve) => syncs.push(resolve)),
+      close: () => Promise.resolve(),
+    });
+    const lists = Array.from({ length: 10 }, (_, at) => [at === 0 ? BOOK : trade(1000 + at, 1, 1)]);
+    const durable: number[] = [];
+    const floor = new Floor(lists, {
+      journal,
+      onReport: () => {
+        durable.push(assertAccepted(parseJournal(text)).records.length);
+      },
+    });
+    const play = (batch: number): Promise<void> => {
+      floor.execution.release(floor.signal(batch, { id: batch, quantity: 1 }));
+      return floor.progress(batch);
+    };
+    const first = play(0);
+    await turn();
+    const rest = Promise.all(lists.slice(1).map((_, at) => play(at + 1)));
+    await turn();
+    expect(syncs).toHaveLength(1);
+    expect(durable).toEqual([]);
+    syncs.shift()?.();
+    await first;
+    await turn();
+    expect(syncs).toHaveLength(1);
+    expect(durable).toEqual([4, 4]);
+    syncs.shift()?.();
+    await rest;
+    // Ten orders with a decision, a fill and an end each, and the day; two reports each.
+    expect(durable).toHaveLength(20);
+    expect(durable.at(-1)).toBe(31);
+    expect(syncs).toEqual([]);
   });
 });
 
