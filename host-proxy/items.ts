@@ -2,7 +2,7 @@
 // checks them against its commitments; here only mistakes are found early.
 
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseHex } from '../wire/bytes.ts';
@@ -12,6 +12,7 @@ import type { Item } from '../wire/messages.ts';
 import { ITEM_SALT_BYTES } from '../wire/messages.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
+import { BUNDLE_FILES } from '../wire/strategy-bundle.ts';
 import type { HostConfig } from './config-file.ts';
 
 export interface EnclaveFiles {
@@ -56,7 +57,8 @@ function readStrategy(strategy: HostConfig['strategies'][number]): Result<readon
   if (!json.ok) return json;
   const named = packSchema.safeParse(json.value);
   if (!named.success) return refuse('json_malformed', { file: commitment });
-  const bundle = readBytes(join(strategy.pack, 'bundle.js'));
+  const paths = BUNDLE_FILES.map((name) => join(strategy.pack, name));
+  const bundle = readBytes(paths.find((path) => existsSync(path)) ?? strategy.pack);
   const salt = readSalt(join(strategy.pack, 'salt'));
   const parameters = readBytes(strategy.parameters);
   const parametersSalt =

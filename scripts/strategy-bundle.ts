@@ -1,12 +1,14 @@
-// Turns a strategy's sources into the one script that a strategy process evaluates. Its completion value
-// is the default export. The bytes depend on the sources only, not on the folder they lie in: modules are
-// named after the package or the strategy, never by their path on this machine.
+// Turns a strategy's sources into its bundle: TypeScript into the one script that a strategy process
+// evaluates, with the default export as its completion value; AssemblyScript into a module. The bytes depend
+// on the sources only, not on the folder they lie in: modules of the script are named after the package or
+// the strategy, never by their path on this machine.
 
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 import type { BuildOptions, Loader, OnResolveArgs, Plugin } from 'esbuild';
 import { ROOT } from './bundle.ts';
+import { compileAssembly, isAssemblyScript } from './strategy-assembly.ts';
 
 const SDK_NAME = 'trackseal/strategy';
 const SDK_PATH: string = join(ROOT, 'enclave/strategy/sdk.ts');
@@ -70,8 +72,18 @@ const OPTIONS = {
   footer: { js: 'return module.exports.default;\n})({ exports: {} });' },
 } as const satisfies BuildOptions;
 
-/** Throws esbuild's BuildFailure, whose `errors` are for people. */
+/**
+ * The bundle of the strategy whose file is `entry`: AssemblyScript when its folder is called `assembly`, a
+ * module made elsewhere when it ends with `.wasm`, TypeScript or JavaScript otherwise. Throws an error whose
+ * message is the compiler's, for people.
+ */
 export async function bundleStrategy(entry: string): Promise<Uint8Array> {
+  if (isAssemblyScript(entry)) return compileAssembly(entry);
+  if (entry.endsWith('.wasm')) return new Uint8Array(await readFile(entry));
+  return bundleScript(entry);
+}
+
+async function bundleScript(entry: string): Promise<Uint8Array> {
   const path = resolve(entry);
   const folder = dirname(path);
   const result = await build({

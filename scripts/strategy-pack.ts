@@ -1,9 +1,9 @@
-// trackseal strategy pack: one script from a strategy's sources, and the commitment to it that the image
+// trackseal strategy pack: one bundle from a strategy's sources, and the commitment to it that the image
 // measures and the configuration names. Whoever has bundle and salt can check the commitment; without the
 // salt the commitment tells nothing about the strategy.
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { CommandIo } from '../verifier/io.ts';
@@ -11,12 +11,16 @@ import { parseHex, toHex } from '../wire/bytes.ts';
 import { canonicalJson } from '../wire/configuration.ts';
 import { MAX_ITEM_BYTES } from '../wire/limits.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
+import { BUNDLE_FILES, bundleFileOf } from '../wire/strategy-bundle.ts';
 import { bundleStrategy } from './strategy-bundle.ts';
 
 const USAGE = `usage: trackseal strategy pack FILE -o DIR [--name NAME] [--version VERSION] [--salt FILE]
 
-Bundles the strategy whose default export FILE has and writes to DIR:
-  bundle.js         the script that the strategy process evaluates
+Bundles the strategy in FILE and writes to DIR:
+  bundle.js         the script that the strategy process evaluates, from TypeScript or JavaScript whose
+                    default export is the strategy; or instead
+  bundle.wasm       the module that it runs, from AssemblyScript when FILE lies in a folder called
+                    'assembly', or FILE itself when it is a .wasm file
   salt              32 random bytes as hex; keep it with the bundle, as secret as the bundle
   commitment.json   {name, version, commitment, bundle_sha256}; commitment = SHA-256(salt || bundle)
 
@@ -45,7 +49,7 @@ export interface StrategyCommitment {
   readonly bundle_sha256: string;
 }
 
-/** Throws esbuild's BuildFailure for sources that do not build. `salt` has 32 bytes. */
+/** Throws for sources that do not build, see `bundleStrategy`. `salt` has 32 bytes. */
 export async function packStrategy(
   path: string,
   name: string,
@@ -64,7 +68,9 @@ export async function packStrategy(
 
 export async function writePack(directory: string, pack: PackedStrategy): Promise<void> {
   await mkdir(directory, { recursive: true });
-  await writeFile(join(directory, 'bundle.js'), pack.bundle);
+  // What an earlier pack of another kind has left would be taken for this one's.
+  for (const name of BUNDLE_FILES) await rm(join(directory, name), { force: true });
+  await writeFile(join(directory, bundleFileOf(pack.bundle)), pack.bundle);
   await writeFile(join(directory, 'salt'), `${toHex(pack.salt)}\n`, { mode: 0o600 });
   await writeFile(join(directory, 'commitment.json'), canonicalJson(pack.commitment));
 }

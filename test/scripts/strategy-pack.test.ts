@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,6 +6,7 @@ import { run } from '../../scripts/strategy-pack.ts';
 import type { StrategyCommitment } from '../../scripts/strategy-pack.ts';
 import { utf8 } from '../../wire/bytes.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
+import { isWebAssembly } from '../../wire/strategy-bundle.ts';
 import { ROOT, fateOf } from '../enclave/strategy/support.ts';
 
 const SOURCE = `
@@ -128,5 +129,52 @@ describe('trackseal strategy pack', () => {
     ];
     for (const args of wrong) expect((await pack(...args)).exit).toBe(2);
     expect((await pack('--help')).exit).toBe(0);
+  });
+});
+
+describe('trackseal strategy pack of AssemblyScript', () => {
+  const EXAMPLE = join(ROOT, 'strategies/assembly/mean-reversion.ts');
+
+  it('gives the same bytes and the same commitment from any folder, whatever else lies there', async () => {
+    const [first, second] = [join(folder, 'as1'), join(folder, 'as2')];
+    expect((await pack(EXAMPLE, '-o', first)).exit).toBe(0);
+    const copy = join(folder, 'e/f/assembly');
+    await cp(join(ROOT, 'strategies/assembly'), copy, { recursive: true });
+    await writeFile(join(copy, 'asconfig.json'), '{"options": {"optimizeLevel": 0}}');
+    const salt = ['--salt', join(first, 'salt')];
+    const again = await pack(join(copy, 'mean-reversion.ts'), '-o', second, ...salt);
+    expect(again.exit).toBe(0);
+    expect((await readdir(first)).sort()).toEqual(['bundle.wasm', 'commitment.json', 'salt']);
+    const bundle = await readFile(join(first, 'bundle.wasm'));
+    expect(bundle.equals(await readFile(join(second, 'bundle.wasm')))).toBe(true);
+    expect(again.out).toBe(await readFile(join(first, 'commitment.json'), 'utf8'));
+    expect(isWebAssembly(bundle)).toBe(true);
+    for (const path of [folder, ROOT]) expect(bundle.includes(path)).toBe(false);
+
+    // A module that was made elsewhere is packed as it is; a pack of another kind leaves no second bundle.
+    const third = join(folder, 'as3');
+    await pack(join(folder, 'a/mine.ts'), '-o', third);
+    const made = await pack(join(first, 'bundle.wasm'), '-o', third, ...salt);
+    expect(commitmentOf(made.out)).toBe(commitmentOf(again.out));
+    expect((await readdir(third)).sort()).toEqual(['bundle.wasm', 'commitment.json', 'salt']);
+  });
+
+  it('refuses what does not compile, and says where', async () => {
+    const sources = join(folder, 'g/assembly');
+    await mkdir(sources, { recursive: true });
+    const broken = join(sources, 'broken.ts');
+    for (const [text, place] of [
+      ["import './nothing'; export function f(): void {}", 'broken.ts(1,8)'],
+      ['export function f(): i32 { return x; }', 'broken.ts(1,35)'],
+      ['export function f(', 'broken.ts(1,18)'],
+    ] as const) {
+      await writeFile(broken, text);
+      const { exit, errors } = await pack(broken, '-o', join(folder, 'as4'));
+      expect(exit).toBe(1);
+      expect(errors).toContain('ERROR');
+      expect(errors).toContain(place);
+    }
+    const nothing = join(sources, 'nothing.ts');
+    expect((await pack(nothing, '-o', join(folder, 'as4'))).exit).toBe(1);
   });
 });

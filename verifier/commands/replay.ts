@@ -37,7 +37,7 @@ const USAGE = `usage: trackseal replay DIR|URL --strategy PATH --key FILE [OPTIO
 Runs the strategy again over the logged inputs and compares every output with the log. DIR or URL is
 a log, or the folder of one epoch in it (epochs/0000000001).
 
-  --strategy PATH        folder with bundle.js and salt, as 'strategy pack' makes it, or the bundle
+  --strategy PATH        folder with bundle and salt, as 'strategy pack' makes it, or the bundle
   --parameters FILE      default: parameters.json in that folder, or in the one above
   --parameters-salt FILE default: the same with .salt
   --key FILE             compliance's private key (PEM): seed, outputs and reports are private

@@ -9,6 +9,7 @@ import type { StrategyEntry } from '../../wire/header.ts';
 import { MAX_ITEM_BYTES } from '../../wire/limits.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
+import { BUNDLE_FILES } from '../../wire/strategy-bundle.ts';
 import { readSmallFile } from '../policy-options.ts';
 
 export interface StrategyFiles {
@@ -19,7 +20,7 @@ export interface StrategyFiles {
 }
 
 export interface StrategyPaths {
-  /** A folder with bundle.js and salt, or the bundle itself with `salt` beside it. */
+  /** A folder with a bundle and salt, or the bundle itself with `salt` beside it. */
   readonly strategy: string;
   /** Default: parameters.json in that folder, or in the one above. */
   readonly parameters: string | undefined;
@@ -43,6 +44,11 @@ async function isFile(path: string): Promise<boolean> {
   return facts?.isFile() === true;
 }
 
+async function findBundle(folder: string): Promise<string> {
+  const [script, module] = BUNDLE_FILES;
+  return join(folder, (await isFile(join(folder, module))) ? module : script);
+}
+
 export async function readStrategyFiles(paths: StrategyPaths): Promise<Result<StrategyFiles>> {
   const single = await isFile(paths.strategy);
   const folder = single ? dirname(paths.strategy) : paths.strategy;
@@ -50,7 +56,7 @@ export async function readStrategyFiles(paths: StrategyPaths): Promise<Result<St
   const found = (await isFile(beside)) ? beside : join(dirname(folder), 'parameters.json');
   const parametersPath = paths.parameters ?? found;
   const saltPath = paths.parametersSalt ?? parametersPath.replace(/(\.json)?$/u, '.salt');
-  const bundlePath = single ? paths.strategy : join(folder, 'bundle.js');
+  const bundlePath = single ? paths.strategy : await findBundle(folder);
   const bundle = await readSmallFile(bundlePath, MAX_ITEM_BYTES);
   if (!bundle.ok) return bundle;
   const salt = await readSalt(join(folder, 'salt'));
