@@ -59,6 +59,21 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('./strategy-pack.ts')).run,
   },
   {
+    words: ['image', 'describe'],
+    summary: 'show the sections, measurements and signer of an enclave image file',
+    load: async () => (await import('../eif/commands/describe.ts')).run,
+  },
+  {
+    words: ['image', 'verify'],
+    summary: 'compare an enclave image file with announced measurements',
+    load: async () => (await import('../eif/commands/verify.ts')).run,
+  },
+  {
+    words: ['image', 'sign'],
+    summary: 'sign an enclave image file',
+    load: async () => (await import('../eif/commands/sign.ts')).run,
+  },
+  {
     words: ['host'],
     summary: 'run the host proxy beside an enclave',
     load: async () => (await import('../host-proxy/main.ts')).run,

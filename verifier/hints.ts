@@ -31,6 +31,14 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   cbor_not_deterministic: 'give the raw document (CBOR), not base64 or JSON',
   cbor_truncated: 'the file is cut: fetch it again, as binary',
   cbor_trailing_bytes: 'the file has bytes after the document: fetch it again, as binary',
+  eif_crc: 'the file was damaged on its way: fetch it again, and compare its SHA-256',
+  eif_measurements:
+    'another image than announced: build it from the announced commit and compare with `trackseal image describe`',
+  eif_digest:
+    'the PCRs are right and the file is not: sections were shifted or the metadata or signature differ; ask for the announced file',
+  eif_signature_pcr0: 'the signature was made for another image: do not run this file',
+  eif_certificate: 'compare the certificate with the one that the release page names',
+  eif_magic: 'give the .eif file',
   usage_invalid: '--help shows the options',
   file_unreadable: 'check the path and its permissions',
   source_unreachable: 'check the address and that the host proxy runs',
