@@ -78,6 +78,10 @@ export interface HostConfig {
     /** A file that stops trading when it is there. */
     readonly kill_switch: string | null;
   };
+  readonly disk: {
+    /** Fewer free bytes than this at `state` or `log` are warned of; 0: never. */
+    readonly min_free_bytes: number;
+  };
   readonly tiles: { readonly host: string; readonly port: number } | null;
   readonly ingress: {
     readonly host: string;
@@ -142,6 +146,14 @@ const schema: z.ZodType<HostConfig> = z.strictObject({
     }),
     kill_switch: path.nullable().default(null),
   }),
+  disk: z
+    .strictObject({
+      min_free_bytes: z
+        .int()
+        .min(0)
+        .default(1024 * 1024 * 1024),
+    })
+    .prefault({}),
   tiles: z.strictObject({ host: host.default('127.0.0.1'), port }).nullable(),
   ingress: z
     .strictObject({

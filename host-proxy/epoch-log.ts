@@ -22,6 +22,13 @@ import { Spool } from './spool.ts';
 
 /** Commits that wait to be published stay in memory up to this; beyond it they are read from the spool. */
 const DEFAULT_KEPT_BYTES: number = 32 * 1024 * 1024;
+/**
+ * What is acknowledged and not in the folder yet costs 32 bytes a leaf for its hash and about 150 a commit
+ * for its place in the spool: 52 MiB at most. Beyond it acknowledgements wait for the folder, whose disk
+ * may be full or slow while the spool's is not.
+ */
+const MAX_UNPUBLISHED_LEAVES: number = 1024 * 1024;
+const MAX_UNPUBLISHED_COMMITS: number = 128 * 1024;
 /** Publishing gives way to acknowledgements after this. */
 const PUBLISH_SLICE_MS = 2;
 export const CHECKPOINT_INTERVAL_MS = 1000;
@@ -46,6 +53,8 @@ export interface EpochLogOptions {
   readonly epoch: number;
   readonly segmentBytes?: number;
   readonly maxKeptBytes?: number;
+  readonly maxUnpublishedLeaves?: number;
+  readonly maxUnpublishedCommits?: number;
   /** Called once when publishing fails: the process must stop. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -57,6 +66,13 @@ interface Entry {
   readonly position: SpoolPosition;
   /** Null when memory was short. */
   readonly commit: Commit | null;
+}
+
+export interface LogWaiting {
+  readonly spoolBytes: number;
+  readonly keptBytes: number;
+  readonly unpublishedLeaves: number;
+  readonly unpublishedCommits: number;
 }
 
 export interface ReceivedCommit {
@@ -77,6 +93,8 @@ export class EpochLog implements LogReader {
   #nextToPublish = 0;
   readonly #maxKeptBytes: number;
   #keptBytes = 0;
+  /** Settles when publishing has caught up; null while it is not far behind. */
+  #behind: PromiseWithResolvers<void> | null = null;
   #acknowledged: { readonly size: number; readonly root: Uint8Array } | null = null;
   #publishing: Promise<void> | null = null;
   #lastPublishMs = Number.NEGATIVE_INFINITY;
@@ -121,9 +139,20 @@ export class EpochLog implements LogReader {
     return this.#spool.counters;
   }
 
+  /** What waits in memory: for the spool, and for the folder. */
+  get waiting(): LogWaiting {
+    return {
+      spoolBytes: this.#spool.waitingBytes,
+      keptBytes: this.#keptBytes,
+      unpublishedLeaves: this.#unpublishedLeaves,
+      unpublishedCommits: this.#unpublishedCommits,
+    };
+  }
+
   /**
-   * Takes a COMMIT payload; resolves when it is durable, in the order of the calls. A refusal means that
-   * nothing was stored. Rejects with a DiskFailure: the process must stop.
+   * Takes a COMMIT payload; resolves when it is durable and publishing is not too far behind, in the order
+   * of the calls. A refusal means that nothing was stored. Rejects with a DiskFailure: the process must
+   * stop.
    */
   async receive(payload: Uint8Array): Promise<Result<ReceivedCommit>> {
     if (this.#failure !== null) throw this.#failure;
@@ -143,6 +172,9 @@ export class EpochLog implements LogReader {
       commit: kept ? commit : null,
     });
     this.#wakePublisher();
+    if (this.#behind === null && this.#isBehind()) this.#behind = waitOfSeveral();
+    // Also when it has just caught up: who came before goes first.
+    await this.#behind?.promise;
     return accept({ ack: { epoch: this.epoch, size, root }, checked });
   }
 
@@ -184,6 +216,35 @@ export class EpochLog implements LogReader {
     this.#dropPublished();
   }
 
+  get #unpublishedLeaves(): number {
+    return this.acknowledgedSize - this.#publisher.publishedSize;
+  }
+
+  /** Those that the publisher has not taken; what it has taken it bounds itself. */
+  get #unpublishedCommits(): number {
+    return this.#entries.length - this.#nextToPublish;
+  }
+
+  #isBehind(): boolean {
+    const {
+      maxUnpublishedLeaves = MAX_UNPUBLISHED_LEAVES,
+      maxUnpublishedCommits = MAX_UNPUBLISHED_COMMITS,
+    } = this.#options;
+    return (
+      this.#unpublishedLeaves > maxUnpublishedLeaves ||
+      this.#unpublishedCommits > maxUnpublishedCommits
+    );
+  }
+
+  #catchUp(): void {
+    const behind = this.#behind;
+    if (behind === null || this.#isBehind()) return;
+    behind.resolve();
+    void behind.promise.then(() => {
+      this.#behind = null;
+    });
+  }
+
   #load(entry: Entry): Commit {
     return entry.commit ?? assertAccepted(parseCommit(this.#spool.read(entry.position)));
   }
@@ -194,6 +255,7 @@ export class EpochLog implements LogReader {
       .catch((error: unknown) => {
         this.#stopped = true;
         this.#failure = error;
+        this.#behind?.reject(error);
         this.#options.onFailure(error);
       })
       .finally(() => {
@@ -252,7 +314,15 @@ export class EpochLog implements LogReader {
     }
     this.#entries = this.#entries.slice(count);
     this.#nextToPublish -= count;
+    this.#catchUp();
   }
+}
+
+/** A failure that nobody waits for is no unhandled rejection. */
+function waitOfSeveral(): PromiseWithResolvers<void> {
+  const wait = Promise.withResolvers<void>();
+  wait.promise.catch(() => undefined);
+  return wait;
 }
 
 function nextTurn(): Promise<void> {

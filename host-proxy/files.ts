@@ -71,7 +71,11 @@ export interface Files {
 }
 
 /** Runs one operation; whatever it throws becomes a DiskFailure. */
-async function attempt<T>(operation: string, path: string, run: () => Promise<T>): Promise<T> {
+export async function attempt<T>(
+  operation: string,
+  path: string,
+  run: () => Promise<T>,
+): Promise<T> {
   try {
     return await run();
   } catch (error) {

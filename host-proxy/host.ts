@@ -36,6 +36,8 @@ export interface HostOptions extends EpochServices {
   readonly restart: boolean;
   readonly tiles: { readonly host: string; readonly port: number } | null;
   readonly ingress: Pick<IngressOptions, 'host' | 'port' | 'maxConnections' | 'idleMs'> | null;
+  /** Asked to stop, and out of time: what waits for room on a full disk must fail now. */
+  readonly giveUpRoom?: () => void;
 }
 
 export interface HostSummary {
@@ -63,6 +65,7 @@ export class Host {
   #current: EpochRun | null = null;
   #early: Duplex | null = null;
   #epochs: EpochSummary[] = [];
+  #giveUp: NodeJS.Timeout | null = null;
 
   private constructor(options: HostOptions, lock: Server) {
     this.#options = options;
@@ -109,8 +112,10 @@ export class Host {
 
   /** Asks for a clean close of the running epoch; no other one is started. */
   stop(): void {
+    if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
     this.#current?.close();
+    this.#giveUp = setTimeout(() => this.#options.giveUpRoom?.(), this.#options.timeouts.closeMs);
   }
 
   /** Epoch after epoch. Refuses when the log folder contradicts itself or belongs to another log. */
@@ -212,6 +217,7 @@ export class Host {
   }
 
   async #close(): Promise<void> {
+    if (this.#giveUp !== null) clearTimeout(this.#giveUp);
     this.#early?.destroy();
     await Promise.all([
       ...this.#listeners.map((listener) => listener.close()),

@@ -1,7 +1,7 @@
 // `trackseal host`: reads the operator's file, starts the host proxy, and ends with it. SIGTERM and ^C ask
 // for a clean close.
 
-import { accessSync, constants, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { REFUSAL_CODES } from '../wire/codes.ts';
@@ -13,6 +13,9 @@ import type { Refusal } from '../wire/result.ts';
 import { accept, assertAccepted } from '../wire/result.ts';
 import type { HostConfig } from './config-file.ts';
 import { parseHostConfig } from './config-file.ts';
+import type { DiskPlace } from './disk-room.ts';
+import { DiskRoom } from './disk-room.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { FolderConflict } from './epoch-folder.ts';
 import type { EpochServices } from './epoch-services.ts';
 import { Execution } from './execution/execution.ts';
@@ -24,6 +27,7 @@ import { DiskFailure, nodeFiles } from './files.ts';
 import type { HostSummary } from './host.ts';
 import { Host } from './host.ts';
 import { readEnclaveFiles } from './items.ts';
+import { LogFile } from './log-file.ts';
 import type { Logger } from './logger.ts';
 import { createLogger } from './logger.ts';
 import { ProgressDisplay } from './progress.ts';
@@ -54,7 +58,7 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   folder_conflict:
     'keep the log folder as it is and compare it with a copy; nothing was overwritten',
   origin_mismatch: 'the log folder belongs to another log_id: give this log a folder of its own',
-  disk_failed: 'check the disk; the next start recovers what was acknowledged',
+  disk_failed: 'check the disk and its free space; the next start recovers what was acknowledged',
   file_unreadable: 'check the path in the configuration file and its permissions',
   config_invalid: 'correct the field in the file that `configuration` names',
 };
@@ -112,17 +116,18 @@ function isReadable(path: string): boolean {
 
 function createLog(config: HostConfig, io: HostIo): Logger {
   const { level, file } = config.logging;
-  if (file !== null) {
-    const descriptor = openSync(file, 'a', 0o640);
-    return createLogger({ level, now, write: (line) => writeSync(descriptor, line) });
-  }
   // A progress line of the terminal makes room for the log line and comes back below it.
   const clear = io.isTerminal ? '\r\u001B[2K' : '';
+  const show = (line: string): void => {
+    io.stderr(`${clear}${line}`);
+  };
+  if (file === null) return createLogger({ level, now, write: show });
+  const log = LogFile.of(openSync(file, 'a', 0o640), show);
   return createLogger({
     level,
     now,
     write: (line) => {
-      io.stderr(`${clear}${line}`);
+      log.write(line);
     },
   });
 }
@@ -172,11 +177,12 @@ function executionOf(
   config: HostConfig,
   configuration: Configuration,
   logger: Logger,
+  room: DiskRoom,
 ): EpochServices['createExecution'] {
   const { paper, limits, kill_switch: killSwitchFile } = config.execution;
   return async (log, origin, report) => {
     const { journal, records } = assertAccepted(
-      await openJournal(join(config.state, 'execution.journal')),
+      await openJournal(join(config.state, 'execution.journal'), (work) => room.hold(work)),
     );
     return new Execution({
       crypto: nodeCrypto,
@@ -307,15 +313,26 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
     return 2;
   }
   const folders = { state: config.state, log: config.log };
+  let watch: DiskWatch | null = null;
   try {
     for (const path of [...Object.values(folders), config.transport.slice('unix:'.length)]) {
       mkdirSync(path, { recursive: true, mode: 0o750 });
     }
     const logger = createLog(config, io);
+    const places: readonly DiskPlace[] = [
+      { name: 'state', directory: folders.state },
+      { name: 'log', directory: folders.log },
+    ];
+    const room = new DiskRoom({ logger, places });
+    watch = new DiskWatch({ logger, places, minFreeBytes: config.disk.min_free_bytes });
+    watch.start();
     const { command, show_output: showOutput, restart } = config.enclave;
     const [program, ...rest] = command ?? [];
     const host = await Host.open({
-      files: nodeFiles,
+      files: room.filesOf(nodeFiles),
+      giveUpRoom: () => {
+        room.giveUp();
+      },
       crypto: nodeCrypto,
       transport,
       folders,
@@ -324,7 +341,7 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
       timeouts: { readyMs: config.enclave.ready_ms, closeMs: config.enclave.close_ms },
       source: sourceOf(config, configuration, logger),
       whenFull: config.feed?.when_full ?? 'wait',
-      createExecution: executionOf(config, configuration, logger),
+      createExecution: executionOf(config, configuration, logger, room),
       configuration: configurationBytes,
       logId: configuration.log_id,
       items,
@@ -358,5 +375,7 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
       return 2;
     }
     throw error;
+  } finally {
+    watch?.stop();
   }
 }

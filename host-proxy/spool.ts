@@ -66,6 +66,7 @@ export class Spool {
   readonly #directory: string;
   readonly #segmentBytes: number;
   #waiting: Waiting[] = [];
+  #waitingBytes = 0;
   #running = false;
   #failure: unknown = null;
   #current: Segment;
@@ -92,11 +93,17 @@ export class Spool {
     return new Spool(files, directory, segmentBytes, first);
   }
 
+  /** Bytes of payloads that are not durable yet; whoever appends bounds them. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
   /** Resolves when the payload is durable. Rejects with the failure that ended the spool. */
   append(payload: Uint8Array): Promise<SpoolPosition> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ payload, resolve, reject });
+      this.#waitingBytes += payload.length;
       void this.#run();
     });
   }
@@ -126,6 +133,7 @@ export class Spool {
       const group = this.#takeGroup();
       try {
         const positions = await this.#writeGroup(group);
+        for (const { payload } of group) this.#waitingBytes -= payload.length;
         group.forEach(({ resolve }, index) => {
           const position = positions[index];
           if (position !== undefined) resolve(position);

@@ -5,12 +5,14 @@
 //   8 hex digits of SHA-256 of the JSON | space | JSON | newline
 
 import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { OrderStatus, Side } from '../../wire/payloads.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
+import { attempt } from '../files.ts';
 
 /** 64-bit times and amounts are decimal text. */
 export type JournalRecord =
@@ -45,7 +47,7 @@ export type JournalRecord =
 
 /** The file operations of a journal; tests inject faults here. */
 export interface JournalFile {
-  /** Appends, or rejects. Not durable before `sync`. */
+  /** Appends, or rejects; then the next one starts where this one did. Not durable before `sync`. */
   append(text: string): Promise<void>;
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -140,9 +142,21 @@ export interface OpenedJournal {
   readonly records: readonly JournalRecord[];
 }
 
-/** Opens or creates the journal, and cuts a torn tail. Refuses `spool_corrupt`, `file_unreadable`. */
-export async function openJournal(path: string): Promise<Result<OpenedJournal>> {
-  const file = await open(path, 'a+', 0o600).catch(() => null);
+/** Runs something, again if need be, until there is room for it. */
+export type HoldForRoom = <T>(work: () => Promise<T>) => Promise<T>;
+
+/**
+ * Opens or creates the journal, and cuts a torn tail. Refuses `spool_corrupt`, `file_unreadable`. Its
+ * writes reject with a DiskFailure, or wait as `hold` says.
+ */
+export async function openJournal(
+  path: string,
+  hold: HoldForRoom = (work) => work(),
+): Promise<Result<OpenedJournal>> {
+  const flags = constants.O_RDWR | constants.O_CREAT;
+  const file = await hold(() => attempt('create', path, () => open(path, flags, 0o600))).catch(
+    () => null,
+  );
   if (file === null) return refuse('file_unreadable');
   const { size } = await file.stat();
   if (size > MAX_JOURNAL_BYTES) {
@@ -154,9 +168,11 @@ export async function openJournal(path: string): Promise<Result<OpenedJournal>> 
     await file.close();
     return parsed;
   }
-  if (parsed.value.bytes < size) await file.truncate(parsed.value.bytes);
+  const { bytes, records } = parsed.value;
+  if (bytes < size) await file.truncate(bytes);
   await file.sync();
-  return accept({ journal: new Journal(journalFile(file)), records: parsed.value.records });
+  const journal = new Journal(journalFile(file, { path, bytes, hold }));
+  return accept({ journal, records });
 }
 
 async function readAll(file: FileHandle, size: number): Promise<string> {
@@ -166,10 +182,33 @@ async function readAll(file: FileHandle, size: number): Promise<string> {
   return bytes.toString('utf8');
 }
 
-function journalFile(file: FileHandle): JournalFile {
+interface Placed {
+  readonly path: string;
+  /** Bytes in the file. */
+  readonly bytes: number;
+  readonly hold: HoldForRoom;
+}
+
+function journalFile(file: FileHandle, { path, bytes, hold }: Placed): JournalFile {
+  let end = bytes;
   return {
-    append: (text) => file.appendFile(text),
-    sync: () => file.datasync(),
-    close: () => file.close(),
+    append: async (text) => {
+      const lines = Buffer.from(text);
+      // At the same place each time: of an attempt that found no room nothing is left but what this one
+      // writes over.
+      await hold(() => attempt('write', path, () => writeAll(file, lines, end)));
+      end += lines.length;
+    },
+    sync: () => attempt('fdatasync', path, () => file.datasync()),
+    close: () => attempt('close', path, () => file.close()),
   };
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const left = bytes.length - done;
+    const { bytesWritten } = await file.write(bytes, done, left, position + done);
+    if (bytesWritten === 0) throw new Error('write of no bytes');
+    done += bytesWritten;
+  }
 }

@@ -59,6 +59,8 @@ export class MemoryFiles implements Files {
   fault: Fault | null = null;
   /** Bytes that fit on the disk. */
   capacityBytes: number = Number.POSITIVE_INFINITY;
+  /** A system code fails the operation; null lets it pass. */
+  refuse: (operation: string, path: string) => string | null = () => null;
   /** Syncs resolve after this. */
   beforeSync: () => Promise<void> = () => Promise.resolve();
   /** Names of all operations in order. */
@@ -201,12 +203,14 @@ export class MemoryFiles implements Files {
       write: async (bytes, position) => {
         const copy = bytes.slice();
         await this.#operate('write', path);
-        const size = Math.max(inode.current.length, position + copy.length);
-        this.#assertRoom(size - inode.current.length, path);
-        const grown = new Uint8Array(size);
+        const room = this.#roomFor(inode, position + copy.length);
+        // As on a real disk: what still fits is written before the write fails.
+        const fitting = copy.subarray(0, Math.max(0, room - position));
+        const grown = new Uint8Array(Math.max(inode.current.length, position + fitting.length));
         grown.set(inode.current);
-        grown.set(copy, position);
+        grown.set(fitting, position);
         inode.current = grown;
+        if (fitting.length < copy.length) throw failure('write', path, 'ENOSPC');
       },
       datasync: () => sync('fdatasync'),
       sync: () => sync('fsync'),
@@ -230,6 +234,8 @@ export class MemoryFiles implements Files {
     this.#seen.set(operation, count + 1);
     await Promise.resolve();
     this.#assertUp();
+    const refused = this.refuse(operation, path);
+    if (refused !== null) throw failure(operation, path, refused);
     const { fault } = this;
     if (fault !== null && fault.operation === operation && fault.at === count) {
       throw failure(operation, path, fault.systemCode);
@@ -240,11 +246,13 @@ export class MemoryFiles implements Files {
     if (this.operations === Number.POSITIVE_INFINITY) throw new Crash('the machine is down');
   }
 
-  #assertRoom(moreBytes: number, path: string): void {
-    if (moreBytes <= 0) return;
+  /** Size up to which the file can grow, at most `size`. */
+  #roomFor(inode: Inode, size: number): number {
+    if (size <= inode.current.length || this.capacityBytes === Number.POSITIVE_INFINITY)
+      return size;
     let used = 0;
     for (const bytes of this.contents('').values()) used += bytes.length;
-    if (used + moreBytes > this.capacityBytes) throw failure('write', path, 'ENOSPC');
+    return Math.min(size, inode.current.length + Math.max(0, this.capacityBytes - used));
   }
 
   #find(path: string): Node | null {

@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { FolderConflict } from '../../host-proxy/epoch-folder.ts';
+import { DiskRoom } from '../../host-proxy/disk-room.ts';
 import { EpochLog } from '../../host-proxy/epoch-log.ts';
 import type { EpochLogOptions } from '../../host-proxy/epoch-log.ts';
+import { createLogger } from '../../host-proxy/logger.ts';
 import { DiskFailure } from '../../host-proxy/files.ts';
 import type { Files } from '../../host-proxy/files.ts';
 import type { RecoveredEpoch } from '../../host-proxy/recovery.ts';
@@ -336,6 +338,56 @@ describe('log of an epoch', () => {
     const expected = expectedTiles(writer.leaves, writer.size);
     const found = finalFiles(files, writer.size);
     expect([...expected.keys()].every((path) => found.has(path))).toBe(true);
+  });
+
+  it.each([
+    ['leaves', { maxUnpublishedLeaves: 561 }, (acks: number) => acks === 5],
+    ['commits', { maxUnpublishedCommits: 2 }, (acks: number) => acks < 7],
+  ])(
+    'acknowledges no more than a bound in %s ahead of a folder that takes nothing, and then all in order',
+    async (_, bound, isBounded) => {
+      const files = new MemoryFiles();
+      const room = new DiskRoom({
+        logger: createLogger({ level: 'error', write: () => undefined, now: () => new Date(0) }),
+        places: [{ name: 'log', directory: '/log' }],
+        sleep: () => new Promise((resolve) => setImmediate(resolve)),
+      });
+      const log = await EpochLog.create({ ...optionsOf(room.filesOf(files)), ...bound });
+      files.refuse = (operation, path) =>
+        operation === 'create' && path.startsWith('/log/') ? 'ENOSPC' : null;
+      const sizes = [1, 256, 557, 559, 561, 563, 565];
+      const acks: number[] = [];
+      const received = commits.map(async (commit) => {
+        acks.push(assertAccepted(await log.receive(commit)).ack.size);
+      });
+      while (log.acknowledgedSize < writer.size) await new Promise(setImmediate);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      // Durable and readable, but the enclave does not hear of it.
+      expect(isBounded(acks.length)).toBe(true);
+      expect(acks).toEqual(sizes.slice(0, acks.length));
+      expect(log.waiting).toMatchObject({ unpublishedLeaves: 565, spoolBytes: 0 });
+      expect(log.leaf(564)).toEqual(writer.leaves[564]);
+      files.refuse = () => null;
+      await Promise.all(received);
+      expect(acks).toEqual(sizes);
+      await log.finish();
+      expect(log.waiting.unpublishedLeaves).toBe(0);
+      assertCovered(files, writer);
+    },
+  );
+
+  it('fails who waits for a folder that then fails', async () => {
+    const files = new MemoryFiles();
+    const failures: unknown[] = [];
+    const log = await EpochLog.create({
+      ...optionsOf(files),
+      maxUnpublishedLeaves: 0,
+      onFailure: (error) => failures.push(error),
+    });
+    files.refuse = (operation, path) =>
+      operation === 'create' && path.startsWith('/log/') ? 'EIO' : null;
+    await expect(log.receive(commits[0] ?? new Uint8Array())).rejects.toThrow(DiskFailure);
+    expect(failures).toHaveLength(1);
   });
 
   it('reports an outputs list and a cut tail at recovery', async () => {

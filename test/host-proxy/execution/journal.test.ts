@@ -1,9 +1,18 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { JournalRecord } from '../../../host-proxy/execution/journal.ts';
 import { Journal, openJournal, parseJournal } from '../../../host-proxy/execution/journal.ts';
+import { DiskFailure } from '../../../host-proxy/files.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'trackseal-journal-'));
@@ -87,6 +96,38 @@ describe('journal', () => {
     expect(await openJournal(join(directory, 'missing', 'journal'))).toMatchObject({
       refusal: { code: 'file_unreadable' },
     });
+  });
+
+  it('holds a line until there is room, and writes over what a failed attempt has left', async () => {
+    await write(RECORDS.slice(0, 1));
+    const before = readFileSync(path);
+    let attempts = 0;
+    const { journal } = assertAccepted(
+      await openJournal(path, async (work) => {
+        const done = await work();
+        // The opening itself, and then the line: its first attempt counts as failed half way.
+        if (attempts++ !== 1) return done;
+        truncateSync(path, before.length + 5);
+        return work();
+      }),
+    );
+    journal.add(RECORDS[1] as JournalRecord);
+    await journal.sync();
+    journal.add(RECORDS[2] as JournalRecord);
+    await journal.close();
+    expect(attempts).toBe(3);
+    expect(await read()).toEqual(RECORDS.slice(0, 3));
+  });
+
+  it('names the disk when it fails', async () => {
+    const { journal } = assertAccepted(
+      await openJournal(path, (work) =>
+        existsSync(path) ? Promise.reject(new DiskFailure('write', path, 'EIO')) : work(),
+      ),
+    );
+    journal.add(RECORDS[0] as JournalRecord);
+    await expect(journal.sync()).rejects.toThrow(DiskFailure);
+    await expect(journal.sync()).rejects.toThrow('failed before');
   });
 
   it('writes nothing more after a failure', async () => {
