@@ -6,6 +6,7 @@ const PROCESS_TESTS = [
   'test/enclave/real-strategy.test.ts',
   'test/strategies/**/*.test.ts',
   'test/scripts/**/*.test.ts',
+  'test/verifier/heads-processes.test.ts',
   'test/verifier/replay/**/*.test.ts',
 ];
 

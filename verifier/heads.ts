@@ -13,6 +13,7 @@ import { equalBytes, parseHex, toHex } from '../wire/bytes.ts';
 import { parseOrigin } from '../wire/header.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
+import { lockHeads } from './heads-lock.ts';
 import type { CommandIo } from './io.ts';
 import { readSmallFile } from './policy-options.ts';
 
@@ -60,6 +61,7 @@ const schema = z.strictObject({
 export class HeadMemory {
   readonly #path: string | null;
   readonly #origins: Map<string, Remembered>;
+  #changed = false;
 
   private constructor(path: string | null, origins: Map<string, Remembered>) {
     this.#path = path;
@@ -87,6 +89,28 @@ export class HeadMemory {
       origins.set(origin, { logKeyHash: fromHex(entry.log_key), heads });
     }
     return accept(new HeadMemory(path, origins));
+  }
+
+  /**
+   * Runs `work` over the memory as it is on the disk now, and saves what it has remembered; no other
+   * verifier writes in between. Nothing is saved when `work` refuses.
+   */
+  static async update<T>(
+    path: string | null,
+    work: (memory: HeadMemory) => Result<T>,
+  ): Promise<Result<T>> {
+    const lock = path === null ? null : await lockHeads(path);
+    if (lock?.ok === false) return lock;
+    try {
+      const memory = await HeadMemory.load(path);
+      if (!memory.ok) return memory;
+      const done = work(memory.value);
+      if (!done.ok || !memory.value.#changed) return done;
+      const saved = await memory.value.save().then(() => accept(null), refuseWriting);
+      return saved.ok ? done : saved;
+    } finally {
+      lock?.value.release();
+    }
   }
 
   /** Heads that a tree of this origin must contain, ascending by size. */
@@ -153,6 +177,7 @@ export class HeadMemory {
   /** After `check` passed. `linked`: the tree was read and holds all heads before, so they may go. */
   remember(head: SeenHead, seenMs: number, linked = false): void {
     const { origin, logKeyHash, size, root } = head;
+    this.#changed = true;
     const before = linked ? [] : this.heads(origin).filter((known) => known.size !== size);
     const heads = [...before, { size, root, seenMs }].sort((a, b) => a.size - b.size);
     if (heads.length > MAX_HEADS) heads.splice(1, heads.length - MAX_HEADS);
@@ -165,7 +190,7 @@ export class HeadMemory {
     }
   }
 
-  /** Replaces the file as a whole; it is durable before the old one goes. */
+  /** Replaces the file as a whole; it is durable before the old one goes. See `update`. */
   async save(): Promise<void> {
     if (this.#path === null) return;
     const origins = Object.fromEntries(
@@ -187,6 +212,11 @@ export class HeadMemory {
     await writeFile(temporary, text, { flush: true });
     await rename(temporary, this.#path);
   }
+}
+
+export function refuseWriting(error: unknown): Result<never> {
+  const system = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  return refuse('file_unreadable', { what: 'cannot be written', system });
 }
 
 function parseJson(text: string): unknown {
@@ -215,4 +245,13 @@ export function headsPath(
   if (unsafe.length > 0) return null;
   const state = env['XDG_STATE_HOME'] ?? join(env['HOME'] ?? '.', '.local', 'state');
   return join(state, 'trackseal', 'heads.json');
+}
+
+/** The same for commands that have `--no-heads`: then null. */
+export function optionalHeadsPath(
+  options: { readonly heads?: string | undefined; readonly 'no-heads'?: boolean | undefined },
+  env: CommandIo['env'],
+  unsafe: readonly string[],
+): string | null {
+  return options['no-heads'] === true ? null : headsPath(options.heads, env, unsafe);
 }

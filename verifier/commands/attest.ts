@@ -17,7 +17,7 @@ import type { Answer } from '../challenge.ts';
 import { attestationUrl, challenge } from '../challenge.ts';
 import { parseOptions, undecided } from '../command-line.ts';
 import type { SeenHead } from '../heads.ts';
-import { HeadMemory, headsPath } from '../heads.ts';
+import { HeadMemory, headsPath, refuseWriting } from '../heads.ts';
 import type { CommandIo } from '../io.ts';
 import { POLICY_OPTIONS, POLICY_USAGE, readTrustOptions } from '../policy-options.ts';
 import type { TrustOptions } from '../policy-options.ts';
@@ -54,6 +54,8 @@ interface Attempt {
   readonly nonce: Uint8Array;
   readonly timeoutMs: number;
   readonly trust: TrustOptions;
+  /** Null: no head is compared or remembered. */
+  readonly headsPath: string | null;
   readonly memory: HeadMemory;
   readonly unchecked: readonly string[];
   readonly output: string | undefined;
@@ -76,10 +78,9 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   // Saved whatever the verdict is: a refused document is evidence too.
   const saved = await save(output, answer.value.document);
   if (!saved.ok) return undecided(io, saved.refusal, json);
-  const evaluation = evaluate(attempt.value, answer.value);
-  const remembered = await remember(attempt.value.memory, evaluation);
-  if (!remembered.ok) return undecided(io, remembered.refusal, json);
-  const { report } = evaluation;
+  const evaluation = await judge(attempt.value, answer.value);
+  if (!evaluation.ok) return undecided(io, evaluation.refusal, json);
+  const { report } = evaluation.value;
   io.stdout(json ? `${JSON.stringify(report, null, 2)}\n` : renderReport(report, url.origin));
   return exitCodeOf(report);
 }
@@ -118,13 +119,18 @@ async function prepare(
     nonce,
     timeoutMs,
     trust: trust.value,
+    headsPath: path,
     memory: memory.value,
     unchecked,
     output,
   });
 }
 
-function evaluate({ nonce, trust, memory, unchecked }: Attempt, answer: Answer): Evaluation {
+function evaluate(
+  { nonce, trust, unchecked }: Attempt,
+  answer: Answer,
+  memory: HeadMemory,
+): Evaluation {
   const nowMs = Date.now();
   return evaluateAttestation({
     bytes: answer.document,
@@ -169,17 +175,15 @@ async function save(path: string | undefined, document: Uint8Array): Promise<Res
 }
 
 /** Only what verified under a policy is remembered, so that nobody can plant a head. */
-async function remember(
-  memory: HeadMemory,
-  { verified, userData }: Evaluation,
-): Promise<Result<null>> {
+async function judge(attempt: Attempt, answer: Answer): Promise<Result<Evaluation>> {
+  const evaluation = evaluate(attempt, answer, attempt.memory);
+  const { verified, userData } = evaluation;
   const head = verified === null ? null : headOf(verified, userData);
-  if (head === null) return accept(null);
-  memory.remember(head, Date.now());
-  return memory.save().then(() => accept(null), refuseWriting);
-}
-
-function refuseWriting(error: unknown): Result<never> {
-  const system = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-  return refuse('file_unreadable', { what: 'cannot be written', system });
+  if (head === null) return accept(evaluation);
+  // Again under the lock: another verifier may have seen another head meanwhile.
+  return HeadMemory.update(attempt.headsPath, (memory) => {
+    const last = evaluate(attempt, answer, memory);
+    if (last.report.verdict === 'verified') memory.remember(head, Date.now());
+    return accept(last);
+  });
 }

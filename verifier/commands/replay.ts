@@ -5,21 +5,23 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { toHex } from '../../wire/bytes.ts';
+import { equalBytes } from '../../wire/bytes.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { PrivateKeys } from '../../wire/log-verification/private-leaves.ts';
 import type { RunnerProgram } from '../../wire/node/strategy-program.ts';
 import { findRunner } from '../../wire/node/strategy-program.ts';
-import type { Result } from '../../wire/result.ts';
+import type { Refusal, Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
-import { parseOptions, undecided } from '../command-line.ts';
+import { parseOptions, refused, undecided } from '../command-line.ts';
 import { readComplianceKey } from '../compliance-key.ts';
+import { optionalHeadsPath } from '../heads.ts';
 import type { CommandIo } from '../io.ts';
 import type { SelectedEpoch } from '../log/epoch-list.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
+import type { JudgedEpoch } from '../log/judge-epoch.ts';
+import { judgeEpoch } from '../log/judge-epoch.ts';
 import { ProgressBar } from '../log/progress.ts';
 import { verifierCrypto } from '../log/verifier-crypto.ts';
-import { verifyEpoch } from '../log/verify-epoch.ts';
 import type { PolicyOptionValues, TrustOptions } from '../policy-options.ts';
 import { POLICY_OPTIONS, POLICY_USAGE, readTrustOptions } from '../policy-options.ts';
 import { EpochLeaves } from '../replay/epoch-leaves.ts';
@@ -43,14 +45,17 @@ a log, or the folder of one epoch in it (epochs/0000000001).
   --key FILE             compliance's private key (PEM): seed, outputs and reports are private
   --epoch N              which epoch; the newest by default
   --stall SECONDS        how long one batch may take; default ${DEFAULT_STALL_S}
+  --heads FILE           memory of log heads (default: $TRACKSEAL_HEADS, or the user's state folder;
+                         with an --unsafe- flag only a file that is named)
+  --no-heads             neither compare with remembered heads nor remember this one
   --json                 the verdict as JSON on stdout
   --help
 
-With one of the following, the whole epoch is verified first, as 'verify log' does; without, only
-that the log holds together under its own key.
+With one of the following, the whole epoch is verified first, as 'verify log' does, remembered heads
+included; without, only that the log holds together under its own key.
 
 ${POLICY_USAGE}
-Exit codes: 0 identical, 1 different, 2 could not replay.
+Exit codes: 0 identical, 1 different or a log that is refused, 2 could not replay.
 `;
 
 const OPTIONS = {
@@ -61,6 +66,8 @@ const OPTIONS = {
   key: { type: 'string' },
   epoch: { type: 'string' },
   stall: { type: 'string' },
+  heads: { type: 'string' },
+  'no-heads': { type: 'boolean' },
   json: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
@@ -72,6 +79,8 @@ type Values = PolicyOptionValues & {
   readonly key?: string | undefined;
   readonly epoch?: string | undefined;
   readonly stall?: string | undefined;
+  readonly heads?: string | undefined;
+  readonly 'no-heads'?: boolean | undefined;
 };
 
 interface Task {
@@ -81,6 +90,7 @@ interface Task {
   readonly keys: PrivateKeys;
   /** Null: the attestation is not looked at. */
   readonly trust: TrustOptions | null;
+  readonly headsPath: string | null;
   readonly stallMs: number;
 }
 
@@ -93,15 +103,20 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     io.stdout(USAGE);
     return 0;
   }
-  const task = await prepare(values, positionals);
+  const task = await prepare(values, positionals, io.env);
   if (!task.ok) return undecided(io, task.refusal, json);
   const verdict = await judge(task.value, io);
   if (!verdict.ok) return undecided(io, verdict.refusal, json);
+  if ('refusal' in verdict.value) return refused(io, verdict.value.refusal, json);
   io.stdout(json ? `${JSON.stringify(verdict.value, null, 2)}\n` : renderVerdict(verdict.value));
   return verdict.value.verdict === 'identical' ? 0 : 1;
 }
 
-async function prepare(values: Values, positionals: readonly string[]): Promise<Result<Task>> {
+async function prepare(
+  values: Values,
+  positionals: readonly string[],
+  env: CommandIo['env'],
+): Promise<Result<Task>> {
   const [address] = positionals;
   if (address === undefined || positionals.length !== 1) {
     return refuse('usage_invalid', { what: 'give one DIR or URL' });
@@ -128,6 +143,7 @@ async function prepare(values: Values, positionals: readonly string[]): Promise<
     files: files.value,
     keys: keys.value,
     trust: trust.value,
+    headsPath: trust.value === null ? null : optionalHeadsPath(values, env, trust.value.unsafe),
     stallMs: stall * 1000,
   });
 }
@@ -142,8 +158,13 @@ function locateRunner(): Result<RunnerProgram> {
   return refuse('file_unreadable', { what: 'the strategy runner of this installation' });
 }
 
+/** The log itself does not hold under the policy that was given. */
+interface RefusedLog {
+  readonly refusal: Refusal;
+}
+
 /** Refuses where nothing could be compared. */
-async function judge(task: Task, io: CommandIo): Promise<Result<ReplayVerdict>> {
+async function judge(task: Task, io: CommandIo): Promise<Result<ReplayVerdict | RefusedLog>> {
   const { crypto, selected, files, keys, trust, stallMs } = task;
   const program = locateRunner();
   if (!program.ok) return program;
@@ -152,9 +173,12 @@ async function judge(task: Task, io: CommandIo): Promise<Result<ReplayVerdict>> 
   const { head } = leaves.value;
   const entry = matchStrategy(crypto, files, head.header.strategies);
   if (!entry.ok) return entry;
-  if (trust !== null) {
-    const verified = await verify(task, trust, head, io);
-    if (!verified.ok) return verified;
+  if (trust?.policy === null) return refuse('policy_missing');
+  const judged = trust === null ? accept(null) : await verify(task, trust, io);
+  if (!judged.ok) return accept({ refusal: judged.refusal });
+  // A log that has grown meanwhile is no lie.
+  if (judged.value !== null && !isHeadOf(judged.value, head)) {
+    return refuse('root_mismatch', { size: head.size });
   }
   const progress = new ProgressBar(io, 'replay');
   const facts = await replayEpoch(crypto, {
@@ -172,27 +196,28 @@ async function judge(task: Task, io: CommandIo): Promise<Result<ReplayVerdict>> 
   return facts.ok ? accept(verdictOf(selected.name, trust, head, entry.value, facts.value)) : facts;
 }
 
-/** The whole epoch under the policy; its head must be the one that is replayed. */
+/** The whole epoch under the policy, as `verify log` does. */
 async function verify(
-  { crypto, selected, keys }: Task,
-  { root, policy }: TrustOptions,
-  head: EpochHead,
+  { crypto, selected, keys, headsPath }: Task,
+  trust: TrustOptions,
   io: CommandIo,
-): Promise<Result<null>> {
-  if (policy === null) return refuse('policy_missing');
+): Promise<Result<JudgedEpoch>> {
   const progress = new ProgressBar(io, 'verify');
-  const verified = await verifyEpoch(crypto, {
-    files: selected.files,
-    trust: { rootDer: root.der, policy },
+  const judged = await judgeEpoch({
+    crypto,
+    trust,
     keys,
+    headsPath,
+    selected,
     onProgress: (done, total) => {
       progress.update(done, total);
     },
   });
   progress.clear();
-  if (!verified.ok) return verified;
-  const { size } = verified.value?.facts.checkpoint ?? { size: 0 };
-  const same = verified.value !== null && size === head.size;
-  const sameRoot = same && toHex(verified.value.facts.checkpoint.root) === toHex(head.root);
-  return sameRoot ? accept(null) : refuse('root_mismatch', { size });
+  return judged;
+}
+
+function isHeadOf({ epoch }: JudgedEpoch, { size, root }: EpochHead): boolean {
+  const { checkpoint } = epoch.facts;
+  return checkpoint.size === size && equalBytes(checkpoint.root, root);
 }

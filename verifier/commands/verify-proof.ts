@@ -2,7 +2,7 @@
 // tree, and what the leaf says when the file opens it.
 
 import { parseOptions, undecided } from '../command-line.ts';
-import { HeadMemory, headsPath } from '../heads.ts';
+import { HeadMemory, optionalHeadsPath } from '../heads.ts';
 import type { CommandIo } from '../io.ts';
 import { describePayload } from '../log/payload.ts';
 import { proofExitCode, refusedProof, renderProof, verifiedProof } from '../log/proof-verdict.ts';
@@ -83,8 +83,7 @@ async function prepare(
   }
   const trust = await readTrustOptions(values);
   if (!trust.ok) return trust;
-  const heads =
-    values['no-heads'] === true ? null : headsPath(values.heads, env, trust.value.unsafe);
+  const heads = optionalHeadsPath(values, env, trust.value.unsafe);
   const memory = heads === null ? accept(null) : await HeadMemory.load(heads);
   if (!memory.ok) return memory;
   const bytes = await readSmallFile(path, MAX_PROOF_FILE_BYTES);

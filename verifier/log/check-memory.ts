@@ -4,13 +4,21 @@
 
 import { equalBytes, toHex } from '../../wire/bytes.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
-import type { EpochHeader } from '../../wire/header.ts';
+import type { EpochHeader, PreviousEpoch } from '../../wire/header.ts';
 import { originOf, parseOrigin } from '../../wire/header.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { Checkpoint } from '../../wire/tlog/checkpoint.ts';
 import type { MemoryTree } from '../../wire/tlog/merkle.ts';
 import type { HeadMemory, SeenHead } from '../heads.ts';
+import type { LinkedEpoch } from './epoch-link.ts';
+
+/** An epoch that the header of the one after it names. */
+export interface EarlierEpoch {
+  readonly previous: PreviousEpoch;
+  /** Null when its folder is not there. */
+  readonly linked: LinkedEpoch | null;
+}
 
 export interface SeenEpoch {
   readonly header: EpochHeader;
@@ -18,8 +26,8 @@ export interface SeenEpoch {
   readonly tree: MemoryTree;
   /** The largest head signed beyond the checkpoint. */
   readonly beyond: Checkpoint | null;
-  /** The predecessor's tree, when it was there. */
-  readonly previousTree: MemoryTree | null;
+  /** The epochs before it, the latest first, as far as they were followed. */
+  readonly chain: readonly EarlierEpoch[];
 }
 
 export interface MemoryOptions {
@@ -36,20 +44,18 @@ export interface Remembrance {
   readonly unlinked: boolean;
 }
 
-function headsOf(
-  crypto: WireCrypto,
-  { header, checkpoint }: SeenEpoch,
-): { readonly own: SeenHead; readonly previous: SeenHead | null } {
-  const { origin, previous, logKey } = header;
+/** Origin of another epoch of the same log. */
+export function siblingOrigin(origin: string, epoch: number): string {
+  return originOf(parseOrigin(origin)?.logId ?? '', epoch);
+}
+
+function ownHead(crypto: WireCrypto, { header, checkpoint }: SeenEpoch): SeenHead {
   const { size, root } = checkpoint;
-  const own = { origin, logKeyHash: crypto.sha256(logKey), size, root };
-  if (previous === null) return { own, previous: null };
-  const { epoch, logKeyHash } = previous;
-  const before = originOf(parseOrigin(origin)?.logId ?? '', epoch);
-  return {
-    own,
-    previous: { origin: before, logKeyHash, size: previous.size, root: previous.root },
-  };
+  return { origin: header.origin, logKeyHash: crypto.sha256(header.logKey), size, root };
+}
+
+function earlierHead(origin: string, { epoch, logKeyHash, size, root }: PreviousEpoch): SeenHead {
+  return { origin: siblingOrigin(origin, epoch), logKeyHash, size, root };
 }
 
 /** After `memory.check`, so no remembered head is larger than the tree. */
@@ -70,28 +76,37 @@ export function checkMemory(
   seen: SeenEpoch,
   options: MemoryOptions,
 ): Result<Remembrance> {
-  const { own, previous } = headsOf(crypto, seen);
+  const own = ownHead(crypto, seen);
   const agrees = memory.check(own);
   if (!agrees.ok) return agrees;
   const consistent = checkTree(memory, own.origin, seen.tree);
   if (!consistent.ok) return consistent;
-  const before = previous === null ? accept(null) : memory.check(previous);
-  if (!before.ok) return before;
-  if (previous !== null && seen.previousTree !== null) {
-    const linked = checkTree(memory, previous.origin, seen.previousTree);
-    if (!linked.ok) return linked;
+  for (const { previous, linked } of seen.chain) {
+    const head = earlierHead(own.origin, previous);
+    const named = memory.check(head);
+    if (!named.ok) return named;
+    const inTree = linked === null ? accept(null) : checkTree(memory, head.origin, linked.tree);
+    if (!inTree.ok) return inTree;
   }
   const remembered = memory.heads(own.origin).length;
   const epochs = memory.epochs(own.origin);
-  if (previous === null && remembered === 0 && epochs.length > 0 && !options.pinned) {
+  const first = seen.header.previous === null;
+  if (first && remembered === 0 && epochs.length > 0 && !options.pinned) {
     return refuse('epoch_without_predecessor', { known_epochs: epochs.length });
   }
   const newest = options.newest ? memory.checkNewest(own.origin) : accept(null);
   if (!newest.ok) return newest;
-  const { epoch } = seen.header;
-  const known = epochs.some((other) => other < epoch);
-  const unlinked = known && previous !== null && memory.heads(previous.origin).length === 0;
-  return accept({ heads: remembered, unlinked });
+  const last = seen.chain.at(-1)?.previous.epoch ?? null;
+  return accept({
+    heads: remembered,
+    unlinked: last !== null && isUnlinked(memory, own.origin, last),
+  });
+}
+
+/** Epochs before `epoch` are remembered, but not that one: what leads to them is worth following. */
+export function isUnlinked(memory: HeadMemory, origin: string, epoch: number): boolean {
+  const known = memory.epochs(origin).some((other) => other < epoch);
+  return known && memory.heads(siblingOrigin(origin, epoch)).length === 0;
 }
 
 /** After `checkMemory` has passed and the verdict is final. */
@@ -101,8 +116,10 @@ export function rememberEpoch(
   seen: SeenEpoch,
   nowMs: number,
 ): void {
-  const { own, previous } = headsOf(crypto, seen);
-  if (previous !== null) memory.remember(previous, nowMs, seen.previousTree !== null);
+  const own = ownHead(crypto, seen);
+  for (const { previous, linked } of seen.chain) {
+    memory.remember(earlierHead(own.origin, previous), nowMs, linked !== null);
+  }
   memory.remember(own, nowMs, true);
   if (seen.beyond !== null) {
     const { size, root } = seen.beyond;

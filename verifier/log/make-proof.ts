@@ -46,7 +46,13 @@ export async function makeProof(
   if (!claimed.ok) return claimed;
   const size = claimed.value;
   if (index >= size) return refuse('usage_invalid', { what: '--index', index, size });
-  const read = await readTree(crypto, files, size, [0, 1, index], onProgress);
+  const read = await readTree(
+    crypto,
+    files,
+    size,
+    [0, 1, index],
+    onProgress === undefined ? {} : { onProgress },
+  );
   if (!read.ok) return read;
   const { tree, leaves } = read.value;
   const [leafZero, leafOne, leaf] = [leaves.get(0), leaves.get(1), leaves.get(index)];

@@ -18,12 +18,17 @@ export interface UnverifiedTree {
   readonly leaves: ReadonlyMap<number, Uint8Array>;
 }
 
+export interface TreeListeners {
+  readonly onLeaves?: (firstIndex: number, leaves: readonly Uint8Array[]) => void;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
 export async function readTree(
   crypto: WireCrypto,
   files: EpochFiles,
   size: number,
   wanted: readonly number[],
-  onProgress?: (done: number, total: number) => void,
+  { onLeaves, onProgress }: TreeListeners = {},
 ): Promise<Result<UnverifiedTree>> {
   const tree = new MemoryTree(crypto);
   const leaves = new Map<number, Uint8Array>();
@@ -37,6 +42,7 @@ export async function readTree(
       // A copy, so that the whole bundle can go.
       if (leaf !== undefined) leaves.set(index, leaf.slice());
     }
+    onLeaves?.(tree.size, bundle.value);
     for (const hash of hashLeaves(bundle.value)) tree.append(hash);
     onProgress?.(tree.size, size);
   }

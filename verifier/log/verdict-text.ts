@@ -50,9 +50,10 @@ function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly stri
     row('configuration', facts.config_digest),
     row('policy', `commits: ${facts.commit_policy}, feed: ${facts.feed_mode}`),
     ...facts.streams.map(({ id, label, name }) => row('stream', `${id} ${name}, label ${label}`)),
-    ...facts.strategies.map(({ name, version, commitment }) =>
-      row('strategy', `${name} ${version}, commitment ${commitment}`),
-    ),
+    ...facts.strategies.flatMap((strategy) => [
+      row('strategy', `${strategy.name} ${strategy.version}, commitment ${strategy.commitment}`),
+      row('parameters', `commitment ${strategy.parameters_commitment}`),
+    ]),
     row('leaves', countsText(facts.counts)),
     row('rows', String(facts.rows)),
     row('gaps', gapsText(facts.gaps)),
@@ -61,11 +62,13 @@ function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly stri
       'anchors',
       `${anchors.count}, clock at most ${anchors.largest_divergence_ms} ms from NSM time`,
     ),
-    row('signed heads', commits.checked ? `${commits.notes}, none contradicts` : 'not listed'),
+    row('signed heads', commits.checked ? `${commits.notes}, none contradicts` : 'none is here'),
   ];
   if (previous !== null) {
-    const link = previous.link === 'verified' ? 'verified' : 'its folder is not here';
-    lines.push(row('previous', `epoch ${previous.epoch}, size ${previous.size}: ${link}`));
+    const { epoch, size, changed } = previous;
+    const since = changed?.length === 0 ? 'nothing' : changed?.join(', ');
+    const link = changed === null ? 'its folder is not here' : `verified; changed since: ${since}`;
+    lines.push(row('previous', `epoch ${epoch}, size ${size}: ${link}`));
   }
   const { result, remembered_heads: heads } = consistency;
   const first = skipped.includes('remembered_heads') ? 'not used' : 'no head of it seen before';

@@ -11,10 +11,11 @@ import type { Refusal, RefusalDetail } from '../../wire/result.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import { nameOf, snakeCase } from './names.ts';
 import { operatorCouldStill } from './operator.ts';
-import type { Remembrance } from './check-memory.ts';
-import type { CommitFacts } from './verify-epoch.ts';
+import type { EpochChange } from './epoch-changes.ts';
+import { changesSince } from './epoch-changes.ts';
+import type { JudgedEpoch } from './judge-epoch.ts';
 
-export type LinkState = 'verified' | 'not_present' | 'none';
+export type LinkState = 'verified' | 'not_present';
 
 export interface LogFacts {
   readonly origin: string;
@@ -35,6 +36,7 @@ export interface LogFacts {
     readonly name: string;
     readonly version: string;
     readonly commitment: string;
+    readonly parameters_commitment: string;
   }[];
   /** Leaves by kind. */
   readonly counts: Readonly<Record<string, number>>;
@@ -80,6 +82,8 @@ export interface LogFacts {
     readonly root: string;
     readonly clean: boolean;
     readonly link: LinkState;
+    /** In what this epoch differs from it; null when it is not there. */
+    readonly changed: readonly EpochChange[] | null;
   } | null;
   readonly consistency: { readonly result: 'ok' | 'none'; readonly remembered_heads: number };
   readonly operator_could_still: readonly string[];
@@ -136,17 +140,6 @@ const NO_FACTS: NoFacts = {
   operator_could_still: null,
 };
 
-/** Everything that was found out about an epoch that verified. */
-export interface Findings {
-  readonly facts: EpochFacts;
-  readonly commits: CommitFacts;
-  readonly link: LinkState;
-  /** A later epoch of the log is there. */
-  readonly succeeded: boolean;
-  /** Null when no memory was asked. */
-  readonly remembrance: Remembrance | null;
-}
-
 function judgement(source: string, trust: TrustOptions): Omit<Judgement, 'verdict' | 'code'> {
   const { root, unsafe, unchecked } = trust;
   return {
@@ -167,7 +160,7 @@ export function refusedVerdict(source: string, trust: TrustOptions, refusal: Ref
 export function verifiedVerdict(
   source: string,
   trust: TrustOptions,
-  findings: Findings,
+  findings: JudgedEpoch,
 ): LogVerdict {
   const base = judgement(source, trust);
   const decided = trust.policy !== null;
@@ -176,10 +169,10 @@ export function verifiedVerdict(
     ...(pcrsChecked ? [] : ['pcrs']),
     ...(trust.policy?.configDigest === undefined ? ['config_digest'] : []),
     ...(trust.policy?.origin === undefined ? ['origin'] : []),
-    ...(findings.commits.checked ? [] : ['commits']),
+    ...(findings.epoch.commits.checked ? [] : ['commits']),
     ...(findings.remembrance === null ? ['remembered_heads'] : []),
     ...(findings.remembrance?.unlinked === true ? ['earlier_epochs'] : []),
-    ...(findings.facts.privateOpened === null ? ['private_leaves'] : []),
+    ...(findings.epoch.facts.privateOpened === null ? ['private_leaves'] : []),
     ...base.skipped,
   ];
   return {
@@ -191,8 +184,8 @@ export function verifiedVerdict(
   };
 }
 
-function factsOf(findings: Findings, imageChecked: boolean): LogFacts {
-  const { facts, commits } = findings;
+function factsOf(findings: JudgedEpoch, imageChecked: boolean): LogFacts {
+  const { facts, commits } = findings.epoch;
   const { boot, checkpoint, counts } = facts;
   const { header, attestation } = boot;
   const { document } = attestation;
@@ -214,11 +207,12 @@ function factsOf(findings: Findings, imageChecked: boolean): LogFacts {
       label: nameOf(LABEL, label),
       name,
     })),
-    strategies: header.strategies.map(({ stream, name, version, bundleCommitment }) => ({
-      stream,
-      name,
-      version,
-      commitment: toHex(bundleCommitment),
+    strategies: header.strategies.map((strategy) => ({
+      stream: strategy.stream,
+      name: strategy.name,
+      version: strategy.version,
+      commitment: toHex(strategy.bundleCommitment),
+      parameters_commitment: toHex(strategy.parametersCommitment),
     })),
     counts: Object.fromEntries(
       Object.entries(KIND).map(([name, kind]) => [snakeCase(name), countOf(kind)]),
@@ -269,8 +263,8 @@ function factsOf(findings: Findings, imageChecked: boolean): LogFacts {
 }
 
 /** Without a close leaf an epoch still runs, unless a later one is there. */
-function endOf({ facts, succeeded }: Findings): LogFacts['end'] {
-  if (facts.closeReason !== null) return 'clean';
+function endOf({ epoch, succeeded }: JudgedEpoch): LogFacts['end'] {
+  if (epoch.facts.closeReason !== null) return 'clean';
   return succeeded ? 'unclean' : 'open';
 }
 
@@ -294,11 +288,19 @@ function gapsOf({ gaps, gapTotals }: EpochFacts): LogFacts['gaps'] {
   };
 }
 
-function previousOf({ facts, link }: Findings): LogFacts['previous'] {
+function previousOf({ epoch: { facts }, chain }: JudgedEpoch): LogFacts['previous'] {
   const { previous } = facts.boot.header;
   if (previous === null) return null;
   const { epoch, size, root, clean } = previous;
-  return { epoch, size, root: toHex(root), clean, link };
+  const linked = chain[0]?.linked ?? null;
+  return {
+    epoch,
+    size,
+    root: toHex(root),
+    clean,
+    link: linked === null ? 'not_present' : 'verified',
+    changed: linked === null ? null : changesSince(linked.boot, facts.boot),
+  };
 }
 
 /** 0 verified, 1 refused, 2 could not decide. */

@@ -19,7 +19,7 @@ import { readAhead } from './read-ahead.ts';
 const READ_AHEAD = 8;
 
 export interface CommitFacts {
-  /** False when the source cannot list commits/: then no intermediate head was looked at. */
+  /** False when commits/ cannot be listed or has no note: then no intermediate head was looked at. */
   readonly checked: boolean;
   readonly notes: number;
   /** Leaves that these notes cover; hosts write them with a delay. */
@@ -153,8 +153,7 @@ async function checkCommits(
 ): Promise<Result<CommitFacts>> {
   const listed = await files.commits();
   if (!listed.ok) return listed;
-  const none = { checked: listed.value !== null, notes: 0, coveredSize: 0, beyond: null };
-  let facts: CommitFacts = none;
+  let facts: CommitFacts = { checked: false, notes: 0, coveredSize: 0, beyond: null };
   for (const file of listed.value ?? []) {
     if (file.first !== facts.coveredSize) {
       return refuse('commit_mismatch', { file: file.name, expected: facts.coveredSize });

@@ -60,6 +60,8 @@ export interface EpochFacts {
   /** Null without a close leaf: the epoch still runs or ended uncleanly. */
   readonly closeReason: CloseReason | null;
   readonly anchors: AnchorFacts;
+  /** Outputs of the epoch before that, as its host says, were never released. */
+  readonly unreleased: readonly number[];
   /** Null without compliance's key. */
   readonly privateOpened: number | null;
   readonly blobs: number;
@@ -95,6 +97,7 @@ export class EpochVerifier {
   #rows = 0;
   #blobs = 0;
   #closeReason: CloseReason | null = null;
+  #unreleased: readonly number[] | null = null;
 
   constructor(crypto: WireCrypto, trust: LogTrust, keys: PrivateKeys | null = null) {
     this.#crypto = crypto;
@@ -179,6 +182,7 @@ export class EpochVerifier {
       lastNs: this.#lastNs,
       closeReason: this.#closeReason,
       anchors: anchors.facts(),
+      unreleased: this.#unreleased ?? [],
       privateOpened: privateLeaves?.opened ?? null,
       blobs: this.#blobs,
     });
@@ -252,7 +256,7 @@ export class EpochVerifier {
       case KIND.heartbeat:
         return this.#checkHeartbeat(index, plaintext);
       case KIND.recovery:
-        return checkRecovery(epoch.boot, plaintext);
+        return this.#checkRecovery(epoch, plaintext);
       case KIND.strategyEvent: {
         const event = parseStrategyEvent(plaintext);
         if (!event.ok) return event;
@@ -316,16 +320,20 @@ export class EpochVerifier {
     this.#acknowledged = acknowledgedSize;
     return accept(null);
   }
-}
 
-/** Outputs that the host says were never released lie in the epoch before. */
-function checkRecovery(boot: VerifiedBoot, plaintext: Uint8Array): Result<null> {
-  const recovery = parseRecovery(plaintext);
-  if (!recovery.ok) return recovery;
-  const { previous } = boot.header;
-  const { previousEpoch, unreleased } = recovery.value;
-  const inside = unreleased.every((output) => previous !== null && output < previous.size);
-  return previous?.epoch === previousEpoch && inside ? accept(null) : refuse('epoch_link');
+  /** Outputs that the host says were never released lie in the epoch before. */
+  #checkRecovery({ boot }: Epoch, plaintext: Uint8Array): Result<null> {
+    const recovery = parseRecovery(plaintext);
+    if (!recovery.ok) return recovery;
+    const { previous } = boot.header;
+    const { previousEpoch, unreleased } = recovery.value;
+    const inside = unreleased.every((output) => previous !== null && output < previous.size);
+    if (previous?.epoch !== previousEpoch || !inside) return refuse('epoch_link');
+    // A second list could take back what the first one says.
+    if (this.#unreleased !== null) return refuse('leaf_misplaced', { kind: KIND.recovery });
+    this.#unreleased = unreleased;
+    return accept(null);
+  }
 }
 
 /** The refusal with the leaf's index. */

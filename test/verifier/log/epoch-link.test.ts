@@ -6,7 +6,7 @@ import { parseOrigin } from '../../../wire/header.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { accept } from '../../../wire/result.ts';
 import { TILE_WIDTH, encodeEntryBundle } from '../../../wire/tlog/tile.ts';
-import { sampleEpoch } from '../../helpers/epoch-builder.ts';
+import { sampleEpoch, testTrust } from '../../helpers/epoch-builder.ts';
 
 it('reads no predecessor of a size that the named key has not signed', async () => {
   const epoch = await sampleEpoch();
@@ -28,7 +28,13 @@ it('reads no predecessor of a size that the named key has not signed', async () 
     list: () => Promise.resolve(accept(null)),
   };
   const logId = parseOrigin(epoch.origin)?.logId ?? '';
-  const linked = await verifyLink(nodeCrypto, new EpochFiles(source, 1), logId, epoch.link());
+  const linked = await verifyLink(nodeCrypto, {
+    files: new EpochFiles(source, 1),
+    logId,
+    previous: epoch.link(),
+    trust: await testTrust(),
+    unreleased: [],
+  });
   expect(linked.ok ? 'linked' : linked.refusal.code).toBe('epoch_link');
   expect(reads).toBeLessThan(20);
 });

@@ -101,18 +101,33 @@ describe('remembered heads', () => {
     expect(other.verdict.code).toBe('checkpoint_origin');
   });
 
-  it('say when nothing leads from the remembered epochs to a later one', async () => {
+  it('are looked for behind the epochs in between, as far as these are there', async () => {
     const first = await sampleEpoch();
-    expect(await outcome([first])).toBe('verified');
-    const twin = await sampleEpoch();
-    const second = await sampleEpoch({ epoch: 2, previous: twin.link({ clean: true }) });
+    const second = await sampleEpoch({ epoch: 2, previous: first.link({ clean: true }) });
     const third = await sampleEpoch({ epoch: 3, previous: second.link({ clean: true }) });
-    await folder.write([twin, second, third]);
+    expect(await outcome([first])).toBe('verified');
+    await folder.write([first, third]);
     const { verdict } = await folder.verifyAgain();
     expect(verdict.skipped).toContain('earlier_epochs');
     expect(verdict.operator_could_still?.join()).toContain('rewritten the epochs');
-    const between = await folder.verifyAgain('--epoch', '2');
-    expect(between.verdict.code).toBe('fork');
+    await folder.forget();
+    expect(await outcome([first])).toBe('verified');
+    await folder.write([first, second, third]);
+    const whole = (await folder.verifyAgain()).verdict;
+    expect([whole.verdict, whole.skipped.includes('earlier_epochs')]).toEqual(['verified', false]);
+    const memory = assertAccepted(await HeadMemory.load(folder.heads));
+    expect(new Set(memory.epochs(first.origin))).toEqual(new Set([1, 2, 3]));
+  });
+
+  it('convict a log that was rewritten below the epochs in between', async () => {
+    const first = await sampleEpoch();
+    const twin = await sampleEpoch();
+    const second = await sampleEpoch({ epoch: 2, previous: twin.link({ clean: true }) });
+    const third = await sampleEpoch({ epoch: 3, previous: second.link({ clean: true }) });
+    const fourth = await sampleEpoch({ epoch: 4, previous: third.link({ clean: true }) });
+    expect(await outcome([first])).toBe('verified');
+    expect(await outcome([twin, second, third, fourth])).toBe('fork');
+    expect(await outcome([second, third, fourth])).toBe('fork');
   });
 
   it('show that an epoch does not start where the one before ended', async () => {

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TileServer } from '../../../host-proxy/tile-server.ts';
 import { run as runVerifyLog } from '../../../verifier/commands/verify-log.ts';
 import { generateComplianceKey } from '../../../verifier/compliance-key.ts';
-import { KIND } from '../../../wire/leaf.ts';
+import { utf8 } from '../../../wire/bytes.ts';
+import { KIND, encodePublicLeaf } from '../../../wire/leaf.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { MemoryTree, leafHash } from '../../../wire/tlog/merkle.ts';
 import type { EpochBuilder } from '../../helpers/epoch-builder.ts';
@@ -368,6 +369,17 @@ describe('commits', () => {
     expect(absent.verdict.operator_could_still?.join()).toContain('other intermediate heads');
   });
 
+  it('that are a folder without files were not checked either', async () => {
+    await folder.write([epoch], (files) => {
+      removeFiles(files, 1, 'commits/');
+    });
+    await mkdir(`${folder.log}/${epochFolder(1)}/commits`);
+    const { verdict } = await folder.verify();
+    expect(verdict).toMatchObject({ verdict: 'verified', commits: { checked: false, notes: 0 } });
+    expect(verdict.skipped).toContain('commits');
+    expect(verdict.operator_could_still?.join()).toContain('other intermediate heads');
+  });
+
   it('are refused when they contradict the tree or one another', async () => {
     const all = notes();
     const last = epoch.size - 1;
@@ -441,7 +453,7 @@ describe('a chain of epochs', () => {
     const { verdict } = await folder.verify();
     expect(verdict).toMatchObject({
       epoch: 2,
-      previous: { epoch: 1, size: first.size, clean: true, link: 'verified' },
+      previous: { epoch: 1, size: first.size, clean: true, link: 'verified', changed: [] },
     });
     const before = await folder.verify('--epoch', '1');
     expect(before.verdict).toMatchObject({ epoch: 1, end: 'clean', previous: null });
@@ -506,6 +518,92 @@ describe('a chain of epochs', () => {
       changeFile(files, 1, 'tile/entries/000.p/15', flipByte(-9));
     });
     expect(entry).toBe('epoch_link');
+  });
+
+  it('says what changed from one epoch to the next', async () => {
+    const first = await sampleEpoch();
+    const entry = { name: 'example', version: '1.0.1', commitment: 'ab'.repeat(32) };
+    const second = await sampleEpoch({
+      epoch: 2,
+      previous: first.link({ clean: true }),
+      configuration: { strategies: [{ ...entry, time_budget_ms: 100 }] },
+      header: (header) => ({
+        ...header,
+        strategies: header.strategies.map((strategy) => ({
+          ...strategy,
+          version: '1.0.1',
+          bundleCommitment: new Uint8Array(32).fill(0xab),
+          parametersCommitment: new Uint8Array(32).fill(3),
+        })),
+      }),
+    });
+    await folder.write([first, second]);
+    const { verdict } = await folder.verify();
+    expect(verdict.strategies).toMatchObject([{ parameters_commitment: '03'.repeat(32) }]);
+    expect(verdict.previous?.changed).toEqual(['configuration', 'strategies', 'parameters']);
+    const { out } = await runCommand(runVerifyLog, folder.log, ...folder.trust(), '--no-heads');
+    expect(out).toContain('verified; changed since: configuration, strategies, parameters');
+  });
+
+  it('is refused where no enclave made the epoch before', async () => {
+    const forged = await sampleEpoch();
+    const document = utf8('no document of any NSM');
+    const leaf = encodePublicLeaf(
+      nodeCrypto,
+      {
+        kind: KIND.attestation,
+        timeNs: forged.nowNs,
+        stream: 0,
+        label: 0,
+        sequence: 1,
+        causes: [],
+      },
+      new Uint8Array(16),
+      document,
+    );
+    const leaves = forged.leaves.with(1, leaf.bytes);
+    const tree = new MemoryTree(nodeCrypto);
+    for (const bytes of leaves) tree.append(leafHash(nodeCrypto, bytes));
+    // The key of that log signs whatever its owner likes.
+    const checkpoint = forged.signNote(forged.size, tree.root());
+    const notes = [{ size: forged.size, note: checkpoint }];
+    const { blobs, header } = forged;
+    const link = forged.link({ clean: true, root: tree.root() });
+    const second = await sampleEpoch({ epoch: 2, previous: link });
+    await folder.write([{ leaves, tree, notes, checkpoint, blobs, header }, second]);
+    const { exit, verdict } = await folder.verify();
+    expect([exit, verdict.code, verdict.detail['cause']]).toEqual([
+      1,
+      'epoch_link',
+      'cbor_trailing_bytes',
+    ]);
+    const debug = await sampleEpoch({ debugMode: true });
+    const after = await sampleEpoch({ epoch: 2, previous: debug.link({ clean: true }) });
+    expect(await outcome([debug, after])).toBe('epoch_link');
+  });
+
+  it('is refused where the list of unreleased outputs contradicts the epoch before', async () => {
+    const first = await Epochs.create();
+    first.startStrategy();
+    const input = first.addInput();
+    const [reported, silent] = [first.addOutput(input), first.addOutput(input)];
+    first.addReport(reported);
+    first.commit();
+    const cases: readonly (readonly [string, readonly number[]])[] = [
+      ['verified', []],
+      ['verified', [silent]],
+      ['epoch_link', [reported]],
+      ['epoch_link', [reported, silent]],
+      ['epoch_link', [input]],
+    ];
+    for (const [expected, unreleased] of cases) {
+      const second = await Epochs.create({ epoch: 2, previous: first.link() });
+      second.addRecovery(1, unreleased);
+      second.commit();
+      expect(`${unreleased.join()}: ${await outcome([first, second])}`).toBe(
+        `${unreleased.join()}: ${expected}`,
+      );
+    }
   });
 
   it('may have been closed with nothing logged after', async () => {

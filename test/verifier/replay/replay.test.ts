@@ -231,9 +231,22 @@ describe('trackseal replay', () => {
     });
     const other = pcrs.with(1, '11'.repeat(48));
     const bad = await replay(log, pack, '--json', ...root, ...other);
-    expect([bad.exit, JSON.parse(bad.out)]).toMatchObject([2, { code: 'pcr_mismatch' }]);
+    expect([bad.exit, JSON.parse(bad.out)]).toMatchObject([1, { code: 'pcr_mismatch' }]);
     const none = await replay(log, pack, '--json', ...root);
     expect([none.exit, JSON.parse(none.out)]).toMatchObject([2, { code: 'policy_missing' }]);
+  });
+
+  it('compares the log with remembered heads, and remembers it', async () => {
+    const heads = ['--heads', join(folder, 'heads.json')];
+    const trust = ['--unsafe-root', join(folder, 'root.pem'), '--unsafe-any-image', ...heads];
+    const [one, twin] = [await writeLog(), await writeLog()];
+    expect((await replay(one.log, one.pack, ...trust)).exit).toBe(0);
+    expect((await replay(one.log, one.pack, ...trust)).exit).toBe(0);
+    const { exit, out, errors } = await replay(twin.log, twin.pack, '--json', ...trust);
+    expect([exit, JSON.parse(out)]).toMatchObject([1, { verdict: 'refused', code: 'fork' }]);
+    expect(errors).toContain('two histories');
+    const unasked = [...trust, '--no-heads'];
+    expect((await replay(twin.log, twin.pack, ...unasked)).exit).toBe(0);
   });
 
   it('finds an output that the strategy did not give', async () => {

@@ -95,6 +95,11 @@ function report(changes: Parameters<EpochBuilder['addReport']>[1]): Change {
   };
 }
 
+function recoverTwice(epoch: EpochBuilder): void {
+  epoch.addRecovery(1, [3]);
+  epoch.addRecovery(1, []);
+}
+
 function flip(bytes: Uint8Array, at: number): Uint8Array {
   return bytes.with(at, (bytes[at] ?? 0) ^ 1);
 }
@@ -581,6 +586,7 @@ describe('recovery', () => {
     expect(await code(1, [first.size])).toBe('epoch_link');
     expect(await code(2, [])).toBe('epoch_link');
     expect(await codeAfter((built) => built.addRecovery(1))).toBe('epoch_link');
+    expect(await codeAfter(recoverTwice, options)).toBe('leaf_misplaced');
   });
 });
 
