@@ -155,7 +155,6 @@ export class Epoch {
   /** Leaves 0 and 1, durable; then all that rests on them. */
   async open(secrets: SecretSource): Promise<void> {
     const attester = await this.#openLog();
-    this.#logRecovery();
     for (const material of this.#prepared.strategies) {
       await this.#strategies.start(material, secrets, this.#prepared.configuration.instruments);
       this.#assertRunning();
@@ -249,6 +248,8 @@ export class Epoch {
     const { document } = orFatal(await attester.attest(PURPOSE.boot, head, null));
     this.#assertRunning();
     this.#append(KIND.attestation, document);
+    // In the first commit: an epoch that ends at any later moment has said what the one before left.
+    this.#logRecovery();
     await this.#durable();
     return attester;
   }

@@ -45,6 +45,8 @@ export interface HostOptions {
   /** False: the test starts the enclave itself. */
   readonly startsEnclave?: boolean;
   readonly latencyMs?: number;
+  /** Rows of a batch; default that of the host. */
+  readonly closeRows?: number;
   /** Default: the appliance's own. */
   readonly state?: string;
   readonly log?: string;
@@ -88,7 +90,13 @@ function hostConfig(
     configuration,
     strategies: [{ pack, parameters, parameters_salt: parametersSalt }],
     enclave: { command: startsEnclave ? enclaveCommand(appliance, place) : null, restart },
-    feed: { stream: 1, capture: CAPTURE, speed, limit_events: limitEvents },
+    feed: {
+      stream: 1,
+      capture: CAPTURE,
+      speed,
+      limit_events: limitEvents,
+      ...(options.closeRows === undefined ? {} : { close_rows: options.closeRows }),
+    },
     execution: {
       paper: {
         latency_ms: options.latencyMs ?? 5,

@@ -36,16 +36,19 @@ process.on('exit', () => {
   for (const child of children) killGroup(child);
 });
 
-/** Call once in each test file: after each test nothing of it is left but folders of `keep`. */
+/** Ends and removes all that was started and made here. */
+export async function cleanUp(): Promise<void> {
+  for (const child of children) killGroup(child);
+  children.clear();
+  for (const close of closers) await close();
+  closers.clear();
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  folders.clear();
+}
+
+/** Call once in each test file: after each test nothing of it is left. */
 export function cleanUpAfterEach(): void {
-  afterEach(async () => {
-    for (const child of children) killGroup(child);
-    children.clear();
-    for (const close of closers) await close();
-    closers.clear();
-    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-    folders.clear();
-  });
+  afterEach(cleanUp);
 }
 
 export function closeAfterwards(close: () => Promise<void>): void {
@@ -170,7 +173,8 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-function childrenOf(pid: number): readonly number[] {
+/** By process id. */
+export function childrenOf(pid: number): readonly number[] {
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
     return text === '' ? [] : text.split(' ').map(Number);
@@ -179,7 +183,7 @@ function childrenOf(pid: number): readonly number[] {
   }
 }
 
-/** Children and theirs, by process id. */
+/** Children and theirs, by process id; children first. */
 export function descendantsOf(pid: number): readonly number[] {
   const children = childrenOf(pid);
   return [...children, ...children.flatMap((child) => descendantsOf(child))];

@@ -15,11 +15,14 @@ import type { Frame } from '../../wire/frame.ts';
 import { KIND, parseLeaf } from '../../wire/leaf.ts';
 import { FRAME, parseRelease, PORT } from '../../wire/messages.ts';
 import type { Release } from '../../wire/messages.ts';
+import type { Report } from '../../wire/payloads.ts';
+import { parseReport } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { closeAfterwards } from './processes.ts';
 
 /** The enclave listens on these; on the others the host does. */
 const ENCLAVE_LISTENS: ReadonlySet<number> = new Set([PORT.https, PORT.feed]);
+const FRAMED: ReadonlySet<number> = new Set([PORT.boot, PORT.log, PORT.feed]);
 const MAX_PAYLOADS: ReadonlyMap<number, number> = new Map(
   Array.from({ length: 256 }, (_, type) => [type, 16 * 1024 * 1024]),
 );
@@ -38,12 +41,23 @@ export interface TappedAck extends Ack {
   readonly left: ReadonlyMap<number, number>;
 }
 
+export interface TappedReport extends Report {
+  /** The epoch that it was told to. */
+  readonly toldEpoch: number;
+}
+
 export interface TappedRelease extends Release {
   readonly epoch: number;
   /** Where its frame ends on the feed port. */
   readonly left: number;
   /** The largest acknowledged size that the enclave had been told in this epoch. */
   readonly toldSize: number;
+}
+
+/** A frame that has been read whole here and has not been passed on. */
+export interface PassingFrame extends Frame {
+  readonly port: number;
+  readonly from: 'host' | 'enclave';
 }
 
 export class Tap {
@@ -59,6 +73,12 @@ export class Tap {
   holdAcks = false;
   /** What the enclave gets instead of an acknowledgement. */
   forgeAck: (ack: Ack) => Ack = (ack) => ack;
+  /** Called for each frame of the boot, log and feed ports, in both directions. */
+  onFrame: (frame: PassingFrame) => void = () => undefined;
+  /** Reports as the host sent them. */
+  readonly reports: TappedReport[] = [];
+  /** False keeps counts only of what left the enclave. */
+  keepBytes = true;
   readonly #outer: string;
   readonly #inner: string;
   readonly #left = new Map<number, Buffer[]>();
@@ -141,8 +161,11 @@ export class Tap {
     const decoder = new FrameDecoder({ maxPayloadBytes: MAX_PAYLOADS });
     enclave.on('data', (chunk: Buffer) => {
       this.#record(port, chunk);
-      if (port === PORT.log || port === PORT.feed) {
-        for (const frame of decoder.push(new Uint8Array(chunk)).frames) this.#takeLeaving(frame);
+      if (FRAMED.has(port)) {
+        for (const frame of decoder.push(new Uint8Array(chunk)).frames) {
+          this.#takeLeaving(frame);
+          this.onFrame({ ...frame, port, from: 'enclave' });
+        }
       }
       if (!host.write(chunk)) {
         enclave.pause();
@@ -152,7 +175,14 @@ export class Tap {
     enclave.on('end', () => host.end());
     if (port === PORT.log) this.#passAcks(host, enclave);
     else {
+      const entering = new FrameDecoder({ maxPayloadBytes: MAX_PAYLOADS });
       host.on('data', (chunk: Buffer) => {
+        if (FRAMED.has(port)) {
+          for (const frame of entering.push(new Uint8Array(chunk)).frames) {
+            this.#takeEntering(frame);
+            this.onFrame({ ...frame, port, from: 'host' });
+          }
+        }
         if (!enclave.write(chunk)) {
           host.pause();
           enclave.once('drain', () => host.resume());
@@ -163,9 +193,11 @@ export class Tap {
   }
 
   #record(port: number, chunk: Buffer): void {
-    const chunks = this.#left.get(port) ?? [];
-    chunks.push(chunk);
-    this.#left.set(port, chunks);
+    if (this.keepBytes) {
+      const chunks = this.#left.get(port) ?? [];
+      chunks.push(chunk);
+      this.#left.set(port, chunks);
+    }
     this.#leftBytes.set(port, (this.#leftBytes.get(port) ?? 0) + chunk.length);
   }
 
@@ -187,6 +219,11 @@ export class Tap {
         toldSize: told?.size ?? 0,
       });
     }
+  }
+
+  #takeEntering({ type, payload }: Frame): void {
+    if (type !== FRAME.report) return;
+    this.reports.push({ ...assertAccepted(parseReport(payload)), toldEpoch: this.epoch });
   }
 
   /** Frames of the log stream towards the enclave: credits at once, acknowledgements when it is time. */
@@ -212,6 +249,7 @@ export class Tap {
         if (type === FRAME.ack) {
           const ack = assertAccepted(parseAck(payload));
           this.hostAcks.push(ack);
+          this.onFrame({ type, payload, port: PORT.log, from: 'host' });
           waiting.push({ ack, atMs: performance.now() + this.ackDelayMs() });
         } else enclave.write(encodeFrame(type, payload));
       }

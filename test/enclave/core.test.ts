@@ -232,6 +232,8 @@ describe('the next epoch', () => {
     expect(previous?.clean).toBe(false);
     const [recovery = -1] = second.leavesOf(KIND.recovery);
     expect(recovery).toBe(2);
+    // An epoch that ends before its second commit has said it too.
+    expect(second.commits[0]?.leaves).toHaveLength(3);
     expect(assertAccepted(parseRecovery(second.open(recovery)))).toEqual({
       previousEpoch: 1,
       unreleased: [output],
