@@ -5,7 +5,7 @@
 //   image/measured.json              the measured manifest (in production: inside the image)
 //   image/measurements.json          PCR0 to PCR2 (in production: from the image build)
 //   lp/policy.json                   what an LP checks against
-//   quant/…                          the packed strategy, its salts and parameters
+//   quant/…                          the packed strategies, their salts and parameters
 //   compliance/key.pem               compliance's private key
 //   host/configuration.json          what the host sends to the enclave
 
@@ -22,14 +22,31 @@ import { nodeCrypto } from '../wire/node/crypto.ts';
 import { bundleImage } from './bundle.ts';
 import { packStrategy, writePack } from './strategy-pack.ts';
 
-export interface ApplianceOptions {
-  readonly directory: string;
-  /** Source file of the strategy. */
+export interface ApplianceStrategy {
+  /** Source file. */
   readonly strategy: string;
+  /** Its name in the configuration; two strategies of one epoch have different ones. */
   readonly strategyName: string;
   readonly parameters: unknown;
+  /** Longest time for one batch; default 5,000. */
+  readonly timeBudgetMs?: number;
+}
+
+export interface ApplianceOptions extends ApplianceStrategy {
+  readonly directory: string;
+  /** Strategies that run beside the first one, on streams 1001, 1002, … */
+  readonly others?: readonly ApplianceStrategy[];
   readonly instruments: readonly Instrument[];
   readonly anchorMs: number;
+}
+
+/** What a quant has of a strategy, as files. */
+export interface AppliancePack {
+  readonly name: string;
+  readonly commitment: string;
+  readonly pack: string;
+  readonly parameters: string;
+  readonly parametersSalt: string;
 }
 
 export interface Appliance {
@@ -38,6 +55,9 @@ export interface Appliance {
   readonly measured: string;
   readonly measurements: string;
   readonly policy: string;
+  /** In the order of their streams. */
+  readonly strategies: readonly AppliancePack[];
+  /** Of the first strategy. */
   readonly pack: string;
   readonly parameters: string;
   readonly parametersSalt: string;
@@ -48,6 +68,7 @@ export interface Appliance {
 
 export const STRATEGY_VERSION = '1.0.0';
 const SALT_BYTES = 32;
+const TIME_BUDGET_MS = 5000;
 
 function newSalt(): Uint8Array {
   return new Uint8Array(randomBytes(SALT_BYTES));
@@ -61,6 +82,26 @@ async function measureImage(manifest: Uint8Array): Promise<string> {
   return measurementsJson(measure({ boot, application: concatBytes(programs, manifest) }));
 }
 
+/** The first one lies in quant/strategy with its parameters beside it, the others in quant/strategy-2, … */
+async function preparePack(
+  quant: string,
+  { strategy, strategyName, parameters }: ApplianceStrategy,
+  position: number,
+): Promise<AppliancePack> {
+  const pack = join(quant, position === 0 ? 'strategy' : `strategy-${position + 1}`);
+  const folder = position === 0 ? quant : pack;
+  const packed = await packStrategy(strategy, strategyName, STRATEGY_VERSION, newSalt());
+  await writePack(pack, packed);
+  const files = {
+    parameters: join(folder, 'parameters.json'),
+    parametersSalt: join(folder, 'parameters.salt'),
+  };
+  await writeFile(files.parameters, canonicalJson(parameters));
+  await writeFile(files.parametersSalt, `${toHex(newSalt())}\n`, { mode: 0o600 });
+  const { name, commitment } = packed.commitment;
+  return { name, commitment, pack, ...files };
+}
+
 export async function prepareAppliance(options: ApplianceOptions): Promise<Appliance> {
   const { directory } = options;
   const path = (...names: readonly string[]): string => join(directory, ...names);
@@ -69,18 +110,24 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
   }
   const root = await SimulatedRoot.open(path('aws'));
 
-  const pack = await packStrategy(
-    options.strategy,
-    options.strategyName,
-    STRATEGY_VERSION,
-    newSalt(),
-  );
-  await writePack(path('quant', 'strategy'), pack);
-  const { name, version, commitment } = pack.commitment;
-  await writeFile(path('quant', 'parameters.json'), canonicalJson(options.parameters));
-  await writeFile(path('quant', 'parameters.salt'), `${toHex(newSalt())}\n`, { mode: 0o600 });
+  const wanted: readonly ApplianceStrategy[] = [options, ...(options.others ?? [])];
+  const strategies: AppliancePack[] = [];
+  for (const [position, one] of wanted.entries()) {
+    strategies.push(await preparePack(path('quant'), one, position));
+  }
+  const configured = strategies.map(({ name, commitment }, position) => ({
+    name,
+    version: STRATEGY_VERSION,
+    commitment,
+    time_budget_ms: wanted[position]?.timeBudgetMs ?? TIME_BUDGET_MS,
+  }));
 
-  const manifest = canonicalJson({ version: 1, strategies: [{ name, version, commitment }] });
+  const measured = configured.map(({ name, version, commitment }) => ({
+    name,
+    version,
+    commitment,
+  }));
+  const manifest = canonicalJson({ version: 1, strategies: measured });
   await writeFile(path('image', 'measured.json'), manifest);
   const measurements = await measureImage(manifest);
   await writeFile(path('image', 'measurements.json'), measurements);
@@ -96,7 +143,7 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
     compliance_public_key: compliance.publicHex,
     instruments: options.instruments,
     streams: [{ id: 1, name: 'binance-capture' }],
-    strategies: [{ name, version, commitment, time_budget_ms: 5000 }],
+    strategies: configured,
     intervals: { anchor_ms: options.anchorMs, heartbeat_ms: 1000, commit_ms: 5 },
     limits: { clock_divergence_ms: 5000, attestations_per_second: 5 },
     tls_names: ['localhost'],
@@ -116,6 +163,7 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
     measured: path('image', 'measured.json'),
     measurements: path('image', 'measurements.json'),
     policy: path('lp', 'policy.json'),
+    strategies,
     pack: path('quant', 'strategy'),
     parameters: path('quant', 'parameters.json'),
     parametersSalt: path('quant', 'parameters.salt'),

@@ -100,13 +100,11 @@ function hostConfig(appliance: Appliance, sockets: string, options: DemoOptions)
     state: join(appliance.directory, 'host', 'state'),
     log: appliance.logDirectory,
     configuration: appliance.configuration,
-    strategies: [
-      {
-        pack: appliance.pack,
-        parameters: appliance.parameters,
-        parameters_salt: appliance.parametersSalt,
-      },
-    ],
+    strategies: appliance.strategies.map(({ pack, parameters, parametersSalt }) => ({
+      pack,
+      parameters,
+      parameters_salt: parametersSalt,
+    })),
     enclave: {
       command: [
         process.execPath,

@@ -5,8 +5,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { prepareAppliance } from '../../scripts/appliance.ts';
-import type { Appliance } from '../../scripts/appliance.ts';
+import type { Appliance, ApplianceOptions } from '../../scripts/appliance.ts';
 import { ROOT } from '../../scripts/bundle.ts';
+import type { Instrument } from '../../wire/configuration.ts';
 import { LAUNCHER, TestProcess, temporaryFolder, trackseal, waitFor } from './processes.ts';
 import type { CommandResult, Json, ProcessEnd } from './processes.ts';
 import { Tap } from './tap.ts';
@@ -14,7 +15,7 @@ import { Tap } from './tap.ts';
 export const CAPTURE: string = join(ROOT, 'data/binance-2024-08/spot_ethusdt_20240808.gz');
 const STRATEGY = join(ROOT, 'strategies/order-flow.ts');
 export const PARAMETERS: string = join(ROOT, 'strategies/order-flow.ethusdt.json');
-const INSTRUMENT = {
+export const INSTRUMENT: Instrument = {
   id: 1,
   venue: 'binance',
   symbol: 'ETHUSDT',
@@ -22,10 +23,14 @@ const INSTRUMENT = {
   price_scale: 2,
   quantity_scale: 5,
   sequence_rule: 'binance-spot',
-} as const;
+};
 
-/** `parameters` replace some of the example's. */
-export async function newAppliance(directory: string, parameters: object = {}): Promise<Appliance> {
+/** `parameters` replace some of the example's; `changes` anything else. */
+export async function newAppliance(
+  directory: string,
+  parameters: object = {},
+  changes: Partial<ApplianceOptions> = {},
+): Promise<Appliance> {
   const example = JSON.parse(readFileSync(PARAMETERS, 'utf8')) as object;
   return prepareAppliance({
     directory,
@@ -34,6 +39,7 @@ export async function newAppliance(directory: string, parameters: object = {}): 
     parameters: { ...example, ...parameters },
     instruments: [INSTRUMENT],
     anchorMs: 1000,
+    ...changes,
   });
 }
 
@@ -50,6 +56,9 @@ export interface HostOptions {
   /** Default: the appliance's own. */
   readonly state?: string;
   readonly log?: string;
+  /** Default: the committed one. */
+  readonly capture?: string;
+  readonly whenFull?: 'wait' | 'drop';
 }
 
 /** The sockets of one appliance and its tap; host and enclave have folders of their own. */
@@ -81,20 +90,25 @@ function hostConfig(
   logFile: string,
   options: HostOptions,
 ): object {
-  const { configuration, pack, parameters, parametersSalt } = appliance;
+  const { configuration, strategies } = appliance;
   const { speed, limitEvents = null, restart = false, startsEnclave = true } = options;
   return {
     transport: `unix:${place.hostSockets}`,
     state: options.state ?? stateOf(appliance),
     log: options.log ?? appliance.logDirectory,
     configuration,
-    strategies: [{ pack, parameters, parameters_salt: parametersSalt }],
+    strategies: strategies.map(({ pack, parameters, parametersSalt }) => ({
+      pack,
+      parameters,
+      parameters_salt: parametersSalt,
+    })),
     enclave: { command: startsEnclave ? enclaveCommand(appliance, place) : null, restart },
     feed: {
       stream: 1,
-      capture: CAPTURE,
+      capture: options.capture ?? CAPTURE,
       speed,
       limit_events: limitEvents,
+      when_full: options.whenFull ?? 'wait',
       ...(options.closeRows === undefined ? {} : { close_rows: options.closeRows }),
     },
     execution: {

@@ -21,6 +21,7 @@ export const LOG_ID = 'trackseal.local/demo';
 export interface ListedLeaf {
   readonly index: number;
   readonly kind: string;
+  readonly stream: number;
   readonly causes: readonly number[];
   readonly payload: Json;
 }

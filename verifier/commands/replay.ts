@@ -1,15 +1,10 @@
-// trackseal replay DIR|URL: runs the strategy again over the logged inputs, in the same kind of process as
-// the enclave's, and compares every output byte for byte. For the owner of the strategy, who may read it;
-// it shows that the outputs in the log are this strategy's and nobody else's.
+// trackseal replay DIR|URL: runs strategies again over the logged inputs, in the same kind of process as
+// the enclave's, and compares every output byte for byte. For their owner, who may read them; it shows
+// that the outputs in the log are these strategies' and nobody else's.
 
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { equalBytes } from '../../wire/bytes.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { PrivateKeys } from '../../wire/log-verification/private-leaves.ts';
-import type { RunnerProgram } from '../../wire/node/strategy-program.ts';
-import { findRunner } from '../../wire/node/strategy-program.ts';
 import type { Refusal, Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { parseOptions, refused, undecided } from '../command-line.ts';
@@ -26,9 +21,10 @@ import type { PolicyOptionValues, TrustOptions } from '../policy-options.ts';
 import { POLICY_OPTIONS, POLICY_USAGE, readTrustOptions } from '../policy-options.ts';
 import { EpochLeaves } from '../replay/epoch-leaves.ts';
 import type { EpochHead } from '../replay/epoch-leaves.ts';
+import { locateRunner } from '../replay/locate-runner.ts';
 import { replayEpoch } from '../replay/replay-epoch.ts';
-import type { StrategyFiles } from '../replay/strategy-files.ts';
-import { matchStrategy, readStrategyFiles } from '../replay/strategy-files.ts';
+import type { StrategyFiles, Wanted } from '../replay/strategy-files.ts';
+import { matchStrategies, readStrategyFiles } from '../replay/strategy-files.ts';
 import type { ReplayVerdict } from '../replay/verdict.ts';
 import { renderVerdict, verdictOf } from '../replay/verdict.ts';
 
@@ -36,12 +32,16 @@ const DEFAULT_STALL_S = 60;
 
 const USAGE = `usage: trackseal replay DIR|URL --strategy PATH --key FILE [OPTIONS]
 
-Runs the strategy again over the logged inputs and compares every output with the log. DIR or URL is
+Runs strategies again over the logged inputs and compares every output with the log. DIR or URL is
 a log, or the folder of one epoch in it (epochs/0000000001).
 
-  --strategy PATH        folder with bundle and salt, as 'strategy pack' makes it, or the bundle
-  --parameters FILE      default: parameters.json in that folder, or in the one above
-  --parameters-salt FILE default: the same with .salt
+  --strategy PATH        folder with bundle and salt, as 'strategy pack' makes it, or the bundle;
+                         give it again for each further strategy
+  --parameters FILE      default: for each strategy parameters.json in its folder, or in the one
+                         above; may be given several times, the commitments say what belongs together
+  --parameters-salt FILE of the n-th --parameters; default: the same with .salt
+  --only NAME|STREAM     one strategy of the epoch; by default those that the files open
+  --all                  every strategy of the epoch: refused when one of them has no files
   --key FILE             compliance's private key (PEM): seed, outputs and reports are private
   --epoch N              which epoch; the newest by default
   --stall SECONDS        how long one batch may take; default ${DEFAULT_STALL_S}
@@ -60,9 +60,11 @@ Exit codes: 0 identical, 1 different or a log that is refused, 2 could not repla
 
 const OPTIONS = {
   ...POLICY_OPTIONS,
-  strategy: { type: 'string' },
-  parameters: { type: 'string' },
-  'parameters-salt': { type: 'string' },
+  strategy: { type: 'string', multiple: true },
+  parameters: { type: 'string', multiple: true },
+  'parameters-salt': { type: 'string', multiple: true },
+  only: { type: 'string' },
+  all: { type: 'boolean' },
   key: { type: 'string' },
   epoch: { type: 'string' },
   stall: { type: 'string' },
@@ -73,9 +75,11 @@ const OPTIONS = {
 } as const;
 
 type Values = PolicyOptionValues & {
-  readonly strategy?: string | undefined;
-  readonly parameters?: string | undefined;
-  readonly 'parameters-salt'?: string | undefined;
+  readonly strategy?: string[] | undefined;
+  readonly parameters?: string[] | undefined;
+  readonly 'parameters-salt'?: string[] | undefined;
+  readonly only?: string | undefined;
+  readonly all?: boolean | undefined;
   readonly key?: string | undefined;
   readonly epoch?: string | undefined;
   readonly stall?: string | undefined;
@@ -87,6 +91,7 @@ interface Task {
   readonly crypto: WireCrypto;
   readonly selected: SelectedEpoch;
   readonly files: StrategyFiles;
+  readonly wanted: Wanted;
   readonly keys: PrivateKeys;
   /** Null: the attestation is not looked at. */
   readonly trust: TrustOptions | null;
@@ -121,14 +126,17 @@ async function prepare(
   if (address === undefined || positionals.length !== 1) {
     return refuse('usage_invalid', { what: 'give one DIR or URL' });
   }
-  const { strategy, key } = values;
-  if (strategy === undefined || key === undefined) {
+  const { strategy: strategies, key, parameters = [], only, all } = values;
+  if (strategies === undefined || key === undefined) {
     return refuse('usage_invalid', { what: 'give --strategy and --key' });
   }
+  if (only !== undefined && all === true) {
+    return refuse('usage_invalid', { what: 'give --only or --all' });
+  }
+  const parametersSalts = values['parameters-salt'] ?? [];
   const stall = Number(values.stall ?? DEFAULT_STALL_S);
   if (!(stall > 0 && stall <= 86_400)) return refuse('usage_invalid', { what: '--stall' });
-  const paths = { strategy, parameters: values.parameters };
-  const files = await readStrategyFiles({ ...paths, parametersSalt: values['parameters-salt'] });
+  const files = await readStrategyFiles({ strategies, parameters, parametersSalts });
   if (!files.ok) return files;
   const keys = await readComplianceKey(key);
   if (!keys.ok) return keys;
@@ -141,6 +149,7 @@ async function prepare(
     crypto: verifierCrypto(),
     selected: selected.value,
     files: files.value,
+    wanted: wantedOf(only, all === true),
     keys: keys.value,
     trust: trust.value,
     headsPath: trust.value === null ? null : optionalHeadsPath(values, env, trust.value.unsafe),
@@ -148,14 +157,9 @@ async function prepare(
   });
 }
 
-/** In a checkout this file is in verifier/commands/, in a package it is part of dist/trackseal.mjs. */
-function locateRunner(): Result<RunnerProgram> {
-  const here = dirname(fileURLToPath(import.meta.url));
-  for (const root of [join(here, '../..'), join(here, '..')]) {
-    const runner = findRunner(root);
-    if (existsSync(runner.path)) return accept(runner);
-  }
-  return refuse('file_unreadable', { what: 'the strategy runner of this installation' });
+function wantedOf(only: string | undefined, all: boolean): Wanted {
+  if (only !== undefined) return { which: 'one', name: only };
+  return { which: all ? 'all' : 'opened' };
 }
 
 /** The log itself does not hold under the policy that was given. */
@@ -165,14 +169,14 @@ interface RefusedLog {
 
 /** Refuses where nothing could be compared. */
 async function judge(task: Task, io: CommandIo): Promise<Result<ReplayVerdict | RefusedLog>> {
-  const { crypto, selected, files, keys, trust, stallMs } = task;
+  const { crypto, selected, files, wanted, keys, trust, stallMs } = task;
   const program = locateRunner();
   if (!program.ok) return program;
   const leaves = await EpochLeaves.open(crypto, selected.files);
   if (!leaves.ok) return leaves;
   const { head } = leaves.value;
-  const entry = matchStrategy(crypto, files, head.header.strategies);
-  if (!entry.ok) return entry;
+  const strategies = matchStrategies(crypto, files, head.header.strategies, wanted);
+  if (!strategies.ok) return strategies;
   if (trust?.policy === null) return refuse('policy_missing');
   const judged = trust === null ? accept(null) : await verify(task, trust, io);
   if (!judged.ok) return accept({ refusal: judged.refusal });
@@ -184,8 +188,7 @@ async function judge(task: Task, io: CommandIo): Promise<Result<ReplayVerdict | 
   const facts = await replayEpoch(crypto, {
     leaves: leaves.value,
     keys,
-    entry: entry.value,
-    files,
+    strategies: strategies.value,
     program: program.value,
     stallMs,
     onProgress: (done, total) => {
@@ -193,7 +196,12 @@ async function judge(task: Task, io: CommandIo): Promise<Result<ReplayVerdict | 
     },
   });
   progress.clear();
-  return facts.ok ? accept(verdictOf(selected.name, trust, head, entry.value, facts.value)) : facts;
+  if (!facts.ok) return facts;
+  const replayed = strategies.value.flatMap(({ entry }, at) => {
+    const one = facts.value[at];
+    return one === undefined ? [] : [{ entry, facts: one }];
+  });
+  return accept(verdictOf(selected.name, trust, head, replayed));
 }
 
 /** The whole epoch under the policy, as `verify log` does. */

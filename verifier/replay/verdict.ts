@@ -1,4 +1,5 @@
-// The verdict of a replay, as `--json` prints it, and as text.
+// The verdict of a replay, as `--json` prints it, and as text. One strategy or several: what is said of all
+// of them together is the sum, and `strategies` says it of each.
 
 import { toHex } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
@@ -14,6 +15,30 @@ import type { Difference } from './comparison.ts';
 import { describeSignal } from './comparison.ts';
 import type { EpochHead } from './epoch-leaves.ts';
 import type { ReplayFacts } from './replay-epoch.ts';
+
+/** One strategy of the epoch, replayed. */
+export interface StrategyVerdict {
+  readonly verdict: 'identical' | 'different';
+  readonly name: string;
+  readonly version: string;
+  readonly stream: number;
+  readonly commitment: string;
+  /** Batches and reports that it got. */
+  readonly inputs: number;
+  readonly reports: number;
+  /** Outputs in the log, how many the replay gave too, and what it gave beyond a log that was cut off. */
+  readonly outputs: number;
+  readonly identical: number;
+  readonly not_logged: number;
+  readonly ended: { readonly logged: RefusalCode | null; readonly replayed: RefusalCode | null };
+  readonly first_difference: {
+    readonly output: number;
+    readonly logged_leaf: number | null;
+    readonly logged: Readonly<Record<string, unknown>> | null;
+    readonly replayed_input: number | null;
+    readonly replayed: Readonly<Record<string, unknown>> | null;
+  } | null;
+}
 
 /** What `--json` prints; a stable schema. Hashes are hex, the signals' times text. */
 export interface ReplayVerdict {
@@ -34,31 +59,26 @@ export interface ReplayVerdict {
     readonly label: string;
     readonly name: string;
   }[];
-  readonly strategy: {
-    readonly name: string;
-    readonly version: string;
-    readonly stream: number;
-    readonly commitment: string;
-  };
+  /** In the order of their streams. */
+  readonly strategies: readonly StrategyVerdict[];
+  /** Strategies of the epoch that were not replayed, by name. */
+  readonly not_replayed: readonly string[];
+  /** Batches that at least one of them got; the other numbers are sums. */
   readonly inputs: number;
   readonly reports: number;
-  /** Outputs in the log, how many the replay gave too, and what it gave beyond a log that was cut off. */
   readonly outputs: number;
   readonly identical: number;
   readonly not_logged: number;
   readonly end: 'clean' | 'open';
-  readonly ended: { readonly logged: RefusalCode | null; readonly replayed: RefusalCode | null };
-  readonly first_difference: {
-    readonly output: number;
-    readonly logged_leaf: number | null;
-    readonly logged: Readonly<Record<string, unknown>> | null;
-    readonly replayed_input: number | null;
-    readonly replayed: Readonly<Record<string, unknown>> | null;
-  } | null;
+  /** Of the one that was replayed; null for several, see `strategies`. */
+  readonly strategy: Pick<StrategyVerdict, 'name' | 'version' | 'stream' | 'commitment'> | null;
+  readonly ended: StrategyVerdict['ended'] | null;
+  /** Of the first strategy that differs. */
+  readonly first_difference: StrategyVerdict['first_difference'];
   readonly operator_could_still: readonly string[];
 }
 
-function describe(difference: Difference): NonNullable<ReplayVerdict['first_difference']> {
+function describe(difference: Difference): NonNullable<StrategyVerdict['first_difference']> {
   const { output, logged, replayed } = difference;
   return {
     output,
@@ -69,15 +89,44 @@ function describe(difference: Difference): NonNullable<ReplayVerdict['first_diff
   };
 }
 
+function judge(entry: StrategyEntry, facts: ReplayFacts): StrategyVerdict {
+  const { name, version, stream, bundleCommitment } = entry;
+  const { comparison } = facts;
+  const { difference } = comparison;
+  return {
+    verdict: facts.identical ? 'identical' : 'different',
+    name,
+    version,
+    stream,
+    commitment: toHex(bundleCommitment),
+    inputs: facts.inputs,
+    reports: facts.reports,
+    outputs: facts.outputs,
+    identical: comparison.identical,
+    not_logged: difference === null ? comparison.notLogged : 0,
+    ended: { logged: facts.endedLogged, replayed: facts.endedReplayed },
+    first_difference: difference === null ? null : describe(difference),
+  };
+}
+
+/** One strategy of the epoch and what its replay came to. */
+export interface ReplayedStrategy {
+  readonly entry: StrategyEntry;
+  readonly facts: ReplayFacts;
+}
+
 export function verdictOf(
   source: string,
   trust: TrustOptions | null,
   { header, size, root }: EpochHead,
-  { name, version, stream, bundleCommitment }: StrategyEntry,
-  facts: ReplayFacts,
+  replayed: readonly ReplayedStrategy[],
 ): ReplayVerdict {
-  const { comparison, identical } = facts;
-  const { difference } = comparison;
+  const strategies = replayed.map(({ entry, facts }) => judge(entry, facts));
+  const identical = strategies.every((one) => one.verdict === 'identical');
+  const sum = (field: 'reports' | 'outputs' | 'identical' | 'not_logged'): number =>
+    strategies.reduce((total, one) => total + one[field], 0);
+  const [only = null] = strategies.length === 1 ? strategies : [];
+  const streams = new Set(strategies.map(({ stream }) => stream));
   return {
     verdict: identical ? 'identical' : 'different',
     code: identical ? null : 'replay_mismatch',
@@ -95,15 +144,25 @@ export function verdictOf(
       label: nameOf(LABEL, label),
       name,
     })),
-    strategy: { name, version, stream, commitment: toHex(bundleCommitment) },
-    inputs: facts.inputs,
-    reports: facts.reports,
-    outputs: facts.outputs,
-    identical: comparison.identical,
-    not_logged: difference === null ? comparison.notLogged : 0,
-    end: facts.closed ? 'clean' : 'open',
-    ended: { logged: facts.endedLogged, replayed: facts.endedReplayed },
-    first_difference: difference === null ? null : describe(difference),
+    strategies,
+    not_replayed: header.strategies.flatMap(({ name, stream }) =>
+      streams.has(stream) ? [] : [name],
+    ),
+    inputs: Math.max(...strategies.map(({ inputs }) => inputs)),
+    reports: sum('reports'),
+    outputs: sum('outputs'),
+    identical: sum('identical'),
+    not_logged: sum('not_logged'),
+    end: replayed.some(({ facts }) => facts.closed) ? 'clean' : 'open',
+    strategy: only && {
+      name: only.name,
+      version: only.version,
+      stream: only.stream,
+      commitment: only.commitment,
+    },
+    ended: only?.ended ?? null,
+    first_difference:
+      strategies.find((one) => one.first_difference !== null)?.first_difference ?? null,
     operator_could_still: [
       ...(trust === null ? ['have written this log without an enclave: run verify log'] : []),
       underPolicy(header),
@@ -112,19 +171,15 @@ export function verdictOf(
   };
 }
 
-export function renderVerdict(verdict: ReplayVerdict): string {
-  const { strategy, ended, first_difference: difference } = verdict;
+function renderStrategy(strategy: StrategyVerdict): readonly string[] {
+  const { name, version, stream, ended, first_difference: difference } = strategy;
   const lines = [
-    `${verdict.verdict.toUpperCase()}  ${verdict.source}`,
-    row('origin', verdict.origin),
-    row('log head', `size ${verdict.size}, root ${verdict.root}`),
-    row('policy', `commits: ${verdict.commit_policy}, feed: ${verdict.feed_mode}`),
-    row('strategy', `${strategy.name} ${strategy.version}, commitment ${strategy.commitment}`),
-    row('replayed', `${verdict.inputs} batches, ${verdict.reports} reports`),
-    row('outputs', `${verdict.identical} of ${verdict.outputs} identical, byte for byte`),
+    row('strategy', `${name} ${version}, stream ${stream}, commitment ${strategy.commitment}`),
+    row('replayed', `${strategy.inputs} batches, ${strategy.reports} reports`),
+    row('outputs', `${strategy.identical} of ${strategy.outputs} identical, byte for byte`),
   ];
-  if (verdict.not_logged > 0) {
-    lines.push(row('beyond', `${verdict.not_logged} outputs that the log was cut off before`));
+  if (strategy.not_logged > 0) {
+    lines.push(row('beyond', `${strategy.not_logged} outputs that the log was cut off before`));
   }
   if (ended.logged !== null || ended.replayed !== null) {
     lines.push(row('ended', `log: ${ended.logged ?? 'no'}, replay: ${ended.replayed ?? 'no'}`));
@@ -133,6 +188,20 @@ export function renderVerdict(verdict: ReplayVerdict): string {
     lines.push(row('difference', `output ${difference.output}`));
     lines.push(row('logged', JSON.stringify(difference.logged)));
     lines.push(row('replayed', JSON.stringify(difference.replayed)));
+  }
+  return lines;
+}
+
+export function renderVerdict(verdict: ReplayVerdict): string {
+  const lines = [
+    `${verdict.verdict.toUpperCase()}  ${verdict.source}`,
+    row('origin', verdict.origin),
+    row('log head', `size ${verdict.size}, root ${verdict.root}`),
+    row('policy', `commits: ${verdict.commit_policy}, feed: ${verdict.feed_mode}`),
+    ...verdict.strategies.flatMap(renderStrategy),
+  ];
+  if (verdict.not_replayed.length > 0) {
+    lines.push(row('NOT replayed', verdict.not_replayed.join(', ')));
   }
   if (verdict.code !== null) {
     lines.push(`  ${verdict.code}: ${REFUSAL_CODES[verdict.code]}`);
