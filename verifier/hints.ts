@@ -63,6 +63,8 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   inclusion_invalid: 'the leaf is not in the log under that head: ask for another proof',
   proof_malformed: 'give the file as `trackseal log prove` has written it',
   header_mismatch: 'the header is not the attested one: treat the whole epoch as unproven',
+  gap_mismatch:
+    'the log hides a hole in the market data, or claims one: treat the whole epoch as unproven',
   anchor_invalid: 'a time anchor is not genuine: treat the times of this epoch as unproven',
   epoch_link: 'the folders are not one log: ask for the epoch before as it was archived',
   epoch_without_predecessor:

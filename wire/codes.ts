@@ -56,6 +56,7 @@ export const REFUSAL_CODES = {
   leaf_malformed: 'a leaf breaks the layout',
   leaf_kind_unknown: 'a leaf kind that this version does not have',
   leaf_misplaced: 'a leaf that its kind, stream or label does not allow at its place',
+  gap_mismatch: 'gap leaves are not those that the batches show',
   leaf_digest_mismatch: 'the plaintext does not match its digest',
   leaf_key_wrong: 'the leaf key does not open the leaf',
   leaf_padding: 'the padding is not zeros up to a size class',

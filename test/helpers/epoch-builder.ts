@@ -11,14 +11,15 @@ import { SimulatedRoot } from '../../simulator/nsm/root.ts';
 import { parseComplianceKey } from '../../verifier/compliance-key.ts';
 import { PURPOSE, encodeUserData } from '../../wire/attestation/user-data.ts';
 import type { UserData } from '../../wire/attestation/user-data.ts';
-import { BOOK_SIDE, ROW } from '../../wire/batch.ts';
+import { BOOK_SIDE, ROW, parseBatch } from '../../wire/batch.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
-import { canonicalJson } from '../../wire/configuration.ts';
+import { canonicalJson, parseConfiguration } from '../../wire/configuration.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import type { EpochHeader, PreviousEpoch } from '../../wire/header.ts';
 import { encodeHeader } from '../../wire/header.ts';
 import type { LeafHeader } from '../../wire/leaf.ts';
 import { KIND, LABEL, STREAM, encodePublicLeaf, leafKey, sealLeaf } from '../../wire/leaf.ts';
+import { SequenceTracker } from '../../wire/market/sequence.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Gap, Report, Signal } from '../../wire/payloads.ts';
 import {
@@ -140,6 +141,7 @@ export class EpochBuilder {
   readonly #sequences = new Map<number, number>();
   readonly #disclosureKey: Uint8Array;
   readonly #clock: { nowMs: number };
+  readonly #tracker: SequenceTracker;
   #leafZeroHash: Uint8Array = new Uint8Array(32);
   #batch = 0;
   #signals = 0;
@@ -156,6 +158,8 @@ export class EpochBuilder {
     this.#nsm = nsm;
     this.#disclosureKey = disclosureKey;
     this.#clock = clock;
+    const configuration = parseConfiguration(header.configuration);
+    this.#tracker = new SequenceTracker(configuration.ok ? configuration.value.instruments : []);
   }
 
   /** Leaves 0 and 1 are there, each under a note of its own. */
@@ -243,9 +247,18 @@ export class EpochBuilder {
     return this.size - 1;
   }
 
+  /** One trade, and a gap leaf when its id shows that others are missing. Answers the input's index. */
   addInput(sequence: number = this.#batch, timeNs: bigint = this.nowNs): number {
     this.#batch = sequence + 1;
-    return this.add({ kind: KIND.input, stream: INPUT_STREAM }, testBatch(sequence, timeNs));
+    return this.addBatch(testBatch(sequence, timeNs));
+  }
+
+  /** Any batch, with the gap leaves that it shows; `hide` drops those. Answers the input's index. */
+  addBatch(bytes: Uint8Array, hide = false): number {
+    const index = this.add({ kind: KIND.input, stream: INPUT_STREAM }, bytes);
+    const gaps = this.#tracker.apply(assertAccepted(parseBatch(bytes)));
+    if (!hide) for (const gap of gaps) this.addGap(gap, [index]);
+    return index;
   }
 
   addGap(gap: Partial<Gap>, causes: readonly number[] = []): number {
@@ -437,8 +450,8 @@ export async function sampleEpoch(options: EpochOptions = {}): Promise<EpochBuil
   epoch.addHeartbeat(epoch.size);
   epoch.commit();
   epoch.addGap({ reason: 1, firstMissing: 1, count: 3 });
-  const later = epoch.addInput(4);
-  epoch.addGap({ reason: 4, firstMissing: 7, count: 2, instrument: INSTRUMENT }, [later]);
+  // Trades 2 to 4 are missing: the second gap leaf.
+  epoch.addInput(4);
   epoch.addInput();
   epoch.addOutput(epoch.size - 1);
   epoch.commit();

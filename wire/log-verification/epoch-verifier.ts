@@ -30,6 +30,7 @@ import { LeafRules } from './leaf-rules.ts';
 import type { PrivateKeys } from './private-leaves.ts';
 import { PrivateLeaves } from './private-leaves.ts';
 import { StrategyOrder } from './strategy-order.ts';
+import { VenueGaps } from './venue-gaps.ts';
 
 /** A leaf whose layout holds; nothing more is known of it. */
 export interface ParsedEntry {
@@ -76,6 +77,7 @@ interface Epoch {
   readonly anchors: Anchors;
   readonly privateLeaves: PrivateLeaves | null;
   readonly instruments: ReadonlySet<number>;
+  readonly venueGaps: VenueGaps;
 }
 
 export class EpochVerifier {
@@ -207,7 +209,9 @@ export class EpochVerifier {
     if (entry.blobHash !== null) this.#blobs++;
     if (this.#epoch === null) return this.#addBootLeaf(index, entry);
     const placed = this.#epoch.rules.add(leaf);
-    return placed.ok ? this.#checkPayload(this.#epoch, index, leaf, blob) : placed;
+    if (!placed.ok) return placed;
+    const due = leaf.kind === KIND.gap ? accept(null) : this.#epoch.venueGaps.addOther();
+    return due.ok ? this.#checkPayload(this.#epoch, index, leaf, blob) : due;
   }
 
   #addBootLeaf(index: number, entry: ParsedEntry): Result<null> {
@@ -235,6 +239,7 @@ export class EpochVerifier {
       anchors: new Anchors(this.#crypto, this.#trust, boot, entry.leaf.timeNs),
       privateLeaves: opened.value,
       instruments: new Set(boot.configuration.instruments.map(({ id }) => id)),
+      venueGaps: new VenueGaps(boot.configuration.instruments),
     };
     return accept(null);
   }
@@ -250,7 +255,7 @@ export class EpochVerifier {
       case KIND.input:
         return this.#checkBatch(epoch, index, leaf, plaintext);
       case KIND.gap:
-        return this.#checkGap(index, leaf, plaintext);
+        return this.#checkGap(epoch, index, leaf, plaintext);
       case KIND.anchor:
         return epoch.anchors.add(index, leaf.timeNs, plaintext, this.tree);
       case KIND.heartbeat:
@@ -296,12 +301,15 @@ export class EpochVerifier {
     if (stream !== leaf.stream) return refuse('leaf_misplaced', { stream: leaf.stream });
     this.#rows += rows;
     epoch.privateLeaves?.addBatch(index, timeNs);
+    epoch.venueGaps.addBatch(index, batch.value);
     return this.#inputs.addBatch(index, batch.value);
   }
 
-  #checkGap(index: number, leaf: Leaf, plaintext: Uint8Array): Result<null> {
+  #checkGap(epoch: Epoch, index: number, leaf: Leaf, plaintext: Uint8Array): Result<null> {
     const gap = parseGap(plaintext);
     if (!gap.ok) return gap;
+    const shown = epoch.venueGaps.addGap(leaf, gap.value);
+    if (!shown.ok) return shown;
     const { reason } = gap.value;
     this.#gapTotals.set(reason, (this.#gapTotals.get(reason) ?? 0) + 1);
     if (this.#gaps.length < MAX_LISTED_GAPS) {

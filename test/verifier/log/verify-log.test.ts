@@ -70,7 +70,7 @@ describe('verify log', () => {
       end: 'clean',
       close_reason: 'host',
       counts: { input: 3, output: 2, report: 1, gap: 2, strategy_event: 1, heartbeat: 1 },
-      gaps: { total: 2, by_reason: { declared: 1, venue_sequence: 1 }, truncated: false },
+      gaps: { total: 2, by_reason: { declared: 1, trade_sequence: 1 }, truncated: false },
       attestation: { image_checked: true },
       anchors: { count: 1 },
       commits: { checked: true, notes: epoch.notes.length, beyond_checkpoint: null },

@@ -118,7 +118,7 @@ describe('an honest epoch', () => {
     expect(facts.rows).toBe(3);
     expect(facts.gaps.map(({ reason, firstMissing }) => [reason, firstMissing])).toEqual([
       [1, 1],
-      [4, 7],
+      [5, 2],
     ]);
     expect(facts.closeReason).toBe(2);
     expect(facts.anchors.count).toBe(1);
@@ -444,7 +444,7 @@ describe('input streams', () => {
         },
       ],
       [
-        'sequence_gap',
+        'gap_mismatch',
         (epoch) => {
           epoch.addGap({ reason: 5, firstMissing: 0, count: 3, instrument: INSTRUMENT });
           epoch.addInput(3);
