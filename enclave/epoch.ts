@@ -48,7 +48,7 @@ export class Epoch {
   readonly #services: EpochServices;
   readonly #prepared: PreparedEpoch;
   readonly #releases = new Releases();
-  readonly #orders = new Orders();
+  readonly #orders: Orders;
   readonly #logStream: LogStream;
   readonly #log: LogWriter;
   readonly #strategies: Strategies;
@@ -63,7 +63,8 @@ export class Epoch {
     const { clock, guard } = services;
     const { configuration, header, logKey, disclosureKey } = prepared;
     const releases = this.#releases;
-    const orders = this.#orders;
+    const orders = new Orders(header.epoch);
+    this.#orders = orders;
     this.#services = services;
     this.#prepared = prepared;
     this.#logStream = logStream;

@@ -162,11 +162,11 @@ export class Feed {
       kind: KIND.report,
       stream: STREAM.reports,
       label: LABEL.host,
-      causes: [order.output],
+      causes: order === null ? [] : [order.output],
       plaintext: payload,
     });
     this.#counters.reports++;
-    strategies.fill(order, index, payload);
+    if (order !== null) strategies.fill(order, index, payload);
     return null;
   }
 }

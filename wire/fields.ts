@@ -49,6 +49,11 @@ export class Fields {
     return BigInt(value);
   }
 
+  /** Undefined when the field is not there. */
+  optionalUint(field: number, maximum: number, minimum: number): number | undefined {
+    return this.#map.has(field) ? this.uint(field, maximum, minimum) : undefined;
+  }
+
   bytes(field: number, minimum: number, maximum: number = minimum): Uint8Array {
     return this.#checkBytes(this.take(field), field, minimum, maximum);
   }

@@ -19,6 +19,7 @@ import type { Result } from './result.ts';
 
 const MAX_SMALL_BYTES = 1024;
 const MAX_RECOVERED_OUTPUTS = 4096;
+const MAX_EPOCH = 9_999_999_999;
 
 function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
   return encodeCbor(new Map(pairs));
@@ -145,6 +146,8 @@ export interface Report {
   readonly fills: readonly Fill[];
   readonly environment: Environment;
   readonly timeNs: bigint;
+  /** A late report: the earlier epoch whose output it is about. Absent: the log's own. */
+  readonly epoch?: number;
 }
 
 const ORDER_ID_BYTES = 8;
@@ -176,6 +179,7 @@ export function encodeReport(report: Report): Uint8Array {
     ],
     [7, report.environment],
     [8, report.timeNs],
+    ...(report.epoch === undefined ? [] : [[9, report.epoch] as const]),
   );
 }
 
@@ -200,7 +204,9 @@ export function parseReport(bytes: Uint8Array): Result<Report> {
       return fields.refuse(7);
     }
     const timeNs = fields.uint64(8);
+    const epoch = fields.optionalUint(9, MAX_EPOCH, 1);
     return {
+      ...(epoch === undefined ? {} : { epoch }),
       output,
       clientOrderId,
       status,
@@ -279,7 +285,7 @@ export function encodeRecovery(recovery: Recovery): Uint8Array {
 
 export function parseRecovery(bytes: Uint8Array): Result<Recovery> {
   return parseFields('recovery', bytes, MAX_LEAF_BYTES, (fields) => ({
-    previousEpoch: fields.uint(1, 9_999_999_999, 1),
+    previousEpoch: fields.uint(1, MAX_EPOCH, 1),
     unreleased: fields.uints(2, MAX_RECOVERED_OUTPUTS),
   }));
 }

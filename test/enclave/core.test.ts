@@ -10,9 +10,14 @@ import type { EpochFacts } from '../../wire/log-verification/epoch-verifier.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { CLOSE_REASON, parseClose, parseRecovery, parseSignal } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
-import { inclusionProof } from '../../wire/tlog/merkle.ts';
 import type { HostOptions, TestHost } from '../helpers/enclave-host.ts';
-import { checkpointOf, hostConfiguration, startHost, STREAM_A } from '../helpers/enclave-host.ts';
+import {
+  checkpointOf,
+  hostConfiguration,
+  previousOf,
+  startHost,
+  STREAM_A,
+} from '../helpers/enclave-host.ts';
 import { complianceKeys, testBatch, testTrust } from '../helpers/epoch-builder.ts';
 import { fakeStrategies } from '../helpers/fake-strategy.ts';
 
@@ -187,20 +192,6 @@ describe('a stop', () => {
     expect(last?.counters['batches']).toBe(1);
   });
 });
-
-function previousOf(host: TestHost, changes: Partial<Previous> = {}): Previous {
-  const header = assertAccepted(parseHeader(host.open(0)));
-  const size = host.tree.size;
-  return {
-    origin: header.origin,
-    note: host.commits.at(-1)?.note ?? NONE,
-    logKey: header.logKey,
-    lastLeaf: host.leaves[size - 1] ?? NONE,
-    proof: inclusionProof(nodeCrypto, host.tree, size - 1, size),
-    unreleased: [],
-    ...changes,
-  };
-}
 
 describe('the next epoch', () => {
   it('after a clean end links to its head, without a recovery leaf', async () => {

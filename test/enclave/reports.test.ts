@@ -10,7 +10,7 @@ import { clientOrderIdOf, encodeReport, STATUS } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { leafHash } from '../../wire/tlog/merkle.ts';
 import type { TestHost } from '../helpers/enclave-host.ts';
-import { startHost, STREAM_A } from '../helpers/enclave-host.ts';
+import { previousOf, startHost, STREAM_A } from '../helpers/enclave-host.ts';
 import { testBatch } from '../helpers/epoch-builder.ts';
 import { fakeStrategies } from '../helpers/fake-strategy.ts';
 
@@ -119,6 +119,37 @@ describe('a report', () => {
     await host.until(() => host.leavesOf(KIND.report).length === 4);
   });
 
+  it('of an earlier epoch is logged as late, without a cause, and no strategy hears of it', async () => {
+    const { host, outputs } = await startReleased();
+    const [output = -1] = outputs;
+    const late = (changes: Partial<Report>): Uint8Array =>
+      reportOn(host, output, { clientOrderId: 'ts00', output: 7, ...changes });
+    // The first epoch has none before it, and none is its own.
+    host.feed?.send(FRAME.report, late({ epoch: 1 }));
+    host.feed?.send(FRAME.report, late({ epoch: 2 }));
+    const unknown = 'report_unknown_output';
+    expect(await refusedCodes(host, 2)).toEqual([unknown, unknown]);
+
+    const second = await startHost({ previous: previousOf(host) });
+    await second.ready();
+    await second.connectFeed();
+    for (const epoch of [1, 1, 2]) second.feed?.send(FRAME.report, late({ epoch }));
+    expect(await refusedCodes(second, 1)).toEqual([unknown]);
+    await second.until(() => second.leavesOf(KIND.report).length === 2);
+    const logged = second.leavesOf(KIND.report);
+    for (const index of logged) {
+      const { stream, label, causes, body } = second.leaf(index);
+      expect({ stream, label, causes }).toEqual({
+        stream: STREAM.reports,
+        label: LABEL.host,
+        causes: [],
+      });
+      expect(body.form).toBe('private');
+      expect(toHex(second.open(index))).toBe(toHex(late({ epoch: 1 })));
+    }
+    expect(second.strategies.started[0]?.fills).toEqual([]);
+  });
+
   it('is logged also when its strategy has ended', async () => {
     const { host, outputs } = await startReleased();
     host.strategies.started[0]?.end('strategy_crashed');
@@ -147,7 +178,7 @@ function report(output: number): Uint8Array {
 
 describe('open orders', () => {
   it('are at most 65,536: the oldest is forgotten, and counted', () => {
-    const orders = new Orders();
+    const orders = new Orders(1);
     for (let output = 0; output < 65_536; output++) orders.open(order(output));
     expect(orders.take(report(0)).ok).toBe(true);
     expect(orders.counters).toEqual({ orders_open: 65_536, orders_forgotten: 0 });

@@ -40,7 +40,7 @@ import type { Transport } from '../../wire/node/transport.ts';
 import { parseHeader } from '../../wire/header.ts';
 import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
 import { assertAccepted } from '../../wire/result.ts';
-import { MemoryTree, leafHash } from '../../wire/tlog/merkle.ts';
+import { inclusionProof, MemoryTree, leafHash } from '../../wire/tlog/merkle.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { complianceKeys, measurements, simulatedRoot } from './epoch-builder.ts';
 import type { FakeStrategies } from './fake-strategy.ts';
@@ -439,4 +439,19 @@ export async function startHost(options: HostOptions = {}): Promise<TestHost> {
 export function checkpointOf(commit: Commit): { readonly size: number; readonly root: Uint8Array } {
   const text = Buffer.from(commit.note).toString('utf8').split('\n\n')[0] ?? '';
   return assertAccepted(parseCheckpoint(`${text}\n`));
+}
+
+/** What the next epoch is offered after this one. */
+export function previousOf(host: TestHost, changes: Partial<Previous> = {}): Previous {
+  const header = assertAccepted(parseHeader(host.open(0)));
+  const size = host.tree.size;
+  return {
+    origin: header.origin,
+    note: host.commits.at(-1)?.note ?? NOTHING,
+    logKey: header.logKey,
+    lastLeaf: host.leaves[size - 1] ?? NOTHING,
+    proof: inclusionProof(nodeCrypto, host.tree, size - 1, size),
+    unreleased: [],
+    ...changes,
+  };
 }

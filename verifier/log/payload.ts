@@ -126,6 +126,7 @@ function describeSignal(signal: Signal, instrument: Instrument | undefined): Pay
 /** A report does not name its instrument: quantities and prices stay scaled as the signal's. */
 function describeReport(report: Report): Payload {
   return {
+    ...(report.epoch === undefined ? {} : { epoch: report.epoch }),
     output: report.output,
     client_order_id: report.clientOrderId,
     status: nameOf(STATUS, report.status),

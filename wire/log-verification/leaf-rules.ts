@@ -31,7 +31,8 @@ const RULES: Readonly<Record<Kind, KindRule>> = {
     isPrivate: true,
     causes: [[KIND.input, KIND.report], 1, MAX_CAUSES],
   },
-  [KIND.report]: { stream: 'reports', isPrivate: true, causes: [[KIND.output], 1, 1] },
+  // A late report is about an output of an earlier epoch, which no leaf here stands for.
+  [KIND.report]: { stream: 'reports', isPrivate: true, causes: [[KIND.output], 0, 1] },
   [KIND.anchor]: ENCLAVE,
   [KIND.heartbeat]: ENCLAVE,
   [KIND.close]: ENCLAVE,

@@ -76,10 +76,18 @@ export class PrivateLeaves {
     }
     if (leaf.kind === KIND.report) {
       const report = parseReport(plaintext);
-      return report.ok ? checkReport(index, leaf, report.value, tree) : report;
+      if (!report.ok) return report;
+      if (report.value.epoch !== undefined) return this.#checkLate(index, leaf, report.value.epoch);
+      return checkReport(index, leaf, report.value, tree);
     }
     const seed = parseSeed(plaintext);
     return seed.ok ? accept(null) : seed;
+  }
+
+  #checkLate(index: number, leaf: Leaf, epoch: number): Result<null> {
+    return leaf.causes.length === 0 && epoch < this.#boot.header.epoch
+      ? accept(null)
+      : refuse('cause_invalid', { index, epoch });
   }
 
   #checkSignal(index: number, leaf: Leaf, signal: Signal, signals: number): Result<null> {

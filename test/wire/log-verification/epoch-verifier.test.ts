@@ -368,6 +368,27 @@ describe('leaves', () => {
     for (const change of wrong) expect(await codeAfter(change)).toBe('cause_invalid');
   });
 
+  it('of late reports have no cause, and an earlier epoch', async () => {
+    const second: EpochOptions = {
+      epoch: 2,
+      previous: (await sampleEpoch()).link(),
+    };
+    const late = { causes: [] };
+    const codes = async (change: (epoch: EpochBuilder) => unknown): Promise<readonly string[]> => {
+      const epoch = await EpochBuilder.create(second);
+      await change(epoch);
+      epoch.commit();
+      return [codeOf(await verify(epoch, { withKeys: false })), codeOf(await verify(epoch))];
+    };
+    const ok = 'accepted';
+    const wrong = 'cause_invalid';
+    expect(await codes((epoch) => epoch.addReport(7, { epoch: 1 }, late))).toEqual([ok, ok]);
+    // Only who can open the leaf sees what it is about.
+    expect(await codes((epoch) => epoch.addReport(7, { epoch: 2 }, late))).toEqual([ok, wrong]);
+    expect(await codes((epoch) => epoch.addReport(7, {}, late))).toEqual([ok, wrong]);
+    expect(await codes(report({ epoch: 1 }))).toEqual([ok, wrong]);
+  });
+
   it('end with the close leaf', async () => {
     expect(
       await codeAfter((epoch) => {
