@@ -3,7 +3,7 @@
 // leave a gap leaf. What is replayed or goes back is refused and leaves nothing, for nothing is missing.
 // A host can invent prices under its label; it cannot make data disappear without a trace.
 
-import { parseBatch } from '../wire/batch.ts';
+import { BatchMemory, parseBatch } from '../wire/batch.ts';
 import type { Batch } from '../wire/batch.ts';
 import type { RefusalCode } from '../wire/codes.ts';
 import type { Configuration } from '../wire/configuration.ts';
@@ -40,6 +40,7 @@ export class Inputs {
   readonly #streams: ReadonlyMap<number, InputStream>;
   readonly #instruments: ReadonlySet<number>;
   readonly #tracker: SequenceTracker;
+  readonly #memory = new BatchMemory();
   readonly #counters = { batches: 0, rows: 0, refused: 0, gaps: 0 };
 
   constructor(services: InputServices, configuration: Configuration) {
@@ -57,7 +58,7 @@ export class Inputs {
 
   /** A BATCH payload. Answers what the host must hear, or null. */
   takeBatch(payload: Uint8Array): Refused | null {
-    const parsed = parseBatch(payload, this.#instruments);
+    const parsed = parseBatch(payload, this.#instruments, this.#memory);
     const head = parsed.ok ? parsed.value : peekBatch(payload);
     const stream = head === null ? undefined : this.#streams.get(head.stream);
     if (head === null || stream === undefined) {

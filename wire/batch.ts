@@ -81,16 +81,33 @@ function malformed(field: number, index = -1): Malformed {
   });
 }
 
+/**
+ * Memory for the columns of one batch at a time, for who reads many: a batch that was parsed into it is
+ * overwritten by the next. At most twice the largest batch.
+ */
+export class BatchMemory {
+  #bytes = new ArrayBuffer(0);
+
+  /** At least `length` bytes, of any content. */
+  take(length: number): ArrayBuffer {
+    const { byteLength } = this.#bytes;
+    if (length > byteLength) this.#bytes = new ArrayBuffer(Math.max(length, 2 * byteLength));
+    return this.#bytes;
+  }
+}
+
 class Reader {
   readonly bytes: Uint8Array;
   offset = 0;
+  readonly #view: DataView;
   /** All columns of a batch lie in one buffer: sixteen small ones would cost more than the rest. */
-  readonly #columns: Uint8Array;
+  readonly #columns: ArrayBuffer;
   #used = 0;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, memory: BatchMemory) {
     this.bytes = bytes;
-    this.#columns = new Uint8Array(bytes.length + COLUMNS * COLUMN_ALIGNMENT);
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#columns = memory.take(bytes.length + COLUMNS * COLUMN_ALIGNMENT);
   }
 
   byte(field: number): number {
@@ -104,82 +121,107 @@ class Reader {
     if (this.byte(field) !== byte) throw malformed(field);
   }
 
-  /** The argument of a head of `major` in its shortest form. */
-  argument(major: number, field: number): bigint {
+  /** The argument of a head of `major` in its shortest form; a bigint above 2^53-1. */
+  argument(major: number, field: number): number | bigint {
     const head = this.byte(field);
     const info = head & 31;
     if (head >> 5 !== major || info > 27) throw malformed(field);
-    if (info < 24) return BigInt(info);
-    let value = 0n;
+    if (info < 24) return info;
+    if (info === 27) return this.#wideArgument(field);
     const width = 1 << (info - 24);
-    for (let step = 0; step < width; step++) value = (value << 8n) | BigInt(this.byte(field));
-    const shortest = width === 1 ? 24n : 1n << BigInt(width * 4);
+    let value = 0;
+    for (let step = 0; step < width; step++) value = value * 256 + this.byte(field);
+    const shortest = width === 1 ? 24 : width === 2 ? 0x100 : 0x1_0000;
     if (value < shortest) throw malformed(field);
     return value;
   }
 
+  #wideArgument(field: number): number | bigint {
+    const end = this.offset + 8;
+    if (end > this.bytes.length) throw malformed(field);
+    const value = this.#view.getBigUint64(this.offset);
+    if (value < BigInt(TWO_32)) throw malformed(field);
+    this.offset = end;
+    return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value;
+  }
+
   uint64(field: number): bigint {
     this.expect(field, field);
-    return this.argument(0, field);
+    return BigInt(this.argument(0, field));
   }
 
   uint(field: number, minimum: number, maximum: number): number {
-    const value = Number(this.uint64(field));
-    if (value < minimum || value > maximum) throw malformed(field);
+    this.expect(field, field);
+    const value = this.argument(0, field);
+    if (typeof value === 'bigint' || value < minimum || value > maximum) throw malformed(field);
     return value;
   }
 
-  /** A copy of a column's bytes, so that it is aligned. `count` null: as many as there are. */
+  /** Where the bytes of a column begin. `count` null: as many as there are; answers the count too. */
   column(
     field: number,
     tag: number,
     width: number,
     count: number | null,
     most: number,
-  ): Uint8Array {
+  ): { readonly begin: number; readonly count: number } {
     this.expect(field, field);
     this.expect(0xd8, field);
     this.expect(tag, field);
-    const length = Number(this.argument(2, field));
-    const counted = count === null ? length / width : count;
+    const length = this.argument(2, field);
+    if (typeof length === 'bigint') throw malformed(field);
+    const counted = count ?? length / width;
     if (length !== counted * width || !Number.isInteger(counted) || counted > most) {
       throw malformed(field);
     }
-    const end = this.offset + length;
-    if (end > this.bytes.length) throw malformed(field);
-    const copy = this.#columns.subarray(this.#used, this.#used + length);
+    const begin = this.offset;
+    if (begin + length > this.bytes.length) throw malformed(field);
+    this.offset = begin + length;
+    return { begin, count: counted };
+  }
+
+  /** Aligned room for a column. */
+  #room(bytes: number): number {
+    const begin = this.#used;
+    this.#used += Math.ceil(bytes / COLUMN_ALIGNMENT) * COLUMN_ALIGNMENT;
+    return begin;
+  }
+
+  /** A copy, so that it is aligned. */
+  #copy(begin: number, length: number): number {
+    const room = this.#room(length);
+    const copy = new Uint8Array(this.#columns, room, length);
     // A call costs more than a few bytes by hand.
-    if (length > 64) copy.set(this.bytes.subarray(this.offset, end));
-    else
-      for (let index = 0; index < length; index++)
-        copy[index] = this.bytes[this.offset + index] ?? 0;
-    this.#used += Math.ceil(length / COLUMN_ALIGNMENT) * COLUMN_ALIGNMENT;
-    this.offset = end;
-    return copy;
+    if (length > 64) copy.set(this.bytes.subarray(begin, begin + length));
+    else for (let at = 0; at < length; at++) copy[at] = this.bytes[begin + at] ?? 0;
+    return room;
   }
 
   uint8s(field: number, count: number): Uint8Array {
-    return this.column(field, TAG_UINT8, 1, count, count);
+    const { begin } = this.column(field, TAG_UINT8, 1, count, count);
+    return new Uint8Array(this.#columns, this.#copy(begin, count), count);
   }
 
-  uint16s(field: number, count: number): Uint16Array {
-    const column = this.column(field, TAG_UINT16, 2, count, count);
-    return new Uint16Array(column.buffer, column.byteOffset, count);
+  /** `count` null: as many as there are, at most `most`. */
+  uint16s(field: number, count: number | null, most: number): Uint16Array {
+    const column = this.column(field, TAG_UINT16, 2, count, most);
+    const room = this.#copy(column.begin, 2 * column.count);
+    return new Uint16Array(this.#columns, room, column.count);
   }
 
   times(field: number, count: number): BigInt64Array {
-    const column = this.column(field, TAG_SINT64, 8, count, count);
-    return new BigInt64Array(column.buffer, column.byteOffset, count);
+    const { begin } = this.column(field, TAG_SINT64, 8, count, count);
+    return new BigInt64Array(this.#columns, this.#copy(begin, 8 * count), count);
   }
 
   /** 64-bit values from `minimum` to 2^53-1, as exact doubles. */
   integers(field: number, count: number, minimum: number): Float64Array {
-    const column = this.column(field, TAG_SINT64, 8, count, count);
-    const words = new Int32Array(column.buffer, column.byteOffset, 2 * count);
-    const values = new Float64Array(count);
-    for (let index = 0; index < count; index++) {
-      const high = words[2 * index + 1] ?? 0;
-      const value = high * TWO_32 + ((words[2 * index] ?? 0) >>> 0);
+    const { begin } = this.column(field, TAG_SINT64, 8, count, count);
+    const values = new Float64Array(this.#columns, this.#room(8 * count), count);
+    const view = this.#view;
+    for (let index = 0, at = begin; index < count; index++, at += 8) {
+      const high = view.getInt32(at + 4, true);
+      const value = high * TWO_32 + view.getUint32(at, true);
       if (high > MAX_HIGH_WORD || value < minimum) throw malformed(field, index);
       values[index] = value;
     }
@@ -187,8 +229,8 @@ class Reader {
   }
 }
 
-function readBatch(bytes: Uint8Array): Batch {
-  const reader = new Reader(bytes);
+function readBatch(bytes: Uint8Array, memory: BatchMemory): Batch {
+  const reader = new Reader(bytes, memory);
   reader.expect(MAP_OF_21, 0);
   reader.uint(1, PROTOCOL_VERSION, PROTOCOL_VERSION);
   const stream = reader.uint(2, 1, MAX_INPUT_STREAM);
@@ -196,7 +238,7 @@ function readBatch(bytes: Uint8Array): Batch {
   const timeNs = reader.uint64(4);
   if (timeNs >= 1n << 63n) throw malformed(4);
   const rows = reader.uint(5, 0, MAX_BATCH_ROWS);
-  const instrument = reader.uint16s(6, rows);
+  const instrument = reader.uint16s(6, rows, rows);
   const kind = reader.uint8s(7, rows);
   const side = reader.uint8s(8, rows);
   const flags = reader.uint8s(9, rows);
@@ -205,8 +247,8 @@ function readBatch(bytes: Uint8Array): Batch {
   const price = reader.integers(12, rows, Number.MIN_SAFE_INTEGER);
   const quantity = reader.integers(13, rows, 0);
   const id = reader.integers(14, rows, 0);
-  const first = reader.column(15, TAG_UINT16, 2, null, MAX_BATCH_GROUPS);
-  const groups = first.length / 2;
+  const groupInstrument = reader.uint16s(15, null, MAX_BATCH_GROUPS);
+  const groups = groupInstrument.length;
   const batch: Batch = {
     stream,
     sequence,
@@ -222,9 +264,9 @@ function readBatch(bytes: Uint8Array): Batch {
     quantity,
     id,
     groups,
-    groupInstrument: new Uint16Array(first.buffer, first.byteOffset, groups),
-    groupFirstRow: reader.uint16s(16, groups),
-    groupRows: reader.uint16s(17, groups),
+    groupInstrument,
+    groupFirstRow: reader.uint16s(16, groups, groups),
+    groupRows: reader.uint16s(17, groups, groups),
     groupFlags: reader.uint8s(18, groups),
     groupFirstId: reader.integers(19, groups, 0),
     groupLastId: reader.integers(20, groups, 0),
@@ -313,19 +355,20 @@ function checkInstruments(column: Uint16Array, known: KnownInstruments): void {
 }
 
 /**
- * Decodes one batch. The columns are copies: `bytes` may be used again. Refuses `batch_malformed`
- * {field: key of the protocol, index: row or group} and `instrument_unknown` {instrument}. Whether stream
- * and sequence fit is for whoever knows the batch before.
+ * Decodes one batch. The columns are copies, in `memory` or in memory of their own: `bytes` may be used
+ * again. Refuses `batch_malformed` {field: key of the protocol, index: row or group} and
+ * `instrument_unknown` {instrument}. Whether stream and sequence fit is for whoever knows the batch before.
  */
 export function parseBatch(
   bytes: Uint8Array,
   knownInstruments: KnownInstruments | null = null,
+  memory: BatchMemory = new BatchMemory(),
 ): Result<Batch> {
   if (bytes.length > MAX_FEED_IN_BYTES) {
     return refuse('batch_malformed', { bytes: bytes.length, maximum: MAX_FEED_IN_BYTES });
   }
   try {
-    const batch = readBatch(bytes);
+    const batch = readBatch(bytes, memory);
     checkRows(batch);
     checkTimes(batch);
     checkGroups(batch);

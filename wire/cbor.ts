@@ -226,33 +226,87 @@ function readValue(reader: Reader, depth: number): CborValue {
 
 /** The head of an item: `major` 0..7 and an argument up to 2^64-1, in the shortest form. */
 export function encodeCborHead(major: number, argument: number | bigint): Uint8Array {
-  const writer = new Writer(9);
+  const writer = new Writer(headBytes(argument));
   writer.head(major, argument);
-  return writer.take();
+  return writer.bytes;
 }
 
-/** Grows as needed; `take` answers a copy of what was written. */
-class Writer {
-  #bytes: Uint8Array;
-  #length = 0;
+/** RFC 8949 4.2.1 deterministic encoding. Throws a RangeError for a number that is no safe integer. */
+export function encodeCbor(value: CborValue): Uint8Array {
+  // Measured first: what is large is copied once, and nothing is allocated that is not answered.
+  const writer = new Writer(bytesOf(value));
+  writeValue(writer, value);
+  return writer.bytes;
+}
 
-  constructor(firstBytes: number) {
-    this.#bytes = new Uint8Array(firstBytes);
+function headBytes(argument: number | bigint): number {
+  if (argument < 24) return 1;
+  if (argument < 0x100) return 2;
+  if (argument < 0x1_0000) return 3;
+  return argument < 0x1_0000_0000 ? 5 : 9;
+}
+
+/** Well-formed or not: TextEncoder makes three bytes of half a surrogate pair. */
+function textBytes(text: string): number {
+  let bytes = text.length;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x80) continue;
+    if (code < 0x800) bytes++;
+    else {
+      bytes += 2;
+      // Two units of a pair are four bytes.
+      if ((text.codePointAt(at) ?? 0) > 0xffff) at++;
+    }
   }
+  return bytes;
+}
 
-  take(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+function bytesOf(value: CborValue): number {
+  if (typeof value === 'number') return headBytes(value < 0 ? -1 - value : value);
+  if (typeof value === 'bigint') return headBytes(value < 0 ? -1n - value : value);
+  if (typeof value === 'boolean' || value === null) return 1;
+  if (typeof value === 'string') {
+    const bytes = textBytes(value);
+    return headBytes(bytes) + bytes;
+  }
+  if (value instanceof Uint8Array) return headBytes(value.length) + value.length;
+  if (value instanceof CborTag) return headBytes(value.tag) + bytesOf(value.value);
+  let bytes = 0;
+  if (value instanceof Map) {
+    const map = value as CborMap;
+    for (const [key, item] of map) bytes += bytesOf(key) + bytesOf(item);
+    return headBytes(map.size) + bytes;
+  }
+  const items = value as readonly CborValue[];
+  for (const item of items) bytes += bytesOf(item);
+  return headBytes(items.length) + bytes;
+}
+
+/** Fills `bytes`, which has the size of what is written. */
+class Writer {
+  readonly bytes: Uint8Array;
+  #offset = 0;
+
+  constructor(bytes: number) {
+    this.bytes = new Uint8Array(bytes);
   }
 
   byte(value: number): void {
-    this.#reserve(1);
-    this.#bytes[this.#length++] = value;
+    this.bytes[this.#offset++] = value;
   }
 
-  bytes(value: Uint8Array): void {
-    this.#reserve(value.length);
-    this.#bytes.set(value, this.#length);
-    this.#length += value.length;
+  copy(value: Uint8Array): void {
+    this.bytes.set(value, this.#offset);
+    this.#offset += value.length;
+  }
+
+  text(value: string, bytes: number): void {
+    if (bytes === value.length) {
+      for (let at = 0; at < bytes; at++) this.byte(value.charCodeAt(at));
+    } else {
+      this.copy(utf8(value));
+    }
   }
 
   head(major: number, argument: number | bigint): void {
@@ -274,28 +328,8 @@ class Writer {
   }
 
   #word(width: number, word: number): void {
-    this.#reserve(width);
-    for (let shift = (width - 1) * 8; shift >= 0; shift -= 8) {
-      this.#bytes[this.#length++] = word >>> shift;
-    }
+    for (let shift = (width - 1) * 8; shift >= 0; shift -= 8) this.byte(word >>> shift);
   }
-
-  #reserve(count: number): void {
-    const needed = this.#length + count;
-    if (needed <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    grown.set(this.#bytes);
-    this.#bytes = grown;
-  }
-}
-
-const FIRST_BYTES = 512;
-
-/** RFC 8949 4.2.1 deterministic encoding. Throws a RangeError for a number that is no safe integer. */
-export function encodeCbor(value: CborValue): Uint8Array {
-  const writer = new Writer(FIRST_BYTES);
-  writeValue(writer, value);
-  return writer.take();
 }
 
 function writeValue(writer: Writer, value: CborValue): void {
@@ -303,19 +337,19 @@ function writeValue(writer: Writer, value: CborValue): void {
     if (typeof value === 'number' && !Number.isSafeInteger(value)) {
       throw new RangeError('CBOR: only safe integers are encoded');
     }
-    if (value < 0) writer.head(1, -1n - BigInt(value));
+    if (value < 0) writer.head(1, typeof value === 'number' ? -1 - value : -1n - value);
     else writer.head(0, value);
   } else if (typeof value === 'string') {
-    const bytes = utf8(value);
-    writer.head(3, bytes.length);
-    writer.bytes(bytes);
+    const bytes = textBytes(value);
+    writer.head(3, bytes);
+    writer.text(value, bytes);
   } else if (typeof value === 'boolean') {
     writer.byte(value ? 0xf5 : 0xf4);
   } else if (value === null) {
     writer.byte(0xf6);
   } else if (value instanceof Uint8Array) {
     writer.head(2, value.length);
-    writer.bytes(value);
+    writer.copy(value);
   } else if (value instanceof CborTag) {
     writer.head(6, value.tag);
     writeValue(writer, value.value);
@@ -350,7 +384,7 @@ function writeMap(writer: Writer, map: CborMap): void {
   const pairs = Array.from(map, ([key, value]) => ({ key: encodeCbor(key), value }));
   pairs.sort((a, b) => compareBytes(a.key, b.key));
   for (const { key, value } of pairs) {
-    writer.bytes(key);
+    writer.copy(key);
     writeValue(writer, value);
   }
 }

@@ -1,8 +1,9 @@
 // Messages between the enclave's main process and a strategy process (docs/PROTOCOL.md 11). The main
 // process takes what the strategy process sends as hostile; the other way is trusted.
 
+import { concatBytes } from './bytes.ts';
 import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeCbor, encodeCborHead } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
 import { isRefusalCode } from './codes.ts';
 import type { Instrument } from './configuration.ts';
@@ -93,6 +94,17 @@ export interface StrategyInput {
 
 export function encodeStrategyInput(input: StrategyInput): Uint8Array {
   return encodeMap([1, input.leafIndex], [2, input.bytes]);
+}
+
+/** What stands before the batch's bytes in an INPUT, so that they need not be copied. */
+export function encodeStrategyInputHead(leafIndex: number, batchBytes: number): Uint8Array {
+  return concatBytes(
+    encodeCborHead(5, 2),
+    encodeCborHead(0, 1),
+    encodeCborHead(0, leafIndex),
+    encodeCborHead(0, 2),
+    encodeCborHead(2, batchBytes),
+  );
 }
 
 export function parseStrategyInput(bytes: Uint8Array): Result<StrategyInput> {

@@ -4,10 +4,10 @@
 // reach a log line, its exceptions never leave it.
 
 import { performance } from 'node:perf_hooks';
-import { equalBytes } from '../../wire/bytes.ts';
+import { concatBytes, equalBytes } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { Frame } from '../../wire/frame.ts';
-import { FrameDecoder, encodeFrame } from '../../wire/frame.ts';
+import { FrameDecoder, encodeFrame, encodeFrameHead } from '../../wire/frame.ts';
 import { MAX_CAUSES, MAX_STRATEGY_IN_BYTES, MAX_STRATEGY_OUT_BYTES } from '../../wire/limits.ts';
 import { FRAME } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
@@ -19,7 +19,7 @@ import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { encodeStrategyFill } from '../../wire/strategy-fill.ts';
 import {
-  encodeStrategyInput,
+  encodeStrategyInputHead,
   encodeStrategyStart,
   parseStrategyEnded,
   parseStrategyOutputs,
@@ -135,15 +135,17 @@ class StrategyProcess implements Strategy {
 
   input(leafIndex: number, batchTimeNs: bigint, batch: Uint8Array): boolean {
     if (this.#phase !== 'running') return true;
-    const frame = encodeFrame(FRAME.input, encodeStrategyInput({ leafIndex, bytes: batch }));
-    const bytes = frame.length + this.#fillBytes;
+    const inputHead = encodeStrategyInputHead(leafIndex, batch.length);
+    const frameHead = encodeFrameHead(FRAME.input, inputHead.length + batch.length);
+    const head = concatBytes(frameHead, inputHead);
+    const bytes = head.length + batch.length + this.#fillBytes;
     const causes = [...this.#fillsSince, leafIndex];
     this.#fillsSince = [];
     this.#fillBytes = 0;
     if (this.#pending.length === 0) this.#sinceMs = performance.now();
     this.#pending.push({ leafIndex, batchTimeNs, causes, bytes });
     this.#pendingBytes += bytes;
-    this.#write(frame);
+    this.#write(head, batch);
     return this.#hasRoom();
   }
 
@@ -171,8 +173,8 @@ class StrategyProcess implements Strategy {
     await this.#gone;
   }
 
-  /** Frames of one turn of the event loop leave in one system call. */
-  #write(frame: Uint8Array): void {
+  /** Frames of one turn of the event loop leave in one system call; nothing of them is copied. */
+  #write(frame: Uint8Array, rest: Uint8Array | null = null): void {
     const { stdin } = this.#child;
     if (stdin.writableCorked === 0) {
       stdin.cork();
@@ -180,7 +182,8 @@ class StrategyProcess implements Strategy {
         stdin.uncork();
       });
     }
-    stdin.write(frame, () => {
+    if (rest !== null) stdin.write(frame);
+    stdin.write(rest ?? frame, () => {
       this.#wake();
     });
   }

@@ -4,7 +4,7 @@
 // the answers.
 
 import type { Batch } from '../../wire/batch.ts';
-import { parseBatch } from '../../wire/batch.ts';
+import { BatchMemory, parseBatch } from '../../wire/batch.ts';
 import { parseUtf8 } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import { encodeFrame } from '../../wire/frame.ts';
@@ -58,6 +58,7 @@ interface Running {
 
 export class StrategySession {
   #running: Running | null = null;
+  readonly #memory = new BatchMemory();
   /** FILL leaves since the last INPUT, the latest 63. */
   #fills: number[] = [];
 
@@ -110,7 +111,7 @@ export class StrategySession {
   #input(running: Running, payload: Uint8Array): Answer {
     const { realm, books, rows } = running;
     const { leafIndex, bytes } = assertAccepted(parseStrategyInput(payload));
-    const batch = assertAccepted(parseBatch(bytes));
+    const batch = assertAccepted(parseBatch(bytes, null, this.#memory));
     books.apply(batch);
     const length = rows.write(batch);
     const verdict = realm.batch(batch.stream, batch.sequence, batch.timeNs, length);

@@ -4,7 +4,7 @@
 // at once and in order in memory; nothing of it is seen outside before the journal has it on the disk, and
 // steps that come while a sync runs share the next one. A journal that cannot be written stops it for good.
 
-import { parseBatch } from '../../wire/batch.ts';
+import { BatchMemory, parseBatch } from '../../wire/batch.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { Instrument } from '../../wire/configuration.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
@@ -68,6 +68,7 @@ export class Execution {
   readonly #risk: RiskGate;
   readonly #broker: PaperBroker;
   readonly #counters: ExecutionCounters = newCounters();
+  readonly #memory = new BatchMemory();
   readonly #orders = new Map<string, Order>();
   /** Per stream, in the order of their sequences. */
   readonly #held = new Map<number, SentBatch[]>();
@@ -184,7 +185,7 @@ export class Execution {
     const held = this.#held.get(stream) ?? [];
     const count = held.findIndex((batch) => batch.sequence > sequence);
     for (const { bytes } of held.splice(0, count < 0 ? held.length : count)) {
-      this.#broker.apply(assertAccepted(parseBatch(bytes)));
+      this.#broker.apply(assertAccepted(parseBatch(bytes, null, this.#memory)));
       this.#counters.batches++;
     }
   }

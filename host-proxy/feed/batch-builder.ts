@@ -1,9 +1,14 @@
-// Collects rows and groups in columns and encodes them as one batch (docs/PROTOCOL.md 3) with cbor-x.
-// Values come from our own parsers, which have checked their ranges; the enclave checks everything again.
+// Collects rows and groups in columns and encodes them as one batch (docs/PROTOCOL.md 3). Values come from
+// our own parsers, which have checked their ranges; the enclave checks everything again.
 
-import { Encoder } from 'cbor-x';
 import { GROUP_FLAG, ROW_FLAG } from '../../wire/batch.ts';
-import { MAX_BATCH_GROUPS, MAX_BATCH_ROWS, PROTOCOL_VERSION } from '../../wire/limits.ts';
+import { encodeCborHead } from '../../wire/cbor.ts';
+import {
+  MAX_BATCH_GROUPS,
+  MAX_BATCH_ROWS,
+  MAX_FEED_IN_BYTES,
+  PROTOCOL_VERSION,
+} from '../../wire/limits.ts';
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -33,26 +38,21 @@ export interface Group {
   readonly previousId: number;
 }
 
-/** Typed arrays get their RFC 8746 tags, maps keep the order of their keys. */
-const encoder = new Encoder({ useRecords: false, mapsAsObjects: false, tagUint8Array: true });
-
 /** 64-bit integers from safe numbers, two words each: BigInt would cost an allocation per value. */
 class IntegerColumn {
+  readonly values: BigInt64Array;
   readonly #words: Int32Array;
-  readonly #bytes: BigInt64Array;
 
   constructor(length: number) {
-    this.#bytes = new BigInt64Array(length);
-    this.#words = new Int32Array(this.#bytes.buffer);
+    this.values = new BigInt64Array(length);
+    this.#words = new Int32Array(this.values.buffer);
   }
 
   set(index: number, value: number): void {
     this.#words[2 * index] = value;
-    this.#words[2 * index + 1] = Math.floor(value / TWO_32);
-  }
-
-  head(length: number): BigInt64Array {
-    return this.#bytes.subarray(0, length);
+    // A division only where it is needed.
+    const small = value >= 0 && value < TWO_32;
+    this.#words[2 * index + 1] = small ? 0 : Math.floor(value / TWO_32);
   }
 }
 
@@ -74,6 +74,7 @@ export class BatchBuilder {
   readonly #groupFirstId = new IntegerColumn(MAX_BATCH_GROUPS);
   readonly #groupLastId = new IntegerColumn(MAX_BATCH_GROUPS);
   readonly #groupPreviousId = new IntegerColumn(MAX_BATCH_GROUPS);
+  readonly #writer = new ColumnWriter();
   #rows = 0;
   #groups = 0;
 
@@ -133,35 +134,77 @@ export class BatchBuilder {
   encode(sequence: number, timeNs: bigint): Uint8Array {
     const rows = this.#rows;
     const groups = this.#groups;
-    const encoded = new Map<number, unknown>();
-    encoded.set(1, PROTOCOL_VERSION);
-    encoded.set(2, this.#stream);
-    encoded.set(3, shortestUint(sequence));
-    encoded.set(4, timeNs < TWO_32 ? Number(timeNs) : timeNs);
-    encoded.set(5, rows);
-    encoded.set(6, this.#instrument.subarray(0, rows));
-    encoded.set(7, this.#kind.subarray(0, rows));
-    encoded.set(8, this.#side.subarray(0, rows));
-    encoded.set(9, this.#flags.subarray(0, rows));
-    encoded.set(10, this.#exchangeTimeNs.subarray(0, rows));
-    encoded.set(11, this.#receiveTimeNs.subarray(0, rows));
-    encoded.set(12, this.#price.head(rows));
-    encoded.set(13, this.#quantity.head(rows));
-    encoded.set(14, this.#id.head(rows));
-    encoded.set(15, this.#groupInstrument.subarray(0, groups));
-    encoded.set(16, this.#groupFirstRow.subarray(0, groups));
-    encoded.set(17, this.#groupRows.subarray(0, groups));
-    encoded.set(18, this.#groupFlags.subarray(0, groups));
-    encoded.set(19, this.#groupFirstId.head(groups));
-    encoded.set(20, this.#groupLastId.head(groups));
-    encoded.set(21, this.#groupPreviousId.head(groups));
+    const writer = this.#writer;
+    writer.start(KEYS);
+    writer.uint(1, PROTOCOL_VERSION);
+    writer.uint(2, this.#stream);
+    writer.uint(3, sequence);
+    writer.uint(4, timeNs);
+    writer.uint(5, rows);
+    writer.column(6, this.#instrument, rows);
+    writer.column(7, this.#kind, rows);
+    writer.column(8, this.#side, rows);
+    writer.column(9, this.#flags, rows);
+    writer.column(10, this.#exchangeTimeNs, rows);
+    writer.column(11, this.#receiveTimeNs, rows);
+    writer.column(12, this.#price.values, rows);
+    writer.column(13, this.#quantity.values, rows);
+    writer.column(14, this.#id.values, rows);
+    writer.column(15, this.#groupInstrument, groups);
+    writer.column(16, this.#groupFirstRow, groups);
+    writer.column(17, this.#groupRows, groups);
+    writer.column(18, this.#groupFlags, groups);
+    writer.column(19, this.#groupFirstId.values, groups);
+    writer.column(20, this.#groupLastId.values, groups);
+    writer.column(21, this.#groupPreviousId.values, groups);
     this.#rows = 0;
     this.#groups = 0;
-    return encoder.encode(encoded);
+    return writer.take();
   }
 }
 
-/** cbor-x writes numbers above 32 bits as floats and small bigints as 64 bits: neither is allowed. */
-function shortestUint(value: number): number | bigint {
-  return value < TWO_32 ? value : BigInt(value);
+const KEYS = 21;
+const TAG = 0xd8;
+/** RFC 8746; the memory of all our machines is little endian, as the layout is. */
+const TAG_OF_WIDTH: Readonly<Record<number, number>> = { 1: 64, 2: 69, 8: 79 };
+
+/** Deterministic CBOR of one map, in memory that is used again. */
+class ColumnWriter {
+  readonly #bytes = new Uint8Array(MAX_FEED_IN_BYTES);
+  #offset = 0;
+
+  /** The head of a map of `pairs`, whose keys are below 24. */
+  start(pairs: number): void {
+    this.#offset = 0;
+    this.#head(5, pairs);
+  }
+
+  uint(key: number, value: number | bigint): void {
+    this.#head(0, key);
+    this.#head(0, value);
+  }
+
+  column(key: number, values: Uint8Array | Uint16Array | BigInt64Array, count: number): void {
+    const length = count * values.BYTES_PER_ELEMENT;
+    this.#head(0, key);
+    this.#bytes[this.#offset++] = TAG;
+    this.#bytes[this.#offset++] = TAG_OF_WIDTH[values.BYTES_PER_ELEMENT] ?? 0;
+    this.#head(2, length);
+    this.#bytes.set(new Uint8Array(values.buffer, values.byteOffset, length), this.#offset);
+    this.#offset += length;
+  }
+
+  take(): Uint8Array {
+    return this.#bytes.slice(0, this.#offset);
+  }
+
+  #head(major: number, argument: number | bigint): void {
+    if (argument < 24) {
+      this.#bytes[this.#offset++] = (major << 5) | Number(argument);
+      return;
+    }
+    const head = encodeCborHead(major, argument);
+    this.#bytes.set(head, this.#offset);
+    this.#offset += head.length;
+  }
 }

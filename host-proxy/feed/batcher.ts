@@ -33,7 +33,8 @@ export class Batcher {
   readonly #builder: BatchBuilder;
   readonly #closeNs: bigint;
   #sequence = 0;
-  #firstTimeNs = 0n;
+  /** From this receive time on an event is too late for the open batch. */
+  #closeFromNs = 0n;
   #timeNs = 0n;
 
   constructor(options: BatcherOptions) {
@@ -59,7 +60,7 @@ export class Batcher {
 
   /** Closes the batch if it is too old for this event; `add` does the same. */
   closeBefore(event: MarketEvent): void {
-    if (this.pending && event.receiveTimeNs - this.#firstTimeNs >= this.#closeNs) this.flush();
+    if (event.receiveTimeNs >= this.#closeFromNs && this.pending) this.flush();
   }
 
   add(event: MarketEvent): void {
@@ -98,7 +99,7 @@ export class Batcher {
   }
 
   #touch(receiveTimeNs: bigint): void {
-    if (!this.pending) this.#firstTimeNs = receiveTimeNs;
+    if (!this.pending) this.#closeFromNs = receiveTimeNs + this.#closeNs;
     // A local clock that is set back does not take the batch time with it.
     if (receiveTimeNs > this.#timeNs) this.#timeNs = receiveTimeNs;
   }
@@ -152,19 +153,20 @@ export class Batcher {
   }
 
   #addBest(event: BestEvent): void {
-    const { instrument, exchangeTimeNs, receiveTimeNs, updateId: id } = event;
-    const common = { instrument, kind: ROW.best, exchangeTimeNs, receiveTimeNs, id };
+    this.#addQuote(event, BOOK_SIDE.bid, event.bidPrice, event.bidQuantity);
+    this.#addQuote(event, BOOK_SIDE.ask, event.askPrice, event.askQuantity);
+  }
+
+  #addQuote(event: BestEvent, side: number, price: number, quantity: number): void {
     this.#builder.addRow({
-      ...common,
-      side: BOOK_SIDE.bid,
-      price: event.bidPrice,
-      quantity: event.bidQuantity,
-    });
-    this.#builder.addRow({
-      ...common,
-      side: BOOK_SIDE.ask,
-      price: event.askPrice,
-      quantity: event.askQuantity,
+      instrument: event.instrument,
+      kind: ROW.best,
+      side,
+      exchangeTimeNs: event.exchangeTimeNs,
+      receiveTimeNs: event.receiveTimeNs,
+      price,
+      quantity,
+      id: event.updateId,
     });
   }
 }

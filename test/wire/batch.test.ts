@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseBatch } from '../../wire/batch.ts';
+import { BatchMemory, parseBatch } from '../../wire/batch.ts';
 import { concatBytes, parseHex } from '../../wire/bytes.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { encodeAgain, fields, forge, TIME_NS, toPlain } from './batch-forge.ts';
@@ -38,6 +38,32 @@ const plain = (column: readonly (number | bigint)[]): BigInt64Array =>
 
 const nines = (length: number): BigInt64Array => new BigInt64Array(length).fill(9n);
 const times = (...values: bigint[]): BigInt64Array => BigInt64Array.of(...values);
+
+/** Overrides for a batch without groups, and for one of trades only. */
+const GROUPLESS: readonly (readonly [number, unknown])[] = [
+  [15, new Uint16Array(0)],
+  [16, new Uint16Array(0)],
+  [17, new Uint16Array(0)],
+  [18, new Uint8Array(0)],
+  [19, new BigInt64Array(0)],
+  [20, new BigInt64Array(0)],
+  [21, new BigInt64Array(0)],
+];
+
+function trades(rows: number): Readonly<Record<number, unknown>> {
+  return {
+    5: rows,
+    6: new Uint16Array(rows).fill(1),
+    7: new Uint8Array(rows).fill(1),
+    8: new Uint8Array(rows).fill(2),
+    9: new Uint8Array(rows),
+    10: new BigInt64Array(rows),
+    11: new BigInt64Array(rows).fill(TIME_NS),
+    12: nines(rows),
+    13: nines(rows),
+    14: nines(rows),
+  };
+}
 
 /** Each line breaks one rule; the number is the key that is refused. */
 const REFUSED: readonly (readonly [string, Readonly<Record<number, unknown>>, number])[] = [
@@ -196,6 +222,18 @@ describe('batch', () => {
       expect(toPlain(assertAccepted(parseBatch(shifted)))).toEqual(
         toPlain(assertAccepted(parseBatch(bytes))),
       );
+    }
+  });
+
+  it('gives the same in memory that other batches, longer, shorter or refused, have used', () => {
+    const memory = new BatchMemory();
+    const large = forge({ ...Object.fromEntries(GROUPLESS), ...trades(1024) });
+    const inputs = [forge(), large, forge({ 7: Uint8Array.of(3, 3, 2, 2, 0, 4) }), forge()];
+    for (const bytes of [...inputs, large.subarray(0, 30_000), forge()]) {
+      const [fresh, reused] = [parseBatch(bytes), parseBatch(bytes, null, memory)].map((result) =>
+        result.ok ? toPlain(result.value) : result,
+      );
+      expect(reused).toEqual(fresh);
     }
   });
 

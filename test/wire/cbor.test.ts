@@ -1,9 +1,9 @@
 import * as cborg from 'cborg';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseHex, toHex } from '../../wire/bytes.ts';
+import { concatBytes, parseHex, toHex } from '../../wire/bytes.ts';
 import type { CborOptions, CborValue } from '../../wire/cbor.ts';
-import { CborTag, encodeCbor, parseCbor } from '../../wire/cbor.ts';
+import { CborTag, encodeCbor, encodeCborHead, parseCbor } from '../../wire/cbor.ts';
 import { assertAccepted } from '../../wire/result.ts';
 
 const OPTIONS: CborOptions = { maxBytes: 4096 };
@@ -39,6 +39,19 @@ const { value } = fc.letrec<{ value: CborValue }>((tie) => ({
 }));
 
 describe('encodeCbor', () => {
+  it('measures every text as TextEncoder writes it, halves of surrogate pairs included', () => {
+    const text = fc.string({
+      unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)),
+      maxLength: 40,
+    });
+    fc.assert(
+      fc.property(fc.oneof(text, fc.string({ unit: 'binary', maxLength: 40 })), (value) => {
+        const bytes = new TextEncoder().encode(value);
+        expect(encodeCbor(value)).toEqual(concatBytes(encodeCborHead(3, bytes.length), bytes));
+      }),
+    );
+  });
+
   // RFC 8949 appendix A.
   it.each<[CborValue, string]>([
     [0, '00'],

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { concatBytes } from '../../wire/bytes.ts';
 import type { CborValue } from '../../wire/cbor.ts';
 import { encodeCbor, parseCbor } from '../../wire/cbor.ts';
 import { encodeAck, encodeCommit, parseAck, parseCommit } from '../../wire/commit.ts';
@@ -248,6 +249,19 @@ describe.each(CODECS)('$name', ({ bytes, parse, value, optional }) => {
       { numRuns: 300 },
     );
   });
+});
+
+describe('the head of an INPUT', () => {
+  it.each([0, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32, Number.MAX_SAFE_INTEGER])(
+    'with leaf %d and its batch make the message',
+    (leafIndex) => {
+      for (const length of [1, 23, 24, 255, 256, 65_535, 65_536]) {
+        const bytes = new Uint8Array(length).fill(7);
+        const joined = concatBytes(strategy.encodeStrategyInputHead(leafIndex, length), bytes);
+        expect(Buffer.compare(joined, strategy.encodeStrategyInput({ leafIndex, bytes }))).toBe(0);
+      }
+    },
+  );
 });
 
 describe('origins', () => {
