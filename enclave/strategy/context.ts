@@ -5,15 +5,10 @@
 
 import { Script, constants, createContext } from 'node:vm';
 import type { Context } from 'node:vm';
+import { parseUtf8 } from '../../wire/bytes.ts';
 import { hardenIntrinsics } from './intrinsics.ts';
-import type { Realm, RealmHost } from './realm-types.ts';
+import type { Realm, RealmHost, StrategyRealm } from './realm-types.ts';
 import { buildRealm } from './realm.ts';
-
-export interface StrategyRealm {
-  readonly realm: Realm;
-  /** Evaluates the bundle and answers its completion value; throws what it throws. */
-  readonly evaluate: (bundle: string) => unknown;
-}
 
 /** The same function, made again from its text inside the context. */
 function inside<F extends () => void>(context: Context, original: F): F;
@@ -22,7 +17,7 @@ function inside(context: Context, original: () => unknown): unknown {
   return new Script(`(${original.toString()})`, { filename: 'realm.js' }).runInContext(context);
 }
 
-export function createStrategyRealm(host: RealmHost): StrategyRealm {
+export function createStrategyRealm(host: RealmHost, bundle: Uint8Array): StrategyRealm {
   const context: Context = createContext(constants.DONT_CONTEXTIFY, {
     name: 'strategy',
     codeGeneration: { strings: false, wasm: false },
@@ -30,8 +25,10 @@ export function createStrategyRealm(host: RealmHost): StrategyRealm {
   const harden = inside(context, hardenIntrinsics);
   harden();
   const realm = inside(context, buildRealm)(host);
-  return {
-    realm,
-    evaluate: (bundle) => new Script(bundle, { filename: 'strategy.js' }).runInContext(context),
+  const evaluate = (): unknown => {
+    const text = parseUtf8(bundle);
+    if (text === null) throw new SyntaxError('not UTF-8');
+    return new Script(text, { filename: 'strategy.js' }).runInContext(context);
   };
+  return { realm, evaluate };
 }

@@ -76,3 +76,10 @@ export interface Realm {
   signalCount(): number;
   firstSignal(): number;
 }
+
+/** A realm for one bundle. */
+export interface StrategyRealm {
+  readonly realm: Realm;
+  /** Evaluates the bundle and answers what `Realm.load` takes; throws what it throws. */
+  readonly evaluate: () => unknown;
+}

@@ -1,7 +1,7 @@
 // What a strategy finds in its V8 context: batch, books, context, signal. `buildRealm` is turned into text
 // and evaluated inside that context (context.ts), so it uses nothing from outside its own braces, and
-// every object that a strategy can reach is of that context. Its checks decide what the strategy's end is called;
-// the enclave checks every answer again.
+// every object that a strategy can reach is of that context. For a WebAssembly strategy it is called where it
+// is (wasm-realm.ts). Its checks decide what the strategy's end is called; the enclave checks every answer again.
 
 import type { Realm, RealmColumns, RealmHost, RealmVerdict } from './realm-types.ts';
 import type {

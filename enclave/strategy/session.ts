@@ -14,6 +14,7 @@ import { FRAME } from '../../wire/messages.ts';
 import type { Side } from '../../wire/payloads.ts';
 import { MAX_TTL_MS, encodeSignal, parseReport } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
+import { isWebAssembly } from '../../wire/strategy-bundle.ts';
 import { parseStrategyFill } from '../../wire/strategy-fill.ts';
 import type { StrategyStart } from '../../wire/strategy-messages.ts';
 import {
@@ -27,8 +28,9 @@ import { Books } from './books.ts';
 import { createStrategyRealm } from './context.ts';
 import { seededRandom } from './random.ts';
 import { BOOK_FIELDS } from './realm-types.ts';
-import type { Realm, RealmVerdict } from './realm-types.ts';
+import type { Realm, RealmHost, RealmVerdict } from './realm-types.ts';
 import { RowWriter } from './rows.ts';
+import { createWasmRealm } from './wasm-realm.ts';
 
 const MAX_SUBSCRIBED = 64;
 const MAX_BARS = 4;
@@ -76,7 +78,7 @@ export class StrategySession {
   #start(start: StrategyStart): Answer {
     let books: Books | null = null;
     const random = seededRandom(start.seed);
-    const { realm, evaluate } = createStrategyRealm({
+    const host: RealmHost = {
       random,
       levelPrice: (slot, side, level) => books?.levelPrice(slot, side, level) ?? 0,
       levelQuantity: (slot, side, level) => books?.levelQuantity(slot, side, level) ?? 0,
@@ -89,7 +91,10 @@ export class StrategySession {
       bookFields: BOOK_FIELDS,
       maxReports: MAX_REPORTS,
       maxOpenSignals: MAX_OPEN_SIGNALS,
-    });
+    };
+    const { realm, evaluate } = isWebAssembly(start.bundle)
+      ? createWasmRealm(host, start)
+      : createStrategyRealm(host, start.bundle);
     for (const one of start.instruments) {
       const { id, venue, symbol, market, price_scale, quantity_scale } = one;
       realm.instrument(id, venue, symbol, market, price_scale, quantity_scale);
@@ -142,18 +147,12 @@ function list(element: (index: number) => number): readonly number[] {
   return values;
 }
 
-function load(
-  realm: Realm,
-  evaluate: (bundle: string) => unknown,
-  start: StrategyStart,
-): RealmVerdict {
-  const bundle = parseUtf8(start.bundle);
+function load(realm: Realm, evaluate: () => unknown, start: StrategyStart): RealmVerdict {
   const parameters = parseUtf8(start.parameters);
-  if (bundle === null) return 'strategy_malformed';
   if (parameters === null) return 'strategy_parameters';
   let definition: unknown;
   try {
-    definition = evaluate(bundle);
+    definition = evaluate();
   } catch {
     return 'strategy_malformed';
   }

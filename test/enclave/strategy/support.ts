@@ -101,11 +101,14 @@ export function signalText(fields: Readonly<Record<string, string>> = {}): strin
 
 export const SEED: Uint8Array = Uint8Array.from({ length: 32 }, (_, index) => index);
 
+/** A script's text, or the bytes of a module. */
+export type TestBundle = string | Uint8Array;
+
 export function specification(
-  bundle: string,
+  bundle: TestBundle,
   changes: Partial<StrategySpecification> = {},
 ): StrategySpecification {
-  const bytes = utf8(bundle);
+  const bytes = typeof bundle === 'string' ? utf8(bundle) : bundle;
   const salt = new Uint8Array(32).fill(9);
   return {
     name: 'test',
@@ -220,7 +223,7 @@ export class Watched {
 
 /** What becomes of a bundle that gets `count` batches: the code it ended with, or `runs`. */
 export async function fateOf(
-  bundle: string,
+  bundle: TestBundle,
   count = 1,
   limits: Partial<StrategyLimits> = {},
   changes: Partial<StrategySpecification> = {},
@@ -234,7 +237,7 @@ export async function fateOf(
 }
 
 export function startFrame(
-  bundle: string,
+  bundle: TestBundle,
   changes: Partial<StrategySpecification> = {},
 ): Uint8Array {
   return encodeFrame(FRAME.start, encodeStrategyStart(specification(bundle, changes)));
