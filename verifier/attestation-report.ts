@@ -14,7 +14,10 @@ import type { RefusalCode } from '../wire/codes.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import type { Refusal, RefusalDetail, Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
+import { risksOfDocument } from './attestation-risks.ts';
 import type { TrustOptions } from './policy-options.ts';
+import type { Risk, RiskFields } from './residual-risks.ts';
+import { NO_RISKS, riskFields } from './residual-risks.ts';
 
 /** A document may be this much newer than the clock it is judged by. */
 export const MAX_SKEW_MS: number = 5 * 60_000;
@@ -28,6 +31,8 @@ export interface ReportRequest {
   readonly nowMs: number;
   /** What this command demands beyond the trust options. */
   readonly demands: Pick<AttestationPolicy, 'nonce' | 'purpose'>;
+  /** The document's head was compared with remembered ones. */
+  readonly headsCompared?: boolean;
   /** Names for `skipped` that only the command knows. */
   readonly unchecked?: readonly string[];
   /** Further checks of time (age), after certificates. */
@@ -62,6 +67,10 @@ export interface AttestationReport {
   /** What nobody asked for, or this version cannot check. */
   readonly skipped: readonly string[];
   readonly unsafe: readonly string[];
+  /** What this document alone cannot show; null for a document that was refused. */
+  readonly operator_could_still: readonly string[] | null;
+  readonly rests_on: readonly string[] | null;
+  readonly residual_risks: readonly Risk[] | null;
 }
 
 export interface DecodedUserData {
@@ -110,6 +119,7 @@ export function evaluateAttestation(request: ReportRequest): Evaluation {
     root: rootFacts(trust),
     skipped: skippedOf(request, findings.value),
     unsafe: trust.unsafe,
+    ...risksOf(request, verdict, verified),
   };
   const passed = verdict === 'verified' && policy?.ok === true;
   return { report, verified, userData: passed ? policy.value : null };
@@ -246,6 +256,23 @@ function skippedOf(request: ReportRequest, { verified }: AttestationFindings): r
   return [...skipped, ...trust.unchecked, ...(request.unchecked ?? [])];
 }
 
+function risksOf(
+  { trust, demands, checkBinding, headsCompared = false }: ReportRequest,
+  verdict: AttestationReport['verdict'],
+  verified: VerifiedAttestation | null,
+): Pick<AttestationReport, keyof RiskFields> {
+  if (verdict === 'refused' || verified === null) return NO_RISKS;
+  const risks = risksOfDocument({
+    trust,
+    userData: decodeUserData(verified.document.userData),
+    nonceChecked: demands.nonce !== undefined,
+    purposeChecked: demands.purpose !== undefined,
+    connectionChecked: checkBinding !== undefined,
+    headsCompared,
+  });
+  return riskFields(trust, risks);
+}
+
 /** The report when there is no document to speak of: a syntax error, or a file that cannot be read. */
 function undocumented(request: ReportRequest, refusal: Refusal): Evaluation {
   const skipped = 'skipped';
@@ -266,6 +293,7 @@ function undocumented(request: ReportRequest, refusal: Refusal): Evaluation {
     root: rootFacts(request.trust),
     skipped: ['chain', 'signature', 'time', 'policy'],
     unsafe: request.trust.unsafe,
+    ...NO_RISKS,
   };
   return { report, verified: null, userData: null };
 }

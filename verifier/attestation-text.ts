@@ -6,6 +6,7 @@ import { REFUSAL_CODES } from '../wire/codes.ts';
 import type { RefusalDetail } from '../wire/result.ts';
 import type { AttestationReport } from './attestation-report.ts';
 import { hintOf } from './hints.ts';
+import { renderRisks } from './residual-risks.ts';
 
 export function renderReport(report: AttestationReport, subject: string): string {
   const lines = [`${report.verdict.toUpperCase()}  ${subject}`];
@@ -13,7 +14,7 @@ export function renderReport(report: AttestationReport, subject: string): string
     lines.push(`  ${report.code}: ${REFUSAL_CODES[report.code]}`, ...renderDetail(report.detail));
     lines.push(row('next', hintOf(report.code)));
   }
-  lines.push(...renderFacts(report));
+  lines.push(...renderFacts(report), ...renderReportRisks(report));
   if (report.skipped.length > 0) lines.push(row('not checked', report.skipped.join(', ')));
   if (report.unsafe.length > 0) {
     lines.push(row('UNSAFE', `${report.unsafe.join(' ')}: do not rely on this verdict`));
@@ -54,6 +55,13 @@ function renderFacts(report: AttestationReport): readonly string[] {
   lines.push(row('log head', head === null ? 'none' : `size ${head.size}, root ${head.root}`));
   lines.push(row('configuration', userData.config_digest ?? 'none'));
   return lines;
+}
+
+/** All text of it is ours, but for the origin, whose characters were checked. */
+function renderReportRisks(report: AttestationReport): readonly string[] {
+  const { operator_could_still: operator, rests_on: rests, residual_risks: risks } = report;
+  if (operator === null || rests === null || risks === null) return [];
+  return renderRisks({ operator_could_still: operator, rests_on: rests, residual_risks: risks });
 }
 
 function nonceState({ nonce_checked: checked, code }: AttestationReport): string {

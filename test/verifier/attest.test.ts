@@ -155,6 +155,21 @@ describe('trackseal attest', () => {
       user_data: { purpose: 'challenge', origin: ORIGIN, head: { size: 10 } },
     });
     expect(report.skipped).toEqual(['config_digest', 'origin', 'consistency']);
+    expect(report.residual_risks).toEqual([
+      'chosen_configuration',
+      'unseen_policy',
+      'unread_log',
+      'second_enclave',
+      'hidden_epoch',
+      'chosen_log',
+      'stopped_at_will',
+      'aws_nitro',
+      'measured_build',
+      'side_channels',
+      'own_machine',
+    ]);
+    expect(report.operator_could_still?.join()).toContain('leaf 0 shows it');
+    expect(report.rests_on?.[0]).toContain('not the one of AWS');
     expect(seen[0]).toMatch(/^\/attestation\?nonce=[0-9a-f]{64}$/u);
     expect((await readFile(document)).length).toBeGreaterThan(3000);
   });
@@ -176,6 +191,7 @@ describe('trackseal attest', () => {
   ])('refuses %s', async (_, change, code) => {
     const { exit, report } = await attest(change);
     expect([exit, report.code]).toEqual([1, code]);
+    expect([report.operator_could_still, report.residual_risks]).toEqual([null, null]);
   });
 
   it('refuses a document that is older than five minutes, or from the future', async () => {

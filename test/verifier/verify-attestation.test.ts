@@ -88,6 +88,12 @@ describe('every document of the manifest', () => {
         root: { aws: true },
       });
       expect(signing.report.skipped).toContain('nonce');
+      expect(signing.report.residual_risks).toEqual(
+        expect.arrayContaining(['old_document', 'any_purpose', 'unbound_connection', 'aws_nitro']),
+      );
+      // Somebody else's enclave has no log of ours.
+      expect(signing.report.residual_risks).not.toContain('unread_log');
+      expect(signing.report.rests_on?.[0]).toContain('AWS: the Nitro hypervisor');
       expect(signing.report.pcrs).toMatchObject(entry.pcrs_nonzero);
 
       const now = await verify(path, ...image);

@@ -127,7 +127,7 @@ async function prepare(
 }
 
 function evaluate(
-  { nonce, trust, unchecked }: Attempt,
+  { nonce, trust, unchecked, headsPath: path }: Attempt,
   answer: Answer,
   memory: HeadMemory,
 ): Evaluation {
@@ -136,6 +136,7 @@ function evaluate(
     bytes: answer.document,
     trust,
     unchecked,
+    headsCompared: path !== null,
     at: 'now',
     nowMs,
     demands: { nonce, purpose: PURPOSE.challenge },

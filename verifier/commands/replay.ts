@@ -201,7 +201,8 @@ async function judge(task: Task, io: CommandIo): Promise<Result<ReplayVerdict | 
     const one = facts.value[at];
     return one === undefined ? [] : [{ entry, facts: one }];
   });
-  return accept(verdictOf(selected.name, trust, head, replayed));
+  const verified = trust === null || judged.value === null ? null : { trust, judged: judged.value };
+  return accept(verdictOf(selected.name, verified, head, replayed));
 }
 
 /** The whole epoch under the policy, as `verify log` does. */

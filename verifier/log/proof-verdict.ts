@@ -10,12 +10,15 @@ import type { Refusal, RefusalDetail } from '../../wire/result.ts';
 import { renderDetail } from '../attestation-text.ts';
 import { hintOf } from '../hints.ts';
 import type { TrustOptions } from '../policy-options.ts';
+import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
+import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
+import { risksOfInputs, risksOfOutputs, risksOfPolicy } from './log-risks.ts';
 import { nameOf } from './names.ts';
 import type { Payload } from './payload.ts';
 import { isoOfNs } from './payload.ts';
 import { printable, row } from './verdict-text.ts';
 
-export interface ProofFacts {
+export interface ProofFacts extends RiskFields {
   readonly origin: string;
   readonly epoch: number;
   readonly index: number;
@@ -41,7 +44,6 @@ export interface ProofFacts {
     readonly timestamp_ms: number;
     readonly image_checked: boolean;
   };
-  readonly operator_could_still: readonly string[];
 }
 
 type NoFacts = { readonly [name in keyof ProofFacts]: null };
@@ -78,7 +80,7 @@ const NO_FACTS: NoFacts = {
   feed_mode: null,
   config_digest: null,
   attestation: null,
-  operator_could_still: null,
+  ...NO_RISKS,
 };
 
 function rootOf({ root }: TrustOptions): Judgement['root_certificate'] {
@@ -117,6 +119,7 @@ export function verifiedProof(
     ],
     unsafe: trust.unsafe,
     ...factsOf(evidence, payload, imageChecked),
+    ...riskFields(trust, risksOfProof(evidence, trust, comparedHeads)),
   };
 }
 
@@ -124,7 +127,7 @@ function factsOf(
   evidence: VerifiedEvidence,
   payload: Payload | null,
   imageChecked: boolean,
-): ProofFacts {
+): Omit<ProofFacts, keyof RiskFields> {
   const { boot, checkpoint, index, leaf, leafHash } = evidence;
   const { header, attestation } = boot;
   return {
@@ -151,30 +154,41 @@ function factsOf(
       timestamp_ms: attestation.document.timestampMs,
       image_checked: imageChecked,
     },
-    operator_could_still: operatorCouldStill(evidence, imageChecked),
   };
 }
 
-function operatorCouldStill(
+function risksOfProof(
   { boot, checkpoint, leaf }: VerifiedEvidence,
-  imageChecked: boolean,
-): readonly string[] {
-  const { commitPolicy, feedMode } = boot.header;
-  const sentences: string[] = [];
-  if (!imageChecked) sentences.push('run any code in the enclave: no image policy was compared');
-  sentences.push(
-    'choose which leaves to show: one leaf says nothing of the others; `trackseal verify log` reads all',
-    `have more than one log: policy "${commitPolicy}" has no lease and no witness, so compare the head (size ${checkpoint.size}) with what others have seen`,
+  trust: TrustOptions,
+  comparedHeads: boolean,
+): readonly ResidualRisk[] {
+  const { header } = boot;
+  const risks: ResidualRisk[] = [
+    ...risksOfOptions(trust),
+    {
+      risk: 'chosen_leaf',
+      sentence:
+        'choose which leaves to show: one leaf says nothing of the others; `trackseal verify log` reads all',
+    },
+    {
+      risk: 'tail_cut',
+      sentence: `have cut off everything above this head (size ${checkpoint.size}), or show it to nobody else: compare it with what others have seen`,
+    },
+  ];
+  if (!comparedHeads) {
+    const sentence = 'show a log that contradicts the one you knew: no heads are remembered';
+    risks.push({ risk: 'no_memory', sentence });
+  }
+  risks.push(...risksOfPolicy(header), ...risksOfInputs(header), {
+    risk: 'delay',
+    sentence: 'delay the enclave: the time of one leaf is without the anchors around it',
+  });
+  const outputs = risksOfOutputs(header).filter(
+    ({ risk }) =>
+      (risk === 'forged_reports' && leaf.kind === KIND.report) ||
+      (risk === 'front_running' && leaf.kind === KIND.output),
   );
-  if (leaf.label === LABEL.host) {
-    sentences.push('have invented what this leaf says: its stream is labelled "host"');
-  } else {
-    sentences.push('have invented the market data behind it, where streams are labelled "host"');
-  }
-  if (feedMode === 'replay') {
-    sentences.push('choose which recorded data was replayed: feed mode is "replay", not "live"');
-  }
-  return sentences;
+  return [...risks, ...outputs];
 }
 
 export function renderProof(verdict: ProofVerdict): string {
@@ -205,6 +219,7 @@ function renderFacts(facts: ProofFacts): readonly string[] {
     row('enclave', `${attestation.module_id}, attested ${attested}`),
     row('image', attestation.image_checked ? 'PCR0, PCR1, PCR2 as in the policy' : 'NOT CHECKED'),
     row('configuration', facts.config_digest),
+    row('policy', `commits: ${facts.commit_policy}, feed: ${facts.feed_mode}`),
   ];
   if (facts.payload === null) {
     lines.push(row('says', 'closed: the file holds no key for this leaf'));
@@ -215,8 +230,7 @@ function renderFacts(facts: ProofFacts): readonly string[] {
       lines.push(`    ${name.padEnd(24)}${printable(text)}`);
     }
   }
-  lines.push('  the operator could still');
-  for (const sentence of facts.operator_could_still) lines.push(`    - ${sentence}`);
+  lines.push(...renderRisks(facts).map(printable));
   return lines;
 }
 

@@ -5,6 +5,8 @@
 import { REFUSAL_CODES } from '../../wire/codes.ts';
 import { renderDetail } from '../attestation-text.ts';
 import { hintOf } from '../hints.ts';
+import { renderRisks } from '../residual-risks.ts';
+import { duration } from './log-risks.ts';
 import type { LogFacts, LogVerdict } from './verdict.ts';
 
 /** Printable ASCII only. */
@@ -57,6 +59,7 @@ function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly stri
     row('leaves', countsText(facts.counts)),
     row('rows', String(facts.rows)),
     row('gaps', gapsText(facts.gaps)),
+    row('feed', feedText(facts.feed)),
     row('private', privateText(facts.private_leaves)),
     row(
       'anchors',
@@ -73,8 +76,7 @@ function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly stri
   const { result, remembered_heads: heads } = consistency;
   const first = skipped.includes('remembered_heads') ? 'not used' : 'no head of it seen before';
   lines.push(row('memory', result === 'ok' ? `consistent with ${heads} seen before` : first));
-  lines.push('  the operator could still');
-  for (const sentence of facts.operator_could_still) lines.push(`    - ${printable(sentence)}`);
+  lines.push(...renderRisks(facts).map(printable));
   return lines;
 }
 
@@ -89,6 +91,21 @@ function countsText(counts: LogFacts['counts']): string {
     .filter(([, count]) => count > 0)
     .map(([kind, count]) => `${count} ${kind}`)
     .join(', ');
+}
+
+function feedText({ instruments, lag_ms: lag }: LogFacts['feed']): string {
+  const silent = instruments.toSorted((a, b) => b.longest_silence_ms - a.longest_silence_ms);
+  const [worst] = silent;
+  const silence =
+    worst === undefined
+      ? 'no instruments'
+      : `longest silence ${duration(worst.longest_silence_ms)} (${worst.symbol})`;
+  const never = instruments.filter(({ rows }) => rows === 0).length;
+  const parts = [silence, ...(never > 0 ? [`${never} without any row`] : [])];
+  if (lag !== null) {
+    parts.push(`${duration(lag.smallest)} to ${duration(lag.largest)} behind the enclave's clock`);
+  }
+  return parts.join(', ');
 }
 
 function gapsText({ total, by_reason: reasons }: LogFacts['gaps']): string {

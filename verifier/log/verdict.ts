@@ -9,15 +9,18 @@ import type { EpochFacts } from '../../wire/log-verification/epoch-verifier.ts';
 import { GAP } from '../../wire/payloads.ts';
 import type { Refusal, RefusalDetail } from '../../wire/result.ts';
 import type { TrustOptions } from '../policy-options.ts';
+import type { RiskFields } from '../residual-risks.ts';
+import { NO_RISKS, riskFields } from '../residual-risks.ts';
 import { nameOf, snakeCase } from './names.ts';
-import { operatorCouldStill } from './operator.ts';
+import type { EpochEnd } from './log-risks.ts';
+import { endOf, risksOfLog } from './log-risks.ts';
 import type { EpochChange } from './epoch-changes.ts';
 import { changesSince } from './epoch-changes.ts';
 import type { JudgedEpoch } from './judge-epoch.ts';
 
 export type LinkState = 'verified' | 'not_present';
 
-export interface LogFacts {
+export interface LogFacts extends RiskFields {
   readonly origin: string;
   readonly epoch: number;
   readonly size: number;
@@ -48,12 +51,23 @@ export interface LogFacts {
     readonly list: readonly GapEntry[];
     readonly truncated: boolean;
   };
+  readonly feed: {
+    readonly instruments: readonly {
+      readonly id: number;
+      readonly symbol: string;
+      readonly rows: number;
+      /** Without any data of it, by the enclave's clock, from the boot to the last leaf. */
+      readonly longest_silence_ms: number;
+    }[];
+    /** How far batch times lie behind the enclave's clock; null in a replay, whose times are old. */
+    readonly lag_ms: { readonly smallest: number; readonly largest: number } | null;
+  };
   readonly time: {
     readonly first_ns: string;
     readonly last_ns: string;
     readonly error_bound_ns: number;
   };
-  readonly end: 'clean' | 'unclean' | 'open';
+  readonly end: EpochEnd;
   readonly close_reason: 'signal' | 'host' | null;
   readonly attestation: {
     readonly module_id: string;
@@ -86,7 +100,6 @@ export interface LogFacts {
     readonly changed: readonly EpochChange[] | null;
   } | null;
   readonly consistency: { readonly result: 'ok' | 'none'; readonly remembered_heads: number };
-  readonly operator_could_still: readonly string[];
 }
 
 export interface GapEntry {
@@ -127,6 +140,7 @@ const NO_FACTS: NoFacts = {
   counts: null,
   rows: null,
   gaps: null,
+  feed: null,
   time: null,
   end: null,
   close_reason: null,
@@ -137,7 +151,7 @@ const NO_FACTS: NoFacts = {
   blobs: null,
   previous: null,
   consistency: null,
-  operator_could_still: null,
+  ...NO_RISKS,
 };
 
 function judgement(source: string, trust: TrustOptions): Omit<Judgement, 'verdict' | 'code'> {
@@ -180,16 +194,15 @@ export function verifiedVerdict(
     code: decided ? null : 'policy_missing',
     ...base,
     skipped,
-    ...factsOf(findings, pcrsChecked),
+    ...factsOf(findings, trust, pcrsChecked),
   };
 }
 
-function factsOf(findings: JudgedEpoch, imageChecked: boolean): LogFacts {
+function factsOf(findings: JudgedEpoch, trust: TrustOptions, imageChecked: boolean): LogFacts {
   const { facts, commits } = findings.epoch;
   const { boot, checkpoint, counts } = facts;
   const { header, attestation } = boot;
   const { document } = attestation;
-  const end = endOf(findings);
   const countOf = (kind: number): number => counts.get(kind as 0) ?? 0;
   const { beyond } = commits;
   const remembered = findings.remembrance?.heads ?? 0;
@@ -219,12 +232,13 @@ function factsOf(findings: JudgedEpoch, imageChecked: boolean): LogFacts {
     ),
     rows: facts.rows,
     gaps: gapsOf(facts),
+    feed: feedOf(facts),
     time: {
       first_ns: String(facts.firstNs),
       last_ns: String(facts.lastNs),
       error_bound_ns: header.clock.errorBoundNs,
     },
-    end,
+    end: endOf(findings),
     close_reason: facts.closeReason === null ? null : facts.closeReason === 1 ? 'signal' : 'host',
     attestation: {
       module_id: document.moduleId,
@@ -252,20 +266,8 @@ function factsOf(findings: JudgedEpoch, imageChecked: boolean): LogFacts {
     blobs: facts.blobs,
     previous: previousOf(findings),
     consistency: { result: remembered > 0 ? 'ok' : 'none', remembered_heads: remembered },
-    operator_could_still: operatorCouldStill({
-      facts,
-      commits,
-      end,
-      imageChecked,
-      remembrance: findings.remembrance,
-    }),
+    ...riskFields(trust, risksOfLog(findings, trust)),
   };
-}
-
-/** Without a close leaf an epoch still runs, unless a later one is there. */
-function endOf({ epoch, succeeded }: JudgedEpoch): LogFacts['end'] {
-  if (epoch.facts.closeReason !== null) return 'clean';
-  return succeeded ? 'unclean' : 'open';
 }
 
 function gapsOf({ gaps, gapTotals }: EpochFacts): LogFacts['gaps'] {
@@ -285,6 +287,19 @@ function gapsOf({ gaps, gapTotals }: EpochFacts): LogFacts['gaps'] {
       code,
     })),
     truncated: total > gaps.length,
+  };
+}
+
+function feedOf({ feed, boot }: EpochFacts): LogFacts['feed'] {
+  return {
+    instruments: boot.configuration.instruments.map(({ id, symbol }) => {
+      const { rows, longestSilenceMs } = feed.instruments.get(id) ?? {
+        rows: 0,
+        longestSilenceMs: 0,
+      };
+      return { id, symbol, rows, longest_silence_ms: longestSilenceMs };
+    }),
+    lag_ms: boot.header.feedMode === 'live' ? feed.lagMs : null,
   };
 }
 

@@ -5,12 +5,15 @@ import { toHex } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import { REFUSAL_CODES } from '../../wire/codes.ts';
 import { LABEL } from '../../wire/leaf.ts';
-import type { StrategyEntry } from '../../wire/header.ts';
+import type { EpochHeader, StrategyEntry } from '../../wire/header.ts';
 import { hintOf } from '../hints.ts';
 import { nameOf } from '../log/names.ts';
-import { underPolicy, withInputs } from '../log/operator.ts';
+import type { JudgedEpoch } from '../log/judge-epoch.ts';
+import { risksOfInputs, risksOfLog, risksOfOutputs, risksOfPolicy } from '../log/log-risks.ts';
 import { printable, row } from '../log/verdict-text.ts';
 import type { TrustOptions } from '../policy-options.ts';
+import type { RiskFields } from '../residual-risks.ts';
+import { renderRisks, riskFields } from '../residual-risks.ts';
 import type { Difference } from './comparison.ts';
 import { describeSignal } from './comparison.ts';
 import type { EpochHead } from './epoch-leaves.ts';
@@ -41,7 +44,7 @@ export interface StrategyVerdict {
 }
 
 /** What `--json` prints; a stable schema. Hashes are hex, the signals' times text. */
-export interface ReplayVerdict {
+export interface ReplayVerdict extends RiskFields {
   readonly verdict: 'identical' | 'different';
   readonly code: RefusalCode | null;
   readonly source: string;
@@ -52,6 +55,11 @@ export interface ReplayVerdict {
   /** The attestation and all rules of `verify log` were checked. */
   readonly log_verified: boolean;
   readonly unsafe: readonly string[];
+  /** Null when no memory was asked. */
+  readonly consistency: {
+    readonly result: 'ok' | 'none';
+    readonly remembered_heads: number;
+  } | null;
   readonly feed_mode: string;
   readonly commit_policy: string;
   readonly streams: readonly {
@@ -75,7 +83,6 @@ export interface ReplayVerdict {
   readonly ended: StrategyVerdict['ended'] | null;
   /** Of the first strategy that differs. */
   readonly first_difference: StrategyVerdict['first_difference'];
-  readonly operator_could_still: readonly string[];
 }
 
 function describe(difference: Difference): NonNullable<StrategyVerdict['first_difference']> {
@@ -115,9 +122,16 @@ export interface ReplayedStrategy {
   readonly facts: ReplayFacts;
 }
 
+/** The log as `verify log` judges it, and by which options. */
+export interface VerifiedReplay {
+  readonly trust: TrustOptions;
+  readonly judged: JudgedEpoch;
+}
+
 export function verdictOf(
   source: string,
-  trust: TrustOptions | null,
+  /** Null: the log was not verified. */
+  verified: VerifiedReplay | null,
   { header, size, root }: EpochHead,
   replayed: readonly ReplayedStrategy[],
 ): ReplayVerdict {
@@ -135,8 +149,9 @@ export function verdictOf(
     epoch: header.epoch,
     size,
     root: toHex(root),
-    log_verified: trust !== null,
-    unsafe: trust?.unsafe ?? [],
+    log_verified: verified !== null,
+    unsafe: verified?.trust.unsafe ?? [],
+    consistency: consistencyOf(verified),
     feed_mode: header.feedMode,
     commit_policy: header.commitPolicy,
     streams: header.streams.map(({ id, label, name }) => ({
@@ -163,12 +178,30 @@ export function verdictOf(
     ended: only?.ended ?? null,
     first_difference:
       strategies.find((one) => one.first_difference !== null)?.first_difference ?? null,
-    operator_could_still: [
-      ...(trust === null ? ['have written this log without an enclave: run verify log'] : []),
-      underPolicy(header),
-      ...withInputs(header),
-    ],
+    ...risksOf(verified, header),
   };
+}
+
+function consistencyOf(verified: VerifiedReplay | null): ReplayVerdict['consistency'] {
+  const heads = verified?.judged.remembrance?.heads ?? null;
+  return heads === null ? null : { result: heads > 0 ? 'ok' : 'none', remembered_heads: heads };
+}
+
+/** Without a verified log nothing is known of its end, its chain, its notes. */
+function risksOf(verified: VerifiedReplay | null, header: EpochHeader): RiskFields {
+  if (verified !== null) {
+    const { trust, judged } = verified;
+    return riskFields(trust, risksOfLog(judged, trust));
+  }
+  return riskFields(null, [
+    {
+      risk: 'unverified_log',
+      sentence: 'have written this log without an enclave: run verify log',
+    },
+    ...risksOfPolicy(header),
+    ...risksOfInputs(header),
+    ...risksOfOutputs(header),
+  ]);
 }
 
 function renderStrategy(strategy: StrategyVerdict): readonly string[] {
@@ -211,7 +244,6 @@ export function renderVerdict(verdict: ReplayVerdict): string {
   if (verdict.unsafe.length > 0) {
     lines.push(row('UNSAFE', `${verdict.unsafe.join(' ')}: do not rely on this verdict`));
   }
-  lines.push('  the operator could still');
-  for (const sentence of verdict.operator_could_still) lines.push(`    - ${printable(sentence)}`);
+  lines.push(...renderRisks(verdict).map(printable));
   return `${lines.join('\n')}\n`;
 }

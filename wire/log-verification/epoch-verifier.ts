@@ -25,6 +25,8 @@ import { Anchors } from './anchors.ts';
 import type { AnchorFacts } from './anchors.ts';
 import type { LogTrust, VerifiedBoot } from './boot.ts';
 import { readAttestationLeaf, verifyBoot } from './boot.ts';
+import { FeedTimes } from './feed-times.ts';
+import type { FeedFacts } from './feed-times.ts';
 import { InputOrder } from './input-order.ts';
 import { LeafRules } from './leaf-rules.ts';
 import type { PrivateKeys } from './private-leaves.ts';
@@ -61,6 +63,7 @@ export interface EpochFacts {
   /** Null without a close leaf: the epoch still runs or ended uncleanly. */
   readonly closeReason: CloseReason | null;
   readonly anchors: AnchorFacts;
+  readonly feed: FeedFacts;
   /** Outputs of the epoch before that, as its host says, were never released. */
   readonly unreleased: readonly number[];
   /** Null without compliance's key. */
@@ -78,6 +81,7 @@ interface Epoch {
   readonly privateLeaves: PrivateLeaves | null;
   readonly instruments: ReadonlySet<number>;
   readonly venueGaps: VenueGaps;
+  readonly feed: FeedTimes;
 }
 
 export class EpochVerifier {
@@ -165,7 +169,7 @@ export class EpochVerifier {
   /** After the last leaf. `note` is the checkpoint: refused as `root_mismatch` unless it covers all. */
   finish(note: Uint8Array): Result<EpochFacts> {
     if (this.#epoch === null) return refuse('leaf_misplaced', { leaves: this.tree.size });
-    const { boot, anchors, privateLeaves } = this.#epoch;
+    const { boot, anchors, feed, privateLeaves } = this.#epoch;
     const { origin, logKey } = boot.header;
     const checkpoint = verifyCheckpoint(this.#crypto, note, origin, logKey);
     if (!checkpoint.ok) return checkpoint;
@@ -184,6 +188,7 @@ export class EpochVerifier {
       lastNs: this.#lastNs,
       closeReason: this.#closeReason,
       anchors: anchors.facts(),
+      feed: feed.facts(this.#lastNs),
       unreleased: this.#unreleased ?? [],
       privateOpened: privateLeaves?.opened ?? null,
       blobs: this.#blobs,
@@ -233,13 +238,16 @@ export class EpochVerifier {
       const placed = rules.add(leaf);
       if (!placed.ok) return placed;
     }
+    const { instruments } = boot.configuration;
+    const ids = new Set(instruments.map(({ id }) => id));
     this.#epoch = {
       boot,
       rules,
       anchors: new Anchors(this.#crypto, this.#trust, boot, entry.leaf.timeNs),
       privateLeaves: opened.value,
-      instruments: new Set(boot.configuration.instruments.map(({ id }) => id)),
-      venueGaps: new VenueGaps(boot.configuration.instruments),
+      instruments: ids,
+      venueGaps: new VenueGaps(instruments),
+      feed: new FeedTimes(ids, entry.leaf.timeNs),
     };
     return accept(null);
   }
@@ -302,6 +310,7 @@ export class EpochVerifier {
     this.#rows += rows;
     epoch.privateLeaves?.addBatch(index, timeNs);
     epoch.venueGaps.addBatch(index, batch.value);
+    epoch.feed.addBatch(leaf.timeNs, batch.value);
     return this.#inputs.addBatch(index, batch.value);
   }
 

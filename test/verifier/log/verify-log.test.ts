@@ -112,6 +112,7 @@ describe('verify log', () => {
       'counts',
       'rows',
       'gaps',
+      'feed',
       'time',
       'end',
       'close_reason',
@@ -123,6 +124,8 @@ describe('verify log', () => {
       'previous',
       'consistency',
       'operator_could_still',
+      'rests_on',
+      'residual_risks',
     ]);
     await folder.write([epoch], (files) => {
       changeFile(files, 1, 'tile/0/000.p/15', flipByte(0));
