@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 const PROCESS_TESTS = [
   'test/enclave/strategy/**/*.test.ts',
   'test/enclave/real-strategy.test.ts',
+  'test/hostile-strategy/**/*.test.ts',
   'test/strategies/**/*.test.ts',
   'test/scripts/**/*.test.ts',
   'test/verifier/heads-processes.test.ts',

@@ -32,4 +32,6 @@ export function runEnclave(options: Omit<EnclaveOptions, 'onExit'>): void {
   process.on('unhandledRejection', fail);
   process.on('SIGTERM', close);
   process.on('SIGINT', close);
+  // By default it opens Node's inspector, to whoever can send a signal: a strategy, without its own user.
+  process.on('SIGUSR1', () => undefined);
 }

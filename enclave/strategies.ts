@@ -12,6 +12,7 @@ import {
   STRATEGY_EVENT,
 } from '../wire/payloads.ts';
 import type { StrategyEvent } from '../wire/payloads.ts';
+import type { Result } from '../wire/result.ts';
 import type { Guard } from './fatal.ts';
 import { Fatal, orFatal } from './fatal.ts';
 import { Fifo } from './fifo.ts';
@@ -56,7 +57,9 @@ interface Running {
 export class Strategies {
   readonly #services: StrategyServices;
   readonly #running: Running[] = [];
-  #stopped = false;
+  readonly #stop = new AbortController();
+  /** The one that has not started yet: they start one after the other. */
+  #starting: Promise<Result<Strategy>> | null = null;
   #roomWaiters: (() => void)[] = [];
   #outputs = 0;
 
@@ -97,7 +100,7 @@ export class Strategies {
     const seed = secrets.draw();
     const plaintext = encodeSeed(seed);
     log.appendPrivate({ kind: KIND.seed, stream, label: LABEL.strategy, causes: [], plaintext });
-    const started = await start(
+    this.#starting = start(
       program,
       { name, stream, bundle, salt, commitment: bundleCommitment, parameters, seed, instruments },
       {
@@ -118,13 +121,15 @@ export class Strategies {
           });
         },
       },
+      this.#stop.signal,
     );
+    const started = await this.#starting;
     for (const secret of [seed, plaintext, bundle, parameters]) secret.fill(0);
-    running.strategy = orFatal(started);
-    if (this.#stopped) {
-      await running.strategy.stop();
+    if (this.#isStopped) {
+      if (started.ok) await started.value.stop();
       return;
     }
+    running.strategy = orFatal(started);
     this.#running.push(running);
     this.#logEvent(stream, { event: STRATEGY_EVENT.started, code: null });
     if (running.ended !== null) this.#end(running, running.ended);
@@ -153,8 +158,12 @@ export class Strategies {
 
   /** No answer counts any more; resolves when the processes are gone. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#each((strategy) => strategy.stop());
+    this.#stop.abort();
+    await Promise.all([this.#each((strategy) => strategy.stop()), this.#starting]);
+  }
+
+  get #isStopped(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   async #each(action: (strategy: Strategy) => Promise<void>): Promise<void> {
@@ -174,7 +183,7 @@ export class Strategies {
   }
 
   #answer(running: Running, answer: StrategyAnswer): void {
-    if (this.#stopped) return;
+    if (this.#isStopped) return;
     const batch = running.unanswered.shift();
     if (batch === undefined || batch.leafIndex !== answer.leafIndex) throw new Fatal('internal');
     for (const output of answer.outputs) {
@@ -210,7 +219,7 @@ export class Strategies {
 
   #end(running: Running, code: RefusalCode): void {
     running.ended = code;
-    if (this.#stopped || running.strategy === null) return;
+    if (this.#isStopped || running.strategy === null) return;
     running.strategy = null;
     this.#logEvent(running.stream, { event: STRATEGY_EVENT.ended, code });
     for (;;) {

@@ -81,6 +81,8 @@ class StrategyProcess implements Strategy {
   #nextSignal = 0;
   /** When the process began with the oldest pending input, or with its start. */
   #sinceMs: number = performance.now();
+  /** When it last took something out of its pipe, or the pipe was empty. */
+  #tookMs = 0;
   #checking = false;
   #waiters: { readonly settled: boolean; readonly resolve: () => void }[] = [];
 
@@ -127,6 +129,16 @@ class StrategyProcess implements Strategy {
     );
     this.#watch.unref();
     stdin.write(encodeFrame(FRAME.start, start));
+  }
+
+  /** Ends the process before it has started; `onStarted` hears of it when it is gone. */
+  abandon(): void {
+    const onStarted = this.#onStarted;
+    if (onStarted === null) return;
+    this.#shutDown();
+    void this.#gone.then(() => {
+      onStarted(refuse('strategy_crashed'));
+    });
   }
 
   get subscribed(): readonly number[] {
@@ -176,6 +188,7 @@ class StrategyProcess implements Strategy {
   /** Frames of one turn of the event loop leave in one system call; nothing of them is copied. */
   #write(frame: Uint8Array, rest: Uint8Array | null = null): void {
     const { stdin } = this.#child;
+    if (stdin.writableLength === 0) this.#tookMs = performance.now();
     if (stdin.writableCorked === 0) {
       stdin.cork();
       process.nextTick(() => {
@@ -184,6 +197,7 @@ class StrategyProcess implements Strategy {
     }
     if (rest !== null) stdin.write(frame);
     stdin.write(rest ?? frame, () => {
+      this.#tookMs = performance.now();
       this.#wake();
     });
   }
@@ -303,9 +317,12 @@ class StrategyProcess implements Strategy {
   }
 
   #isLate(): boolean {
-    const spentMs = performance.now() - this.#sinceMs;
-    if (this.#phase === 'starting') return spentMs > this.#limits.startMs;
-    return this.#phase === 'running' && this.#pending.length > 0 && spentMs > this.#limits.batchMs;
+    const nowMs = performance.now();
+    const { startMs, batchMs } = this.#limits;
+    if (this.#phase === 'starting') return nowMs - this.#sinceMs > startMs;
+    if (this.#pending.length > 0) return nowMs - this.#sinceMs > batchMs;
+    // Reports have no answer and no budget, but those never read would hold up the feed, and so every strategy.
+    return this.#child.stdin.writableLength > 0 && nowMs - this.#tookMs > startMs;
   }
 
   #end(code: RefusalCode): void {
@@ -330,13 +347,15 @@ class StrategyProcess implements Strategy {
 /**
  * Checks the bundle against its commitment, spawns the process and waits until it has started. Refuses
  * `commitment_mismatch` and what the process ended with: `strategy_malformed`, `strategy_parameters`,
- * `instrument_unknown`, `strategy_crashed`, `strategy_over_budget`, `strategy_output_malformed`.
+ * `instrument_unknown`, `strategy_crashed`, `strategy_over_budget`, `strategy_output_malformed`. When
+ * `stopped` aborts before that, the process is ended, and the answer comes when it is gone.
  */
 export function startStrategy(
   program: RunnerProgram,
   specification: StrategySpecification,
   limits: StrategyLimits,
   handlers: StrategyHandlers,
+  stopped: AbortSignal,
 ): Promise<Result<Strategy>> {
   const { salt, bundle, commitment } = specification;
   if (salt.length !== 32 || !equalBytes(nodeCrypto.sha256(salt, bundle), commitment)) {
@@ -346,8 +365,15 @@ export function startStrategy(
   if (start.length > MAX_STRATEGY_IN_BYTES) {
     return Promise.resolve(refuse('strategy_malformed', { bytes: start.length }));
   }
+  if (stopped.aborted) return Promise.resolve(refuse('strategy_crashed'));
   return new Promise((resolve) => {
-    // The object lives on in its child's listeners.
-    void new StrategyProcess(program, specification, start, limits, handlers, resolve);
+    const abandon = (): void => {
+      child.abandon();
+    };
+    const child = new StrategyProcess(program, specification, start, limits, handlers, (result) => {
+      stopped.removeEventListener('abort', abandon);
+      resolve(result);
+    });
+    stopped.addEventListener('abort', abandon);
   });
 }

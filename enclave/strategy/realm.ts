@@ -250,6 +250,8 @@ export function buildRealm(host: RealmHost): Realm {
     if (intervals === undefined) return true;
     if (!Array.isArray(intervals) || intervals.length > host.maxBars) return false;
     const copied = Array.from(intervals, Number);
+    // A proxy can tell another length than it gives.
+    if (copied.length > host.maxBars) return false;
     barsMs = copied;
     return copied.every((one) => isSafeInteger(one) && one >= 1 && one <= host.maxTtlMs);
   }
@@ -277,6 +279,7 @@ export function buildRealm(host: RealmHost): Realm {
       if (match === undefined) return 'instrument_unknown';
       chosen.add(match.id);
     }
+    if (chosen.size > host.maxSubscribed) return 'strategy_malformed';
     if (!readBars(strategy.barsMs)) return 'strategy_malformed';
     const infos: InstrumentInfo[] = [];
     for (const id of Array.from(chosen).sort((a, b) => a - b)) {

@@ -1,30 +1,24 @@
 // The program of a strategy process. It reads frames from descriptor 0 and writes frames to descriptor 1,
 // with blocking calls and without an event loop: no promise job, timer or callback of the strategy can
-// ever run between two frames. It refuses to run with any of Node's permissions left.
+// ever run between two frames, nor after the last one. It refuses to run with any of Node's permissions left.
 // Containment is the process's (permissions, user, system calls); this code only makes it deterministic.
 
 import { readSync, writeSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 import { concatBytes } from '../../wire/bytes.ts';
 import { FrameDecoder } from '../../wire/frame.ts';
 import { MAX_STRATEGY_IN_BYTES } from '../../wire/limits.ts';
 import { FRAME } from '../../wire/messages.ts';
+import { seal } from './seal.ts';
 import type { Answer } from './session.ts';
 import { StrategySession } from './session.ts';
+
+// Not imported: that would open standard input as a stream, and it would no longer block.
+const nodeProcess: NodeJS.Process = process;
 
 const READ_BYTES: number = 256 * 1024;
 /** Far below any time budget: the next batch's time counts against an answer that waits. */
 const GATHER_MS = 1;
-const SCOPES = ['fs', 'net', 'child', 'worker', 'addon', 'wasi', 'inspector', 'ffi'] as const;
-
-/** Modules are loaded by now: whatever was granted for that is given up, for good. */
-function givePermissionsUp(): void {
-  // Typed as always there, but absent without --permission.
-  const permission = process.permission as typeof process.permission | undefined;
-  if (permission === undefined) throw new Error('the runner needs --permission');
-  for (const scope of SCOPES) permission.drop(scope);
-  // Signals need no permission of Node's, and the enclave may have the same user.
-  for (const name of ['kill', '_kill']) Reflect.deleteProperty(process, name);
-}
 
 /** Gathers answers without signals, because a system call for each would cost more than the batch. */
 class Outbox {
@@ -47,8 +41,8 @@ class Outbox {
   }
 }
 
-function main(): void {
-  givePermissionsUp();
+/** Until the strategy or its input ends. */
+function serve(): void {
   const decoder = new FrameDecoder({
     maxPayloadBytes: new Map([
       [FRAME.start, MAX_STRATEGY_IN_BYTES],
@@ -74,4 +68,12 @@ function main(): void {
   }
 }
 
-main();
+seal(Number(nodeProcess.argv[2]));
+// An event loop, or the report of an exception, would run promise jobs and hooks of the strategy.
+let exitCode = 1;
+try {
+  serve();
+  exitCode = 0;
+} finally {
+  nodeProcess.exit(exitCode);
+}

@@ -10,7 +10,7 @@ import type { Result } from '../../wire/result.ts';
 export type { RunnerProgram };
 
 export interface StrategyLimits {
-  /** From spawn to STARTED. */
+  /** From spawn to STARTED; also how long reports may lie before the process unread. */
   readonly startMs: number;
   /** Longest time for one batch: `time_budget_ms` of the configuration. */
   readonly batchMs: number;
@@ -81,4 +81,6 @@ export type StartStrategy = (
   specification: StrategySpecification,
   limits: StrategyLimits,
   handlers: StrategyHandlers,
+  /** Ends a process that has not started yet; afterwards it is `stop` that ends it. */
+  stopped: AbortSignal,
 ) => Promise<Result<Strategy>>;

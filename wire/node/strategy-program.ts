@@ -1,16 +1,20 @@
 // How a strategy process is started, the same by the enclave and by whoever replays a log. The process
-// is the boundary around hostile code: Node's permission model denies files, network, processes,
-// workers, addons and the inspector; there is no environment and no descriptor but two pipes.
+// is the boundary around hostile code: Node's permission model denies files, network, processes, addons
+// and the inspector; there is no environment, no descriptor but two pipes, a session of its own, and the
+// kernel takes it before the enclave. docs/STRATEGY-BOUNDARY.md says what each line stops.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcessByStdio } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
-import { execPath } from 'node:process';
+import { execPath, pid as ownPid } from 'node:process';
 import type { Readable, Writable } from 'node:stream';
 
 /** V8's heap of a strategy process; what is outside of it is watched by the supervisor. */
 const HEAP_MEGABYTES = 256;
+/** A third of the weight of the enclave's own threads. */
+const NICE = 5;
 
 export interface RunnerProgram {
   /** The node binary. */
@@ -26,8 +30,19 @@ export function runnerFlags(readable: readonly string[] = []): readonly string[]
   return [
     '--permission',
     ...readable.map((path) => `--allow-fs-read=${path}`),
+    // For the watchdog; the runner drops it before it reads a byte (enclave/strategy/seal.ts).
+    '--allow-worker',
     '--disallow-code-generation-from-strings',
     '--frozen-intrinsics',
+    // A changed flag of V8 could switch its checks off, and some write files past Node's permissions.
+    '--freeze-flags-after-init',
+    // A database opens files past Node's permissions.
+    '--no-experimental-sqlite',
+    '--no-experimental-ffi',
+    '--disable-sigusr1',
+    // Math.pow of the C library differs by its version and by the processor.
+    '--no-use-std-math-pow',
+    '--v8-pool-size=1',
     `--max-old-space-size=${HEAP_MEGABYTES}`,
     '--no-warnings',
   ];
@@ -46,10 +61,38 @@ export function findRunner(root: string): RunnerProgram {
 
 export type StrategyChild = ChildProcessByStdio<Writable, Readable, null>;
 
+/** Files of proc(5): first to go when memory is short, an empty core dump, less of the processor. */
+const STANDING: readonly (readonly [name: string, value: string])[] = [
+  ['oom_score_adj', '1000'],
+  ['coredump_filter', '0'],
+  ['autogroup', String(NICE)],
+];
+
+/** Needs no root. Where a kernel lacks one of them, the others still count. */
+function lowerStanding(pid: number): void {
+  for (const [name, value] of STANDING) {
+    try {
+      writeFileSync(`/proc/${pid}/${name}`, value);
+    } catch {
+      // No such file here, or the process is gone.
+    }
+  }
+  try {
+    setPriority(pid, NICE);
+  } catch {
+    // The process is gone.
+  }
+}
+
+/** The program learns who started it, so that it ends with its parent. */
 export function spawnStrategy(program: RunnerProgram): StrategyChild {
-  return spawn(program.execPath, [...program.flags, program.path], {
+  const child = spawn(program.execPath, [...program.flags, program.path, String(ownPid)], {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: {},
     cwd: '/',
+    // A session of its own: no terminal, and no signals that are meant for the enclave's group.
+    detached: true,
   });
+  if (child.pid !== undefined) lowerStanding(child.pid);
+  return child;
 }

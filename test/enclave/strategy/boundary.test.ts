@@ -45,7 +45,9 @@ async function programOf(source: string): Promise<RunnerProgram> {
   const path = join(folder, `program-${programs++}.mjs`);
   await writeFile(path, source);
   const { execPath } = findRunner(ROOT);
-  return { execPath, flags: runnerFlags(), path };
+  // The runner drops the permission for its watchdog; these programs have none.
+  const flags = runnerFlags().filter((flag) => flag !== '--allow-worker');
+  return { execPath, flags, path };
 }
 
 /** A program that writes `steps[0]` after START and `steps[n]` after the n-th INPUT or FILL. */
@@ -210,6 +212,45 @@ describe('what a taken-over process says', () => {
     const silent = await programOf('for (;;);');
     const { started } = await Watched.start(specification(bundleOf()), { startMs: 300 }, silent);
     expect(started).toMatchObject({ ok: false, refusal: { code: 'strategy_over_budget' } });
+  });
+});
+
+/** Answers one input; from then on it reads nothing, or goes on reading. */
+function answersOnce(after: string): Promise<RunnerProgram> {
+  return programOf(`
+    import { readSync, writeSync } from 'node:fs';
+    readSync(0, Buffer.alloc(65536));
+    writeSync(1, Buffer.from('${toHex(STARTED)}', 'hex'));
+    readSync(0, Buffer.alloc(65536));
+    writeSync(1, Buffer.from('${toHex(outputs(10))}', 'hex'));
+    ${after}`);
+}
+
+async function fillUp(program: RunnerProgram): Promise<Watched> {
+  const limits = { startMs: 4000, batchMs: 4000, windowBytes: 1 << 20 };
+  const watched = await Watched.start(specification(bundleOf()), limits, program);
+  await watched.feed(1);
+  const report = reportOf();
+  // More than any pipe holds, and more than the window.
+  for (let leaf = 20; leaf < 20_000; leaf++) watched.strategy.fill(leaf, 0, report);
+  return watched;
+}
+
+describe('a taken-over process that does not read', () => {
+  it('its reports is ended, because the feed waits for room', async () => {
+    const watched = await fillUp(await answersOnce('setInterval(() => {}, 1000);'));
+    expect(await watched.ended).toBe('strategy_over_budget');
+    await watched.strategy.drained();
+    await watched.strategy.stop();
+  });
+
+  it('its reports for a while goes on', async () => {
+    const slow = `for (;;) { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+      if (readSync(0, Buffer.alloc(65536)) === 0) break; }`;
+    const watched = await fillUp(await answersOnce(slow));
+    await watched.strategy.drained();
+    expect(watched.endedCodes).toEqual([]);
+    await watched.strategy.stop();
   });
 });
 

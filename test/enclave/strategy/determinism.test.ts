@@ -82,7 +82,7 @@ describe('a strategy, run twice', () => {
       const texts = functions.map((one) => [String(one), one.name, one.length].join());
       const acts = [() => null.x, () => ctx.book(1), () => { ctx.timeMs = 1; }, () => Object.freeze.x.y];
       for (const act of [...acts, () => ctx.book(7).price(1, {}), () => ctx.book(7).bar(null, undefined).x]) {
-        try { act(); } catch (error) { texts.push(error.stack); }
+        try { act(); } catch (error) { texts.push(String(error), String(error.stack)); }
       }
       let hash = 7;
       for (const letter of texts.join()) hash = (hash * 31 + letter.charCodeAt(0)) % 2 ** 40;

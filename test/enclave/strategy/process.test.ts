@@ -9,7 +9,9 @@ import {
   Watched,
   batchOf,
   bundleOf,
+  livingStrategies,
   fateOf,
+  imageRunner,
   reportOf,
   signalText,
   specification,
@@ -83,6 +85,26 @@ describe('the start of a strategy process', () => {
   it('ends a strategy that does not finish loading', async () => {
     const fate = await fateOf(bundleOf({ before: 'for (;;);' }), 1, { startMs: 300 });
     expect(fate).toBe('strategy_over_budget');
+  });
+
+  it('can be given up: the process that still starts is gone, and nobody hears of an end', async () => {
+    const stop = new AbortController();
+    const watched = new Watched();
+    const starting = watched.begin(
+      specification(bundleOf({ before: 'for (;;);' })),
+      await imageRunner(),
+      stop.signal,
+    );
+    const spawned = await livingStrategies();
+    expect(spawned.length).toBe(1);
+    stop.abort();
+    expect(await starting).toMatchObject({ ok: false, refusal: { code: 'strategy_crashed' } });
+    expect(await livingStrategies()).toEqual([]);
+    expect(watched.endedCodes).toEqual([]);
+    // Given up before it began: no process at all.
+    const never = watched.begin(specification(bundleOf()), await imageRunner(), stop.signal);
+    expect(await livingStrategies()).toEqual([]);
+    expect((await never).ok).toBe(false);
   });
 
   it('says strategy_crashed when there is no such program', async () => {

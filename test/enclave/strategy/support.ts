@@ -1,6 +1,6 @@
 // Strategies as text, batches for them, and a strategy process whose answers a test can wait for.
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -191,19 +191,30 @@ export class Watched {
   ): Promise<Watched> {
     const watched = new Watched();
     const runner = program ?? (await imageRunner());
-    watched.started = await startStrategy(
+    const { signal } = new AbortController();
+    watched.started = await watched.begin(spec, runner, signal, limits);
+    return watched;
+  }
+
+  begin(
+    spec: StrategySpecification,
+    runner: RunnerProgram,
+    stopped: AbortSignal,
+    limits: Partial<StrategyLimits> = {},
+  ): Promise<Result<Strategy>> {
+    return startStrategy(
       runner,
       spec,
       { ...LIMITS, ...limits },
       {
-        onAnswer: (answer) => watched.answers.push(answer),
+        onAnswer: (answer) => this.answers.push(answer),
         onEnded: (code) => {
-          watched.endedCodes.push(code);
-          watched.#resolve(code);
+          this.endedCodes.push(code);
+          this.#resolve(code);
         },
       },
+      stopped,
     );
-    return watched;
   }
 
   get strategy(): Strategy {
@@ -279,4 +290,18 @@ export async function runFrames(
   child.stdin.end();
   await closed;
   return concatBytes(...chunks);
+}
+
+/** Strategy processes of this test, without the dead that nobody has waited for. */
+export async function livingStrategies(): Promise<readonly number[]> {
+  const children: number[] = [];
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/u.test(name)) continue;
+    const stat = await readFile(`/proc/${name}/stat`, 'latin1').catch(() => '');
+    const [state, parentOf] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (state === 'Z' || Number(parentOf) !== process.pid) continue;
+    const command = await readFile(`/proc/${name}/cmdline`, 'latin1').catch(() => '');
+    if (command.includes('--permission')) children.push(Number(name));
+  }
+  return children;
 }
