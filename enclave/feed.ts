@@ -1,8 +1,9 @@
 // Port 5000: batches, declared gaps and execution reports come in, released outputs go out. One stream
 // at a time; a second is refused while the first lives. Frames are taken one after the other, and only
 // while the log, the strategies and the host's own reading have room: otherwise they wait, bounded by
-// the credit, and the host stalls. What still waits when its stream ends was not taken, and goes with
-// it: a host that comes back again and again must not fill the memory.
+// the credit, and the host stalls. What still waits when its stream breaks was not taken, and goes with
+// it: a host that comes back again and again must not fill the memory. A stream that ends in order keeps
+// its place until all of it was taken, so that last reports and gaps are not lost to a stall.
 
 import { Channel } from '../wire/channel.ts';
 import type { Frame } from '../wire/frame.ts';
@@ -47,6 +48,8 @@ export class Feed {
   };
   #listener: Listener | null = null;
   #channel: Channel | null = null;
+  /** The host has ended its side of `#channel`, and some of it still waits. */
+  #ending = false;
   #pumping = false;
   #stopped = false;
 
@@ -94,11 +97,21 @@ export class Feed {
     });
     this.#channel = channel;
     this.#services.releases.attach(channel);
+    // Nobody is there any more who could have meant the end of it as one in order.
+    stream.once('close', () => {
+      if (this.#ending && this.#channel === channel) this.#leave(channel);
+    });
   }
 
   #lose(channel: Channel, refusal: Refusal | null): void {
     if (refusal !== null) this.#counters.feed_streams_broken++;
     if (this.#stopped) return;
+    if (refusal === null && this.#waiting.length > 0) this.#ending = true;
+    else this.#leave(channel);
+  }
+
+  #leave(channel: Channel): void {
+    this.#ending = false;
     this.#services.releases.detach(channel);
     this.#waiting = new Fifo();
     // The next one is taken when nothing of this one is left.
@@ -139,6 +152,7 @@ export class Feed {
       next.taken();
     }
     this.#pumping = false;
+    if (this.#ending && this.#channel !== null) this.#leave(this.#channel);
   }
 
   #take({ type, payload }: Frame): void {

@@ -51,6 +51,9 @@ export interface FeedNumbers {
   batchesSent: number;
   batchesDone: number;
   batchesRefused: number;
+  /** Declared as gaps. */
+  batchesDropped: number;
+  gapsDeclared: number;
   signals: number;
   reports: number;
 }
@@ -70,6 +73,8 @@ export class FeedSession {
     batchesSent: 0,
     batchesDone: 0,
     batchesRefused: 0,
+    batchesDropped: 0,
+    gapsDeclared: 0,
     signals: 0,
     reports: 0,
   };
@@ -139,7 +144,7 @@ export class FeedSession {
   }
 
   async #work(): Promise<{ readonly replay: Result<ReplaySummary> }> {
-    const { source, whenFull, execution } = this.#options;
+    const { source, whenFull, execution, logger } = this.#options;
     const sender = new FeedSender(this.#channel, {
       whenFull,
       maxQueuedBytes: MAX_QUEUED_BYTES,
@@ -148,6 +153,11 @@ export class FeedSession {
         this.#unanswered.add(`${batch.stream}/${batch.sequence}`);
         this.numbers.events += batch.rows;
         execution.holdBatch(batch);
+      },
+      onDeclared: ({ stream: id, firstMissing: first_missing, batches, rows }) => {
+        this.numbers.batchesDropped += batches;
+        this.numbers.gapsDeclared++;
+        logger.warn('feed_dropped', { stream: id, first_missing, batches, rows });
       },
     });
     const replay = await source(sender, this.#abort.signal);

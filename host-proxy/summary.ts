@@ -26,7 +26,7 @@ function epochLines(epoch: EpochSummary): readonly string[] {
   ];
   if (feed !== null) {
     lines.push(
-      `  feed       ${feed.events} events in ${feed.batchesSent} batches, ${feed.batchesDone} done, ${feed.batchesRefused} refused`,
+      `  feed       ${feed.events} events in ${feed.batchesSent} batches, ${feed.batchesDone} done, ${feed.batchesRefused} refused, ${feed.batchesDropped} dropped`,
       `  signals    ${feed.signals} released, ${feed.reports} reports, ${epoch.unreleased.length} never released`,
     );
   }

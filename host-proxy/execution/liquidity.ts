@@ -4,6 +4,7 @@
 import type { Batch } from '../../wire/batch.ts';
 import { BOOK_SIDE } from '../../wire/batch.ts';
 import type { BookSide } from '../../wire/market/book-side.ts';
+import type { InstrumentMarket } from '../../wire/market/market.ts';
 import type { OrderBook } from '../../wire/market/order-book.ts';
 
 /** Scaled price and quantity. */
@@ -13,18 +14,22 @@ export interface AvailableLevel {
 }
 
 export class Liquidity {
-  readonly #book: OrderBook;
+  readonly #traded: InstrumentMarket;
   /** Price to quantity taken. */
   readonly #takenBids = new Map<number, number>();
   readonly #takenAsks = new Map<number, number>();
 
-  constructor(book: OrderBook) {
-    this.#book = book;
+  constructor(traded: InstrumentMarket) {
+    this.#traded = traded;
+  }
+
+  get #book(): OrderBook {
+    return this.#traded.book;
   }
 
   /** Applies a group to the book. */
   apply(batch: Batch, group: number): void {
-    this.#book.apply(batch, group);
+    this.#traded.applyGroup(batch, group);
     if (this.#takenBids.size === 0 && this.#takenAsks.size === 0) return;
     const start = batch.groupFirstRow[group] ?? 0;
     const end = start + (batch.groupRows[group] ?? 0);

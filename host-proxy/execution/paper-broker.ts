@@ -6,7 +6,9 @@
 // rests at its limit and is filled there when a trade prints beyond the limit, up to the trade's quantity,
 // or when the other side of the book reaches the limit, up to its quantity; then it expires. Resting
 // orders have no place in the venue's queue, our orders do not move the market, and one feed's data is
-// applied when the enclave is done with it. Hostile market data gives wrong fills, nothing worse.
+// applied when the enclave is done with it. Batches that were dropped are not seen here either: over a
+// hole nothing is filled, and there is no book before the next snapshot. Hostile market data gives wrong
+// fills, nothing worse.
 
 import type { Batch } from '../../wire/batch.ts';
 import { ROW } from '../../wire/batch.ts';
@@ -83,7 +85,7 @@ export class PaperBroker {
     for (const { id, market } of instruments) {
       if (market === 'inverse') throw new RangeError('inverse contracts are not simulated');
       const traded = this.#market.of(id);
-      if (traded !== null) this.#liquidity.set(id, new Liquidity(traded.book));
+      if (traded !== null) this.#liquidity.set(id, new Liquidity(traded));
     }
   }
 
@@ -139,6 +141,8 @@ export class PaperBroker {
 
   /** Plays one batch, event by event. Orders that are due in between meet the book of that moment. */
   apply(batch: Batch): void {
+    // First of all: what is due within a hole must not meet the book from before it.
+    this.#market.enter(batch);
     let group = 0;
     let row = 0;
     while (row < batch.rows || group < batch.groups) {

@@ -1,7 +1,9 @@
 // Puts batches on the feed stream. Where the source can wait it is made to wait; where it cannot, whole
-// batches are dropped when the queue is full, counted, and declared to the enclave with a GAP frame in
-// front of the next batch. A drop that is not declared would show in the log as one of ours.
+// batches are dropped from a full queue on until it has drained, so that holes are few, and each hole
+// is declared to the enclave with a GAP frame as soon as there is room, also when no batch follows. A
+// drop that is not declared would show in the log as one of ours.
 
+import type { DeclaredGap } from '../../wire/messages.ts';
 import { encodeDeclaredGap, FRAME } from '../../wire/messages.ts';
 import type { EncodedBatch } from './batcher.ts';
 
@@ -16,10 +18,12 @@ export interface FeedChannel {
 export interface FeedSenderOptions {
   /** `wait`: the source must await `ready()`. `drop`: the source goes on, batches may be dropped. */
   readonly whenFull: 'wait' | 'drop';
-  /** With `drop`: batches that would make the channel hold more than this are dropped. */
+  /** With `drop`: a batch that would make the channel hold more than this starts a hole. */
   readonly maxQueuedBytes: number;
   /** Called for each batch that is sent, in order; the paper broker holds it back from here. */
   readonly onSent?: (batch: EncodedBatch) => void;
+  /** Called for each GAP that is sent. */
+  readonly onDeclared?: (gap: DeclaredGap) => void;
 }
 
 export interface FeedCounters {
@@ -47,6 +51,7 @@ export class FeedSender {
   readonly #channel: FeedChannel;
   readonly #options: FeedSenderOptions;
   #full = false;
+  /** Being dropped; it is declared when the channel has drained, or at the end. */
   #gap: { stream: number; firstMissing: number; batches: number; rows: number } | null = null;
 
   constructor(channel: FeedChannel, options: FeedSenderOptions) {
@@ -57,11 +62,10 @@ export class FeedSender {
   send(batch: EncodedBatch): void {
     const { whenFull, maxQueuedBytes, onSent } = this.#options;
     const queued = this.#channel.queuedBytes + batch.bytes.length;
-    if (whenFull === 'drop' && queued > maxQueuedBytes) {
+    if (whenFull === 'drop' && (this.#gap !== null || queued > maxQueuedBytes)) {
       this.#drop(batch);
       return;
     }
-    this.#declare();
     this.#full = !this.#channel.send(FRAME.batch, batch.bytes);
     this.counters.batchesSent++;
     this.counters.rowsSent += batch.rows;
@@ -86,15 +90,22 @@ export class FeedSender {
   #drop(batch: EncodedBatch): void {
     this.counters.batchesDropped++;
     this.counters.rowsDropped += batch.rows;
-    this.#gap ??= { stream: batch.stream, firstMissing: batch.sequence, batches: 0, rows: 0 };
+    if (this.#gap === null) {
+      this.#gap = { stream: batch.stream, firstMissing: batch.sequence, batches: 0, rows: 0 };
+      void this.#channel.drained().then((alive) => {
+        if (alive) this.#declare();
+      });
+    }
     this.#gap.batches++;
     this.#gap.rows += batch.rows;
   }
 
   #declare(): void {
-    if (this.#gap === null) return;
-    this.#channel.send(FRAME.gap, encodeDeclaredGap(this.#gap));
-    this.counters.gapsDeclared++;
+    const gap = this.#gap;
+    if (gap === null) return;
     this.#gap = null;
+    this.#channel.send(FRAME.gap, encodeDeclaredGap(gap));
+    this.counters.gapsDeclared++;
+    this.#options.onDeclared?.(gap);
   }
 }

@@ -338,6 +338,49 @@ describe('the feed stream', () => {
     expect(host.leavesOf(KIND.input).length).toBeLessThan(logged + 3);
   });
 
+  it('that ends in order is taken whole when there is room again, and only then followed by another', async () => {
+    const strategies = fakeStrategies({ manual: true, window: 2 });
+    const host = await startFeed({ strategies });
+    const [strategy] = strategies.started;
+    for (let sequence = 0; sequence < 5; sequence++) host.feed?.send(B, batch(sequence));
+    host.feed?.send(G, declared(5, 3));
+    expect(await host.feed?.close()).toBe(true);
+    await host.until(() => strategy?.inputs.length === 2);
+    const second = host.dial(PORT.feed);
+    second.on('error', () => null);
+    await new Promise((resolve) => second.once('close', resolve));
+    expect(strategy?.inputs).toHaveLength(2);
+    while (host.leavesOf(KIND.gap).length === 0) {
+      strategy?.answer();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    expect(strategy?.inputs).toHaveLength(5);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    // What was not answered yet is answered on the next one.
+    await host.connectFeed();
+    host.feed?.send(B, batch(8));
+    while (host.feedOf(FRAME.progress).length < 6) {
+      strategy?.answer();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    expect(host.leavesOf(KIND.gap)).toHaveLength(1);
+  });
+
+  it('that ends in order and then breaks gives its place to the next', async () => {
+    const strategies = fakeStrategies({ manual: true, window: 1 });
+    const host = await startFeed({ strategies });
+    for (let sequence = 0; sequence < 3; sequence++) host.feed?.send(B, batch(sequence));
+    await host.feed?.close();
+    await host.until(() => strategies.started[0]?.inputs.length === 1);
+    host.wires.get(PORT.feed)?.enclave.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    await host.connectFeed();
+    host.feed?.send(B, batch(1));
+    strategies.started[0]?.answer();
+    await host.until(() => host.feedOf(FRAME.progress).length === 1);
+    await host.until(() => host.leavesOf(KIND.input).length === 2);
+  });
+
   it('is not followed by another before the host has read the end of it', async () => {
     const host = await startHost();
     await host.ready();

@@ -76,6 +76,13 @@ export class BookSequence {
     return gap;
   }
 
+  /** Data is missing: there is no book until the next snapshot. Whoever knows of it has logged it. */
+  interrupt(): void {
+    this.#valid = false;
+    this.#open = null;
+    while (this.#held.length > 0) this.#dropOldest();
+  }
+
   /** Takes the head of one group; flags are of GROUP_FLAG. */
   group(
     flags: number,

@@ -1,5 +1,7 @@
 // All that a strategy or the paper broker knows of the market: books, best quotes, last trades and bars
-// of each instrument, from the same batches in the same order, so that both see the same.
+// of each instrument, from the same batches in the same order, so that both see the same. A hole in a
+// stream's batch sequence (dropped, skipped or refused: the log has a gap leaf) ends the books and quotes
+// that the stream has fed: what is missing may have changed them.
 
 import type { Batch } from '../batch.ts';
 import { BOOK_SIDE, ROW } from '../batch.ts';
@@ -38,6 +40,8 @@ export class InstrumentMarket {
     updateId: 0,
   };
   readonly bars: readonly Bars[];
+  /** The stream that its book or quote came from last; null before the first. */
+  stream: number | null = null;
   #lastTrade: LastTrade | null = null;
   #trades = 0;
   readonly #tradeSequence: TradeSequence;
@@ -58,6 +62,22 @@ export class InstrumentMarket {
     return this.#trades;
   }
 
+  /** Data of its stream is missing. Trades are facts: those that were seen stay, and so do their bars. */
+  interrupt(): void {
+    this.book.interrupt();
+    const { quote } = this;
+    quote.bidPrice = 0;
+    quote.bidQuantity = 0;
+    quote.askPrice = 0;
+    quote.askQuantity = 0;
+    quote.updateId = 0;
+  }
+
+  applyGroup(batch: Batch, group: number): void {
+    this.stream = batch.stream;
+    this.book.apply(batch, group);
+  }
+
   applyTrade(batch: Batch, row: number): void {
     const id = batch.id[row] ?? 0;
     if (this.#tradeSequence.next(id) < 0) return;
@@ -72,6 +92,7 @@ export class InstrumentMarket {
   }
 
   applyBest(batch: Batch, row: number): void {
+    this.stream = batch.stream;
     const price = batch.price[row] ?? 0;
     const quantity = batch.quantity[row] ?? 0;
     if (batch.side[row] === BOOK_SIDE.bid) {
@@ -87,6 +108,8 @@ export class InstrumentMarket {
 
 export class Market {
   readonly #instruments = new Map<number, InstrumentMarket>();
+  /** Per stream, the sequence of its next batch. */
+  readonly #next = new Map<number, number>();
 
   /** Bars are kept per instrument for each of the intervals, in their order. */
   constructor(instruments: readonly Instrument[], barIntervalsMs: readonly number[] = []) {
@@ -100,10 +123,24 @@ export class Market {
     return this.#instruments.get(instrument) ?? null;
   }
 
+  /**
+   * Call with each batch before anything of it is applied; `apply` does. Ends what its stream has fed
+   * when batches are missing before it.
+   */
+  enter({ stream, sequence }: Batch): void {
+    const next = this.#next.get(stream) ?? 0;
+    this.#next.set(stream, sequence + 1);
+    if (sequence <= next) return;
+    for (const market of this.#instruments.values()) {
+      if (market.stream === stream) market.interrupt();
+    }
+  }
+
   /** Rows of other instruments are passed over. */
   apply(batch: Batch): void {
+    this.enter(batch);
     for (let group = 0; group < batch.groups; group++) {
-      this.#instruments.get(batch.groupInstrument[group] ?? 0)?.book.apply(batch, group);
+      this.#instruments.get(batch.groupInstrument[group] ?? 0)?.applyGroup(batch, group);
     }
     for (let row = 0; row < batch.rows; row++) {
       const kind = batch.kind[row];

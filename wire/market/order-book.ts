@@ -46,6 +46,14 @@ export class OrderBook {
     return this.asks.price(0);
   }
 
+  /** Data is missing: there is no book until the next snapshot. */
+  interrupt(): void {
+    this.#sequence.interrupt();
+    this.#parts = [];
+    this.#held.length = 0;
+    this.#clear();
+  }
+
   /** Applies group `group` of a batch whose instrument is this book's. */
   apply(batch: Batch, group: number): void {
     const flags = batch.groupFlags[group] ?? 0;

@@ -90,7 +90,12 @@ class Floor {
   /** Leaf of each batch. */
   readonly leaves: number[] = [];
 
-  constructor(lists: readonly (readonly MarketEvent[])[], options: Partial<ExecutionOptions> = {}) {
+  /** `dropped`: sequences that the feed sender dropped; they are neither logged nor held. */
+  constructor(
+    lists: readonly (readonly MarketEvent[])[],
+    options: Partial<ExecutionOptions> = {},
+    dropped: readonly number[] = [],
+  ) {
     this.batches = encodedBatches(lists);
     this.execution = new Execution({
       crypto: nodeCrypto,
@@ -114,7 +119,7 @@ class Floor {
     });
     for (const batch of this.batches) {
       this.leaves.push(this.log.fill());
-      this.execution.holdBatch(batch);
+      if (!dropped.includes(batch.sequence)) this.execution.holdBatch(batch);
     }
   }
 
@@ -276,6 +281,20 @@ describe('execution', () => {
     floor.execution.release(floor.signal(0));
     await floor.progress(0);
     expect(floor.take()).toEqual(['1 rejected risk_no_market 0']);
+  });
+
+  it('rejects from a dropped batch to the next snapshot: its market may be another', async () => {
+    const lists = [[BOOK], [trade(1010, 101, 1)], [trade(1020, 101, 1)], [{ ...BOOK }]];
+    const floor = new Floor(lists, {}, [1]);
+    for (const batch of [0, 2, 3]) {
+      floor.execution.release(floor.signal(batch, { limit: 90 }));
+      await floor.progress(batch);
+    }
+    expect(floor.take().filter((line) => !line.includes('cancelled'))).toEqual([
+      '4 accepted 0',
+      '5 rejected risk_no_market 0',
+      '6 accepted 0',
+    ]);
   });
 
   it('counts orders of the same moment, accepted or open, for the position limit', async () => {

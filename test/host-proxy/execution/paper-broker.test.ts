@@ -4,7 +4,9 @@ import type { OrderRequest, PaperOptions } from '../../../host-proxy/execution/p
 import { PaperBroker } from '../../../host-proxy/execution/paper-broker.ts';
 import type { MarketEvent } from '../../../host-proxy/feed/events.ts';
 import { SIDE } from '../../../wire/payloads.ts';
-import { batchOf, depth, MS, PLAIN, snapshot, trade } from './support.ts';
+import { parseBatch } from '../../../wire/batch.ts';
+import { assertAccepted } from '../../../wire/result.ts';
+import { batchOf, depth, encodedBatches, MS, PLAIN, snapshot, trade } from './support.ts';
 
 /** A broker whose events are lines: `id price x quantity @ms fee` and `id end @ms`. */
 class Desk {
@@ -262,6 +264,52 @@ describe('paper broker, resting', () => {
       'a 100x1 @20 5000000',
       'a expired @20',
     ]);
+  });
+});
+
+describe('paper broker, over a hole in the data', () => {
+  /** Plays the batches but those with these numbers. */
+  const playBut = (desk: Desk, missing: readonly number[], ...lists: MarketEvent[][]): void => {
+    for (const { sequence, bytes } of encodedBatches(lists)) {
+      if (!missing.includes(sequence)) desk.broker.apply(assertAccepted(parseBatch(bytes)));
+    }
+  };
+
+  it('has no book until the next snapshot, and fills nothing at the one from before', () => {
+    const desk = new Desk({ latencyMs: 5 });
+    const order = (): void => {
+      desk.order('a', { limit: 102, quantity: 4, decisionNs: 0n });
+    };
+    // The order arrives at 5 ms, in the middle of what is missing.
+    const lists = [
+      [BOOK],
+      [depth(4, [], [[101, 0]]), depth(6, [], [[102, 0]])],
+      [trade(10, 105, 9)],
+      [depth(20, [], [[102, 1]])],
+      [snapshot(30, [[95, 5]], [[100, 3]])],
+    ];
+    const [first, ...rest] = encodedBatches(lists);
+    desk.broker.apply(assertAccepted(parseBatch(first?.bytes ?? new Uint8Array())));
+    order();
+    expect(desk.broker.mid(PLAIN.id)).not.toBeNull();
+    for (const { sequence, bytes } of rest) {
+      if (sequence !== 1) desk.broker.apply(assertAccepted(parseBatch(bytes)));
+      if (sequence === 2 || sequence === 3) expect(desk.broker.mid(PLAIN.id)).toBeNull();
+    }
+    expect(desk.take()).toEqual(['a 102x3 @30']);
+    expect(desk.broker.mid(PLAIN.id)).toBe(195n);
+  });
+
+  it('fills a resting order by what it sees, expires it, and forgets what it took before', () => {
+    const desk = new Desk();
+    playBut(desk, [], [BOOK]);
+    desk.order('a', { limit: 101, quantity: 4 }).order('b', { limit: 100, ttlMs: 25 }).settle();
+    expect(desk.take()).toEqual(['a 101x4 @0', 'a filled @0']);
+    const again = snapshot(20, [[99, 5]], [[101, 4]]);
+    playBut(desk, [0, 1], [BOOK], [BOOK], [trade(10, 99, 2)], [again], [trade(30, 99, 2)]);
+    expect(desk.take()).toEqual(['b 100x2 @10', 'b expired @25']);
+    desk.order('c', { limit: 101, quantity: 4 }).settle();
+    expect(desk.take()).toEqual(['c 101x4 @30', 'c filled @30']);
   });
 });
 

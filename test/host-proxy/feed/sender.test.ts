@@ -75,38 +75,82 @@ describe('feed sender, waiting', () => {
   });
 });
 
+function dropping(channel: HeldChannel, maxQueuedBytes: number): [FeedSender, number[]] {
+  const passed: number[] = [];
+  const sender = new FeedSender(channel, {
+    whenFull: 'drop',
+    maxQueuedBytes,
+    onSent: ({ sequence }) => passed.push(sequence),
+    onDeclared: ({ firstMissing, batches }) => passed.push(-firstMissing, -batches),
+  });
+  return [sender, passed];
+}
+
 describe('feed sender, dropping', () => {
-  it('drops whole batches and declares them in front of the next', async () => {
+  it('drops whole batches from a full queue on, and declares them when it has drained', async () => {
     const channel = new HeldChannel();
-    const passed: number[] = [];
-    const sender = new FeedSender(channel, {
-      whenFull: 'drop',
-      maxQueuedBytes: 120,
-      onSent: ({ sequence }) => passed.push(sequence),
-    });
+    const [sender, passed] = dropping(channel, 120);
     // 60 and 120 bytes fit, 180 do not.
     for (let sequence = 0; sequence < 5; sequence++) sender.send(batch(sequence));
     expect(await sender.ready()).toBe(true);
-    channel.drain();
+    // There would be room again, but a hole that ends too soon is followed by the next one.
+    channel.queuedBytes = 60;
     sender.send(batch(5));
+    expect(gapsOf(channel)).toEqual([]);
+    channel.drain();
+    await Promise.resolve();
+    expect(gapsOf(channel)).toEqual([{ stream: 3, firstMissing: 2, batches: 4, rows: 54 }]);
+    sender.send(batch(6));
     expect(channel.sent.map(([type]) => type)).toEqual([0x20, 0x20, 0x21, 0x20]);
-    expect(gapsOf(channel)).toEqual([{ stream: 3, firstMissing: 2, batches: 3, rows: 39 }]);
-    expect(passed).toEqual([0, 1, 5]);
+    expect(passed).toEqual([0, 1, -2, -4, 6]);
     expect(sender.counters).toMatchObject({
       batchesSent: 3,
-      batchesDropped: 3,
-      rowsDropped: 39,
+      batchesDropped: 4,
+      rowsDropped: 54,
       gapsDeclared: 1,
     });
   });
 
-  it('declares at the end what no batch follows, once', () => {
+  it('begins a new hole after the last one was declared', async () => {
     const channel = new HeldChannel();
-    const sender = new FeedSender(channel, { whenFull: 'drop', maxQueuedBytes: 60 });
+    const [sender] = dropping(channel, 100);
+    for (let sequence = 0; sequence < 9; sequence++) {
+      sender.send(batch(sequence));
+      if (sequence % 3 === 2) {
+        channel.drain();
+        await Promise.resolve();
+      }
+    }
+    expect(gapsOf(channel)).toEqual(
+      [1, 4, 7].map((firstMissing) => ({
+        stream: 3,
+        firstMissing,
+        batches: 2,
+        rows: 21 + 2 * firstMissing,
+      })),
+    );
+  });
+
+  it('declares at the end what no batch follows, once', async () => {
+    const channel = new HeldChannel();
+    const [sender] = dropping(channel, 60);
     sender.send(batch(0));
     sender.send(batch(1));
     sender.finish();
     sender.finish();
+    channel.drain();
+    await Promise.resolve();
     expect(gapsOf(channel)).toEqual([{ stream: 3, firstMissing: 1, batches: 1, rows: 11 }]);
+  });
+
+  it('declares nothing to a stream that is over', async () => {
+    const channel = new HeldChannel();
+    const [sender] = dropping(channel, 60);
+    sender.send(batch(0));
+    sender.send(batch(1));
+    channel.alive = false;
+    channel.drain();
+    await Promise.resolve();
+    expect(gapsOf(channel)).toEqual([]);
   });
 });

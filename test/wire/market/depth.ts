@@ -43,8 +43,12 @@ export function instrument(id: number, rule: SequenceRule): Instrument {
 }
 
 /** One batch of depth groups, then trades. */
-export function batchOf(depths: readonly Depth[], trades: readonly Trade[] = []): Batch {
-  const builder = new BatchBuilder(1);
+export function batchOf(
+  depths: readonly Depth[],
+  trades: readonly Trade[] = [],
+  { stream = 1, sequence = 0 }: { readonly stream?: number; readonly sequence?: number } = {},
+): Batch {
+  const builder = new BatchBuilder(stream);
   for (const depth of depths) {
     const snapshot = depth.snapshot === true;
     const id = depth.instrument ?? 1;
@@ -84,7 +88,7 @@ export function batchOf(depths: readonly Depth[], trades: readonly Trade[] = [])
       id: trade.id,
     });
   }
-  return assertAccepted(parseBatch(builder.encode(0, 1n)));
+  return assertAccepted(parseBatch(builder.encode(sequence, 1n)));
 }
 
 /** Update id k sets one level; the true book at k is the sum of the changes up to k. */
