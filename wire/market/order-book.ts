@@ -50,7 +50,6 @@ export class OrderBook {
   interrupt(): void {
     this.#sequence.interrupt();
     this.#parts = [];
-    this.#held.length = 0;
     this.#clear();
   }
 
