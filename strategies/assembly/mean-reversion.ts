@@ -25,9 +25,9 @@ import {
   subscribe,
 } from './trackseal';
 
-/** Beyond these the arithmetic could leave 64 bits: such a bar is not believed. */
-const MAX_DISTANCE: i64 = 1 << 24;
-const MAX_VOLUME: i64 = 1 << 32;
+/** Six times a price distance, and a bar's volume: beyond them 64 bars could leave 64 bits, and nothing is done. */
+const MAX_DISTANCE: i64 = 1 << 20;
+const MAX_VOLUME: i64 = (1 << 37) - 1;
 const NONE: i64 = -1;
 
 /** Smallest price step, scaled. */
