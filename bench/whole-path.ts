@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Execution } from '../host-proxy/execution/execution.ts';
 import { openJournal } from '../host-proxy/execution/journal.ts';
+import { nodeFiles } from '../host-proxy/files.ts';
 import { KillSwitch } from '../host-proxy/execution/kill-switch.ts';
 import type { FeedSource } from '../host-proxy/feed-session.ts';
 import { Host } from '../host-proxy/host.ts';
@@ -124,16 +125,18 @@ function executionOf(
   onClose: () => void,
 ): CreateExecution {
   return async (log, origin, onReport) => {
-    const opened = assertAccepted(await openJournal(join(state, 'execution.journal')));
+    const directory = join(state, 'execution');
+    const instruments = [INSTRUMENT];
+    const place = { files: nodeFiles, directory, instruments, keep: false };
+    const opened = assertAccepted(await openJournal(place));
     const execution = new Execution({
       crypto: nodeCrypto,
       log,
       origin,
-      instruments: [INSTRUMENT],
+      instruments,
       ...EXECUTION,
       killSwitch: new KillSwitch(null),
-      journal: opened.journal,
-      records: opened.records,
+      ...opened,
       onReport,
       onRefusal: ({ code }) => {
         throw new Error(`signal refused: ${code}`);

@@ -24,6 +24,8 @@ export interface CheckedCommit {
   readonly root: Uint8Array;
   /** Leaf indexes of outputs in it. */
   readonly outputs: readonly number[];
+  /** Of each report in it the output that it names; null for a late one. */
+  readonly reports: readonly (number | null)[];
   /** Its last leaf is a close leaf. */
   readonly closed: boolean;
 }
@@ -79,6 +81,7 @@ export class CommitChecker {
 
   #readLeaves({ firstIndex, leaves, blobs }: Commit): Result<LeafFacts> {
     const outputs: number[] = [];
+    const reports: (number | null)[] = [];
     let blobsUsed = 0;
     for (const [at, bytes] of leaves.entries()) {
       if (this.#closed) return refuse('leaf_after_close', { index: firstIndex + at });
@@ -89,10 +92,11 @@ export class CommitChecker {
         if (!blob.ok) return blob;
       }
       if (leaf.value.kind === KIND.output) outputs.push(firstIndex + at);
+      if (leaf.value.kind === KIND.report) reports.push(leaf.value.causes[0] ?? null);
       this.#closed = leaf.value.kind === KIND.close;
     }
     if (blobsUsed !== blobs.length) return refuse('blob_mismatch', { unnamed: blobs.length });
-    return accept({ outputs, closed: this.#closed });
+    return accept({ outputs, reports, closed: this.#closed });
   }
 
   #readHeader(bytes: Uint8Array): Result<EpochHeader> {
@@ -125,7 +129,4 @@ export class CommitChecker {
   }
 }
 
-interface LeafFacts {
-  readonly outputs: readonly number[];
-  readonly closed: boolean;
-}
+type LeafFacts = Pick<CheckedCommit, 'outputs' | 'reports' | 'closed'>;

@@ -77,6 +77,8 @@ export interface HostConfig {
     };
     /** A file that stops trading when it is there. */
     readonly kill_switch: string | null;
+    /** Journals of earlier epochs stay in the state folder. */
+    readonly keep_journals: boolean;
   };
   readonly disk: {
     /** Fewer free bytes than this at `state` or `log` are warned of; 0: never. */
@@ -145,6 +147,7 @@ const schema: z.ZodType<HostConfig> = z.strictObject({
       max_daily_loss: money,
     }),
     kill_switch: path.nullable().default(null),
+    keep_journals: z.boolean().default(false),
   }),
   disk: z
     .strictObject({

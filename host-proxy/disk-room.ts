@@ -110,6 +110,7 @@ export class DiskRoom {
       rename: (from, to) => this.hold(() => files.rename(from, to)),
       removeFile: (path) => this.hold(() => files.removeFile(path)),
       removeDirectory: (path) => files.removeDirectory(path),
+      syncFile: (path) => files.syncFile(path),
       syncDirectory: (path) => files.syncDirectory(path),
     };
   }

@@ -134,8 +134,9 @@ export class EpochRun {
       return;
     }
     this.#logStream = new LogStream(stream, this.#log, {
-      onCommit: ({ outputs, closed, root }) => {
+      onCommit: ({ outputs, reports, closed, root }) => {
         for (const index of outputs) this.#unreleased.add(index);
+        if (reports.length > 0) this.#execution?.logged(reports);
         this.#closed = closed;
         this.#root = root;
       },
@@ -302,6 +303,7 @@ export class EpochRun {
   async #settle(): Promise<void> {
     const { files, folders, logger } = this.#services;
     await this.#log.finish();
+    await this.#execution?.finish();
     await this.#journal.close();
     if (this.#log.acknowledgedSize === 0) {
       await removeSpool(files, spoolDirectory(folders, this.#epoch));

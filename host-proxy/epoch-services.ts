@@ -24,6 +24,10 @@ export interface EpochTimeouts {
 export interface EpochExecution extends SignalHandler {
   /** Reports what a former process has left open. */
   start(): Promise<void>;
+  /** Report leaves that became durable: the output that each names, null for a late report. */
+  logged(outputs: readonly (number | null)[]): void;
+  /** After the last commit of the epoch. */
+  finish(): Promise<void>;
   summary(): ExecutionSummary;
 }
 

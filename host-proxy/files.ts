@@ -66,6 +66,8 @@ export interface Files {
   removeFile(path: string): Promise<void>;
   /** An empty directory. */
   removeDirectory(path: string): Promise<void>;
+  /** Makes durable what a killed process has written to a file and not synced. */
+  syncFile(path: string): Promise<void>;
   /** Makes creations, renames and removals in it durable. */
   syncDirectory(path: string): Promise<void>;
 }
@@ -180,16 +182,18 @@ export const nodeFiles: Files = {
   rename: (from, to) => attempt('rename', to, () => fs.promises.rename(from, to)),
   removeFile: (path) => attempt('unlink', path, () => fs.promises.unlink(path)),
   removeDirectory: (path) => attempt('rmdir', path, () => fs.promises.rmdir(path)),
-  syncDirectory: (path) =>
-    attempt('fsync directory', path, async () => {
-      const descriptor = await open(path, 'r');
-      try {
-        await fsync(descriptor);
-      } finally {
-        await close(descriptor);
-      }
-    }),
+  syncFile: (path) => attempt('fsync', path, () => syncPath(path)),
+  syncDirectory: (path) => attempt('fsync directory', path, () => syncPath(path)),
 };
+
+async function syncPath(path: string): Promise<void> {
+  const descriptor = await open(path, 'r');
+  try {
+    await fsync(descriptor);
+  } finally {
+    await close(descriptor);
+  }
+}
 
 /** Creates a directory and those above it that are missing, durably. */
 export async function makeDirectories(files: Files, path: string): Promise<void> {

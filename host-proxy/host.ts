@@ -21,6 +21,8 @@ import type { IngressOptions } from './ingress.ts';
 import { readPrevious } from './previous.ts';
 import type { PreviousEpoch } from './previous.ts';
 import type { ProgressNumbers } from './progress.ts';
+import type { RecoveredEpoch } from './recovery.ts';
+import type { BrokenEpoch } from './settle.ts';
 import { readUnreleased, settleAll } from './settle.ts';
 import { Backoff } from './supervisor.ts';
 import { TileServer } from './tile-server.ts';
@@ -34,6 +36,8 @@ export interface HostOptions extends EpochServices {
   readonly logId: string;
   readonly items: readonly Item[];
   readonly restart: boolean;
+  /** Execution's part in settling; null: only looks whether its records can be read. */
+  readonly reconcile?: (epoch: BrokenEpoch | null) => Promise<Result<null>>;
   readonly tiles: { readonly host: string; readonly port: number } | null;
   readonly ingress: Pick<IngressOptions, 'host' | 'port' | 'maxConnections' | 'idleMs'> | null;
   /** Asked to stop, and out of time: what waits for room on a full disk must fail now. */
@@ -77,12 +81,12 @@ export class Host {
    * with a DiskFailure, a FolderConflict, or the system's error for an address that is taken.
    */
   static async open(options: HostOptions): Promise<Result<Host>> {
-    const { files, crypto, folders, logger } = options;
+    const { folders, logger } = options;
     const lock = await lockFolder(folders.state);
     if (lock === null) return refuse('folder_in_use');
     const host = new Host(options, lock);
     try {
-      const settled = await settleAll(files, crypto, folders);
+      const settled = await host.#settle();
       if (!settled.ok) {
         await host.#close();
         return settled;
@@ -141,6 +145,19 @@ export class Host {
     } finally {
       await this.#close();
     }
+  }
+
+  async #settle(): Promise<Result<readonly RecoveredEpoch[]>> {
+    const {
+      files,
+      crypto,
+      folders,
+      reconcile = () => Promise.resolve(accept(null)),
+    } = this.#options;
+    const settled = await settleAll(files, crypto, folders, reconcile);
+    if (!settled.ok) return settled;
+    const readable = await reconcile(null);
+    return readable.ok ? settled : readable;
   }
 
   async #runEpoch(): Promise<Result<EpochSummary>> {

@@ -2,7 +2,7 @@
 // for a clean close.
 
 import { accessSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { REFUSAL_CODES } from '../wire/codes.ts';
 import type { RefusalCode } from '../wire/codes.ts';
@@ -10,17 +10,14 @@ import type { Configuration } from '../wire/configuration.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import { parseTransport } from '../wire/node/transport.ts';
 import type { Refusal } from '../wire/result.ts';
-import { accept, assertAccepted } from '../wire/result.ts';
+import { accept } from '../wire/result.ts';
 import type { HostConfig } from './config-file.ts';
 import { parseHostConfig } from './config-file.ts';
 import type { DiskPlace } from './disk-room.ts';
 import { DiskRoom } from './disk-room.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { FolderConflict } from './epoch-folder.ts';
-import type { EpochServices } from './epoch-services.ts';
-import { Execution } from './execution/execution.ts';
-import { openJournal } from './execution/journal.ts';
-import { KillSwitch } from './execution/kill-switch.ts';
+import { executionService } from './execution/service.ts';
 import { replayCapture } from './feed/replay.ts';
 import type { FeedSource } from './feed-session.ts';
 import { DiskFailure, nodeFiles } from './files.ts';
@@ -173,47 +170,6 @@ function sourceOf(config: HostConfig, configuration: Configuration, logger: Logg
     );
 }
 
-function executionOf(
-  config: HostConfig,
-  configuration: Configuration,
-  logger: Logger,
-  room: DiskRoom,
-): EpochServices['createExecution'] {
-  const { paper, limits, kill_switch: killSwitchFile } = config.execution;
-  return async (log, origin, report) => {
-    const { journal, records } = assertAccepted(
-      await openJournal(join(config.state, 'execution.journal'), (work) => room.hold(work)),
-    );
-    return new Execution({
-      crypto: nodeCrypto,
-      log,
-      origin,
-      instruments: configuration.instruments,
-      paper: {
-        latencyMs: paper.latency_ms,
-        takerFeePpm: paper.taker_fee_ppm,
-        makerFeePpm: paper.maker_fee_ppm,
-        slippageTicks: paper.slippage_ticks,
-      },
-      limits: {
-        maxOrderNotional: limits.max_order_notional,
-        maxPositionNotional: limits.max_position_notional,
-        maxOrders: limits.max_orders,
-        orderWindowMs: limits.order_window_ms,
-        priceBandPpm: limits.price_band_ppm,
-        maxDailyLoss: limits.max_daily_loss,
-      },
-      killSwitch: new KillSwitch(killSwitchFile),
-      journal,
-      records,
-      onReport: report,
-      onRefusal: ({ code }) => {
-        logger.error('signal_refused', { code });
-      },
-    });
-  };
-}
-
 function explain(io: HostIo, { code, detail }: Refusal): void {
   const facts = Object.entries(detail).map(([name, value]) => `  ${name}  ${value}`);
   const hint = HINTS[code];
@@ -285,6 +241,15 @@ function showSummary(summary: HostSummary, { json }: Options, io: HostIo): void 
   else io.stdout(renderSummary(summary));
 }
 
+/** Durable, also where folders above it had to be made. */
+async function makeFolder(path: string): Promise<void> {
+  const first = mkdirSync(path, { recursive: true, mode: 0o750 });
+  if (first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) {
+    await nodeFiles.syncDirectory(dirname(made));
+  }
+}
+
 export async function run(args: readonly string[], io: HostIo): Promise<number> {
   if (args.includes('--help')) {
     io.stdout(USAGE);
@@ -316,7 +281,7 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
   let watch: DiskWatch | null = null;
   try {
     for (const path of [...Object.values(folders), config.transport.slice('unix:'.length)]) {
-      mkdirSync(path, { recursive: true, mode: 0o750 });
+      await makeFolder(path);
     }
     const logger = createLog(config, io);
     const places: readonly DiskPlace[] = [
@@ -326,10 +291,11 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
     const room = new DiskRoom({ logger, places });
     watch = new DiskWatch({ logger, places, minFreeBytes: config.disk.min_free_bytes });
     watch.start();
+    const files = room.filesOf(nodeFiles);
     const { command, show_output: showOutput, restart } = config.enclave;
     const [program, ...rest] = command ?? [];
     const host = await Host.open({
-      files: room.filesOf(nodeFiles),
+      files,
       giveUpRoom: () => {
         room.giveUp();
       },
@@ -341,7 +307,7 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
       timeouts: { readyMs: config.enclave.ready_ms, closeMs: config.enclave.close_ms },
       source: sourceOf(config, configuration, logger),
       whenFull: config.feed?.when_full ?? 'wait',
-      createExecution: executionOf(config, configuration, logger, room),
+      ...executionService(config, configuration, files, logger),
       configuration: configurationBytes,
       logId: configuration.log_id,
       items,

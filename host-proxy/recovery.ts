@@ -3,17 +3,18 @@
 // removed. Trusts the disk. Refuses `spool_corrupt` instead of leaving anything out silently.
 
 import type { WireCrypto } from '../wire/crypto.ts';
-import { parseCommit } from '../wire/commit.ts';
 import type { Result } from '../wire/result.ts';
-import { accept, assertAccepted, refuse } from '../wire/result.ts';
+import { clientOrderIdOf } from '../wire/payloads.ts';
+import { accept, refuse } from '../wire/result.ts';
 import { verifyCheckpoint } from '../wire/tlog/checkpoint.ts';
+import { leafHash } from '../wire/tlog/merkle.ts';
 import { CommitChecker } from './commit-check.ts';
 import { EpochFolder } from './epoch-folder.ts';
 import { EpochTree } from './epoch-tree.ts';
 import type { Files } from './files.ts';
 import { FolderReader } from './folder-reader.ts';
 import { Publisher } from './publisher.ts';
-import { readSpool } from './spool.ts';
+import { readSpool, syncSpool } from './spool.ts';
 
 const REMOVED = '.removed';
 
@@ -40,8 +41,10 @@ export interface RecoveredEpoch {
   readonly size: number;
   /** Bytes of a commit that was never acknowledged. */
   readonly cutBytes: number;
-  /** Leaf indexes of its outputs. */
-  readonly outputs: readonly number[];
+  /** Null when no commit was whole. */
+  readonly origin: string | null;
+  /** Client order ids of its outputs, by leaf index. */
+  readonly outputs: ReadonlyMap<number, string>;
   /** It ended with a close leaf. */
   readonly closed: boolean;
 }
@@ -88,8 +91,9 @@ export async function completeFolder(
   const tree = new EpochTree(crypto, (level, index) => published.tile(level, index));
   const checker = new CommitChecker(crypto, tree, epoch);
   const publisher = new Publisher(crypto, folder, tree);
-  const outputs: number[] = [];
+  const outputs = new Map<number, string>();
   let [commits, size, closed] = [0, 0, false];
+  await syncSpool(files, spoolDirectory(folders, epoch));
   const reader = readSpool(files, spoolDirectory(folders, epoch));
   let next = reader.next();
   for (; next.done !== true; next = reader.next()) {
@@ -97,8 +101,12 @@ export async function completeFolder(
     if (!checked.ok)
       return refuse('spool_corrupt', { epoch, commit: commits, as: checked.refusal.code });
     if (commits === 0) await folder.open();
-    await publisher.add(assertAccepted(parseCommit(next.value)));
-    outputs.push(...checked.value.outputs);
+    const { commit } = checked.value;
+    await publisher.add(commit);
+    for (const index of checked.value.outputs) {
+      const leaf = commit.leaves[index - commit.firstIndex] ?? new Uint8Array();
+      outputs.set(index, clientOrderIdOf(leafHash(crypto, leaf)));
+    }
     ({ size, closed } = checked.value);
     commits++;
   }
@@ -107,7 +115,8 @@ export async function completeFolder(
   if (!beyond.ok) return beyond;
   if (commits > 0) await publisher.finish();
   const { cutBytes } = next.value.value;
-  return accept({ epoch, commits, size, cutBytes, outputs, closed });
+  const origin = checker.header?.origin ?? null;
+  return accept({ epoch, origin, commits, size, cutBytes, outputs, closed });
 }
 
 /** Only acknowledged commits are published, so a spool that ends before the checkpoint has lost some. */

@@ -5,12 +5,13 @@
 import type { WireCrypto } from '../wire/crypto.ts';
 import { parseUtf8, utf8 } from '../wire/bytes.ts';
 import type { Result } from '../wire/result.ts';
-import { accept } from '../wire/result.ts';
+import { accept, refuse } from '../wire/result.ts';
 import type { Files } from './files.ts';
 import { makeDirectories } from './files.ts';
 import type { HostFolders, RecoveredEpoch } from './recovery.ts';
 import { completeFolder, listSpools, removeAll, removeSpool, spoolDirectory } from './recovery.ts';
 import { readReleases } from './release-journal.ts';
+import { syncSpool } from './spool.ts';
 
 /** docs/PROTOCOL.md: PREVIOUS names at most this many. */
 const MAX_UNRELEASED = 4096;
@@ -69,6 +70,18 @@ export function readUnreleased(
   return named === epoch ? indexes : [];
 }
 
+/** An epoch that was not settled by the host that ran it. */
+export interface BrokenEpoch {
+  readonly origin: string;
+  /** Client order ids of its outputs, by leaf index. */
+  readonly outputs: ReadonlyMap<number, string>;
+  /** Leaf indexes of the outputs that were released. */
+  readonly released: ReadonlySet<number>;
+}
+
+/** Execution's part, before the list of released outputs goes; doing it again changes nothing. */
+export type Reconcile = (epoch: BrokenEpoch) => Promise<Result<null>>;
+
 /**
  * Settles every epoch that a stopped host has left. Rejects with a DiskFailure or a FolderConflict,
  * refuses `spool_corrupt`; either way nothing was removed that is not in the folder.
@@ -77,14 +90,24 @@ export async function settleAll(
   files: Files,
   crypto: WireCrypto,
   folders: HostFolders,
+  reconcile: Reconcile = () => Promise.resolve(accept(null)),
 ): Promise<Result<readonly RecoveredEpoch[]>> {
   const settled: RecoveredEpoch[] = [];
   for (const epoch of await listSpools(files, folders)) {
+    await syncSpool(files, journalDirectory(folders, epoch));
     const released = readReleases(files, journalDirectory(folders, epoch));
     if (!released.ok) return released;
     const recovered = await completeFolder(files, crypto, folders, epoch);
     if (!recovered.ok) return recovered;
-    const unreleased = recovered.value.outputs.filter((index) => !released.value.has(index));
+    const { origin, outputs, size } = recovered.value;
+    // What was released was acknowledged before: a log without it has lost its end.
+    const lost = [...released.value].find((index) => !outputs.has(index));
+    if (lost !== undefined) return refuse('spool_corrupt', { epoch, size, released_leaf: lost });
+    if (origin !== null) {
+      const reconciled = await reconcile({ origin, outputs, released: released.value });
+      if (!reconciled.ok) return reconciled;
+    }
+    const unreleased = [...outputs.keys()].filter((index) => !released.value.has(index));
     if (recovered.value.commits > 0) await settleEpoch(files, folders, epoch, unreleased);
     else await removeSpool(files, spoolDirectory(folders, epoch));
     settled.push(recovered.value);

@@ -1,6 +1,8 @@
 // Records of the spool and how a damaged one is judged. A group is what one write and one fdatasync
 // made durable; the next group is written only after that, so a whole group behind damage proves that
-// the damaged bytes had been acknowledged. Damage in the last group is what a crash leaves.
+// the damaged bytes had been acknowledged. Where no group follows soon a mark does, a record without a
+// payload and with the number of the next one, which a group may later overwrite. Damage in a last group
+// without a mark is what a crash leaves.
 //
 //   u32 magic: "TSG1" first of its group, "TSR1" another | u32 number, from 0 | u32 length
 //   | u32 CRC-32 of these twelve bytes and the payload | payload

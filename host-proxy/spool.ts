@@ -1,6 +1,7 @@
 // The host's write-ahead store: an acknowledgement leaves only after the record's bytes were synced. What
 // arrives while a sync runs shares the next one (group commit). Segments are written with zeros and
-// synced before their first use, so that a sync moves data and no file-system metadata.
+// synced before their first use, so that a sync moves data and no file-system metadata. When nothing
+// more comes, a mark behind the last group says that it was synced (spool-record.ts).
 // Trusts the disk (files.ts). After any failure it is dead: nothing is retried, nothing more is taken.
 
 import type { Result } from '../wire/result.ts';
@@ -20,7 +21,10 @@ export const DEFAULT_SEGMENT_BYTES: number = 16 * 1024 * 1024;
 const MAX_GROUP_BYTES: number = 8 * 1024 * 1024;
 /** A segment and the largest group that may have been written beyond its end. */
 const MAX_SEGMENT_BYTES: number = 1024 * 1024 * 1024;
+const NOTHING: Uint8Array = new Uint8Array(0);
 const ZEROS: Uint8Array = new Uint8Array(1024 * 1024);
+/** A group after which nothing came for this long is marked; under load the next group says the same. */
+export const MARK_AFTER_MS = 50;
 
 /** Where a payload lies. */
 export interface SpoolPosition {
@@ -73,6 +77,9 @@ export class Spool {
   #offset = 0;
   #next: Promise<Segment> | null = null;
   #idle: (() => void)[] = [];
+  /** The last group has neither a mark nor another group behind it. */
+  #unproven = false;
+  #markTimer: NodeJS.Timeout | null = null;
 
   private constructor(files: Files, directory: string, segmentBytes: number, first: Segment) {
     this.#files = files;
@@ -98,8 +105,9 @@ export class Spool {
     return this.#waitingBytes;
   }
 
-  /** Resolves when the payload is durable. Rejects with the failure that ended the spool. */
+  /** Resolves when the payload, of a byte at least, is durable. Rejects with the failure that ended the spool. */
   append(payload: Uint8Array): Promise<SpoolPosition> {
+    if (payload.length === 0) throw new RangeError('a record without a payload is a mark');
     if (this.#failure !== null) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ payload, resolve, reject });
@@ -118,7 +126,9 @@ export class Spool {
 
   /** Waits for what was appended; rejects when the spool has failed. The files stay. */
   async close(): Promise<void> {
+    if (this.#markTimer !== null) clearTimeout(this.#markTimer);
     if (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    await this.#mark();
     const next = this.#next === null ? null : await this.#next;
     if (this.#failure !== null) throw this.#failure;
     this.#failure = new Error('the spool is closed');
@@ -144,7 +154,35 @@ export class Spool {
       }
     }
     this.#running = false;
+    if (this.#unproven) this.#markLater();
     for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #markLater(): void {
+    if (this.#markTimer === null) {
+      this.#markTimer = setTimeout(() => void this.#mark(), MARK_AFTER_MS);
+      this.#markTimer.unref();
+    } else this.#markTimer.refresh();
+  }
+
+  /** Never rejects: a failure ends the spool, and the next append or the close says it. */
+  async #mark(): Promise<void> {
+    const fits = this.#offset + RECORD_HEAD_BYTES <= this.#segmentBytes;
+    if (this.#running || this.#failure !== null || !this.#unproven || !fits) return;
+    this.#running = true;
+    this.#unproven = false;
+    const mark = new Uint8Array(RECORD_HEAD_BYTES);
+    encodeRecord(mark, 0, { number: this.counters.records, first: true, payload: NOTHING });
+    try {
+      // The next group goes over it.
+      await this.#current.file.write(mark, this.#offset);
+      await this.#current.file.datasync();
+    } catch (error) {
+      this.#failure = error;
+      for (const { reject } of this.#waiting.splice(0)) reject(error);
+    }
+    this.#running = false;
+    await this.#run();
   }
 
   #takeGroup(): readonly Waiting[] {
@@ -183,6 +221,7 @@ export class Spool {
     this.counters.groups++;
     this.counters.bytes += bytes;
     this.#offset += bytes;
+    this.#unproven = true;
     if (this.#offset > this.#segmentBytes / 2) this.#prepareNext();
     return positions;
   }
@@ -227,6 +266,12 @@ export interface SpoolEnd {
   readonly cutBytes: number;
 }
 
+/** Before a spool is read: what a killed process has written would be read, and lost with the power. */
+export async function syncSpool(files: Files, directory: string): Promise<void> {
+  for (const name of files.list(directory)) await files.syncFile(`${directory}/${name}`);
+  if (files.isDirectory(directory)) await files.syncDirectory(directory);
+}
+
 function corrupt(segment: number, offset: number): Result<never> {
   return refuse('spool_corrupt', { segment, offset });
 }
@@ -251,8 +296,9 @@ export function* readSpool(
     let offset = 0;
     for (let next = readRecord(bytes, 0); next !== null; next = readRecord(bytes, offset)) {
       if (next.number !== records) return corrupt(segment, offset);
-      records++;
       offset = next.end;
+      if (next.begin === next.end) break;
+      records++;
       yield bytes.subarray(next.begin, next.end);
     }
     const end = judgeEnd(bytes, offset);

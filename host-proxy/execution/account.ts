@@ -100,6 +100,10 @@ export class Account {
     return [...this.#positions.values()];
   }
 
+  find(instrument: number): Position | null {
+    return this.#positions.get(instrument) ?? null;
+  }
+
   /** Throws for an instrument that the account was not made with. */
   of(instrument: number): Position {
     const position = this.#positions.get(instrument);

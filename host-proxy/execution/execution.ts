@@ -14,19 +14,22 @@ import { encodeReport, STATUS } from '../../wire/payloads.ts';
 import type { Refusal } from '../../wire/result.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import type { LogReader } from '../epoch-log.ts';
-import { Account } from './account.ts';
+import type { Account } from './account.ts';
 import type { ExecutionCounters, ExecutionSummary } from './execution-summary.ts';
 import { newCounters, summarize } from './execution-summary.ts';
-import type { Journal, JournalRecord } from './journal.ts';
+import type { Journal } from './journal.ts';
+import type { JournalRecord } from './journal-record.ts';
+import type { JournalState, UntoldOutput } from './journal-state.ts';
 import type { KillSwitch } from './kill-switch.ts';
+import { earlierEpoch, lateReports } from './late.ts';
 import { Order, rejectedReport } from './order.ts';
 import type { BrokerFill, OrderEnd, PaperOptions } from './paper-broker.ts';
 import { PaperBroker } from './paper-broker.ts';
-import { restoreJournal } from './recovery.ts';
 import type { RiskLimits } from './risk.ts';
 import { RiskGate } from './risk.ts';
 import type { LoggedSignal } from './signal-check.ts';
 import { checkRelease } from './signal-check.ts';
+import { Telling } from './telling.ts';
 
 const NS_PER_MS = 1_000_000n;
 const ENVIRONMENT = 'paper';
@@ -41,8 +44,8 @@ export interface ExecutionOptions {
   readonly limits: RiskLimits;
   readonly killSwitch: KillSwitch;
   readonly journal: Journal;
-  /** What the journal held when it was opened. */
-  readonly records: readonly JournalRecord[];
+  /** What the journals so far came to; execution goes on with its account. */
+  readonly state: JournalState;
   /** A report for the enclave, as the payload of a REPORT frame. Awaited: it may hold execution up. */
   readonly onReport: (payload: Uint8Array, report: Report) => void | Promise<void>;
   /** A release that is not executed and gets no report. */
@@ -78,6 +81,7 @@ export class Execution {
   #lastLeaf: number;
   #touched = new Set<Order>();
   #outbox: Report[] = [];
+  readonly #telling = new Telling();
   /** The last delivery, and the one that has not begun; both reject when the journal has failed. */
   #delivered: Promise<void> = Promise.resolve();
   #nextDelivery: Promise<void> | null = null;
@@ -85,7 +89,8 @@ export class Execution {
 
   constructor(options: ExecutionOptions) {
     this.#options = options;
-    this.#account = new Account(options.instruments);
+    const { state } = options;
+    this.#account = state.account;
     this.#risk = new RiskGate(options.limits, this.#account);
     this.#broker = new PaperBroker(options.instruments, options.paper, {
       onFill: (id, fill) => {
@@ -95,21 +100,12 @@ export class Execution {
         this.#onEnd(id, end, timeNs);
       },
     });
-    const restored = restoreJournal(options.records, options.origin, this.#account);
-    this.#lastLeaf = restored.lastLeaf;
-    if (restored.dayStart !== null) this.#risk.restoreDay(restored.dayStart);
-    for (const { order, origin, timeNs } of restored.open) {
-      const { clientOrderId } = order.head;
-      this.#record({ type: 'end', id: clientOrderId, status: STATUS.cancelled, time: `${timeNs}` });
-      this.#counters.reconciled++;
-      // The enclave of another epoch is gone, and so is its log.
-      if (origin === options.origin) {
-        this.#outbox.push(...order.progress(STATUS.cancelled, timeNs));
-      }
-    }
+    this.#lastLeaf = state.lastLeafOf(options.origin);
+    if (state.dayStart !== null) this.#risk.restoreDay(state.dayStart);
+    for (const untold of state.untold.values()) this.#settle(untold, state.lastNs);
   }
 
-  /** Reports orders that a former process left open: they are cancelled, with what was filled. */
+  /** Reports what earlier epochs have left: an order that was open is cancelled, with what was filled. */
   start(): Promise<void> {
     return this.#deliver();
   }
@@ -155,11 +151,23 @@ export class Execution {
     return this.#deliver();
   }
 
-  /** Cancels what is open, rejects what waits, and closes the journal. */
+  /** Report leaves that became durable: the output that each names, null for a late report. */
+  logged(outputs: readonly (number | null)[]): void {
+    for (const id of this.#telling.logged(outputs)) {
+      this.#options.journal.addLazily({ type: 'told', id });
+    }
+  }
+
+  /** Cancels what is open, and rejects what waits. */
   async close(): Promise<void> {
     if (!this.#failed) this.#broker.cancelAll();
     for (const signal of this.#waiting.splice(0)) this.#reject(signal, 'stream_closed');
     await this.#deliver();
+  }
+
+  /** Closes the journal; call when no report can be logged any more. */
+  async finish(): Promise<void> {
+    await this.#delivered;
     await this.#options.journal.close();
   }
 
@@ -216,7 +224,7 @@ export class Execution {
     const order = new Order(head, ENVIRONMENT);
     this.#orders.set(clientOrderId, order);
     this.#counters.accepted++;
-    this.#outbox.push(order.accepted(this.#broker.clockNs));
+    this.#tell([order.accepted(this.#broker.clockNs)], false);
     return true;
   }
 
@@ -262,9 +270,33 @@ export class Execution {
     const { rejected } = this.#counters;
     rejected[reason] = (rejected[reason] ?? 0) + 1;
     this.#recordDecision(logged, reason);
-    this.#outbox.push(
-      rejectedReport(leafIndex, clientOrderId, reason, ENVIRONMENT, this.#broker.clockNs),
-    );
+    const head = { output: leafIndex, clientOrderId };
+    this.#tell([rejectedReport(head, reason, ENVIRONMENT, this.#broker.clockNs)], true);
+  }
+
+  /** What an earlier epoch left: a definite end, and the enclave hears of it. */
+  #settle(untold: UntoldOutput, lastNs: bigint): void {
+    const { decision } = untold;
+    const { id } = decision;
+    const wasOrder = decision.type === 'decision' && decision.refused === null;
+    let { end } = untold;
+    if (end === null) {
+      const status = wasOrder ? STATUS.cancelled : STATUS.rejected;
+      end = { type: 'end', id, status, time: `${lastNs}` };
+      if (wasOrder) {
+        this.#record(end);
+        this.#counters.reconciled++;
+      }
+    }
+    const epoch = earlierEpoch(decision.origin, this.#options.origin);
+    if (epoch !== null) this.#tell(lateReports(untold, epoch, end), true);
+    // Of another log: there is nobody to tell.
+    else this.#record({ type: 'told', id });
+  }
+
+  #tell(reports: readonly Report[], ended: boolean): void {
+    this.#outbox.push(...reports);
+    this.#telling.sent(reports, ended);
   }
 
   #refuse(refusal: Refusal): void {
@@ -288,7 +320,7 @@ export class Execution {
     this.#orders.delete(id);
     this.#touched.delete(order);
     this.#record({ type: 'end', id, status: END_STATUS[end], time: `${timeNs}` });
-    this.#outbox.push(...order.progress(END_STATUS[end], timeNs));
+    this.#tell(order.progress(END_STATUS[end], timeNs), true);
     this.#counters[end]++;
   }
 
@@ -322,7 +354,7 @@ export class Execution {
 
   #report(): void {
     for (const order of this.#touched) {
-      this.#outbox.push(...order.progress(null, this.#broker.clockNs));
+      this.#tell(order.progress(null, this.#broker.clockNs), false);
     }
     this.#touched.clear();
   }

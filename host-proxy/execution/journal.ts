@@ -1,214 +1,189 @@
 // The execution journal: what was decided about each signal, and what became of its order. It is synced
-// before an order goes out, so that a restart executes nothing twice and knows what was open. A torn last
-// line is cut; damage before it is refused, because positions would be wrong without anybody knowing.
-//
-//   8 hex digits of SHA-256 of the JSON | space | JSON | newline
+// before anything of it is seen outside, so that a restart executes nothing twice and knows what was
+// open. Each journal is a spool of its own in `<directory>/<number>` and begins with the state that the
+// one before it came to, which then is not needed any more: that is how it stays small. A torn last sync
+// is cut; damage before it is refused, because positions would be wrong without anybody knowing.
 
-import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
-import type { RefusalCode } from '../../wire/codes.ts';
-import type { OrderStatus, Side } from '../../wire/payloads.ts';
+import type { Instrument } from '../../wire/configuration.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
-import { attempt } from '../files.ts';
+import type { Files } from '../files.ts';
+import { makeDirectories } from '../files.ts';
+import { removeAll } from '../recovery.ts';
+import type { SpoolEnd } from '../spool.ts';
+import { readSpool, Spool, syncSpool } from '../spool.ts';
+import type { JournalRecord } from './journal-record.ts';
+import { decodeRecords, encodeRecords } from './journal-record.ts';
+import { InstrumentMissing, JournalState } from './journal-state.ts';
 
-/** 64-bit times and amounts are decimal text. */
-export type JournalRecord =
-  | {
-      readonly type: 'decision';
-      readonly origin: string;
-      readonly leaf: number;
-      readonly id: string;
-      readonly instrument: number;
-      readonly side: Side;
-      readonly quantity: number;
-      readonly limit: number;
-      /** Null when the order was accepted. */
-      readonly refused: RefusalCode | null;
-    }
-  | {
-      readonly type: 'fill';
-      readonly id: string;
-      readonly number: number;
-      readonly price: number;
-      readonly quantity: number;
-      readonly fee: number;
-      readonly time: string;
-    }
-  | {
-      readonly type: 'end';
-      readonly id: string;
-      readonly status: OrderStatus;
-      readonly time: string;
-    }
-  | { readonly type: 'day'; readonly day: string; readonly equity: string };
+const SEGMENT_BYTES: number = 1024 * 1024;
 
-/** The file operations of a journal; tests inject faults here. */
-export interface JournalFile {
-  /** Appends, or rejects; then the next one starts where this one did. Not durable before `sync`. */
-  append(text: string): Promise<void>;
-  sync(): Promise<void>;
+/** Where a journal goes; a spool, or what a test puts in its place. */
+export interface JournalStore {
+  /** Resolves when it is durable. */
+  append(bytes: Uint8Array): Promise<unknown>;
   close(): Promise<void>;
 }
 
-const MAX_JOURNAL_BYTES = 1024 * 1024 * 1024;
-const CHECKSUM_DIGITS = 8;
-
-function checksum(json: string): string {
-  return createHash('sha256').update(json).digest('hex').slice(0, CHECKSUM_DIGITS);
-}
-
-function encodeLine(record: JournalRecord): string {
-  const json = JSON.stringify(record);
-  return `${checksum(json)} ${json}\n`;
-}
-
-/** Null when the line is damaged. A line with its checksum was written by us. */
-function parseLine(line: string): JournalRecord | null {
-  const json = line.slice(CHECKSUM_DIGITS + 1);
-  if (line[CHECKSUM_DIGITS] !== ' ' || checksum(json) !== line.slice(0, CHECKSUM_DIGITS)) {
-    return null;
-  }
-  return JSON.parse(json) as JournalRecord;
-}
-
-export interface ReadJournal {
-  readonly records: readonly JournalRecord[];
-  /** Bytes up to the end of the last whole record. */
-  readonly bytes: number;
-}
-
-/** Refuses `spool_corrupt` {line} for damage that is not the last line's. */
-export function parseJournal(text: string): Result<ReadJournal> {
-  const lines = text.split('\n');
-  const records: JournalRecord[] = [];
-  let bytes = 0;
-  for (const [index, line] of lines.entries()) {
-    const record = index === lines.length - 1 ? null : parseLine(line);
-    if (record === null) {
-      const rest = lines.slice(index + 1);
-      if (rest.some((later) => parseLine(later) !== null)) {
-        return refuse('spool_corrupt', { line: index + 1 });
-      }
-      break;
-    }
-    records.push(record);
-    bytes += Buffer.byteLength(line) + 1;
-  }
-  return accept({ records, bytes });
-}
-
 export class Journal {
-  readonly #file: JournalFile;
-  #pending = '';
+  readonly #store: JournalStore;
+  #pending: JournalRecord[] = [];
+  /** Go with the next sync, and need none. */
+  #lazy: JournalRecord[] = [];
   #failed = false;
 
-  constructor(file: JournalFile) {
-    this.#file = file;
+  constructor(store: JournalStore) {
+    this.#store = store;
   }
 
   add(record: JournalRecord): void {
-    this.#pending += encodeLine(record);
+    this.#pending.push(record);
+  }
+
+  /** Nothing depends on it: it is written when something else is, or at the close. */
+  addLazily(record: JournalRecord): void {
+    this.#lazy.push(record);
   }
 
   /** True while something was added that no `sync` has taken. */
   get pending(): boolean {
-    return this.#pending !== '';
+    return this.#pending.length > 0;
   }
 
   /** Makes all that was added durable. Rejects when it is not: nothing may go out then, nor later. */
   async sync(): Promise<void> {
     if (this.#failed) throw new Error('the journal has failed before');
-    if (this.#pending === '') return;
-    const text = this.#pending;
-    this.#pending = '';
+    if (!this.pending) return;
+    const records = [...this.#lazy, ...this.#pending];
+    this.#lazy = [];
+    this.#pending = [];
     // After a failed write or sync nobody knows what is on the disk.
     this.#failed = true;
-    await this.#file.append(text);
-    await this.#file.sync();
+    await this.#store.append(encodeRecords(records));
     this.#failed = false;
   }
 
   async close(): Promise<void> {
+    this.#pending.push(...this.#lazy.splice(0));
     await this.sync();
-    await this.#file.close();
+    await this.#store.close();
   }
+}
+
+export interface JournalPlace {
+  readonly files: Files;
+  readonly directory: string;
+  readonly instruments: readonly Instrument[];
+  /** Journals that are not needed any more stay where they are. */
+  readonly keep: boolean;
 }
 
 export interface OpenedJournal {
   readonly journal: Journal;
-  readonly records: readonly JournalRecord[];
+  /** What the journals so far came to. */
+  readonly state: JournalState;
 }
 
-/** Runs something, again if need be, until there is room for it. */
-export type HoldForRoom = <T>(work: () => Promise<T>) => Promise<T>;
+function pathOf(directory: string, number: number): string {
+  return `${directory}/${String(number).padStart(10, '0')}`;
+}
+
+/** Numbers of the journals, ascending. */
+export function listJournals(files: Files, directory: string): readonly number[] {
+  return files
+    .list(directory)
+    .filter((name) => /^\d{10}$/u.test(name))
+    .map(Number);
+}
+
+/** Every record of one journal, in order. Refuses `spool_corrupt`. */
+export function* readJournal(
+  files: Files,
+  directory: string,
+  number: number,
+): Generator<JournalRecord, Result<SpoolEnd>, undefined> {
+  const reader = readSpool(files, pathOf(directory, number));
+  for (;;) {
+    const next = reader.next();
+    if (next.done === true) return next.value;
+    yield* decodeRecords(next.value);
+  }
+}
+
+export interface FoundJournal {
+  /** Null when there was none. */
+  readonly number: number | null;
+  readonly state: JournalState;
+}
 
 /**
- * Opens or creates the journal, and cuts a torn tail. Refuses `spool_corrupt`, `file_unreadable`. Its
- * writes reject with a DiskFailure, or wait as `hold` says.
+ * The newest journal that was completed; a crash may have left an empty one above it. Refuses
+ * `spool_corrupt`, and `config_invalid` when the configuration lacks an instrument that it needs.
  */
-export async function openJournal(
-  path: string,
-  hold: HoldForRoom = (work) => work(),
-): Promise<Result<OpenedJournal>> {
-  const flags = constants.O_RDWR | constants.O_CREAT;
-  const file = await hold(() => attempt('create', path, () => open(path, flags, 0o600))).catch(
-    () => null,
-  );
-  if (file === null) return refuse('file_unreadable');
-  const { size } = await file.stat();
-  if (size > MAX_JOURNAL_BYTES) {
-    await file.close();
-    return refuse('file_unreadable', { bytes: size, maximum: MAX_JOURNAL_BYTES });
+export async function findJournal(
+  { files, directory, instruments }: JournalPlace,
+  onRecord: (record: JournalRecord) => void = () => undefined,
+): Promise<Result<FoundJournal>> {
+  const numbers = listJournals(files, directory);
+  for (const number of numbers.toReversed()) {
+    await syncSpool(files, pathOf(directory, number));
+    const state = new JournalState(instruments);
+    const read = fold(readJournal(files, directory, number), (record) => {
+      state.add(record);
+      onRecord(record);
+    });
+    if (!read.ok) return read;
+    if (read.value.records > 0) return accept({ number, state });
+    // No journal is removed before the one above it has its state: only the first can be the last.
+    if (number === numbers[0] && number > 1) return refuse('spool_corrupt', { journal: number });
   }
-  const parsed = parseJournal(await readAll(file, size));
-  if (!parsed.ok) {
-    await file.close();
-    return parsed;
+  return accept({ number: null, state: new JournalState(instruments) });
+}
+
+function fold(
+  reader: Generator<JournalRecord, Result<SpoolEnd>, undefined>,
+  add: (record: JournalRecord) => void,
+): Result<SpoolEnd> {
+  try {
+    for (;;) {
+      const next = reader.next();
+      if (next.done === true) return next.value;
+      add(next.value);
+    }
+  } catch (error) {
+    if (!(error instanceof InstrumentMissing)) throw error;
+    const { instrument } = error;
+    const detail = { field: 'instruments', instrument, needed_by: 'execution journal' };
+    return refuse('config_invalid', detail);
   }
-  const { bytes, records } = parsed.value;
-  if (bytes < size) await file.truncate(bytes);
-  await file.sync();
-  const journal = new Journal(journalFile(file, { path, bytes, hold }));
-  return accept({ journal, records });
 }
 
-async function readAll(file: FileHandle, size: number): Promise<string> {
-  const bytes = Buffer.alloc(size);
-  const { bytesRead } = await file.read(bytes, 0, size, 0);
-  if (bytesRead !== size) throw new Error('the journal changed while it was read');
-  return bytes.toString('utf8');
-}
-
-interface Placed {
-  readonly path: string;
-  /** Bytes in the file. */
-  readonly bytes: number;
-  readonly hold: HoldForRoom;
-}
-
-function journalFile(file: FileHandle, { path, bytes, hold }: Placed): JournalFile {
-  let end = bytes;
-  return {
-    append: async (text) => {
-      const lines = Buffer.from(text);
-      // At the same place each time: of an attempt that found no room nothing is left but what this one
-      // writes over.
-      await hold(() => attempt('write', path, () => writeAll(file, lines, end)));
-      end += lines.length;
-    },
-    sync: () => attempt('fdatasync', path, () => file.datasync()),
-    close: () => attempt('close', path, () => file.close()),
-  };
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const left = bytes.length - done;
-    const { bytesWritten } = await file.write(bytes, done, left, position + done);
-    if (bytesWritten === 0) throw new Error('write of no bytes');
-    done += bytesWritten;
+/** Begins a journal with what was found; when that is durable the older ones go. */
+export async function nextJournal(
+  { files, directory, keep }: JournalPlace,
+  { number: found, state }: FoundJournal,
+): Promise<Journal> {
+  await makeDirectories(files, directory);
+  const older = listJournals(files, directory);
+  if (found === null) for (const number of older) await removeAll(files, pathOf(directory, number));
+  const number = found === null ? 1 : (older.at(-1) ?? found) + 1;
+  const spool = await Spool.create(files, pathOf(directory, number), SEGMENT_BYTES);
+  const journal = new Journal(spool);
+  const record = state.toRecord();
+  // Twice: the second proves that the first was synced, should it be damaged when the older ones are gone.
+  for (let times = 0; times < 2; times++) {
+    journal.add(record);
+    await journal.sync();
   }
+  if (keep || found === null) return journal;
+  for (const old of older) await removeAll(files, pathOf(directory, old));
+  return journal;
+}
+
+/** Opens the next journal. Refuses as `findJournal` does; rejects with a DiskFailure. */
+export async function openJournal(place: JournalPlace): Promise<Result<OpenedJournal>> {
+  const found = await findJournal(place);
+  if (!found.ok) return found;
+  const journal = await nextJournal(place, found.value);
+  return accept({ journal, state: found.value.state });
 }

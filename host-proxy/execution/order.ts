@@ -13,6 +13,8 @@ export interface OrderHead {
   readonly instrument: number;
   readonly side: Side;
   readonly quantity: number;
+  /** The epoch of the output, when a later one hears of the order. */
+  readonly epoch?: number;
 }
 
 export class Order {
@@ -37,12 +39,6 @@ export class Order {
     this.#filled += fill.quantity;
     this.#unreported.push(numbered);
     return numbered;
-  }
-
-  /** A fill that the journal remembers; it was reported before. */
-  restoreFill(quantity: number): void {
-    this.#filled += quantity;
-    this.#fillNumber++;
   }
 
   accepted(timeNs: bigint): Report {
@@ -73,9 +69,10 @@ export class Order {
     filledQuantity: number,
     timeNs: bigint,
   ): Report {
-    const { output, clientOrderId } = this.head;
+    const { output, clientOrderId, epoch } = this.head;
     const environment = this.#environment;
     return {
+      ...(epoch === undefined ? {} : { epoch }),
       output,
       clientOrderId,
       status,
@@ -90,13 +87,13 @@ export class Order {
 
 /** The report about a signal that became no order. */
 export function rejectedReport(
-  output: number,
-  clientOrderId: string,
+  { output, clientOrderId, epoch }: Pick<OrderHead, 'output' | 'clientOrderId' | 'epoch'>,
   reason: RefusalCode,
   environment: Environment,
   timeNs: bigint,
 ): Report {
   return {
+    ...(epoch === undefined ? {} : { epoch }),
     output,
     clientOrderId,
     status: STATUS.rejected,

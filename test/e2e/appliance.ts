@@ -127,6 +127,7 @@ function hostConfig(
         max_daily_loss: '5000',
       },
       kill_switch: killSwitchOf(appliance),
+      keep_journals: true,
     },
     tiles: { port: 0 },
     ingress: { port: 0 },

@@ -4,12 +4,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { parseJournal } from '../../host-proxy/execution/journal.ts';
-import type { JournalRecord } from '../../host-proxy/execution/journal.ts';
+import { listJournals, readJournal as readOne } from '../../host-proxy/execution/journal.ts';
+import type { JournalRecord } from '../../host-proxy/execution/journal-record.ts';
+import { nodeFiles } from '../../host-proxy/files.ts';
 import type { Appliance } from '../../scripts/appliance.ts';
 import { toHex } from '../../wire/bytes.ts';
 import type { Ack } from '../../wire/commit.ts';
-import { originOf } from '../../wire/header.ts';
+import { originOf, parseOrigin } from '../../wire/header.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { stateOf } from './appliance.ts';
@@ -71,9 +72,30 @@ export function expectKept(logDirectory: string, acks: readonly Ack[]): void {
   }
 }
 
+/** Of all epochs: the appliance's host keeps its journals. */
 export function readJournal(appliance: Appliance): readonly JournalRecord[] {
-  const text = readFileSync(join(stateOf(appliance), 'execution.journal'), 'utf8');
-  return assertAccepted(parseJournal(text)).records;
+  const directory = join(stateOf(appliance), 'execution');
+  const records: JournalRecord[] = [];
+  for (const number of listJournals(nodeFiles, directory)) {
+    const reader = readOne(nodeFiles, directory, number);
+    let next = reader.next();
+    for (; next.done !== true; next = reader.next()) records.push(next.value);
+    assertAccepted(next.value);
+  }
+  return records;
+}
+
+/** `epoch/leaf` of outputs that were released and on which a host that was killed had not decided. */
+export function missedOutputs(records: readonly JournalRecord[]): ReadonlySet<string> {
+  const missed = new Set<string>();
+  for (const record of records) {
+    if (record.type !== 'state') continue;
+    for (const { decision } of record.untold) {
+      if (decision.type !== 'missed') continue;
+      missed.add(`${parseOrigin(decision.origin)?.epoch ?? 0}/${decision.leaf}`);
+    }
+  }
+  return missed;
 }
 
 type Decision = Extract<JournalRecord, { type: 'decision' }>;

@@ -181,6 +181,11 @@ export class MemoryFiles implements Files {
     parent.change([{ name, node: null }]);
   }
 
+  async syncFile(path: string): Promise<void> {
+    const file = this.#file('fsync', path);
+    await this.#open(file, path).sync();
+  }
+
   async syncDirectory(path: string): Promise<void> {
     await this.#operate('fsync directory', path);
     const node = this.#find(path);

@@ -17,6 +17,7 @@ import { readU32, toHex } from '../../wire/bytes.ts';
 import { parseCommit } from '../../wire/commit.ts';
 import { KIND } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
+import { clientOrderIdOf } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { verifyCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { leafHash, MemoryTree, verifyInclusion } from '../../wire/tlog/merkle.ts';
@@ -399,7 +400,9 @@ describe('log of an epoch', () => {
     const used = Buffer.from(disk.readFile(path, 1 << 20) ?? []).lastIndexOf('\n');
     disk.damage(path, (bytes) => bytes.fill(0, used));
     const [recovered] = await recover(disk);
-    expect(recovered).toMatchObject({ epoch: 1, commits: 6, outputs: [255], closed: false });
+    expect(recovered).toMatchObject({ epoch: 1, commits: 6, closed: false });
+    const id = clientOrderIdOf(leafHash(nodeCrypto, writer.leaves[255] ?? new Uint8Array()));
+    expect([...(recovered?.outputs ?? [])]).toEqual([[255, id]]);
     expect(recovered?.cutBytes).toBeGreaterThan(0);
   });
 

@@ -77,6 +77,11 @@ describe('host', () => {
       calls.push(`execution ${origin}`);
       return Promise.resolve({
         start: () => Promise.resolve(),
+        logged: () => undefined,
+        finish: () => {
+          calls.push('finish');
+          return Promise.resolve();
+        },
         holdBatch: ({ sequence }) => calls.push(`hold ${sequence}`),
         release: (release) => {
           calls.push(`release ${release.leafIndex}`);
@@ -158,7 +163,7 @@ describe('host', () => {
       FRAME.go,
       FRAME.close,
     ]);
-    expect(calls.at(-1)).toBe('close');
+    expect(calls.slice(-2)).toEqual(['close', 'finish']);
     // A release comes before the progress of its batch.
     expect(calls.indexOf('release 2')).toBeLessThan(calls.indexOf('progress 0'));
     expect(listEpochs(files, folders())).toEqual([1]);

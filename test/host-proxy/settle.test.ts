@@ -4,6 +4,7 @@ import type { Files } from '../../host-proxy/files.ts';
 import { listEpochs, readPrevious } from '../../host-proxy/previous.ts';
 import { spoolDirectory } from '../../host-proxy/recovery.ts';
 import { readReleases, ReleaseJournal } from '../../host-proxy/release-journal.ts';
+import type { BrokenEpoch } from '../../host-proxy/settle.ts';
 import {
   journalDirectory,
   readUnreleased,
@@ -12,7 +13,8 @@ import {
 } from '../../host-proxy/settle.ts';
 import { KIND } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
-import { assertAccepted } from '../../wire/result.ts';
+import { clientOrderIdOf } from '../../wire/payloads.ts';
+import { accept, assertAccepted, refuse } from '../../wire/result.ts';
 import { verifyCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { leafHash, verifyInclusion } from '../../wire/tlog/merkle.ts';
 import { LogWriter } from '../helpers/log-writer.ts';
@@ -177,6 +179,50 @@ describe('end of an epoch', () => {
     }
   });
 
+  it('refuses a log that has lost its end, when an output beyond it was released', async () => {
+    const files = new MemoryFiles();
+    const epoch = makeEpoch(1);
+    await runEpoch(files, epoch, 3, false);
+    const disk = files.afterCrash('nothing');
+    // The last group, which nothing behind it proves: its output was released all the same.
+    const path = `${spoolDirectory(FOLDERS, 1)}/0000000000`;
+    const used = Buffer.from(disk.readFile(path, 1 << 24) ?? []).lastIndexOf('\n');
+    disk.damage(path, (bytes) => bytes.fill(0, used));
+    const settled = await settleAll(disk, nodeCrypto, FOLDERS);
+    expect(settled).toMatchObject({
+      refusal: { code: 'spool_corrupt', detail: { epoch: 1, released_leaf: epoch.outputs[2] } },
+    });
+    expect(disk.list('/state/spool')).toHaveLength(1);
+    expect(disk.list('/state/releases')).toHaveLength(1);
+  });
+
+  it('lets execution look at what was released before it forgets it', async () => {
+    const files = new MemoryFiles();
+    const epoch = makeEpoch(1);
+    await runEpoch(files, epoch, 2, false);
+    const disk = files.afterCrash('nothing');
+    const refused = refuse('spool_corrupt');
+    expect(await settleAll(disk, nodeCrypto, FOLDERS, () => Promise.resolve(refused))).toBe(
+      refused,
+    );
+    const seen: BrokenEpoch[] = [];
+    const settled = await settleAll(disk, nodeCrypto, FOLDERS, (broken) => {
+      seen.push(broken);
+      expect(disk.list('/state/releases')).toHaveLength(1);
+      return Promise.resolve(accept(null));
+    });
+    assertAccepted(settled);
+    const idOf = (index: number): string =>
+      clientOrderIdOf(leafHash(nodeCrypto, epoch.writer.leaves[index] ?? new Uint8Array()));
+    expect(seen).toEqual([
+      {
+        origin: epoch.writer.header.origin,
+        outputs: new Map(epoch.outputs.map((index) => [index, idOf(index)])),
+        released: new Set(epoch.outputs.slice(0, 2)),
+      },
+    ]);
+  });
+
   it('settles one epoch after the other', async () => {
     const files = new MemoryFiles();
     await runEpoch(files, makeEpoch(1), 3, true);
@@ -184,7 +230,8 @@ describe('end of an epoch', () => {
     await runEpoch(files, second, 1, false);
     const disk = files.afterCrash('nothing');
     const settled = assertAccepted(await settleAll(disk, nodeCrypto, FOLDERS));
-    expect(settled).toMatchObject([{ epoch: 2, commits: 4, outputs: second.outputs }]);
+    expect(settled).toMatchObject([{ epoch: 2, commits: 4 }]);
+    expect([...(settled[0]?.outputs.keys() ?? [])]).toEqual(second.outputs);
     expect(listEpochs(disk, FOLDERS)).toEqual([1, 2]);
     expect(readUnreleased(disk, FOLDERS, 2)).toEqual(second.outputs.slice(1));
     expect(assertAccepted(readPrevious(disk, nodeCrypto, FOLDERS, []))?.epoch).toBe(2);

@@ -1,7 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DiskFailure } from '../../host-proxy/files.ts';
 import type { Files } from '../../host-proxy/files.ts';
-import { readSpool, Spool } from '../../host-proxy/spool.ts';
+import { MARK_AFTER_MS, readSpool, Spool } from '../../host-proxy/spool.ts';
 import type { SpoolEnd } from '../../host-proxy/spool.ts';
 import type { Result } from '../../wire/result.ts';
 import { Crash, MemoryFiles } from '../helpers/memory-files.ts';
@@ -25,7 +25,11 @@ function readAll(files: Files): { payloads: Uint8Array[]; end: Result<SpoolEnd> 
 }
 
 /** Appends one after the other, so that each is a group of its own; answers what was acknowledged. */
-async function appendEach(files: Files, count: number, bytes?: number): Promise<number> {
+async function appendEach(
+  files: Files,
+  count: number,
+  { bytes, close = true }: { readonly bytes?: number; readonly close?: boolean } = {},
+): Promise<number> {
   let acknowledged = 0;
   try {
     const spool = await Spool.create(files, DIRECTORY, SEGMENT_BYTES);
@@ -33,7 +37,7 @@ async function appendEach(files: Files, count: number, bytes?: number): Promise<
       await spool.append(payloadOf(number, bytes));
       acknowledged++;
     }
-    await spool.close();
+    if (close) await spool.close();
   } catch (error) {
     if (!(error instanceof Crash)) throw error;
   }
@@ -74,7 +78,7 @@ describe('spool', () => {
 
   it('takes a record that is larger than a segment', async () => {
     const files = new MemoryFiles();
-    await appendEach(files, 3, SEGMENT_BYTES * 2);
+    await appendEach(files, 3, { bytes: SEGMENT_BYTES * 2 });
     expect(readAll(files).payloads).toHaveLength(3);
   });
 
@@ -142,7 +146,7 @@ describe('spool', () => {
 
   it('cuts a last record that ends at any of its bytes, and says so', async () => {
     const files = new MemoryFiles();
-    await appendEach(files, 3);
+    await appendEach(files, 3, { close: false });
     const [begin, end] = [2 * 56, 3 * 56];
     for (let cut = begin; cut < end; cut++) {
       const shorter = files.afterCrash('everything');
@@ -166,9 +170,9 @@ describe('spool', () => {
     }
   });
 
-  it('cuts a last record with any flipped byte', async () => {
+  it('cuts a last record with any flipped byte while nothing is behind it', async () => {
     const files = new MemoryFiles();
-    await appendEach(files, 3);
+    await appendEach(files, 3, { close: false });
     for (let at = 2 * 56; at < 3 * 56; at++) {
       const damaged = files.afterCrash('everything');
       damaged.damage(`${DIRECTORY}/0000000000`, (bytes) => {
@@ -178,6 +182,116 @@ describe('spool', () => {
       const { payloads, end } = readAll(damaged);
       expect(payloads).toHaveLength(2);
       expect(end).toEqual({ ok: true, value: { records: 2, cutBytes: 56 } });
+    }
+  });
+
+  it('refuses any damage once it is closed: the mark says that all of it was synced', async () => {
+    const files = new MemoryFiles();
+    await appendEach(files, 3);
+    expect(readAll(files).payloads).toHaveLength(3);
+    for (let at = 0; at < 3 * 56; at++) {
+      const damaged = files.afterCrash('nothing');
+      damaged.damage(path(0), flip(at));
+      const { end } = readAll(damaged);
+      expect([at, end.ok ? 'accepted' : end.refusal.code]).toEqual([at, 'spool_corrupt']);
+    }
+    // A mark that is damaged itself hides nothing.
+    for (let at = 3 * 56; at < 3 * 56 + 16; at++) {
+      const damaged = files.afterCrash('nothing');
+      damaged.damage(path(0), flip(at));
+      const { payloads, end } = readAll(damaged);
+      expect([at, payloads.length, end.ok]).toEqual([at, 3, true]);
+    }
+  });
+
+  describe('when nothing more comes', () => {
+    beforeEach(() => {
+      vi.useFakeTimers();
+    });
+    afterEach(() => {
+      vi.useRealTimers();
+    });
+
+    it('marks the last group, durably, and goes on over the mark', async () => {
+      const files = new MemoryFiles();
+      const spool = await Spool.create(files, DIRECTORY, SEGMENT_BYTES);
+      const appendAll = async (): Promise<void> => {
+        for (let number = 0; number < 30; number++) {
+          await spool.append(payloadOf(number));
+          // After every third record it is idle for long enough.
+          if (number % 3 === 2) await vi.advanceTimersByTimeAsync(MARK_AFTER_MS);
+          const { payloads, end } = readAll(files.afterCrash('nothing'));
+          expect([payloads.length, end.ok]).toEqual([number + 1, true]);
+          const damaged = files.afterCrash('nothing');
+          const last = `${DIRECTORY}/${damaged.list(DIRECTORY).at(-1) ?? ''}`;
+          const segment = (damaged.readFile(last, 1 << 20) ?? []).some(Boolean)
+            ? last
+            : `${DIRECTORY}/${damaged.list(DIRECTORY).at(-2) ?? ''}`;
+          damaged.damage(segment, (bytes) =>
+            bytes.fill(7, (number % 9) * 56, (number % 9) * 56 + 20),
+          );
+          expect([number, readAll(damaged).end.ok]).toEqual([
+            number,
+            number % 3 !== 2 || number % 9 === 8,
+          ]);
+        }
+      };
+      await appendAll();
+      await spool.close();
+      expect(readAll(files).payloads).toHaveLength(30);
+    });
+
+    it('takes what comes while it writes the mark', async () => {
+      const files = new MemoryFiles();
+      const spool = await Spool.create(files, DIRECTORY, SEGMENT_BYTES);
+      await spool.append(payloadOf(0));
+      const gate = Promise.withResolvers<null>();
+      files.beforeSync = async () => {
+        await gate.promise;
+      };
+      await vi.advanceTimersByTimeAsync(MARK_AFTER_MS);
+      const appended = [spool.append(payloadOf(1)), spool.append(payloadOf(2))];
+      gate.resolve(null);
+      await Promise.all(appended);
+      await spool.close();
+      expect(readAll(files).payloads).toEqual([0, 1, 2].map((number) => payloadOf(number)));
+    });
+
+    it('is dead when the mark cannot be synced', async () => {
+      const files = new MemoryFiles();
+      const spool = await Spool.create(files, DIRECTORY, SEGMENT_BYTES);
+      await spool.append(payloadOf(0));
+      files.fault = { operation: 'fdatasync', at: 1, systemCode: 'EIO' };
+      await vi.advanceTimersByTimeAsync(MARK_AFTER_MS);
+      await expect(spool.append(payloadOf(1))).rejects.toThrow('EIO');
+      await expect(spool.close()).rejects.toThrow(DiskFailure);
+    });
+  });
+
+  it('loses nothing of a crash between any two operations, marks among them', async () => {
+    for (let seed = 0; seed < 300; seed++) {
+      const pick = randomPicks(seed);
+      const files = new MemoryFiles();
+      files.crashAt = 5 + pick(60);
+      let acknowledged = 0;
+      vi.useFakeTimers();
+      try {
+        const spool = await Spool.create(files, DIRECTORY, 2048);
+        for (; acknowledged < 30; acknowledged++) {
+          await spool.append(payloadOf(acknowledged, 30 + pick(600)));
+          if (pick(2) === 0) await vi.advanceTimersByTimeAsync(MARK_AFTER_MS);
+        }
+      } catch (error) {
+        if (!(error instanceof Crash)) throw error;
+      } finally {
+        vi.useRealTimers();
+      }
+      const { payloads, end } = readAll(files.afterCrash(pick));
+      expect({ seed, ok: end.ok, kept: payloads.length >= acknowledged }).toEqual({
+        seed,
+        ok: true,
+        kept: true,
+      });
     }
   });
 

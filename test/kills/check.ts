@@ -2,11 +2,13 @@
 // passed the tap, compared with the log that is left and with the broker's journal. Each line that comes
 // back names one thing that was promised and not kept.
 
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { JournalRecord } from '../../host-proxy/execution/journal-record.ts';
 import type { Appliance } from '../../scripts/appliance.ts';
 import { equalBytes, toHex } from '../../wire/bytes.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
+import type { Report } from '../../wire/payloads.ts';
 import { STATUS } from '../../wire/payloads.ts';
 import { verifyLog } from '../e2e/appliance.ts';
 import {
@@ -22,6 +24,8 @@ import { listFinalEpochs, readFinalEpoch } from './final-log.ts';
 
 interface Evidence {
   readonly appliance: Appliance;
+  /** Of the broker, over all epochs. */
+  readonly records: readonly JournalRecord[];
   readonly tap: Tap;
   readonly epochs: readonly FinalEpoch[];
   readonly say: (finding: string) => void;
@@ -37,11 +41,12 @@ export async function checkPromises(appliance: Appliance, tap: Tap): Promise<rea
   for (const epoch of listFinalEpochs(appliance.logDirectory)) {
     epochs.push(await readFinalEpoch(appliance.logDirectory, epoch, appliance.complianceKey));
   }
-  const evidence = { appliance, tap, epochs, say };
+  const evidence = { appliance, records: readJournal(appliance), tap, epochs, say };
   await checkVerdicts(evidence);
   checkReleases(evidence);
   checkAcknowledgements(evidence);
   checkOrders(evidence);
+  checkEnds(evidence);
   checkRecoveries(evidence);
   return findings;
 }
@@ -95,16 +100,13 @@ function key(epoch: number, leaf: number): string {
   return `${epoch}/${leaf}`;
 }
 
-/** (iii) and (iv): no order twice, none without its release, and every one has an end. */
-function checkOrders({ appliance, tap, epochs, say }: Evidence): void {
-  if (!existsSync(join(appliance.directory, 'host', 'state', 'execution.journal'))) return;
-  const records = readJournal(appliance);
+/** (iii): no order twice, and none without its release. */
+function checkOrders({ tap, epochs, records, say }: Evidence): void {
   try {
     expectNothingTwice(records);
   } catch (error) {
     say(`the journal has something twice: ${String(error)}`);
   }
-  for (const id of openOrders(records)) say(`order ${id} is still open`);
   const released = new Set(tap.releases.map(({ epoch, leafIndex }) => key(epoch, leafIndex)));
   for (const { epoch, outputs } of epochs) {
     for (const { leaf, id } of decisionsOf(records, epoch)) {
@@ -119,6 +121,53 @@ function checkOrders({ appliance, tap, epochs, say }: Evidence): void {
   }
 }
 
+/** (iv): the journal has an end of every order, and a log has it too, with every fill. */
+function checkEnds({ epochs, records, say }: Evidence): void {
+  for (const id of openOrders(records)) say(`order ${id} is still open`);
+  const ended = new Map(
+    records.flatMap((record) => (record.type === 'end' ? [[record.id, record.status]] : [])),
+  );
+  for (const [at, { epoch, outputs, reports }] of epochs.entries()) {
+    const own = reports.filter((report) => report.epoch === undefined);
+    const late = epochs.flatMap((later) => later.reports.filter((each) => each.epoch === epoch));
+    const unreleased = new Set(epochs[at + 1]?.recoveries[0]?.unreleased);
+    for (const [leaf, { clientOrderId: id }] of outputs) {
+      const about = [...own, ...late].filter(({ output }) => output === leaf);
+      const last = about.findLast(({ status }) => status >= STATUS.filled);
+      const name = key(epoch, leaf);
+      if (unreleased.has(leaf)) {
+        if (about.length > 0) say(`${name} is listed as unreleased and was reported on`);
+        continue;
+      }
+      if (last === undefined) say(`no log has the end of ${name}`);
+      else checkFills(name, id, about, last, records, say);
+      const status = ended.get(id);
+      if (status !== undefined && status !== last?.status) say(`${name} ended as ${status}`);
+    }
+  }
+}
+
+/** Each fill of the journal is in a log, the same each time, and they add up to what the end says. */
+function checkFills(
+  name: string,
+  id: string,
+  about: readonly Report[],
+  last: Report,
+  records: readonly JournalRecord[],
+  say: (finding: string) => void,
+): void {
+  const told = new Map<number, Report['fills'][number]>();
+  for (const fill of about.flatMap(({ fills }) => fills)) {
+    const before = told.get(fill.number);
+    if (before !== undefined && !isDeepStrictEqual(before, fill)) say(`two fills ${fill.number}`);
+    told.set(fill.number, fill);
+  }
+  const sum = [...told.values()].reduce((total, { quantity }) => total + quantity, 0);
+  if (sum !== last.filledQuantity) say(`${name}: fills of ${sum}, not ${last.filledQuantity}`);
+  const journaled = records.filter((record) => record.type === 'fill' && record.id === id).length;
+  if (journaled !== told.size) say(`${name}: ${told.size} of ${journaled} fills are in a log`);
+}
+
 function neverReleased(releases: readonly TappedRelease[], epoch: FinalEpoch): readonly number[] {
   const released = new Set(
     releases.flatMap((release) => (release.epoch === epoch.epoch ? [release.leafIndex] : [])),
@@ -127,9 +176,7 @@ function neverReleased(releases: readonly TappedRelease[], epoch: FinalEpoch): r
 }
 
 /** (vi): after an unclean end, the next epoch lists what was never released, and none of it was executed. */
-function checkRecoveries({ appliance, tap, epochs, say }: Evidence): void {
-  const journal = join(appliance.directory, 'host', 'state', 'execution.journal');
-  const records = existsSync(journal) ? readJournal(appliance) : [];
+function checkRecoveries({ tap, epochs, records, say }: Evidence): void {
   for (const [at, epoch] of epochs.slice(0, -1).entries()) {
     const next = epochs[at + 1];
     const [recovery, ...more] = next?.recoveries ?? [];

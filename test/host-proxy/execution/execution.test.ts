@@ -6,16 +6,22 @@ import * as fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ExecutionOptions } from '../../../host-proxy/execution/execution.ts';
 import { Execution } from '../../../host-proxy/execution/execution.ts';
-import type { JournalRecord } from '../../../host-proxy/execution/journal.ts';
-import { Journal, openJournal, parseJournal } from '../../../host-proxy/execution/journal.ts';
+import type { OpenedJournal } from '../../../host-proxy/execution/journal.ts';
+import { Journal, openJournal } from '../../../host-proxy/execution/journal.ts';
+import type { JournalRecord } from '../../../host-proxy/execution/journal-record.ts';
+import { decodeRecords } from '../../../host-proxy/execution/journal-record.ts';
+import { JournalState } from '../../../host-proxy/execution/journal-state.ts';
 import { KillSwitch } from '../../../host-proxy/execution/kill-switch.ts';
+import type { Files } from '../../../host-proxy/files.ts';
 import type { EncodedBatch } from '../../../host-proxy/feed/batcher.ts';
 import type { MarketEvent } from '../../../host-proxy/feed/events.ts';
 import type { Release } from '../../../wire/messages.ts';
+import { originOf } from '../../../wire/header.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import type { Report, Signal } from '../../../wire/payloads.ts';
 import { parseReport, SIDE, STATUS } from '../../../wire/payloads.ts';
 import { assertAccepted } from '../../../wire/result.ts';
+import { MemoryFiles } from '../../helpers/memory-files.ts';
 import {
   depth,
   encodedBatches,
@@ -34,13 +40,11 @@ const STATUS_NAME = new Map<number, string>(NAMES);
 
 const directory = mkdtempSync(join(tmpdir(), 'trackseal-execution-'));
 const killPath = join(directory, 'kill');
-const journalPath = join(directory, 'journal');
 afterAll(() => {
   rmSync(directory, { recursive: true });
 });
 beforeEach(() => {
   rmSync(killPath, { force: true });
-  rmSync(journalPath, { force: true });
 });
 
 /** A macrotask: all that can go on without the disk has gone on. */
@@ -48,25 +52,31 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A journal in memory; `lines` is what is durable. */
+/** A journal in memory; `records` is what is durable. */
 class MemoryJournal {
-  written = '';
-  durable = '';
+  readonly records: JournalRecord[] = [];
   readonly journal = new Journal({
-    append: (text) => {
-      this.written += text;
-      return Promise.resolve();
-    },
-    sync: () => {
-      this.durable = this.written;
+    append: (bytes) => {
+      this.records.push(...decodeRecords(bytes));
       return Promise.resolve();
     },
     close: () => Promise.resolve(),
   });
-  get records(): readonly JournalRecord[] {
-    return assertAccepted(parseJournal(this.durable)).records;
-  }
 }
+
+/** What records come to, for the execution that goes on from them. */
+function stateOf(records: readonly JournalRecord[]): JournalState {
+  const state = new JournalState([PLAIN]);
+  for (const record of records) state.add(record);
+  return state;
+}
+
+async function openOnDisk(files: Files): Promise<OpenedJournal> {
+  const directory = '/state/execution';
+  return assertAccepted(await openJournal({ files, directory, instruments: [PLAIN], keep: false }));
+}
+
+const NEXT = originOf('trackseal.test/log', 2);
 
 const LIMITS: ExecutionOptions['limits'] = {
   maxOrderNotional: 1_000_000n * UNIT,
@@ -106,7 +116,7 @@ class Floor {
       limits: LIMITS,
       killSwitch: new KillSwitch(killPath),
       journal: this.memory.journal,
-      records: [],
+      state: new JournalState([PLAIN]),
       onReport: (payload, report) => {
         const parsed = assertAccepted(parseReport(payload));
         if (!isDeepStrictEqual(parsed, report)) throw new Error('a report of another payload');
@@ -359,8 +369,7 @@ describe('execution, releases', () => {
 
   it('stops for good when the journal cannot be written', async () => {
     const broken = new Journal({
-      append: () => Promise.resolve(),
-      sync: () => Promise.reject(new Error('EIO')),
+      append: () => Promise.reject(new Error('EIO')),
       close: () => Promise.resolve(),
     });
     const floor = new Floor([[BOOK], [trade(1010, 101, 1)]], { journal: broken });
@@ -376,13 +385,14 @@ describe('execution, releases', () => {
 
   it('shares one sync between the batches that come while another sync runs', async () => {
     const syncs: (() => void)[] = [];
-    let text = '';
+    const records: JournalRecord[] = [];
     const journal = new Journal({
-      append: (more) => {
-        text += more;
-        return Promise.resolve();
+      append: async (bytes) => {
+        await new Promise<void>((resolve) => {
+          syncs.push(resolve);
+        });
+        records.push(...decodeRecords(bytes));
       },
-      sync: () => new Promise((resolve) => syncs.push(resolve)),
       close: () => Promise.resolve(),
     });
     const lists = Array.from({ length: 10 }, (_, at) => [at === 0 ? BOOK : trade(1000 + at, 1, 1)]);
@@ -390,7 +400,7 @@ describe('execution, releases', () => {
     const floor = new Floor(lists, {
       journal,
       onReport: () => {
-        durable.push(assertAccepted(parseJournal(text)).records.length);
+        durable.push(records.length);
       },
     });
     const play = (batch: number): Promise<void> => {
@@ -456,62 +466,92 @@ describe('execution, end and restart', () => {
     expect(floor.take()).toEqual(['2 accepted 0', '2 cancelled 0', '3 rejected stream_closed 0']);
   });
 
-  it('knows after a restart what was executed, held and open', async () => {
-    const opened = assertAccepted(await openJournal(journalPath));
-    const first = new Floor([[BOOK]], { journal: opened.journal });
+  it('knows after a restart what was held and open, and tells the next epoch how it ended', async () => {
+    const files = new MemoryFiles();
+    const first = new Floor([[BOOK]], await openOnDisk(files));
     const release = first.signal(0, { quantity: 52, limit: 101 });
     first.execution.release(release);
     await first.progress(0);
     expect(first.take()).toEqual(['1 accepted 0', '1 partlyFilled 50 #0 101x50']);
     const before = first.execution.summary();
 
-    // The process is gone; another one finds the journal.
-    const again = assertAccepted(await openJournal(journalPath));
+    // The power is gone; another process finds the journal.
+    const disk = files.afterCrash('nothing');
     const second = new Floor([[BOOK], [trade(1010, 101, 1)]], {
-      journal: again.journal,
-      records: again.records,
+      ...(await openOnDisk(disk)),
+      origin: NEXT,
     });
     await second.execution.start();
-    expect(second.take()).toEqual(['1 cancelled 50']);
-    second.execution.release(release);
-    await second.progress(0);
-    expect(second.refusals).toEqual(['signal_repeated']);
-    expect(second.execution.summary()).toMatchObject({
-      reconciled: 1,
-      positions: before.positions,
-      profit: before.profit,
-    });
-    await second.execution.close();
+    expect(second.reports.map(({ epoch }) => epoch)).toEqual([1, 1]);
+    // All of it once more: nobody knows what the first epoch has logged of it.
+    expect(second.take()).toEqual(['1 partlyFilled 50 #0 101x50', '1 cancelled 50']);
+    const { positions, reconciled } = second.execution.summary();
+    expect(reconciled).toBe(1);
+    // Without a book nobody knows what it is worth.
+    expect(positions).toEqual([{ ...before.positions[0], unrealised: null }]);
+    second.execution.logged([null]);
 
-    await opened.journal.close();
-
-    // Reconciled once; and another epoch's log gets no report.
-    const third = assertAccepted(await openJournal(journalPath));
-    const floor = new Floor([], {
-      journal: third.journal,
-      records: third.records,
-      origin: 'other',
+    // Only one of the two reports was logged: it is told again, but ended only once.
+    const third = new Floor([], {
+      ...(await openOnDisk(disk.afterCrash('nothing'))),
+      origin: originOf('trackseal.test/log', 3),
     });
-    await floor.execution.start();
-    expect(floor.reports).toEqual([]);
-    expect(floor.execution.summary()).toMatchObject({ reconciled: 0, accepted: 0 });
-    await floor.execution.close();
+    await third.execution.start();
+    expect(third.reports.map(({ epoch }) => epoch)).toEqual([1, 1]);
+    expect(third.execution.summary()).toMatchObject({ reconciled: 0, accepted: 0 });
+
+    second.execution.logged([null]);
+    await second.execution.finish();
+    const fourth = new Floor([], { ...(await openOnDisk(disk)), origin: 'other' });
+    await fourth.execution.start();
+    expect(fourth.reports).toEqual([]);
   });
 
-  it('reports nothing about orders of another epoch, but closes them in the journal', async () => {
+  it('tells the next epoch only of what the log does not have', async () => {
+    const floor = new Floor([[BOOK]]);
+    for (const limit of [101, 100, 102]) {
+      floor.execution.release(floor.signal(0, { limit, quantity: 1 }));
+    }
+    await floor.progress(0);
+    const limits = ['1 accepted 0', '2 accepted 0', '3 accepted 0', '1 filled 1 #0 101x1'];
+    expect(floor.take()).toEqual([...limits, '3 filled 1 #0 101x1']);
+    floor.execution.logged([1, 2, 3, 1]);
+    await floor.execution.close();
+    expect(floor.take()).toEqual(['2 cancelled 0']);
+    await floor.execution.finish();
+    const next = new Floor([], { state: stateOf(floor.memory.records), origin: NEXT });
+    await next.execution.start();
+    expect(next.take()).toEqual(['2 cancelled 0', '3 filled 1 #0 101x1']);
+    expect(next.execution.summary().reconciled).toBe(0);
+  });
+
+  it('tells of signals that it had rejected, and of those that were never decided on', async () => {
+    const floor = new Floor([[BOOK]]);
+    floor.execution.release(floor.signal(0, { ttlMs: 1, decisionNs: 0n }));
+    await floor.progress(0);
+    const missed = { type: 'missed', origin: ORIGIN, leaf: 9, id: 'ts09' } as const;
+    const next = new Floor([], {
+      state: stateOf([...floor.memory.records, missed]),
+      origin: NEXT,
+    });
+    await next.execution.start();
+    expect(next.take()).toEqual(['1 rejected signal_expired 0', '9 rejected stream_closed 0']);
+    expect(next.execution.summary()).toMatchObject({ reconciled: 0, accepted: 0, rejected: {} });
+  });
+
+  it('tells nobody of outputs of another log', async () => {
     const floor = new Floor([[BOOK]]);
     floor.execution.release(floor.signal(0, { limit: 100 }));
     await floor.progress(0);
-    const memory = new MemoryJournal();
-    const next = new Floor([], {
-      journal: memory.journal,
-      records: floor.memory.records,
-      origin: 'trackseal.test/log/e0000000002',
-    });
-    await next.execution.start();
-    expect(next.reports).toEqual([]);
-    expect(next.execution.summary().reconciled).toBe(1);
-    expect(memory.records).toMatchObject([{ type: 'end', status: STATUS.cancelled }]);
+    for (const origin of ['trackseal.test/other/e0000000002', ORIGIN]) {
+      const next = new Floor([], { state: stateOf(floor.memory.records), origin });
+      await next.execution.start();
+      expect(next.reports).toEqual([]);
+      expect(next.memory.records).toMatchObject([
+        { type: 'end', status: STATUS.cancelled },
+        { type: 'told' },
+      ]);
+    }
   });
 
   it('remembers the day that it lost in', async () => {
@@ -522,7 +562,7 @@ describe('execution, end and restart', () => {
     await floor.progress(1);
     const restarted = new Floor([[snapshot(2000, [[9, 50]], [[11, 50]])]], {
       limits,
-      records: floor.memory.records,
+      state: stateOf(floor.memory.records),
       origin: 'other',
     });
     restarted.execution.release(restarted.signal(0, { limit: 11 }));
@@ -590,7 +630,7 @@ describe('execution, determinism', () => {
               await floor.progress(batch);
             }
             await floor.execution.close();
-            return [floor.take(), floor.execution.summary(), floor.memory.durable];
+            return [floor.take(), floor.execution.summary(), floor.memory.records];
           };
           const expected = await run(() => 0);
           expect(await run((index) => early[index % early.length] ?? 0)).toEqual(expected);

@@ -1,0 +1,68 @@
+// Execution as the operator's file wants it: the paper broker, its limits, and the journal in the state
+// folder, which goes on from epoch to epoch.
+
+import { nodeCrypto } from '../../wire/node/crypto.ts';
+import type { Configuration } from '../../wire/configuration.ts';
+import type { Result } from '../../wire/result.ts';
+import { accept, assertAccepted } from '../../wire/result.ts';
+import type { HostConfig } from '../config-file.ts';
+import type { EpochServices } from '../epoch-services.ts';
+import type { Files } from '../files.ts';
+import type { Logger } from '../logger.ts';
+import type { BrokenEpoch } from '../settle.ts';
+import { Execution } from './execution.ts';
+import type { JournalPlace } from './journal.ts';
+import { findJournal, openJournal } from './journal.ts';
+import { KillSwitch } from './kill-switch.ts';
+import { reconcile } from './reconcile.ts';
+
+export interface ExecutionService {
+  readonly createExecution: EpochServices['createExecution'];
+  /** Null: only looks whether the journal can be read. */
+  readonly reconcile: (epoch: BrokenEpoch | null) => Promise<Result<null>>;
+}
+
+export function executionService(
+  config: HostConfig,
+  configuration: Configuration,
+  files: Files,
+  logger: Logger,
+): ExecutionService {
+  const { instruments } = configuration;
+  const { paper, limits, kill_switch: killSwitchFile, keep_journals: keep } = config.execution;
+  const place: JournalPlace = { files, directory: `${config.state}/execution`, instruments, keep };
+  const options = {
+    crypto: nodeCrypto,
+    instruments,
+    paper: {
+      latencyMs: paper.latency_ms,
+      takerFeePpm: paper.taker_fee_ppm,
+      makerFeePpm: paper.maker_fee_ppm,
+      slippageTicks: paper.slippage_ticks,
+    },
+    limits: {
+      maxOrderNotional: limits.max_order_notional,
+      maxPositionNotional: limits.max_position_notional,
+      maxOrders: limits.max_orders,
+      orderWindowMs: limits.order_window_ms,
+      priceBandPpm: limits.price_band_ppm,
+      maxDailyLoss: limits.max_daily_loss,
+    },
+    onRefusal: ({ code }: { readonly code: string }) => {
+      logger.error('signal_refused', { code });
+    },
+  };
+  return {
+    createExecution: async (log, origin, onReport) => {
+      // It could be read when the host started.
+      const opened = assertAccepted(await openJournal(place));
+      const killSwitch = new KillSwitch(killSwitchFile);
+      return new Execution({ ...options, ...opened, log, origin, killSwitch, onReport });
+    },
+    reconcile: async (epoch) => {
+      if (epoch !== null) return reconcile(place, epoch);
+      const found = await findJournal(place);
+      return found.ok ? accept(null) : found;
+    },
+  };
+}
