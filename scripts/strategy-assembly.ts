@@ -11,7 +11,7 @@ const OUTPUT = 'strategy.wasm';
 
 const OPTIONS: readonly string[] = [
   `--outFile ${OUTPUT}`,
-  '--optimizeLevel 3 --shrinkLevel 0 --converge',
+  '--optimizeLevel 3 --shrinkLevel 0',
   '--runtime incremental',
   // A failed assertion is a trap: there is nobody to tell why.
   '--use abort=',
