@@ -190,7 +190,7 @@ export class Strategies {
       batch.neededSize = this.#logOutput(running.stream, output) + 1;
     }
     batch.strategiesWaiting--;
-    if (answer.outputs.length > 0) this.#services.log.flush();
+    if (answer.outputs.length > 0) this.#services.log.flushShared();
     this.#services.releases.advance();
   }
 

@@ -21,6 +21,8 @@ import { StallWatch } from './stall.ts';
 
 /** A commit is closed from this many bytes on; with the largest leaf and blob it stays under 8 MiB. */
 const COMMIT_BYTES = 1024 * 1024;
+/** With so many on their way to the disk another commit would only wait behind them there. */
+const SHARE_FROM_IN_FLIGHT = 4;
 /** Together with the 64 commits this bounds what waits for acknowledgements. */
 const MAX_BYTES_IN_FLIGHT: number = 16 * 1024 * 1024;
 /**
@@ -98,6 +100,8 @@ export class LogWriter {
   #openBytes = 0;
   /** The open commit should be closed as soon as there is room. */
   #due = false;
+  /** The same, but it may wait for the next acknowledgement. */
+  #wanted = false;
   #timer: NodeJS.Timeout | null = null;
   #inFlight: SentCommit[] = [];
   #bytesInFlight = 0;
@@ -180,6 +184,16 @@ export class LogWriter {
     this.#closeDue();
   }
 
+  /**
+   * Closes the open commit now while the host keeps up, else with the next acknowledgement: what comes
+   * meanwhile shares its signature and its place on the disk.
+   */
+  flushShared(): void {
+    if (this.#open.length === 0) return;
+    this.#wanted = true;
+    this.#closeDue();
+  }
+
   /** Nothing is signed any more. */
   stop(): void {
     this.#stopped = true;
@@ -249,12 +263,12 @@ export class LogWriter {
   }
 
   #armTimer(): void {
-    if (this.#timer !== null || this.#due) return;
+    if (this.#timer !== null || this.#due || this.#wanted) return;
     if (this.size < (this.#options.firstCommitLeaves ?? 1)) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#options.onTimer(() => {
-        this.flush();
+        this.flushShared();
       });
     }, this.#options.commitMs);
   }
@@ -265,10 +279,16 @@ export class LogWriter {
     );
   }
 
+  get #isDue(): boolean {
+    return this.#due || (this.#wanted && this.#inFlight.length < SHARE_FROM_IN_FLIGHT);
+  }
+
   #closeDue(): void {
-    while (this.#due && !this.#stopped && this.#mayClose()) {
+    while (this.#isDue && !this.#stopped && this.#mayClose()) {
       this.#closeCommit();
-      this.#due = this.#open.length > 0;
+      const rest = this.#open.length > 0;
+      this.#due &&= rest;
+      this.#wanted &&= rest;
     }
     // Leaves that nobody was in a hurry for still wait for the timer.
     if (this.#open.length > 0 || this.#timer === null) return;

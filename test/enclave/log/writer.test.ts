@@ -182,6 +182,55 @@ describe('a commit', () => {
     expect(harness.commits).toHaveLength(2);
   });
 
+  it('that others may share is closed at once while fewer than four are on their way', () => {
+    const harness = new Harness();
+    for (let count = 0; count < 4; count++) {
+      harness.append();
+      harness.log.flushShared();
+      expect(harness.commits).toHaveLength(count + 1);
+    }
+    for (let count = 0; count < 3; count++) {
+      harness.append();
+      harness.log.flushShared();
+    }
+    expect(harness.commits).toHaveLength(4);
+    harness.ack(1, harness.tree.root(1));
+    expect(harness.commits.map(({ leaves }) => leaves.length)).toEqual([1, 1, 1, 1, 3]);
+    // Nothing waits: the next acknowledgement signs nothing.
+    harness.ack();
+    expect(harness.commits).toHaveLength(5);
+  });
+
+  it('that others may share is closed by its size and by whoever cannot wait', () => {
+    const harness = new Harness();
+    for (let count = 0; count < 4; count++) harness.commit();
+    harness.append();
+    harness.log.flushShared();
+    harness.append(60_000);
+    for (let count = 0; count < 17; count++) harness.append(60_000);
+    expect(harness.commits.map(({ leaves }) => leaves.length)).toEqual([1, 1, 1, 1, 19]);
+    harness.append();
+    harness.log.flushShared();
+    expect(harness.commits).toHaveLength(5);
+    harness.log.flush();
+    expect(harness.commits).toHaveLength(6);
+  });
+
+  it('closes by time with those that share', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const harness = new Harness(systemClock, 5);
+      for (let count = 0; count < 4; count++) harness.commit();
+      harness.append();
+      vi.advanceTimersByTime(60_000);
+      expect(harness.commits).toHaveLength(4);
+      harness.ack();
+      expect(harness.commits).toHaveLength(5);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('closes by time, and an empty one never', async () => {
     const harness = new Harness(systemClock, 5);
     harness.append();
