@@ -5,8 +5,9 @@
 //   COMMIT {1: epoch, 2: index of the first leaf, 3: [leaf], 4: [blob], 5: signed note}
 //   ACK    {1: epoch, 2: size, 3: root}
 
+import { concatBytes } from './bytes.ts';
 import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeCbor, encodeCborHead } from './cbor.ts';
 import { parseFields } from './fields.ts';
 import {
   MAX_BLOB_BYTES,
@@ -29,15 +30,30 @@ export interface Commit {
 }
 
 export function encodeCommit(commit: Commit): Uint8Array {
-  return encodeCbor(
-    new Map<number, CborValue>([
-      [1, commit.epoch],
-      [2, commit.firstIndex],
-      [3, commit.leaves],
-      [4, commit.blobs],
-      [5, commit.note],
-    ]),
-  );
+  return encodeCommitOf({ ...commit, leaves: commit.leaves.map((leaf) => [leaf]) });
+}
+
+/** A commit whose leaves may be in several pieces each, which follow one another. */
+export interface CommitInPieces extends Omit<Commit, 'leaves'> {
+  readonly leaves: readonly (readonly Uint8Array[])[];
+}
+
+/** Each piece is copied once, to its place. */
+export function encodeCommitOf(commit: CommitInPieces): Uint8Array {
+  const { epoch, firstIndex, leaves, blobs, note } = commit;
+  const pieces: Uint8Array[] = [
+    encodeCborHead(5, 5),
+    ...[1, epoch, 2, firstIndex, 3].map((uint) => encodeCborHead(0, uint)),
+    encodeCborHead(4, leaves.length),
+  ];
+  for (const leaf of leaves) {
+    const bytes = leaf.reduce((sum, piece) => sum + piece.length, 0);
+    pieces.push(encodeCborHead(2, bytes), ...leaf);
+  }
+  pieces.push(encodeCborHead(0, 4), encodeCborHead(4, blobs.length));
+  for (const blob of blobs) pieces.push(encodeCborHead(2, blob.length), blob);
+  pieces.push(encodeCborHead(0, 5), encodeCborHead(2, note.length), note);
+  return concatBytes(...pieces);
 }
 
 /** Checks the layout only; leaves, note and indexes are views into `bytes`. */

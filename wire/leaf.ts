@@ -6,7 +6,7 @@
 
 import { concatBytes, equalBytes, isZero, readU32, u64, utf8, writeU32 } from './bytes.ts';
 import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeCbor, encodeCborHead } from './cbor.ts';
 import type { WireCrypto } from './crypto.ts';
 import { parseFields } from './fields.ts';
 import {
@@ -112,6 +112,31 @@ function encodeWith(header: LeafHeader, digest: Uint8Array, body: CborValue): Ui
   return encodeCbor(new Map(pairs));
 }
 
+/**
+ * What stands before the plaintext of a public leaf, which ends with it: so a large one need not be copied.
+ * Null for a plaintext that becomes a blob.
+ */
+export function encodePublicLeafHead(
+  crypto: WireCrypto,
+  header: LeafHeader,
+  salt: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array | null {
+  if (plaintext.length > MAX_LEAF_BYTES - LEAF_OVERHEAD_BYTES) return null;
+  // A map of eight fields becomes one of nine.
+  const fields = encodeAssociated(header, crypto.sha256(salt, plaintext));
+  return concatBytes(
+    encodeCborHead(5, 9),
+    fields.subarray(1),
+    PUBLIC_BODY,
+    encodeCbor(salt),
+    encodeCborHead(2, plaintext.length),
+  );
+}
+
+/** Key 9, and an array of three that begins with 0. */
+const PUBLIC_BODY = Uint8Array.of(0x09, 0x83, 0x00);
+
 /** A leaf that anybody may read. `salt` is 16 random bytes. */
 export function encodePublicLeaf(
   crypto: WireCrypto,
@@ -119,12 +144,11 @@ export function encodePublicLeaf(
   salt: Uint8Array,
   plaintext: Uint8Array,
 ): EncodedLeaf {
-  const digest = crypto.sha256(salt, plaintext);
-  if (plaintext.length <= MAX_LEAF_BYTES - LEAF_OVERHEAD_BYTES) {
-    return { bytes: encodeWith(header, digest, [0, salt, plaintext]), blob: null };
-  }
+  const head = encodePublicLeafHead(crypto, header, salt, plaintext);
+  if (head !== null) return { bytes: concatBytes(head, plaintext), blob: null };
   assertBlobSize(plaintext.length);
   const body = [2, salt, crypto.sha256(plaintext), plaintext.length];
+  const digest = crypto.sha256(salt, plaintext);
   return { bytes: encodeWith(header, digest, body), blob: plaintext };
 }
 

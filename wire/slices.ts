@@ -1,6 +1,9 @@
 // What waits to be written to a stream, cut to slices: small pieces are copied together, a large one is
 // handed out in slices of itself without a copy.
 
+/** From this size on a write of its own costs less than a copy. */
+const LARGE_BYTES = 8192;
+
 export class Slices {
   readonly #maxBytes: number;
   #pieces: Uint8Array[] = [];
@@ -35,10 +38,11 @@ export class Slices {
 
   /** The next slice, as large as there are bytes for; null when there are none. */
   take(): Uint8Array | null {
-    const size = Math.min(this.#bytes, this.#maxBytes);
-    if (size === 0) return null;
-    const whole = this.#part(size);
-    if (whole.length === size) return whole;
+    const most = Math.min(this.#bytes, this.#maxBytes);
+    if (most === 0) return null;
+    const whole = this.#part(most);
+    if (whole.length === most || whole.length >= LARGE_BYTES) return whole;
+    const size = this.#joinable(whole.length, most);
     const joined = new Uint8Array(size);
     joined.set(whole);
     for (let offset = whole.length; offset < size;) {
@@ -47,6 +51,17 @@ export class Slices {
       offset += part.length;
     }
     return joined;
+  }
+
+  /** How much of `most` follows small pieces of `bytes` and is small too, or too short to stand alone. */
+  #joinable(bytes: number, most: number): number {
+    let size = bytes;
+    for (let at = this.#first; size < most; at++) {
+      const next = this.#pieces[at]?.length ?? 0;
+      if (next >= LARGE_BYTES) break;
+      size = Math.min(size + next, most);
+    }
+    return size;
   }
 
   /** Takes at most `bytes` from the first piece. */

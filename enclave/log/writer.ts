@@ -4,10 +4,10 @@
 // then the feed waits, for good if need be; one for a size or root that was never sent ends the enclave.
 
 import type { WireCrypto } from '../../wire/crypto.ts';
-import { encodeCommit, parseAck } from '../../wire/commit.ts';
+import { encodeCommitOf, parseAck } from '../../wire/commit.ts';
 import { equalBytes, utf8 } from '../../wire/bytes.ts';
-import type { EncodedLeaf, Kind, Label, LeafHeader } from '../../wire/leaf.ts';
-import { encodePublicLeaf, leafKey, sealLeaf } from '../../wire/leaf.ts';
+import type { Kind, Label, LeafHeader } from '../../wire/leaf.ts';
+import { encodePublicLeaf, encodePublicLeafHead, leafKey, sealLeaf } from '../../wire/leaf.ts';
 import { MAX_COMMIT_LEAVES, MAX_COMMITS_IN_FLIGHT } from '../../wire/limits.ts';
 import { encodeCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { leafHash, TreeEdge } from '../../wire/tlog/merkle.ts';
@@ -71,9 +71,12 @@ export interface LogWriterOptions {
 }
 
 interface OpenLeaf {
-  readonly bytes: Uint8Array;
+  /** The leaf in pieces that follow one another. */
+  readonly pieces: readonly Uint8Array[];
   readonly blob: Uint8Array | null;
   readonly hash: Uint8Array;
+  /** Of pieces and blob. */
+  readonly bytes: number;
 }
 
 interface SentCommit extends Head {
@@ -83,10 +86,6 @@ interface SentCommit extends Head {
 interface Waiter {
   readonly size: number;
   readonly resolve: () => void;
-}
-
-function bytesOf(leaf: OpenLeaf): number {
-  return leaf.bytes.length + (leaf.blob?.length ?? 0);
 }
 
 export class LogWriter {
@@ -233,33 +232,46 @@ export class LogWriter {
   #append(draft: LeafDraft, sealed: boolean): AppendedLeaf {
     if (this.#stopped) throw new Fatal('log_unavailable');
     if (this.#openBytes > MAX_OPEN_BYTES) throw new Fatal('log_full');
-    const { crypto, clock } = this.#options;
+    const { clock } = this.#options;
     const { kind, stream, label, causes, plaintext } = draft;
     const index = this.size;
     const sequence = this.#sequences.get(stream) ?? 0;
     const timeNs = clock.nowNs();
     const salt = this.#salts.next();
     const header: LeafHeader = { kind, timeNs, stream, label, sequence, causes };
-    const encoded = sealed
+    const leaf = sealed
       ? this.#seal(index, header, salt, plaintext)
-      : encodePublicLeaf(crypto, header, salt, plaintext);
-    const hash = leafHash(crypto, encoded.bytes);
-    const leaf = { ...encoded, hash };
+      : this.#encode(header, salt, plaintext);
     this.#sequences.set(stream, sequence + 1);
     this.#lastLeafNs = timeNs;
     this.#open.push(leaf);
-    this.#openBytes += bytesOf(leaf);
+    this.#openBytes += leaf.bytes;
     if (this.#open.length >= MAX_COMMIT_LEAVES || this.#openBytes >= COMMIT_BYTES) this.flush();
     else this.#armTimer();
-    return { index, salt, hash };
+    return { index, salt, hash: leaf.hash };
   }
 
-  #seal(index: number, header: LeafHeader, salt: Uint8Array, plaintext: Uint8Array): EncodedLeaf {
+  #seal(index: number, header: LeafHeader, salt: Uint8Array, plaintext: Uint8Array): OpenLeaf {
     const { crypto, disclosureKey, origin } = this.#options;
     const key = leafKey(crypto, disclosureKey, origin, index);
-    const encoded = sealLeaf(crypto, header, salt, plaintext, key);
+    const { bytes, blob } = sealLeaf(crypto, header, salt, plaintext, key);
     key.fill(0);
-    return encoded;
+    return this.#openLeaf([bytes], blob);
+  }
+
+  /** A plaintext in the leaf stays where it is until its commit is closed. */
+  #encode(header: LeafHeader, salt: Uint8Array, plaintext: Uint8Array): OpenLeaf {
+    const { crypto } = this.#options;
+    const head = encodePublicLeafHead(crypto, header, salt, plaintext);
+    if (head !== null) return this.#openLeaf([head, plaintext], null);
+    const { bytes, blob } = encodePublicLeaf(crypto, header, salt, plaintext);
+    return this.#openLeaf([bytes], blob);
+  }
+
+  #openLeaf(pieces: readonly Uint8Array[], blob: Uint8Array | null): OpenLeaf {
+    let bytes = blob?.length ?? 0;
+    for (const piece of pieces) bytes += piece.length;
+    return { pieces, blob, hash: leafHash(this.#options.crypto, ...pieces), bytes };
   }
 
   #armTimer(): void {
@@ -309,10 +321,10 @@ export class LogWriter {
     if (size <= firstIndex) throw new Fatal('internal');
     const root = this.#edge.root();
     const text = encodeCheckpoint({ origin, size, root });
-    const commit = encodeCommit({
+    const commit = encodeCommitOf({
       epoch,
       firstIndex,
-      leaves: leaves.map(({ bytes }) => bytes),
+      leaves: leaves.map(({ pieces }) => pieces),
       blobs: leaves.flatMap(({ blob }) => (blob === null ? [] : [blob])),
       note: encodeNote(text, origin, this.#keyId, key.sign(utf8(text))),
     });
@@ -329,7 +341,7 @@ export class LogWriter {
     let bytes = 0;
     for (const leaf of this.#open) {
       if (count === MAX_COMMIT_LEAVES || bytes >= COMMIT_BYTES) break;
-      bytes += bytesOf(leaf);
+      bytes += leaf.bytes;
       count++;
     }
     this.#openBytes -= bytes;

@@ -19,8 +19,9 @@ const NO_BYTES = new Uint8Array(0);
 const nodeInput = new Uint8Array(1 + 2 * HASH_BYTES);
 nodeInput[0] = 1;
 
-export function leafHash(crypto: WireCrypto, leaf: Uint8Array): Uint8Array {
-  return crypto.sha256(LEAF_PREFIX, leaf);
+/** Of a leaf in one piece or in several that follow one another. */
+export function leafHash(crypto: WireCrypto, ...leaf: readonly Uint8Array[]): Uint8Array {
+  return crypto.sha256(LEAF_PREFIX, ...leaf);
 }
 
 export function nodeHash(crypto: WireCrypto, left: Uint8Array, right: Uint8Array): Uint8Array {
