@@ -7,6 +7,8 @@ import { readFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 import type { BuildOptions, Loader, OnResolveArgs, Plugin } from 'esbuild';
+import { moduleFault } from '../enclave/strategy/wasm-module.ts';
+import { isWebAssembly } from '../wire/strategy-bundle.ts';
 import { ROOT } from './bundle.ts';
 import { compileAssembly, isAssemblyScript } from './strategy-assembly.ts';
 
@@ -19,6 +21,14 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   '.cjs': 'js',
   '.json': 'json',
 };
+
+/** Of faults that AssemblyScript leads to, by how they begin. */
+const HINTS: readonly (readonly [string, string])[] = [
+  ['import env.seed', 'use random() of the SDK instead of Math.random'],
+  ['import env.Date', 'there is no clock; batch.timeMs() is the time'],
+  ['import env.', 'strategies have no console, trace or other functions of a host'],
+  ['no export', "export configure, start and onBatch, and { input, version } from './trackseal'"],
+];
 
 /** `npm:zod/v4/…`, `trackseal:strategy` or `strategy:my-file.ts`: shown in the bundle's comments. */
 function stableName(path: string, folder: string): { namespace: string; path: string } {
@@ -78,9 +88,17 @@ const OPTIONS = {
  * message is the compiler's, for people.
  */
 export async function bundleStrategy(entry: string): Promise<Uint8Array> {
-  if (isAssemblyScript(entry)) return compileAssembly(entry);
-  if (entry.endsWith('.wasm')) return new Uint8Array(await readFile(entry));
+  if (isAssemblyScript(entry)) return checkedModule(await compileAssembly(entry));
+  if (entry.endsWith('.wasm')) return checkedModule(new Uint8Array(await readFile(entry)));
   return bundleScript(entry);
+}
+
+/** What the enclave would refuse is better known before it is committed to. */
+function checkedModule(bytes: Uint8Array): Uint8Array {
+  const fault = isWebAssembly(bytes) ? moduleFault(bytes) : 'no WebAssembly';
+  if (fault === null) return bytes;
+  const hint = HINTS.find(([start]) => fault.startsWith(start))?.[1] ?? 'see docs/PROTOCOL.md 11';
+  throw new Error(`ERROR this module cannot be a strategy: ${fault} (${hint})`);
 }
 
 async function bundleScript(entry: string): Promise<Uint8Array> {

@@ -159,7 +159,7 @@ describe('trackseal strategy pack of AssemblyScript', () => {
     expect((await readdir(third)).sort()).toEqual(['bundle.wasm', 'commitment.json', 'salt']);
   });
 
-  it('refuses what does not compile, and says where', async () => {
+  it('refuses what does not compile or cannot run, and says why', async () => {
     const sources = join(folder, 'g/assembly');
     await mkdir(sources, { recursive: true });
     const broken = join(sources, 'broken.ts');
@@ -174,6 +174,34 @@ describe('trackseal strategy pack of AssemblyScript', () => {
       expect(errors).toContain('ERROR');
       expect(errors).toContain(place);
     }
+    const parts = [
+      'configure(): bool { return true; }',
+      'start(): void {}',
+      'onBatch(): void {BODY}',
+    ];
+    const functions = parts.map((part) => `export function ${part}`).join('\n');
+    const whole = `export { input, version } from './trackseal';\n${functions}`;
+    await cp(join(ROOT, 'strategies/assembly/trackseal.ts'), join(sources, 'trackseal.ts'));
+    for (const [text, fault] of [
+      [whole.replace('BODY', 'Math.random();'), 'import env.seed (use random()'],
+      [whole.replace('BODY', 'Date.now();'), 'import env.Date.now (there is no clock'],
+      [whole.replace('BODY', "console.log('x');"), 'import env.console.log (strategies have no'],
+      [functions.replace('BODY', ''), 'no export version of its type (export configure'],
+      [whole.replace('BODY', '').replace('start(', 'begin('), 'no export start of its type'],
+      [
+        whole.replace('BODY', '').replace('start()', 'start(x: i32)'),
+        'no export start of its type',
+      ],
+    ] as const) {
+      await writeFile(broken, text);
+      const { exit, errors } = await pack(broken, '-o', join(folder, 'as4'));
+      expect([exit, errors]).toEqual([1, expect.stringContaining(fault)]);
+    }
+    await writeFile(broken, whole.replace('BODY', ''));
+    expect((await pack(broken, '-o', join(folder, 'as4'))).exit).toBe(0);
+    const text = join(sources, 'text.wasm');
+    await writeFile(text, 'export default {};');
+    expect((await pack(text, '-o', join(folder, 'as4'))).errors).toContain('no WebAssembly');
     const nothing = join(sources, 'nothing.ts');
     expect((await pack(nothing, '-o', join(folder, 'as4'))).exit).toBe(1);
   });

@@ -43,6 +43,9 @@ export function runnerFlags(readable: readonly string[] = []): readonly string[]
     // Math.pow of the C library differs by its version and by the processor.
     '--no-use-std-math-pow',
     '--v8-pool-size=1',
+    // As docs/PROTOCOL.md 11 has it; modules that ask for more are refused before.
+    '--wasm-max-mem-pages=4096',
+    '--wasm-max-table-size=65536',
     `--max-old-space-size=${HEAP_MEGABYTES}`,
     '--no-warnings',
   ];

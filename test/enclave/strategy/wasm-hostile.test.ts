@@ -1,11 +1,26 @@
 // A WebAssembly strategy in its process: what it is given, and what becomes of one that misbehaves.
 
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parseUtf8 } from '../../../wire/bytes.ts';
 import type { RefusalCode } from '../../../wire/codes.ts';
+import { findRunner, runnerFlags } from '../../../wire/node/strategy-program.ts';
 import { MAX_TTL_MS, STATUS } from '../../../wire/payloads.ts';
 import type { WatParts } from '../../helpers/wat.ts';
 import { strategyOf, watSignal } from '../../helpers/wat.ts';
-import { Watched, batchOf, fateOf, reportOf, specification, timeOf, tradeRow } from './support.ts';
+import {
+  ROOT,
+  Watched,
+  batchOf,
+  fateOf,
+  reportOf,
+  runFrames,
+  specification,
+  timeOf,
+  tradeRow,
+} from './support.ts';
 
 const PAGE = 65_536;
 const AREA = 52_288;
@@ -284,6 +299,33 @@ describe('a hostile WebAssembly strategy', () => {
     ].join('\n');
     expect(await fateOfWat({ onBatch }, 1)).toBe('runs');
   });
+});
+
+/** As a module could ask for them, were it not refused before. */
+const GREEDY = `
+  import { writeSync } from 'node:fs';
+  const acts = {
+    memory4096: () => new WebAssembly.Memory({ initial: 4096, maximum: 4096 }),
+    memory4097: () => new WebAssembly.Memory({ initial: 4097, maximum: 4097 }),
+    grown4096: () => new WebAssembly.Memory({ initial: 1, maximum: 65536 }).grow(4095),
+    grown4097: () => new WebAssembly.Memory({ initial: 1, maximum: 65536 }).grow(4096),
+    table65536: () => new WebAssembly.Table({ initial: 65536, element: 'anyfunc' }),
+    table65537: () => new WebAssembly.Table({ initial: 65537, element: 'anyfunc' }),
+  };
+  const done = Object.keys(acts).filter((name) => {
+    try { acts[name](); return true; } catch { return false; }
+  });
+  writeSync(1, done.join());
+  process.exit();`;
+
+it('V8 itself gives no module of the runner more memory or larger tables', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'trackseal-'));
+  const path = join(folder, 'greedy.mjs');
+  await writeFile(path, GREEDY);
+  const { execPath } = findRunner(ROOT);
+  const said = await runFrames([], 1, { execPath, flags: runnerFlags(), path });
+  await rm(folder, { recursive: true });
+  expect(parseUtf8(said)).toBe('memory4096,grown4096,table65536');
 });
 
 describe('what a WebAssembly strategy is given', () => {
