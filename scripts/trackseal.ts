@@ -74,6 +74,11 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../eif/commands/sign.ts')).run,
   },
   {
+    words: ['strategy', 'backtest'],
+    summary: 'run a strategy over capture files as beside an enclave',
+    load: async () => (await import('./strategy-backtest.ts')).run,
+  },
+  {
     words: ['host'],
     summary: 'run the host proxy beside an enclave',
     load: async () => (await import('../host-proxy/main.ts')).run,

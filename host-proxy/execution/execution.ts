@@ -171,6 +171,11 @@ export class Execution {
     await this.#options.journal.close();
   }
 
+  /** Positions and results, valued at the books' middle as of the last PROGRESS. */
+  get account(): Account {
+    return this.#account;
+  }
+
   summary(): ExecutionSummary {
     return summarize(this.#counters, this.#account, this.#broker);
   }

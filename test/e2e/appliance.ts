@@ -148,10 +148,12 @@ let hosts = 0;
 
 export class TestHost {
   readonly process: TestProcess;
+  readonly configFile: string;
   readonly #logFile: string;
 
-  private constructor(process: TestProcess, logFile: string) {
+  private constructor(process: TestProcess, configFile: string, logFile: string) {
     this.process = process;
+    this.configFile = configFile;
     this.#logFile = logFile;
   }
 
@@ -170,7 +172,7 @@ export class TestHost {
       '--json',
       '--quiet',
     ]);
-    return new TestHost(process, logFile);
+    return new TestHost(process, configFile, logFile);
   }
 
   /** Entries of its log with this event. */
@@ -239,7 +241,11 @@ export interface HostSummary {
     readonly closed: boolean;
     readonly code: string | null;
     readonly unreleased: readonly number[];
-    readonly execution: { readonly reconciled: number; readonly accepted: number } | null;
+    readonly execution: {
+      readonly reconciled: number;
+      readonly accepted: number;
+      readonly profit: string | null;
+    } | null;
   }[];
 }
 

@@ -4,10 +4,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Appliance, ApplianceStrategy } from '../../scripts/appliance.ts';
+import type { Appliance, AppliancePack, ApplianceStrategy } from '../../scripts/appliance.ts';
 import type { TapeParameters } from '../helpers/tape-strategy.ts';
 import { writeTapeStrategy } from '../helpers/tape-strategy.ts';
-import { newAppliance, newPlace, TestHost, verifyLog } from './appliance.ts';
+import { CAPTURE, newAppliance, newPlace, TestHost, verifyLog } from './appliance.ts';
 import type { HostOptions, HostSummary } from './appliance.ts';
 import { expectReportsAgree, indexesOf, listLeaves, readJournal } from './evidence.ts';
 import type { ListedLeaf } from './evidence.ts';
@@ -35,11 +35,26 @@ async function newTrio(
   return newAppliance(join(folder, 'a'), {}, { others });
 }
 
-async function runToEnd(appliance: Appliance, options: Partial<HostOptions>): Promise<HostSummary> {
+async function runToEnd(
+  appliance: Appliance,
+  options: Partial<HostOptions>,
+): Promise<HostSummary & { readonly hostFile: string }> {
   const host = TestHost.start(appliance, await newPlace(), { speed: null, ...options });
   const { end, summary } = await host.finish();
   expect(end, host.process.stderr).toEqual({ code: 0, signal: null });
-  return summary;
+  return { ...summary, hostFile: host.configFile };
+}
+
+/** `trackseal strategy backtest --like`: the epoch again, from the capture. */
+function backtestLike(
+  appliance: Appliance,
+  { pack, parameters, name }: AppliancePack,
+  hostFile: string,
+  more: readonly string[] = [],
+): Promise<CommandResult> {
+  const log = ['--like', appliance.logDirectory, '--key', appliance.complianceKey, '--only', name];
+  const files = ['--capture', CAPTURE, '--parameters', parameters, '--host', hostFile];
+  return trackseal(['strategy', 'backtest', pack, ...log, ...files, ...more, '--json']);
 }
 
 /** `trackseal replay` with the files of some strategies; by default of all. */
@@ -177,6 +192,36 @@ describe('three strategies in one epoch', () => {
     const numbered = await replay(appliance, ['--only', '1000']);
     const apart = [numbered, named, alone].flatMap(({ json }) => json['strategies']);
     expect(apart).toEqual(all.json['strategies']);
+    // From the capture instead of the log: the same batches, outputs and reports.
+    const { hostFile } = summary;
+    for (const [at, one] of appliance.strategies.entries()) {
+      const like = await backtestLike(appliance, one, hostFile);
+      expect(like.code, like.stderr).toBe(0);
+      const outputs = ofStream(leaves, 'output', 1000 + at).length;
+      const reports = indexesOf(leaves, 'report').length;
+      expect(like.json).toMatchObject({
+        verdict: 'identical',
+        inputs: indexesOf(leaves, 'input').length,
+        outputs: { logged: outputs, identical: outputs },
+        reports: { logged: reports, identical: reports },
+        first_difference: null,
+        execution: { profit: summary.epochs[0]?.execution?.profit },
+      });
+    }
+    const changed = await backtestLike(appliance, steady, hostFile, ['--rows', '255']);
+    expect([changed.code, changed.json['first_difference']]).toEqual([
+      1,
+      { what: 'input', leaf: expect.any(Number) },
+    ]);
+    expect(changed.stderr).toContain('replay_mismatch');
+    const swapped = { ...steady, parameters: doomed.parameters };
+    const other = await backtestLike(appliance, swapped, hostFile);
+    const [firstOutput] = ofStream(leaves, 'output', 1001);
+    expect([other.code, other.json['first_difference']]).toEqual([
+      1,
+      { what: 'output', leaf: firstOutput?.index },
+    ]);
+
     const some = await replay(appliance, ['--all'], [flow, doomed]);
     expect([some.code, some.json['code'], some.json['detail']]).toEqual([
       2,

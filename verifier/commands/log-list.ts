@@ -116,8 +116,9 @@ function openerOf(
   return unwrapped.ok ? accept({ ...base, disclosureKey: unwrapped.value }) : unwrapped;
 }
 
-function listLeaf(opener: Opener, { index, leaf, blob }: ReplayLeaf): Result<ListedLeaf> {
-  const payload = describeLeaf(opener, { index, leaf, blob });
+function listLeaf(opener: Opener, entry: ReplayLeaf): Result<ListedLeaf> {
+  const { index, leaf } = entry;
+  const payload = describeLeaf(opener, entry);
   if (!payload.ok) return refuse(payload.refusal.code, { index, ...payload.refusal.detail });
   const { kind, timeNs, stream, label, sequence, causes } = leaf;
   return accept({

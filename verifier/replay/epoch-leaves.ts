@@ -21,6 +21,8 @@ const READ_AHEAD = 8;
 
 export interface ReplayLeaf {
   readonly index: number;
+  /** As they are in the tree. */
+  readonly bytes: Uint8Array;
   readonly leaf: Leaf;
   readonly blob: Uint8Array | null;
 }
@@ -103,6 +105,6 @@ export class EpochLeaves {
     const blob = named === null ? accept(null) : await this.#files.blob(toHex(named.hash));
     if (!blob.ok) return blob;
     const checked = checkBlob(this.#crypto, leaf.value, blob.value);
-    return checked.ok ? take({ index, leaf: leaf.value, blob: blob.value }) : checked;
+    return checked.ok ? take({ index, bytes, leaf: leaf.value, blob: blob.value }) : checked;
   }
 }

@@ -1,0 +1,80 @@
+// Finds what PATH means to a command of the kit: a file with sources, a folder that has them, or what
+// `strategy pack` has made of them; and beside it parameters and instrument table. Sources are bundled as
+// `pack` bundles them, so that what is tested is what is sealed. Bundles are opaque bytes here.
+
+import { existsSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { MAX_ITEM_BYTES } from '../../wire/limits.ts';
+import type { Result } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
+import { BUNDLE_FILES } from '../../wire/strategy-bundle.ts';
+
+/** Where a folder's sources begin. */
+export const ENTRIES = ['strategy.ts', 'assembly/strategy.ts'] as const;
+
+export interface StrategySource {
+  readonly name: string;
+  /** A source file or a bundle. */
+  readonly path: string;
+  readonly packed: boolean;
+  /** Where files that belong to it are looked for, in this order. */
+  readonly folders: readonly string[];
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** `assembly` is a convention of the compiler, not a name. */
+function nameOf(path: string): string {
+  const folder = dirname(path);
+  const name = basename(path, extname(path));
+  if (name !== 'strategy' && name !== 'bundle') return name;
+  return basename(basename(folder) === 'assembly' ? dirname(folder) : folder);
+}
+
+/** Refuses `file_unreadable` with what was looked for. */
+export function findSource(path: string): Result<StrategySource> {
+  const candidates = isFolder(path)
+    ? [...BUNDLE_FILES, ...ENTRIES].map((name) => join(path, name))
+    : [path];
+  const found = candidates.find((file) => existsSync(file));
+  if (found === undefined) {
+    const what = isFolder(path) ? `none of ${[...BUNDLE_FILES, ...ENTRIES].join(', ')}` : null;
+    return refuse('file_unreadable', what === null ? { path } : { path, what });
+  }
+  const packed = BUNDLE_FILES.some((name) => name === basename(found)) || found.endsWith('.wasm');
+  const folder = dirname(found);
+  // A pack's parameters may lie above it, as `trackseal replay` has it.
+  const above = packed || basename(folder) === 'assembly' ? [dirname(folder)] : [];
+  return accept({ name: nameOf(found), path: found, packed, folders: [folder, ...above] });
+}
+
+/**
+ * The bundle's bytes. Refuses `file_unreadable`; throws the builder's failure, whose message is for people,
+ * and ERR_MODULE_NOT_FOUND where there is no builder: in an installed package only bundles can be run.
+ */
+export async function readBundle({ path, packed }: StrategySource): Promise<Result<Uint8Array>> {
+  if (!packed) {
+    const { bundleStrategy } = await import('../strategy-bundle.ts');
+    return checkSize(path, await bundleStrategy(path));
+  }
+  try {
+    return checkSize(path, new Uint8Array(await readFile(path)));
+  } catch {
+    return refuse('file_unreadable', { path });
+  }
+}
+
+function checkSize(path: string, bundle: Uint8Array): Result<Uint8Array> {
+  if (bundle.length <= MAX_ITEM_BYTES) return accept(bundle);
+  return refuse('file_unreadable', { path, what: 'too large', maximum: MAX_ITEM_BYTES });
+}
+
+/** `NAME.json` of the strategy's own name or the plain one, beside it; null when there is none. */
+export function findBeside(source: StrategySource, file: string): string | null {
+  const names = [`${source.name}.${file}`, file];
+  const paths = source.folders.flatMap((folder) => names.map((name) => join(folder, name)));
+  return paths.find((path) => existsSync(path)) ?? null;
+}
