@@ -132,12 +132,13 @@ export function parseConfiguration(bytes: Uint8Array): Result<Configuration> {
   } catch {
     return refuse('json_malformed');
   }
-  if (!equalBytes(canonicalJson(value), bytes)) return refuse('config_not_canonical');
   const parsed = configurationSchema.safeParse(value);
   if (!parsed.success) {
     const path = parsed.error.issues[0]?.path.join('.') ?? '';
     return refuse('config_invalid', { field: path.slice(0, 128) });
   }
+  // After the schema, which is flat: JSON of any depth would exhaust the stack when it is written again.
+  if (!equalBytes(canonicalJson(value), bytes)) return refuse('config_not_canonical');
   const configuration = parsed.data;
   if (hasDuplicates(configuration.instruments.map(({ id }) => id))) {
     return refuse('config_invalid', { field: 'instruments' });

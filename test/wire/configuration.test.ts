@@ -83,6 +83,15 @@ describe('parseConfiguration', () => {
     expect(codeOf(canonicalJson(value))).toBe('config_invalid');
   });
 
+  it('refuses JSON of any depth', () => {
+    for (const depth of [10, 1000, MAX_CONFIGURATION_BYTES / 2]) {
+      expect(codeOf(utf8('['.repeat(depth) + ']'.repeat(depth)))).toBe('config_invalid');
+    }
+    const deep = '['.repeat(10_000) + ']'.repeat(10_000);
+    const text = JSON.stringify(CONFIGURATION).replace('"spool"', deep);
+    expect(codeOf(utf8(text))).toBe('config_invalid');
+  });
+
   it('refuses more than the limit before it parses', () => {
     expect(codeOf(new Uint8Array(MAX_CONFIGURATION_BYTES))).toBe('json_malformed');
     expect(codeOf(new Uint8Array(MAX_CONFIGURATION_BYTES + 1))).toBe('config_invalid');
