@@ -1,6 +1,7 @@
 // CBOR (RFC 8949) for everything that is signed or comes from outside: a small subset, decoded
-// strictly. Hostile input can at most cost time linear in its size: depth, item counts and byte
-// lengths are checked before anything is allocated, and every refusal has a code.
+// strictly. Hostile input can at most cost time linear in its size: depth, byte lengths and the number of
+// values are checked before anything is allocated, and every refusal has a code. An empty map takes one
+// byte of input and 200 of memory: the number counts for the whole input, not for each list.
 //
 //   head   major type (3 bits) | additional information (5 bits) [1, 2, 4 or 8 bytes, big endian]
 //   used   0 uint, 1 nint, 2 bstr, 3 tstr, 4 array, 5 map, 6 tag (only when asked for), 7 false/true/null
@@ -34,7 +35,7 @@ export interface CborOptions {
   readonly maxBytes: number;
   /** Nesting of arrays, maps and tags. Default 8. */
   readonly maxDepth?: number;
-  /** Items of one array or pairs of one map. Default 65,536. */
+  /** Values of the whole input, keys included. Default 65,536. */
   readonly maxItems?: number;
   /** RFC 8949 4.2.1. Default true. */
   readonly deterministic?: boolean;
@@ -49,6 +50,8 @@ class Reader {
   readonly deterministic: boolean;
   readonly tags: readonly number[];
   offset = 0;
+  /** Values so far. */
+  items = 0;
 
   constructor(bytes: Uint8Array, options: CborOptions) {
     this.bytes = bytes;
@@ -141,7 +144,6 @@ function readCount(reader: Reader, info: number): number | null {
 
 function atEnd(reader: Reader, count: number | null, done: number): boolean {
   if (count !== null) return done === count;
-  if (done > reader.maxItems) throw new Malformed('cbor_limit');
   if (reader.bytes[reader.offset] !== 0xff) return false;
   reader.offset++;
   return true;
@@ -187,7 +189,9 @@ function readMap(reader: Reader, info: number, depth: number): CborMap {
 }
 
 function readValue(reader: Reader, depth: number): CborValue {
-  if (depth > reader.maxDepth) throw new Malformed('cbor_limit');
+  if (depth > reader.maxDepth || ++reader.items > reader.maxItems) {
+    throw new Malformed('cbor_limit');
+  }
   const head = readByte(reader);
   const info = head & 31;
   switch (head >> 5) {

@@ -19,6 +19,12 @@ function codeOf(text: string, options: Partial<CborOptions> = {}): string {
   return result.ok ? 'accepted' : result.refusal.code;
 }
 
+/** 128 lists, all but the last of 511 empty maps. */
+function lists(last: number): string {
+  const head = toHex(Uint8Array.of(0x99, last >> 8, last));
+  return `9880${`9901ff${'a0'.repeat(511)}`.repeat(127)}${head}${'a0'.repeat(last)}`;
+}
+
 const scalar = fc.oneof(
   fc.maxSafeInteger(),
   fc.bigInt({ min: 2n ** 53n, max: 2n ** 64n - 1n }),
@@ -141,12 +147,22 @@ describe('parseCbor', () => {
     expect(codeOf('818181818180', { maxDepth: 4 })).toBe('cbor_limit');
   });
 
-  it('items are limited at exactly the maximum, definite or not', () => {
-    expect(codeOf('83000000', { maxItems: 3 })).toBe('accepted');
-    expect(codeOf('8400000000', { maxItems: 3 })).toBe('cbor_limit');
-    const loose = { maxItems: 3, deterministic: false };
+  it('values are limited at exactly the maximum, definite or not', () => {
+    expect(codeOf('83000000', { maxItems: 4 })).toBe('accepted');
+    expect(codeOf('8400000000', { maxItems: 4 })).toBe('cbor_limit');
+    const loose = { maxItems: 4, deterministic: false };
     expect(codeOf('9f000000ff', loose)).toBe('accepted');
     expect(codeOf('9f00000000ff', loose)).toBe('cbor_limit');
+    expect(codeOf('bf0000ff', loose)).toBe('accepted');
+    expect(codeOf('bf00000100ff', loose)).toBe('cbor_limit');
+  });
+
+  it('values are limited over all lists together', () => {
+    expect(codeOf('8381008081a0', { maxItems: 6 })).toBe('accepted');
+    expect(codeOf('8381008081a0', { maxItems: 5 })).toBe('cbor_limit');
+    // With the outer list 65,536 values, and one more.
+    expect(codeOf(lists(510), { maxBytes: 100_000 })).toBe('accepted');
+    expect(codeOf(lists(511), { maxBytes: 100_000 })).toBe('cbor_limit');
   });
 
   it('bytes are limited at exactly the maximum', () => {

@@ -29,7 +29,7 @@ export function parseCoseSign1(bytes: Uint8Array): Result<CoseSign1> {
   const decoded = parseCbor(bytes, {
     maxBytes: MAX_DOCUMENT_BYTES,
     maxDepth: 3,
-    maxItems: 8,
+    maxItems: 64,
     tags: [COSE_SIGN1_TAG],
   });
   if (!decoded.ok) return decoded;

@@ -47,7 +47,7 @@ export function parseDocument(payload: Uint8Array): Result<AttestationDocument> 
   const decoded = parseCbor(payload, {
     maxBytes: MAX_DOCUMENT_BYTES,
     deterministic: false,
-    maxItems: 64,
+    maxItems: 256,
   });
   if (!decoded.ok) return decoded;
   if (!(decoded.value instanceof Map)) return refuse('document_malformed', { field: 'payload' });

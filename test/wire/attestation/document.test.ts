@@ -146,7 +146,13 @@ describe('the payload', () => {
     ['a repeated PCR', hex('bf 64 70637273 a2 00 40 00 40 ff'), 'cbor_malformed'],
     ['a PCR repeated in another form', hex('bf 64 70637273 a2 00 40 1800 40 ff'), 'cbor_malformed'],
     ['a map that announces 2^32 pairs', hex('ba ffffffff'), 'cbor_limit'],
-    ['65 pairs', encodePairs(Array.from({ length: 65 }, (_, at) => [at, at])), 'cbor_limit'],
+    // The map itself is a value, too.
+    ['257 values', encodePairs(Array.from({ length: 128 }, (_, at) => [at, at])), 'cbor_limit'],
+    [
+      '255 values, none of them its own',
+      encodePairs(Array.from({ length: 127 }, (_, at) => [at, at])),
+      'document_malformed',
+    ],
   ])('with %s is refused', (_, payload, code) => {
     expect(codeOf(parseDocument(payload))).toBe(code);
   });
