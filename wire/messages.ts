@@ -280,7 +280,9 @@ export function parseDiagnostic(bytes: Uint8Array): Result<Diagnostic> {
     if (!(map instanceof Map)) return fields.refuse(2);
     const counters: Record<string, number> = {};
     for (const [name, value] of map as ReadonlyMap<unknown, unknown>) {
-      if (typeof name !== 'string' || !/^[a-z0-9_]{1,64}$/u.test(name)) return fields.refuse(2);
+      // Not `__proto__`, which would be lost, nor a number, which would change the order.
+      if (typeof name !== 'string' || !/^[a-z][a-z0-9_]{0,63}$/u.test(name))
+        return fields.refuse(2);
       if (typeof value !== 'number' || value < 0) return fields.refuse(2);
       counters[name] = value;
     }

@@ -264,6 +264,29 @@ describe('the head of an INPUT', () => {
   );
 });
 
+describe('counters', () => {
+  it.each(['__proto__', '0', '', 'A', 'a-b', 'a'.repeat(65)])('have no name %j', (name) => {
+    const bytes = encodeCbor(
+      new Map<number, CborValue>([
+        [1, 'counters'],
+        [2, new Map([[name, 1]])],
+      ]),
+    );
+    expect(messages.parseDiagnostic(bytes)).toMatchObject({
+      refusal: { code: 'message_malformed', detail: { field: 2 } },
+    });
+  });
+
+  it('keep names that mean something to JavaScript', () => {
+    const diagnostic = { code: 'counters', counters: { constructor: 1, a_9: 2 } };
+    const parsed = assertAccepted(messages.parseDiagnostic(messages.encodeDiagnostic(diagnostic)));
+    expect(Object.entries(parsed.counters)).toEqual([
+      ['a_9', 2],
+      ['constructor', 1],
+    ]);
+  });
+});
+
 describe('origins', () => {
   it('are made and read the same way', () => {
     expect(originOf('log.example', 7)).toBe('log.example/e0000000007');
