@@ -13,6 +13,7 @@ import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 
 export const MAX_POLICY_BYTES: number = 64 * 1024;
+const MAX_MESSAGE_CHARACTERS = 200;
 
 export interface PolicyFile {
   readonly pcrs: ImagePcrs;
@@ -64,6 +65,11 @@ const schema = z.strictObject({
   root: hexBytes(32).optional(),
 });
 
+/** A message may name keys of the file, which may hold whatever moves a terminal's cursor. */
+function printable(text: string): string {
+  return text.slice(0, MAX_MESSAGE_CHARACTERS).replaceAll(/[^ -~]/gu, '?');
+}
+
 export function parsePolicyFile(text: string): Result<PolicyFile> {
   let json: unknown;
   try {
@@ -74,8 +80,8 @@ export function parsePolicyFile(text: string): Result<PolicyFile> {
   const parsed = schema.safeParse(json);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    const field = issue?.path.join('.') ?? '';
-    return refuse('policy_malformed', { field, what: issue?.message ?? 'invalid' });
+    const field = printable(issue?.path.join('.') ?? '');
+    return refuse('policy_malformed', { field, what: printable(issue?.message ?? 'invalid') });
   }
   const { Measurements, config_digest, origin, owner_key, release_key, root } = parsed.data;
   const { PCR0, PCR1, PCR2, PCR3, PCR4, PCR8 } = Measurements;

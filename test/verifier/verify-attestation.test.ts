@@ -239,6 +239,13 @@ describe('policy', () => {
     expect([exit, report.code]).toEqual([2, 'policy_malformed']);
   });
 
+  it('shows no control characters of a policy file', async () => {
+    const policy = await writePolicy(measurements(sample, { ['\u001B[2J\n'.repeat(100)]: 1 }));
+    const { report } = await verify(file, '--policy', policy, '--at', 'signing');
+    expect(report.code).toBe('policy_malformed');
+    expect(report.detail['what']).toMatch(/^[ -~]{1,200}$/u);
+  });
+
   it('the root that a policy names must be the one in use', async () => {
     const wrong = await writePolicy(measurements(sample, { root: 'ab'.repeat(32) }));
     expect((await verify(file, '--policy', wrong, '--at', 'signing')).report.code).toBe(
