@@ -4,12 +4,16 @@ import { defineConfig } from 'vitest/config';
 const PROCESS_TESTS = [
   'test/enclave/strategy/**/*.test.ts',
   'test/enclave/real-strategy.test.ts',
+  'test/hostile-host/verdicts.test.ts',
   'test/hostile-strategy/**/*.test.ts',
   'test/strategies/**/*.test.ts',
   'test/scripts/**/*.test.ts',
   'test/verifier/heads-processes.test.ts',
   'test/verifier/replay/**/*.test.ts',
 ];
+
+// Whole appliances, one after the other.
+const E2E_TESTS = ['test/e2e/**/*.test.ts', 'test/hostile-host/processes.test.ts'];
 
 // `unit` is what `make check` runs; `processes` and `e2e` start processes, `peers` asks independent
 // programs. `make test` runs all.
@@ -21,7 +25,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/peers/**', ...PROCESS_TESTS],
+          exclude: [...E2E_TESTS, 'test/peers/**', ...PROCESS_TESTS],
           testTimeout: 60_000,
         },
       },
@@ -42,7 +46,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
+          include: E2E_TESTS,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           fileParallelism: false,

@@ -4,8 +4,8 @@ import { encodeCbor } from '../../wire/cbor.ts';
 import { PORT } from '../../wire/messages.ts';
 import { parseSignal } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
-import { fetchStatus, newAppliance, newPlace, TestHost, verifyLog } from './appliance.ts';
-import { decisionsOf, expectKept, indexesOf, listLeaves, readJournal } from './evidence.ts';
+import { fetchStatus, newAppliance, newPlace, TestHost } from './appliance.ts';
+import { indexesOf, listLeaves } from './evidence.ts';
 import { cleanUpAfterEach, seededNumbers, temporaryFolder } from './processes.ts';
 import type { Tap, TappedAck, TappedRelease } from './tap.ts';
 
@@ -135,47 +135,4 @@ describe('a tap between the real processes', () => {
     expect(indexes).toEqual(indexes.toSorted((a, b) => a - b));
     expect(findLeaks(tap, bytesOfAllPorts(tap))).toEqual([]);
   });
-
-  it.each([
-    ['another root', (size: number) => size, 1],
-    ['a size that no commit has', (size: number) => size + 1_000_000, 0],
-  ])(
-    'an acknowledgement with %s stops the enclave and releases nothing',
-    async (_, sizeOf, flip) => {
-      const appliance = await newAppliance(join(temporaryFolder(), 'a'));
-      const place = await newPlace();
-      const { tap } = place;
-      const host = TestHost.start(appliance, place, { speed: 40 });
-      await host.waitFor('a signal', () => tap.releases.length > 0);
-      tap.holdAcks = true;
-      const told = tap.acks.at(-1)?.size ?? 0;
-      await host.waitFor('an output that the host has kept', () =>
-        tap.commits.some(
-          ({ outputs, size }) =>
-            outputs.some((index) => index >= told) && size <= tap.acknowledgedSize,
-        ),
-      );
-      tap.forgeAck = ({ epoch, size, root }) => ({
-        epoch,
-        size: sizeOf(size),
-        root: root.map((byte, at) => (at === 31 ? byte ^ flip : byte)),
-      });
-      tap.holdAcks = false;
-      const { end, summary } = await host.finish();
-      expect(end).toEqual({ code: 1, signal: null });
-      expect(summary.epochs).toMatchObject([{ code: 'ack_unknown', closed: false }]);
-      expect(tap.releases.filter(({ leafIndex }) => leafIndex >= told)).toEqual([]);
-      const outputs = indexesOf(await listLeaves(appliance, 1), 'output');
-      const unreleased = outputs.filter((index) => index >= told);
-      expect(unreleased.length).toBeGreaterThan(0);
-      expect(summary.epochs[0]?.unreleased).toEqual(unreleased);
-      const decided = decisionsOf(readJournal(appliance), 1).map(({ leaf }) => leaf);
-      expect(decided).toEqual(outputs.filter((index) => index < told));
-      const { json } = await verifyLog(appliance);
-      expect(json).toMatchObject({ verdict: 'verified', end: 'open' });
-      // The host may have kept more than it could still acknowledge when the stream ended.
-      expect(Number(json['size'])).toBeGreaterThanOrEqual(tap.acknowledgedSize);
-      expectKept(appliance.logDirectory, tap.hostAcks);
-    },
-  );
 });

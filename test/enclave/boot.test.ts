@@ -299,13 +299,6 @@ describe('NSM', () => {
     expect(await refusal({ nsmDevice })).toBe('nsm_malformed');
   });
 
-  it('opens one epoch only', async () => {
-    const nsmDevice = await newNsm();
-    const first = await startHost({ nsmDevice });
-    await first.ready();
-    expect(await refusal({ nsmDevice })).toBe('nsm_malformed');
-  });
-
   it('whose clock is too far from ours is refused, and what the header says of it is true', async () => {
     const limitMs = 1000;
     expect(await refusal({ nsmDevice: await newNsm(() => Date.now() + limitMs + 500) })).toBe(

@@ -176,12 +176,6 @@ describe('a stop', () => {
     expect(host.listens(PORT.feed) || host.listens(PORT.https)).toBe(false);
   });
 
-  it('follows a wrong acknowledgement', async () => {
-    const host = await startFed(1);
-    host.sendAck(host.tree.size + 1, new Uint8Array(32));
-    expect(await host.end).toEqual({ code: 'ack_unknown' });
-  });
-
   it('says nothing but the code and counters', async () => {
     const host = await startFed(1);
     host.enclave.fail('internal');

@@ -133,34 +133,6 @@ describe('batches of a stream', () => {
     expect(toHex(host.open(index))).toBe(toHex(batch(0)));
   });
 
-  it('that jump leave a gap, by the number of batches that are missing', async () => {
-    expect((await send([B, batch(1)])).leaves).toEqual(['0 gap 2 0 1 - -', '1 input']);
-    expect((await send([B, batch(0)], [B, batch(3)])).leaves).toEqual([
-      '0 input',
-      '1 gap 2 1 2 - -',
-      '2 input',
-    ]);
-  });
-
-  it('that come again or go back are refused and leave nothing', async () => {
-    const code = 'batch_replayed';
-    expect(await send([B, batch(0)], [B, batch(0)], [B, batch(2)], [B, batch(1)])).toEqual({
-      leaves: ['0 input', '1 gap 2 1 1 - -', '2 input'],
-      refused: [
-        { code, stream: STREAM_A, sequence: 0 },
-        { code, stream: STREAM_A, sequence: 1 },
-      ],
-    });
-  });
-
-  it('that are malformed leave a gap of one batch, and the next one follows it', async () => {
-    const broken = batch(1).slice(0, -1);
-    expect(await send([B, batch(0)], [B, broken], [B, batch(2)])).toEqual({
-      leaves: ['0 input', '1 gap 3 1 1 - batch_malformed', '2 input'],
-      refused: [{ code: 'batch_malformed', stream: STREAM_A, sequence: 1 }],
-    });
-  });
-
   it('that are malformed and jump leave both gaps; malformed replays leave none', async () => {
     const broken = batch(5).slice(0, -1);
     expect(await send([B, broken], [B, broken], [B, batch(6)])).toEqual({
@@ -188,13 +160,6 @@ describe('batches of a stream', () => {
         { code: 'stream_unknown', stream: 3, sequence: 0 },
       ],
     });
-  });
-
-  it('of an unknown instrument leave a gap', async () => {
-    expect((await send([B, batch(0, { instrument: 9 })], [B, batch(1)])).leaves).toEqual([
-      '0 gap 3 0 1 - instrument_unknown',
-      '1 input',
-    ]);
   });
 
   it('whose time goes back leave a gap; the same time is fine', async () => {

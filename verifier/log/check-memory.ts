@@ -88,14 +88,14 @@ export function checkMemory(
     const inTree = linked === null ? accept(null) : checkTree(memory, head.origin, linked.tree);
     if (!inTree.ok) return inTree;
   }
+  const newest = options.newest ? memory.checkNewest(own.origin) : accept(null);
+  if (!newest.ok) return newest;
   const remembered = memory.heads(own.origin).length;
   const epochs = memory.epochs(own.origin);
   const first = seen.header.previous === null;
   if (first && remembered === 0 && epochs.length > 0 && !options.pinned) {
     return refuse('epoch_without_predecessor', { known_epochs: epochs.length });
   }
-  const newest = options.newest ? memory.checkNewest(own.origin) : accept(null);
-  if (!newest.ok) return newest;
   const last = seen.chain.at(-1)?.previous.epoch ?? null;
   return accept({
     heads: remembered,

@@ -20,8 +20,17 @@ export function endOf({ epoch, succeeded }: JudgedEpoch): EpochEnd {
   return succeeded ? 'unclean' : 'open';
 }
 
+const UNITS = [
+  ['days', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+] as const;
+
+/** In the largest unit of which there are two; negative ones too. */
 export function duration(ms: number): string {
-  return Math.abs(ms) < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
+  const unit = UNITS.find(([name, size]) => Math.abs(ms) >= (name === 's' ? size : 2 * size));
+  return unit === undefined ? `${ms} ms` : `${(ms / unit[1]).toFixed(1)} ${unit[0]}`;
 }
 
 /** What follows from the commit policy, and from there being one log among others. */

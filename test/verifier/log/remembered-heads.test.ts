@@ -53,15 +53,6 @@ describe('remembered heads', () => {
     expect(heads.map(({ size }) => size)).toEqual([9]);
   });
 
-  it('convict a log that was cut', async () => {
-    const epoch = await epochOf(5);
-    const before = { ...view(epoch), notes: [...epoch.notes], checkpoint: epoch.checkpoint };
-    grow(epoch, 6);
-    expect(await outcome([epoch])).toBe('verified');
-    expect(await outcome([before])).toBe('rollback');
-    expect(await outcome([epoch])).toBe('verified');
-  });
-
   it('convict a log that was rewritten by its own enclave', async () => {
     const epoch = await epochOf(5);
     const memory = assertAccepted(await HeadMemory.load(folder.heads));
@@ -70,11 +61,6 @@ describe('remembered heads', () => {
     memory.remember({ origin: epoch.origin, logKeyHash, size: 3, root }, 1);
     await memory.save();
     expect(await outcome([epoch])).toBe('fork');
-  });
-
-  it('convict a second enclave of the same name', async () => {
-    expect(await outcome([await epochOf(5)])).toBe('verified');
-    expect(await outcome([await epochOf(9)])).toBe('fork');
   });
 
   it('show that a whole epoch is hidden', async () => {
@@ -226,13 +212,3 @@ describe('the memory', () => {
     expect(assertAccepted(await HeadMemory.load(folder.heads)).origins()).toHaveLength(1024);
   });
 });
-
-/** An epoch as it is now; the builder may go on. */
-function view({
-  leaves,
-  tree,
-  blobs,
-  header,
-}: EpochBuilder): Omit<BuiltEpoch, 'notes' | 'checkpoint'> {
-  return { leaves: [...leaves], tree, blobs, header };
-}
