@@ -23,8 +23,8 @@ import { Spool } from './spool.ts';
 /** Commits that wait to be published stay in memory up to this; beyond it they are read from the spool. */
 const DEFAULT_KEPT_BYTES: number = 32 * 1024 * 1024;
 /**
- * What is acknowledged and not in the folder yet costs 32 bytes a leaf for its hash and about 150 a commit
- * for its place in the spool: 52 MiB at most. Beyond it acknowledgements wait for the folder, whose disk
+ * What is acknowledged and not in the folder yet costs 64 bytes a leaf for its hashes and about 150 a commit
+ * for its place in the spool: 84 MiB at most. Beyond it acknowledgements wait for the folder, whose disk
  * may be full or slow while the spool's is not.
  */
 const MAX_UNPUBLISHED_LEAVES: number = 1024 * 1024;
@@ -65,7 +65,7 @@ interface Entry {
   readonly bytes: number;
   readonly position: SpoolPosition;
   /** Null when memory was short. */
-  readonly commit: Commit | null;
+  commit: Commit | null;
 }
 
 export interface LogWaiting {
@@ -91,6 +91,8 @@ export class EpochLog implements LogReader {
   /** Acknowledged commits whose leaves are not all in durable full bundles, oldest first. */
   #entries: Entry[] = [];
   #nextToPublish = 0;
+  /** Those before it are not in memory. */
+  #oldestKept = 0;
   readonly #maxKeptBytes: number;
   #keptBytes = 0;
   /** Settles when publishing has caught up; null while it is not far behind. */
@@ -162,8 +164,7 @@ export class EpochLog implements LogReader {
     const { commit, size, root } = checked;
     const position = await this.#spool.append(payload);
     this.#acknowledged = { size, root };
-    const kept = this.#keptBytes + payload.length <= this.#maxKeptBytes;
-    if (kept) this.#keptBytes += payload.length;
+    const kept = this.#keep(payload.length);
     this.#entries.push({
       firstIndex: commit.firstIndex,
       size,
@@ -245,6 +246,22 @@ export class EpochLog implements LogReader {
     });
   }
 
+  /** The newest are asked for, by releases: the oldest that are published make room for them. */
+  #keep(bytes: number): boolean {
+    while (this.#oldestKept < this.#nextToPublish && this.#keptBytes + bytes > this.#maxKeptBytes) {
+      const entry = this.#entries[this.#oldestKept++];
+      if (entry !== undefined) this.#drop(entry);
+    }
+    if (this.#keptBytes + bytes > this.#maxKeptBytes) return false;
+    this.#keptBytes += bytes;
+    return true;
+  }
+
+  #drop(entry: Entry): void {
+    if (entry.commit !== null) this.#keptBytes -= entry.bytes;
+    entry.commit = null;
+  }
+
   #load(entry: Entry): Commit {
     return entry.commit ?? assertAccepted(parseCommit(this.#spool.read(entry.position)));
   }
@@ -309,11 +326,12 @@ export class EpochLog implements LogReader {
     let count = 0;
     for (const entry of this.#entries) {
       if (entry.size > covered || count >= this.#nextToPublish) break;
-      if (entry.commit !== null) this.#keptBytes -= entry.bytes;
+      this.#drop(entry);
       count++;
     }
     this.#entries = this.#entries.slice(count);
     this.#nextToPublish -= count;
+    this.#oldestKept = Math.max(0, this.#oldestKept - count);
     this.#catchUp();
   }
 }

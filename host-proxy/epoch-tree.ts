@@ -1,10 +1,10 @@
 // The tree of the running epoch as the host keeps it: hashes of tiles that are not in the log folder yet
-// in memory, older ones from the folder. Memory is bounded by what waits to be published, 32 bytes a
+// in memory, older ones from the folder. Memory is bounded by what waits to be published, 64 bytes a
 // leaf. It is our own computation: what the enclave says of its tree is compared with it.
 
 import type { WireCrypto } from '../wire/crypto.ts';
 import type { HashReader } from '../wire/tlog/merkle.ts';
-import { HASH_BYTES, nodeHash, TreeEdge } from '../wire/tlog/merkle.ts';
+import { HASH_BYTES, nodeHash, rootAt } from '../wire/tlog/merkle.ts';
 import { TILE_WIDTH } from '../wire/tlog/tile.ts';
 
 const TILE_HEIGHT = 8;
@@ -52,48 +52,65 @@ export function nodeFromTiles(
   return foldHashes(crypto, packed.subarray(begin, end));
 }
 
+/** Nodes of a tile and of the levels above them up to its root, which is a node of the tile above. */
 interface OpenTile {
+  /** 256 nodes of the tile, then 128, 64, … to 2. */
   readonly hashes: Uint8Array;
   width: number;
+}
+
+const OPEN_TILE_BYTES: number = (2 * TILE_WIDTH - 2) * HASH_BYTES;
+
+/** Where the nodes at `height` above a tile's own begin. */
+function heightOffset(height: number): number {
+  return (2 * TILE_WIDTH - 2 * (TILE_WIDTH >> height)) * HASH_BYTES;
+}
+
+function hashAt(tile: OpenTile, height: number, index: number): Uint8Array {
+  const begin = heightOffset(height) + index * HASH_BYTES;
+  return tile.hashes.subarray(begin, begin + HASH_BYTES);
 }
 
 export class EpochTree implements HashReader {
   readonly #crypto: WireCrypto;
   readonly #published: TileSource;
-  readonly #edge: TreeEdge;
   /** By tile level, then by tile index. */
   readonly #tiles: Map<number, OpenTile>[] = [];
-  /** Hashes of complete subtrees never change: proofs ask for the same ones again and again. */
+  /** Of published tiles: hashes of complete subtrees never change, and proofs ask for the same ones. */
   readonly #nodes = new Map<string, Uint8Array>();
+  #size = 0;
 
   constructor(crypto: WireCrypto, published: TileSource) {
     this.#crypto = crypto;
     this.#published = published;
-    this.#edge = new TreeEdge(crypto);
   }
 
   get size(): number {
-    return this.#edge.size;
+    return this.#size;
   }
 
   append(leafHash: Uint8Array): void {
-    this.#store(0, this.size, leafHash);
-    this.#edge.append(leafHash);
+    this.#store(0, this.#size, leafHash);
+    this.#size++;
   }
 
   root(): Uint8Array {
-    return this.#edge.root();
+    return rootAt(this.#crypto, this, this.#size);
   }
 
   node(level: number, index: number): Uint8Array | null {
-    if ((index + 1) * 2 ** level > this.size) return null;
+    if ((index + 1) * 2 ** level > this.#size) return null;
+    const height = level % TILE_HEIGHT;
+    const width = TILE_WIDTH >> height;
+    const tile = this.#tiles[Math.floor(level / TILE_HEIGHT)]?.get(Math.floor(index / width));
+    if (tile !== undefined) return hashAt(tile, height, index % width);
     const key = `${level}/${index}`;
     const known = this.#nodes.get(key);
     if (known !== undefined) return known;
-    const node = nodeFromTiles(this.#crypto, (l, n) => this.tile(l, n), level, index);
+    const node = nodeFromTiles(this.#crypto, this.#published, level, index);
     if (node === null) return null;
     if (this.#nodes.size === MAX_KNOWN_NODES) this.#nodes.clear();
-    // A copy: a hash of a leaf is a view of a tile that may be forgotten.
+    // A copy: a hash of a leaf is a view of a whole tile.
     this.#nodes.set(key, node.slice());
     return node;
   }
@@ -110,18 +127,24 @@ export class EpochTree implements HashReader {
     this.#tiles[level]?.delete(index);
   }
 
+  /** Every node is computed once, when its subtree is complete. */
   #store(level: number, position: number, hash: Uint8Array): void {
     const tiles = (this.#tiles[level] ??= new Map<number, OpenTile>());
-    const index = Math.floor(position / TILE_WIDTH);
-    let tile = tiles.get(index);
+    const number = Math.floor(position / TILE_WIDTH);
+    let tile = tiles.get(number);
     if (tile === undefined) {
-      tile = { hashes: new Uint8Array(TILE_WIDTH * HASH_BYTES), width: 0 };
-      tiles.set(index, tile);
+      tile = { hashes: new Uint8Array(OPEN_TILE_BYTES), width: 0 };
+      tiles.set(number, tile);
     }
-    tile.hashes.set(hash, tile.width * HASH_BYTES);
     tile.width++;
-    if (tile.width === TILE_WIDTH) {
-      this.#store(level + 1, index, foldHashes(this.#crypto, tile.hashes));
+    let node = hash;
+    let index = position % TILE_WIDTH;
+    for (let height = 0; height < TILE_HEIGHT; height++) {
+      hashAt(tile, height, index).set(node);
+      if (index % 2 === 0) return;
+      node = nodeHash(this.#crypto, hashAt(tile, height, index - 1), node);
+      index = (index - 1) / 2;
     }
+    this.#store(level + 1, number, node);
   }
 }

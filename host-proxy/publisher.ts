@@ -28,6 +28,7 @@ export class Publisher {
   readonly #tree: EpochTree;
   /** Leaves since the last full bundle, at most 256. */
   #block: Uint8Array[] = [];
+  readonly #memory: Uint8Array[] = [];
   #size = 0;
   #note: Uint8Array | null = null;
   #publishedSize = 0;
@@ -98,6 +99,19 @@ export class Publisher {
     return this.#begin(() => this.#folder.writeOnce(path, bytes));
   }
 
+  /** The leaves of the block. Bundles are megabytes: their memory is used again when one is written. */
+  #writeBundle(path: string): Promise<void> {
+    let memory = this.#memory.pop() ?? new Uint8Array(0);
+    const bundle = encodeEntryBundle(this.#block, (bytes) => {
+      if (bytes > memory.length) memory = new Uint8Array(Math.max(bytes, 2 * memory.length));
+      return memory.subarray(0, bytes);
+    });
+    return this.#begin(async () => {
+      await this.#folder.writeOnce(path, bundle);
+      this.#memory.push(memory);
+    });
+  }
+
   /** Resolves when the write has begun. */
   async #begin(write: () => Promise<void>): Promise<void> {
     while (this.#writing.size >= WRITES_AT_ONCE) await Promise.race(this.#writing);
@@ -120,7 +134,7 @@ export class Publisher {
 
   /** Bundle and tile `index` of level 0, and the tiles above that it completes. */
   async #writeFull(index: number): Promise<void> {
-    await this.#write(entriesPath(index, TILE_WIDTH), encodeEntryBundle(this.#block));
+    await this.#writeBundle(entriesPath(index, TILE_WIDTH));
     this.#block = [];
     let [level, tile] = [0, index];
     for (;;) {
@@ -140,7 +154,7 @@ export class Publisher {
       if (width > 0) {
         const tile = this.#hashes(level, index, width);
         if (level === 0) {
-          await this.#write(entriesPath(index, width), encodeEntryBundle(this.#block));
+          await this.#writeBundle(entriesPath(index, width));
         }
         await this.#write(tilePath(level, index, width), tile);
       }

@@ -77,6 +77,8 @@ export class Spool {
   #offset = 0;
   #next: Promise<Segment> | null = null;
   #idle: (() => void)[] = [];
+  /** Of one group; used again, because one is written at a time. */
+  #joined = new Uint8Array(0);
   /** The last group has neither a mark nor another group behind it. */
   #unproven = false;
   #markTimer: NodeJS.Timeout | null = null;
@@ -198,10 +200,16 @@ export class Spool {
     return group;
   }
 
+  #memory(bytes: number): Uint8Array {
+    const { length } = this.#joined;
+    if (bytes > length) this.#joined = new Uint8Array(Math.max(bytes, 2 * length));
+    return this.#joined.subarray(0, bytes);
+  }
+
   async #writeGroup(group: readonly Waiting[]): Promise<readonly SpoolPosition[]> {
     const bytes = group.reduce((sum, { payload }) => sum + RECORD_HEAD_BYTES + payload.length, 0);
     if (this.#offset > 0 && this.#offset + bytes > this.#segmentBytes) await this.#rotate();
-    const joined = new Uint8Array(bytes);
+    const joined = this.#memory(bytes);
     const positions: SpoolPosition[] = [];
     let at = 0;
     for (const [index, { payload }] of group.entries()) {

@@ -341,6 +341,36 @@ describe('log of an epoch', () => {
     expect([...expected.keys()].every((path) => found.has(path))).toBe(true);
   });
 
+  it('keeps the newest commits in memory, as many as may be, and reads none of them back', async () => {
+    const files = new MemoryFiles();
+    const small = new LogWriter();
+    const payloads = [small.commit()];
+    for (let count = 0; count < 20; count++) {
+      small.addInputs(1, 1000);
+      payloads.push(small.commit());
+    }
+    const bytes = payloads.at(-1)?.length ?? 0;
+    const maxKeptBytes = 3 * bytes + 100;
+    const log = await EpochLog.create({ ...optionsOf(files), maxKeptBytes });
+    const reads: string[] = [];
+    const readAt = files.readAt.bind(files);
+    files.readAt = (path, position, length) => {
+      reads.push(path);
+      return readAt(path, position, length);
+    };
+    for (const payload of payloads) {
+      await log.receive(payload);
+      // The publisher takes it, although no checkpoint covers it yet.
+      while (log.waiting.unpublishedCommits > 0) await new Promise(setImmediate);
+      expect(log.waiting.keptBytes).toBeLessThanOrEqual(maxKeptBytes);
+    }
+    for (const index of [20, 19, 18]) expect(log.leaf(index)).toEqual(small.leaves[index]);
+    expect(reads).toEqual([]);
+    expect(log.leaf(17)).toEqual(small.leaves[17]);
+    expect(reads).toHaveLength(1);
+    await log.finish();
+  });
+
   it.each([
     ['leaves', { maxUnpublishedLeaves: 561 }, (acks: number) => acks === 5],
     ['commits', { maxUnpublishedCommits: 2 }, (acks: number) => acks < 7],

@@ -13,7 +13,7 @@ import {
   verify,
 } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { concatBytes } from '../bytes.ts';
+import { concatBytes, equalBytes } from '../bytes.ts';
 import type { WireCrypto } from '../crypto.ts';
 
 const TAG_BYTES = 16;
@@ -37,7 +37,18 @@ function digest(algorithm: 'sha256' | 'sha384', parts: readonly Uint8Array[]): U
   return new Uint8Array(hasher.digest());
 }
 
+/** The last key of each curve: whoever reads a log verifies with one key again and again. */
+const lastKeys = new Map<string, { readonly spki: Uint8Array; readonly key: KeyObject | null }>();
+
 function parseSpki(spki: Uint8Array, namedCurve: string): KeyObject | null {
+  const last = lastKeys.get(namedCurve);
+  if (last !== undefined && equalBytes(last.spki, spki)) return last.key;
+  const key = readSpki(spki, namedCurve);
+  lastKeys.set(namedCurve, { spki: spki.slice(), key });
+  return key;
+}
+
+function readSpki(spki: Uint8Array, namedCurve: string): KeyObject | null {
   try {
     const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
     return key.asymmetricKeyDetails?.namedCurve === namedCurve ? key : null;

@@ -62,15 +62,21 @@ export function* tilesOf(size: number): Generator<TileAddress> {
   }
 }
 
-/** 1 to 256 leaves of at most 65,535 bytes; throws a RangeError for others. */
-export function encodeEntryBundle(leaves: readonly Uint8Array[]): Uint8Array {
+/**
+ * 1 to 256 leaves of at most 65,535 bytes; throws a RangeError for others. `allocate` gives memory of just
+ * that size, of any content.
+ */
+export function encodeEntryBundle(
+  leaves: readonly Uint8Array[],
+  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
+): Uint8Array {
   if (leaves.length < 1 || leaves.length > TILE_WIDTH) throw new RangeError('bundle width');
   let length = 0;
   for (const leaf of leaves) {
     if (leaf.length > MAX_ENTRY_BYTES) throw new RangeError('entry too large for a bundle');
     length += 2 + leaf.length;
   }
-  const bytes = new Uint8Array(length);
+  const bytes = allocate(length);
   let offset = 0;
   for (const leaf of leaves) {
     bytes[offset] = leaf.length >>> 8;
