@@ -1,11 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-// Tests that start processes of their own, a strategy's for the most part.
+// Tests that start processes of their own, a strategy's for the most part, or that run the whole appliance.
 const PROCESS_TESTS = [
   'test/enclave/strategy/**/*.test.ts',
   'test/enclave/real-strategy.test.ts',
   'test/hostile-host/verdicts.test.ts',
   'test/hostile-strategy/**/*.test.ts',
+  'test/pressure/**/*.test.ts',
   'test/strategies/**/*.test.ts',
   'test/scripts/**/*.test.ts',
   'test/verifier/heads-processes.test.ts',

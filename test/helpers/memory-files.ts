@@ -251,13 +251,18 @@ export class MemoryFiles implements Files {
     if (this.operations === Number.POSITIVE_INFINITY) throw new Crash('the machine is down');
   }
 
+  /** Bytes of all files. */
+  get usedBytes(): number {
+    let used = 0;
+    for (const bytes of this.contents('').values()) used += bytes.length;
+    return used;
+  }
+
   /** Size up to which the file can grow, at most `size`. */
   #roomFor(inode: Inode, size: number): number {
     if (size <= inode.current.length || this.capacityBytes === Number.POSITIVE_INFINITY)
       return size;
-    let used = 0;
-    for (const bytes of this.contents('').values()) used += bytes.length;
-    return Math.min(size, inode.current.length + Math.max(0, this.capacityBytes - used));
+    return Math.min(size, inode.current.length + Math.max(0, this.capacityBytes - this.usedBytes));
   }
 
   #find(path: string): Node | null {
