@@ -62,21 +62,23 @@ export class HttpsService {
     this.#services = services;
     const { clock, configuration, guard } = services;
     this.#bucket = new TokenBucket(configuration.limits.attestations_per_second, clock.nowNs());
-    this.#server = createServer(
-      {
-        key: key.privateKey.export({ format: 'pem', type: 'pkcs8' }),
-        cert: certificate,
-        minVersion: 'TLSv1.2',
-        ciphers: CIPHERS.join(':'),
-        honorCipherOrder: true,
-        handshakeTimeout: HANDSHAKE_MS,
-        maxHeaderSize: MAX_HEADER_BYTES,
-        ALPNProtocols: ['http/1.1'],
-      },
-      (request, response) => {
+    this.#server = createServer({
+      key: key.privateKey.export({ format: 'pem', type: 'pkcs8' }),
+      cert: certificate,
+      minVersion: 'TLSv1.2',
+      ciphers: CIPHERS.join(':'),
+      honorCipherOrder: true,
+      handshakeTimeout: HANDSHAKE_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      ALPNProtocols: ['http/1.1'],
+      requireHostHeader: false,
+    });
+    // What node would answer by itself has no code: all of it comes here.
+    for (const event of ['request', 'checkContinue', 'checkExpectation']) {
+      this.#server.on(event, (request: IncomingMessage, response: ServerResponse) => {
         void guard.runAsync(() => this.#answer(request, response));
-      },
-    );
+      });
+    }
     this.#server.on('tlsClientError', () => undefined);
     this.#server.on('clientError', (_, socket) => {
       socket.destroy();
@@ -121,7 +123,7 @@ export class HttpsService {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', () => undefined);
-    if (hasBody(request)) {
+    if (hasBody(request) || lacksHost(request)) {
       // It is not read: the connection ends with the answer.
       response.setHeader('connection', 'close');
       response.on('finish', () => request.destroy());
@@ -184,6 +186,11 @@ export class HttpsService {
 function hasBody({ headers }: IncomingMessage): boolean {
   const length = headers['content-length'];
   return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+/** RFC 9112 3.2. */
+function lacksHost({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.host === undefined && httpVersion === '1.1';
 }
 
 function answerBytes(

@@ -215,6 +215,9 @@ describe('GET /attestation', () => {
   });
 });
 
+const MALFORMED = /^\{"error":"message_malformed"\}\n$/u;
+const HEALTHY = /^\{"status":"ready",.*\}\n$/u;
+
 describe('other requests', () => {
   it('readiness ends while the log stalls, and health shows what is acknowledged', async () => {
     const host = await started({ timeouts: { logStallMs: 20 } });
@@ -281,6 +284,25 @@ describe('other requests', () => {
     const chunked = await ask(host, '/health', { method: 'POST', body: 'x'.repeat(100_000) });
     expect(chunked.status).toBe(400);
     expect(chunked.headers['connection']).toBe('close');
+  });
+
+  it.each([
+    ['no host', '', 400, MALFORMED],
+    ['an expectation of nobody', 'Host: x\r\nExpect: nonsense\r\n', 200, HEALTHY],
+    ['a body to come', 'Host: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n', 400, MALFORMED],
+    ['no body to come', 'Host: x\r\nExpect: 100-continue\r\n', 200, HEALTHY],
+  ])('with %s are answered in our form, not in node’s', async (_, headers, status, body) => {
+    const host = await started();
+    const socket = tlsTo(host);
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.write(`GET /health HTTP/1.1\r\nConnection: close\r\n${headers}\r\n`);
+    await new Promise((resolve) => socket.once('close', resolve));
+    const text = Buffer.concat(chunks).toString('latin1');
+    expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `, 'u'));
+    expect(text).toContain('cache-control: no-store');
+    expect(text.split('HTTP/1.1 ')).toHaveLength(2);
+    expect(text.slice(text.indexOf('\r\n\r\n') + 4)).toMatch(body);
   });
 
   it('with endless headers are cut off', async () => {
