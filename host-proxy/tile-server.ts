@@ -56,18 +56,20 @@ export class TileServer {
   private constructor({ logDirectory, maxListBytes = MAX_LIST_BYTES }: TileServerOptions) {
     this.#log = logDirectory;
     this.#lists = new ByteBudget(maxListBytes);
-    this.#server = createServer(
-      {
-        maxHeaderSize: MAX_HEADER_BYTES,
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        requestTimeout: HEADERS_TIMEOUT_MS,
-        keepAliveTimeout: IDLE_TIMEOUT_MS,
-        connectionsCheckingInterval: 1000,
-      },
-      (request, response) => {
+    this.#server = createServer({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: HEADERS_TIMEOUT_MS,
+      keepAliveTimeout: IDLE_TIMEOUT_MS,
+      connectionsCheckingInterval: 1000,
+    });
+    // Node would answer expectations by itself, and write `100 Continue` between head and body of an
+    // answer that waits.
+    for (const event of ['request', 'checkContinue', 'checkExpectation']) {
+      this.#server.on(event, (request: IncomingMessage, response: ServerResponse) => {
         if (this.#begin(request, response)) void this.#answer(request, response);
-      },
-    );
+      });
+    }
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
     // A client that does not read what it asked for.

@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -139,6 +140,17 @@ describe('tile server', () => {
       expect(answer).toMatchObject({ status: 405 });
       expect(answer.headers.allow).toBe('GET, HEAD');
     }
+  });
+
+  it.each(['100-continue', 'x'])('answers a request that expects %s once', async (expected) => {
+    const socket = connect(server.port, '127.0.0.1');
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    const headers = ['Host: x', 'Connection: close', `Expect: ${expected}`];
+    socket.write(['GET /nowhere HTTP/1.1', ...headers, '', ''].join('\r\n'));
+    await new Promise((resolve) => socket.once('close', resolve));
+    const answers = Buffer.concat(chunks).toString('latin1').split('HTTP/1.1 ').slice(1);
+    expect(answers.map((answer) => answer.slice(0, 3))).toEqual(['404']);
   });
 
   it.each([
