@@ -18,6 +18,7 @@ import {
 } from '../../wire/strategy-messages.ts';
 
 const WINDOW_INPUTS = 256;
+const START_MS = 60_000;
 
 const FROM_PROCESS: ReadonlyMap<number, number> = new Map([
   [FRAME.started, MAX_STRATEGY_OUT_BYTES],
@@ -98,7 +99,7 @@ export class RunnerProcess {
 
   /** Waits for all answers, then ends the process. Answers what it had ended with before, or null. */
   async finish(): Promise<RefusalCode | null> {
-    await this.#until(() => this.#unanswered === 0);
+    await this.#until(() => this.#spoke && this.#unanswered === 0);
     const ended = this.#ended;
     this.#end('stream_closed');
     await this.#gone;
@@ -115,9 +116,11 @@ export class RunnerProcess {
 
   #watch(): void {
     clearTimeout(this.#stall);
+    // A busy machine may take long to start a process: that says nothing about a batch.
+    const patienceMs = this.#spoke ? this.#stallMs : Math.max(this.#stallMs, START_MS);
     this.#stall = setTimeout(() => {
       this.#end('strategy_over_budget');
-    }, this.#stallMs);
+    }, patienceMs);
   }
 
   #receive(chunk: Uint8Array): void {
@@ -130,7 +133,10 @@ export class RunnerProcess {
   #handle(frame: Frame): void {
     this.#spoke = true;
     clearTimeout(this.#stall);
-    if (frame.type === FRAME.started) return;
+    if (frame.type === FRAME.started) {
+      if (this.#unanswered > 0) this.#watch();
+      return;
+    }
     if (frame.type === FRAME.ended) {
       const code = parseStrategyEnded(frame.payload);
       this.#end(code.ok ? code.value : 'strategy_output_malformed');

@@ -303,6 +303,22 @@ describe('trackseal replay', () => {
     ]);
   });
 
+  it('ends a strategy that is lost in its first batch', async () => {
+    const code = 'strategy_over_budget';
+    const story = { parameters: utf8('{"size": 3, "loop": 1}'), batches: 1, ended: code } as const;
+    expect(await verdictOf({ ...story, batchMs: 300 }, '--stall', '1')).toMatchObject([
+      0,
+      { verdict: 'identical', inputs: 1, ended: { logged: code, replayed: code } },
+    ]);
+  });
+
+  it('replays an epoch without any batch', async () => {
+    expect(await verdictOf({ batches: 0 })).toMatchObject([
+      0,
+      { verdict: 'identical', inputs: 0, outputs: 0, ended: { logged: null, replayed: null } },
+    ]);
+  });
+
   it('cannot replay with other files or keys, or without a start', async () => {
     const { log, pack, files } = await writeLog();
     const code = async (...args: readonly string[]): Promise<unknown> => {
