@@ -11,8 +11,8 @@ import { Worker } from 'node:worker_threads';
 const nodeProcess: NodeJS.Process = process;
 
 const SCOPES = ['fs', 'net', 'child', 'worker', 'addon', 'wasi', 'inspector', 'ffi'] as const;
-/** Signals need no permission of Node's, and the enclave may have the same user. */
-const MEMBERS = ['kill', '_kill', '_debugProcess', 'getBuiltinModule', 'binding'] as const;
+/** Need no permission of Node's: signals, to an enclave of the same user, and reports, which write files. */
+const MEMBERS = ['kill', '_kill', '_debugProcess', 'report', 'getBuiltinModule'] as const;
 const WATCHDOG_START_MS = 10_000;
 const WATCHDOG_PERIOD_MS = 200;
 
@@ -64,7 +64,8 @@ export function dropNode(): void {
   });
   const bare = createContext(constants.DONT_CONTEXTIFY);
   const names = new Script('Reflect.ownKeys(globalThis)').runInContext(bare) as readonly unknown[];
-  const kept = new Set(names);
+  // Node puts its own console, with its streams, in the place of V8's.
+  const kept = new Set(names.filter((name) => name !== 'console'));
   for (const key of Reflect.ownKeys(globalThis)) {
     if (!kept.has(key)) Reflect.deleteProperty(globalThis, key);
   }

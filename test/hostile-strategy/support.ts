@@ -49,7 +49,12 @@ export interface Attempt {
   /** The code it is ended with, or `runs`: until the epoch closes. */
   readonly fate: RefusalCode | 'runs';
   readonly budgetMs?: number;
+  /** Of the epoch: that of its first attempt. */
+  readonly runner?: RunnerName;
 }
+
+/** Runners that bundles can take over, in this folder. */
+type RunnerName = 'taken-over-runner' | 'sealed-runner';
 
 /**
  * A bundle whose `onBatch` counts in `harm` what it achieved. It confesses in the quantity of a signal, which
@@ -71,9 +76,20 @@ export function ends(
   return { name, fate, bundle: bundleOf({ ...parts, onBatch: `${onBatch};` }) };
 }
 
+/** A bundle that refuses or fails to start: the epoch does not begin. */
+export function atStart(name: string, fate: RefusalCode, parts: BundleParts): Attempt {
+  return { name, fate, bundle: bundleOf(parts) };
+}
+
 /** Code in the runner's own context; `t` has every module of Node's (taken-over-runner.ts). */
 export function takesOver(name: string, code: string, fate: Attempt['fate'] = 'runs'): Attempt {
   return { name, fate, bundle: `//taken over\n(async (t) => { ${code} })` };
+}
+
+/** Code in the runner's own context, with nothing in hand but what confesses (sealed-runner.ts). */
+export function breaksSeal(name: string, code: string): Attempt {
+  const bundle = `//taken over\n(async ({ confess, started }) => { ${code} })`;
+  return { name, fate: 'runs', bundle, runner: 'sealed-runner' };
 }
 
 /** Says that it started, and confesses how many of `acts` the boundary did not deny. */
@@ -82,14 +98,17 @@ export function deniedAll(name: string, ...acts: readonly string[]): Attempt {
   return takesOver(name, `t.started(); t.confess(await t.denied(${list}));`);
 }
 
-let runner: Promise<RunnerProgram> | null = null;
-let folder = '';
+let folder: Promise<string> | null = null;
+const runners = new Map<RunnerName, Promise<RunnerProgram>>();
+afterAll(async () => {
+  if (folder !== null) await rm(await folder, { recursive: true });
+});
 
-async function buildRunner(): Promise<RunnerProgram> {
-  folder = await mkdtemp(join(tmpdir(), 'trackseal-'));
-  const path = join(folder, 'taken-over-runner.mjs');
+async function buildRunner(name: RunnerName): Promise<RunnerProgram> {
+  folder ??= mkdtemp(join(tmpdir(), 'trackseal-'));
+  const path = join(await folder, `${name}.mjs`);
   await build({
-    entryPoints: [join(ROOT, 'test/hostile-strategy/taken-over-runner.ts')],
+    entryPoints: [join(ROOT, 'test/hostile-strategy', `${name}.ts`)],
     outfile: path,
     bundle: true,
     platform: 'node',
@@ -100,17 +119,12 @@ async function buildRunner(): Promise<RunnerProgram> {
   return { execPath: findRunner(ROOT).execPath, flags: runnerFlags(), path };
 }
 
-/** The runner that some bundles take over, with the flags of the real one. */
-export function takenOverRunner(): Promise<RunnerProgram> {
-  runner ??= buildRunner();
-  return runner;
+/** A runner that some bundles take over, with the flags of the real one. */
+export function runnerOf(name: RunnerName): Promise<RunnerProgram> {
+  const known = runners.get(name) ?? buildRunner(name);
+  runners.set(name, known);
+  return known;
 }
-
-afterAll(async () => {
-  if (folder !== '') await rm(folder, { recursive: true });
-  folder = '';
-  runner = null;
-});
 
 function itemsFor(name: string, bundle: string): readonly [strategy: Item, parameters: Item] {
   const [strategy, parameters] = testItems(name);
@@ -124,7 +138,10 @@ interface Started {
 }
 
 /** An enclave whose strategies are real processes, not yet waited for. */
-export async function startEpoch(strategies: readonly Started[]): Promise<TestHost> {
+export async function startEpoch(
+  strategies: readonly Started[],
+  runner: RunnerName = 'taken-over-runner',
+): Promise<TestHost> {
   const items = strategies.map(({ name, bundle }) => itemsFor(name, bundle));
   return startHost({
     configuration: {
@@ -137,7 +154,7 @@ export async function startEpoch(strategies: readonly Started[]): Promise<TestHo
     },
     items: items.flat(),
     startStrategy,
-    strategyRunner: await takenOverRunner(),
+    strategyRunner: await runnerOf(runner),
   });
 }
 
@@ -184,17 +201,20 @@ async function verifies(host: TestHost): Promise<boolean> {
   );
 }
 
-async function runEpoch(attempts: readonly Attempt[]): Promise<readonly Outcome[]> {
+async function runEpoch(
+  attempts: readonly Attempt[],
+  batches: number,
+): Promise<readonly Outcome[]> {
   const good = bundleOf({ onBatch: signalText({ quantity: '1' }) });
   const named = attempts.map(({ bundle, budgetMs }, index) => ({
     name: `attempt-${index}`,
     bundle,
     ...(budgetMs === undefined ? {} : { budgetMs }),
   }));
-  const host = await startEpoch([...named, { name: 'good', bundle: good }]);
+  const host = await startEpoch([...named, { name: 'good', bundle: good }], attempts[0]?.runner);
   await host.ready();
   await host.connectFeed();
-  for (let sequence = 0; sequence < BATCHES; sequence++) {
+  for (let sequence = 0; sequence < batches; sequence++) {
     host.feed?.send(FRAME.batch, batchOf(sequence));
     await host.until(() => host.feedOf(FRAME.progress).length === sequence + 1);
   }
@@ -216,11 +236,13 @@ async function runEpoch(attempts: readonly Attempt[]): Promise<readonly Outcome[
 }
 
 /** One test for each attempt; to be called in a `describe`. */
-export function testAttempts(attempts: readonly Attempt[]): void {
+export function testAttempts(attempts: readonly Attempt[], batches: number = BATCHES): void {
   const outcomes: Outcome[] = [];
   beforeAll(async () => {
     for (let first = 0; first < attempts.length; first += ATTEMPTS_PER_EPOCH) {
-      outcomes.push(...(await runEpoch(attempts.slice(first, first + ATTEMPTS_PER_EPOCH))));
+      outcomes.push(
+        ...(await runEpoch(attempts.slice(first, first + ATTEMPTS_PER_EPOCH), batches)),
+      );
     }
   }, 240_000);
 
@@ -232,10 +254,10 @@ export function testAttempts(attempts: readonly Attempt[]): void {
       expect(outcome.fate).toBe(fate);
       expect(outcome.harm.filter((harm) => harm !== 0)).toEqual([]);
       // What runs confesses at every batch, or it would prove nothing; what was ended, the enclave reports.
-      const told = fate === 'runs' ? outcome.harm.length === BATCHES : isTold(outcome, fate);
+      const told = fate === 'runs' ? outcome.harm.length === batches : isTold(outcome, fate);
       expect(told).toBe(true);
       expect(outcome.epoch).toMatchObject({
-        goodSignals: BATCHES,
+        goodSignals: batches,
         verified: true,
         spoke: false,
         end: null,
@@ -247,4 +269,16 @@ export function testAttempts(attempts: readonly Attempt[]): void {
 
 function isTold({ epoch }: Outcome, code: RefusalCode): boolean {
   return epoch.diagnostics.includes(code);
+}
+
+/** One boot for each attempt: it fails with the code, leaves no process, and says nothing else. */
+export function testRefusals(attempts: readonly Attempt[]): void {
+  it.each(attempts)('$name: $fate', async ({ bundle, fate }) => {
+    const host = await startEpoch([{ name: 'attempt', bundle }]);
+    expect(await host.failed()).toBe(fate);
+    expect(await host.end).toEqual({ code: fate });
+    expect(Buffer.concat([...host.tapped.values()].flat()).includes(SECRET)).toBe(false);
+    // Killed by now, and gone within moments.
+    while ((await livingStrategies()).length > 0) await new Promise((next) => setTimeout(next, 20));
+  });
 }

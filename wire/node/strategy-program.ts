@@ -5,7 +5,7 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcessByStdio } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { execPath, pid as ownPid } from 'node:process';
@@ -87,15 +87,49 @@ function lowerStanding(pid: number): void {
   }
 }
 
+/**
+ * Descriptors that a child would get by accident: whoever started this process left them open, and Node
+ * marks only the first few. proc(5): `flags` of fdinfo, octal.
+ */
+function inheritable(): readonly number[] {
+  try {
+    return readdirSync('/proc/self/fdinfo')
+      .map(Number)
+      .filter((fd) => fd > 2 && !isCloseOnExec(fd));
+  } catch {
+    return [];
+  }
+}
+
+const CLOSE_ON_EXEC = 0o2_000_000;
+
+function isCloseOnExec(fd: number): boolean {
+  try {
+    const info = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1');
+    const flags = Number.parseInt(/flags:\s+(\d+)/u.exec(info)?.[1] ?? '', 8);
+    return Math.floor(flags / CLOSE_ON_EXEC) % 2 === 1;
+  } catch {
+    // Closed meanwhile: it was the one that listed the others.
+    return true;
+  }
+}
+
 /** The program learns who started it, so that it ends with its parent. */
 export function spawnStrategy(program: RunnerProgram): StrategyChild {
+  const nothing = openSync('/dev/null', 'r');
+  const stdio: ('pipe' | 'ignore' | number)[] = ['pipe', 'pipe', 'ignore'];
+  for (const fd of inheritable()) {
+    while (stdio.length < fd) stdio.push('ignore');
+    stdio[fd] = nothing;
+  }
   const child = spawn(program.execPath, [...program.flags, program.path, String(ownPid)], {
-    stdio: ['pipe', 'pipe', 'ignore'],
+    stdio,
     env: {},
     cwd: '/',
     // A session of its own: no terminal, and no signals that are meant for the enclave's group.
     detached: true,
-  });
+  }) as StrategyChild;
+  closeSync(nothing);
   if (child.pid !== undefined) lowerStanding(child.pid);
   return child;
 }
