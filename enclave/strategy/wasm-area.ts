@@ -49,36 +49,25 @@ export interface WasmMemory {
   readonly buffer: ArrayBuffer;
 }
 
-class Views {
-  readonly buffer: ArrayBuffer;
-  readonly head: DataView;
-  readonly instrument: Uint16Array;
-  readonly kind: Uint8Array;
-  readonly side: Uint8Array;
-  readonly flags: Uint8Array;
-  readonly exchangeTime: BigInt64Array;
-  readonly receiveTime: BigInt64Array;
-  readonly price: Int32Array;
-  readonly quantity: Int32Array;
-  readonly id: Int32Array;
-  readonly slots: Int32Array;
-
-  constructor(buffer: ArrayBuffer, address: number) {
-    const rows = MAX_BATCH_ROWS;
-    this.buffer = buffer;
-    this.head = new DataView(buffer, address, AREA.instrument);
-    this.instrument = new Uint16Array(buffer, address + AREA.instrument, rows);
-    this.kind = new Uint8Array(buffer, address + AREA.kind, rows);
-    this.side = new Uint8Array(buffer, address + AREA.side, rows);
-    this.flags = new Uint8Array(buffer, address + AREA.flags, rows);
-    this.exchangeTime = new BigInt64Array(buffer, address + AREA.exchangeTime, rows);
-    this.receiveTime = new BigInt64Array(buffer, address + AREA.receiveTime, rows);
-    this.price = new Int32Array(buffer, address + AREA.price, 2 * rows);
-    this.quantity = new Int32Array(buffer, address + AREA.quantity, 2 * rows);
-    this.id = new Int32Array(buffer, address + AREA.id, 2 * rows);
-    this.slots = new Int32Array(buffer, address + AREA.slots, (AREA.end - AREA.slots) / 4);
-  }
+/** Throws a RangeError unless the address is a multiple of 8 from which the whole area fits. */
+function viewsOf(buffer: ArrayBuffer, address: number) {
+  const rows = MAX_BATCH_ROWS;
+  return {
+    buffer,
+    head: new DataView(buffer, address, AREA.instrument),
+    instrument: new Uint16Array(buffer, address + AREA.instrument, rows),
+    kind: new Uint8Array(buffer, address + AREA.kind, rows),
+    side: new Uint8Array(buffer, address + AREA.side, rows),
+    flags: new Uint8Array(buffer, address + AREA.flags, rows),
+    exchangeTime: new BigInt64Array(buffer, address + AREA.exchangeTime, rows),
+    receiveTime: new BigInt64Array(buffer, address + AREA.receiveTime, rows),
+    price: new Int32Array(buffer, address + AREA.price, 2 * rows),
+    quantity: new Int32Array(buffer, address + AREA.quantity, 2 * rows),
+    id: new Int32Array(buffer, address + AREA.id, 2 * rows),
+    slots: new Int32Array(buffer, address + AREA.slots, (AREA.end - AREA.slots) / 4),
+  };
 }
+type Views = ReturnType<typeof viewsOf>;
 
 export class InputArea {
   readonly #memory: WasmMemory;
@@ -87,17 +76,17 @@ export class InputArea {
   #views: Views;
   readonly #slot = new Float64Array(SLOT_NUMBERS);
 
-  /** Throws a RangeError unless the address is a multiple of 8 from which the whole area fits. */
+  /** Throws as `viewsOf`. */
   constructor(memory: WasmMemory, address: number, tops: Float64Array) {
     this.#memory = memory;
     this.#address = address;
     this.#tops = tops;
-    this.#views = new Views(memory.buffer, address);
+    this.#views = viewsOf(memory.buffer, address);
   }
 
   #current(): Views {
     const { buffer } = this.#memory;
-    if (this.#views.buffer !== buffer) this.#views = new Views(buffer, this.#address);
+    if (this.#views.buffer !== buffer) this.#views = viewsOf(buffer, this.#address);
     return this.#views;
   }
 

@@ -73,15 +73,7 @@ const VALUE_TYPES: ReadonlyMap<number, string> = new Map([
   [0x7d, 'f'],
   [0x7c, 'F'],
 ]);
-const SECTION = {
-  types: 1,
-  imports: 2,
-  functions: 3,
-  table: 4,
-  memory: 5,
-  exports: 7,
-  code: 10,
-} as const;
+const SECTION = { types: 1, imports: 2, functions: 3, table: 4, memory: 5, exports: 7, code: 10 };
 const LAST_SECTION = 12;
 const KIND = { function: 0, memory: 2 };
 const FUNCTION_TYPE = 0x60;
@@ -244,7 +236,7 @@ class ModuleReader {
 
   #instruction(): void {
     const byte = this.#byte();
-    const opcode = byte === PREFIX ? PREFIX * 0x100 + Math.min(this.#u32(), 0xff) : byte;
+    const opcode = byte === PREFIX ? PREFIX * 0x100 + this.#u32() : byte;
     const immediates = IMMEDIATES.get(opcode);
     if (immediates === undefined) throw new Refused(`instruction 0x${opcode.toString(16)}`);
     for (const immediate of immediates) this.#immediate(immediate);

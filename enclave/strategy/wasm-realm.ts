@@ -142,7 +142,7 @@ function define(calls: Calls, bundle: Uint8Array, tops: Float64Array): object {
   // Names and types as moduleFault has checked them.
   const strategy = instance.exports as WasmExports;
   if (strategy.version() !== VERSION) throw new Error('another version');
-  const area = new InputArea(strategy.memory, strategy.input() >>> 0, tops);
+  const area = new InputArea(strategy.memory, strategy.input(), tops);
   const definition: StrategyDefinition<null, null> = {
     parameters: {
       safeParse: () => {

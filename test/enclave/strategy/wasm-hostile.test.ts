@@ -77,6 +77,15 @@ function withBars(...intervals: readonly number[]): WatParts {
   return configured(SUBSCRIBE + intervals.map((ms) => `(call $bars (i32.const ${ms}))`).join(' '));
 }
 
+/** One slot, of instrument 7, with price scale 2, and nothing known of it. */
+const SLOTS_ARE_THERE: string = [
+  trapUnlessZero('(i64.sub (i64.load32_u (i32.const 24)) (i64.const 1))'),
+  trapUnlessZero(`(i64.sub ${loadAt(46_144)} (i64.const 7))`),
+  trapUnlessZero(`(i64.sub ${loadAt(46_144 + 8)} (i64.const 2))`),
+  trapUnlessZero(loadAt(46_144 + 24)),
+  trapUnlessZero(loadAt(46_144 + 40)),
+].join(' ');
+
 /** Needs a local i32 as variable 0. */
 function times(count: number, body: string): string {
   return `(loop $again ${body}
@@ -106,6 +115,8 @@ describe('a WebAssembly strategy at its start', () => {
       malformed,
       { imports: '(import "env" "f" (func $subscribe (param i32)))' },
     ],
+    ['has shared memory', malformed, { memory: '(memory (export "memory") 2 16 shared)' }],
+    ['has exceptions', malformed, { onBatch: '(block (try_table (catch_all 0) (unreachable)))' }],
     ['is of another version', malformed, version('(i32.const 2)')],
     ['traps when asked for its version', malformed, version('(unreachable)')],
     ['puts its input where there is no memory', malformed, input(2 * PAGE)],
@@ -118,6 +129,7 @@ describe('a WebAssembly strategy at its start', () => {
     ['subscribes in its start function', malformed, atLoad(SUBSCRIBE)],
     ['traps while it is configured', crashed, { configure: '(unreachable)' }],
     ['signals while it is configured', crashed, configured(watSignal())],
+    ['finds its slots in start', 'runs', { start: SLOTS_ARE_THERE }],
     ['traps in start', crashed, { start: '(unreachable)' }],
     ['signals in start', crashed, { start: watSignal() }],
     ['subscribes in start', crashed, { start: SUBSCRIBE }],
@@ -129,7 +141,11 @@ describe('a WebAssembly strategy at its start', () => {
     ['subscribes to instrument 0', 'instrument_unknown', subscribed(0)],
     ['subscribes 64 times', 'runs', subscribed(...Array<number>(64).fill(7))],
     ['subscribes 65 times', malformed, subscribed(...Array<number>(65).fill(7))],
-    ['subscribes ten million times', malformed, configured(`(local i32) ${times(1e7, SUBSCRIBE)}`)],
+    [
+      'asks for fifty million intervals',
+      malformed,
+      configured(`(local i32) ${SUBSCRIBE} ${times(5e7, '(call $bars (i32.const 1))')}`),
+    ],
     ['has four intervals', 'runs', withBars(1, 2, 3, MAX_TTL_MS)],
     ['has five intervals', malformed, withBars(1, 2, 3, 4, 5)],
     ['has an interval of 0', malformed, withBars(0)],

@@ -205,7 +205,11 @@ describe('a module that may not run, though V8 would', () => {
     [
       'a global called version',
       'no export version of its type',
-      { version: '(global (export "version") i32 (i32.const 1))' },
+      // With the index of a function of the right type.
+      {
+        version: `${'(global i32 (i32.const 1))'.repeat(10)}
+          (global (export "version") i32 (i32.const 1))`,
+      },
     ],
     [
       'an input with a parameter',
@@ -277,6 +281,23 @@ describe('the list of instructions', () => {
       const more = strategyWith(...one, ...RELAXED);
       expect(WebAssembly.validate(more)).toBe(true);
       expect([one, moduleFault(more)]).toEqual([one, 'instruction 0xfd']);
+    }
+  });
+
+  it('does not read beyond the end of a function', () => {
+    expect(moduleFault(strategyWith(0x44))).toBe('code');
+  });
+
+  it('has no blocks of other types', () => {
+    for (const [type, fault] of [
+      [0x7e, null],
+      [0x7b, 'type'],
+      [0x70, 'type'],
+      [0x6f, 'type'],
+    ] as const) {
+      const bytes = strategyWith(0x02, type, 0x00, 0x0b, 0x1a);
+      expect(WebAssembly.validate(bytes)).toBe(true);
+      expect([type, moduleFault(bytes)]).toEqual([type, fault]);
     }
   });
 
