@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { CommandIo } from '../verifier/io.ts';
 import { parseHex, toHex } from '../wire/bytes.ts';
@@ -12,20 +12,21 @@ import { canonicalJson } from '../wire/configuration.ts';
 import { MAX_ITEM_BYTES } from '../wire/limits.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import { BUNDLE_FILES, bundleFileOf } from '../wire/strategy-bundle.ts';
+import { findSource } from './kit/strategy-source.ts';
 import { bundleStrategy } from './strategy-bundle.ts';
 
-const USAGE = `usage: trackseal strategy pack FILE -o DIR [--name NAME] [--version VERSION] [--salt FILE]
+const USAGE = `usage: trackseal strategy pack PATH -o DIR [--name NAME] [--version VERSION] [--salt FILE]
 
-Bundles the strategy in FILE and writes to DIR:
+Bundles the strategy in PATH, a file or a folder with strategy.ts or assembly/strategy.ts, and writes to DIR:
   bundle.js         the script that the strategy process evaluates, from TypeScript or JavaScript whose
                     default export is the strategy; or instead
-  bundle.wasm       the module that it runs, from AssemblyScript when FILE lies in a folder called
-                    'assembly', or FILE itself when it is a .wasm file
+  bundle.wasm       the module that it runs, from AssemblyScript when the file lies in a folder called
+                    'assembly', or the file itself when it is a .wasm file
   salt              32 random bytes as hex; keep it with the bundle, as secret as the bundle
   commitment.json   {name, version, commitment, bundle_sha256}; commitment = SHA-256(salt || bundle)
 
   -o, --out DIR     made if it is not there
-  --name NAME       default: FILE without its extension
+  --name NAME       default: the file without its extension, or the folder of a strategy.ts
   --version VERSION default: 1.0.0
   --salt FILE       use this salt: the same sources give the same commitment
   --json            what is printed, commitment.json, is JSON with or without it
@@ -106,8 +107,11 @@ function readOptions(args: readonly string[]): Options | null {
     });
     const [source, ...rest] = positionals;
     if (source === undefined || rest.length > 0 || values.out === undefined) return null;
-    const name = values.name ?? basename(source, extname(source));
-    return { source, out: values.out, name, version: values.version, saltFile: values.salt };
+    const found = findSource(source);
+    // What is not there is left to the builder, whose message says so.
+    const path = found.ok ? found.value.path : source;
+    const name = values.name ?? (found.ok ? found.value.name : source);
+    return { source: path, out: values.out, name, version: values.version, saltFile: values.salt };
   } catch {
     return null;
   }

@@ -74,6 +74,16 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../eif/commands/sign.ts')).run,
   },
   {
+    words: ['strategy', 'new'],
+    summary: 'write a small strategy to start from, with its tests',
+    load: async () => (await import('./strategy-new.ts')).run,
+  },
+  {
+    words: ['strategy', 'test'],
+    summary: 'play the scenarios of a strategy: events in, signals expected',
+    load: async () => (await import('./strategy-test.ts')).run,
+  },
+  {
     words: ['strategy', 'backtest'],
     summary: 'run a strategy over capture files as beside an enclave',
     load: async () => (await import('./strategy-backtest.ts')).run,

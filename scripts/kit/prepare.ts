@@ -21,7 +21,7 @@ import type { StrategySource } from './strategy-source.ts';
 import { findBeside } from './strategy-source.ts';
 
 /** Nothing is too large: a backtest is about the strategy. `--host` brings the firm's limits. */
-const NO_LIMITS: RiskLimits = {
+export const NO_LIMITS: RiskLimits = {
   maxOrderNotional: 10n ** 26n,
   maxPositionNotional: 10n ** 26n,
   maxOrders: Number.MAX_SAFE_INTEGER,

@@ -4,7 +4,7 @@
 
 import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { MAX_ITEM_BYTES } from '../../wire/limits.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
@@ -35,14 +35,15 @@ function nameOf(path: string): string {
 }
 
 /** Refuses `file_unreadable` with what was looked for. */
-export function findSource(path: string): Result<StrategySource> {
+export function findSource(given: string): Result<StrategySource> {
+  const path = resolve(given);
   const candidates = isFolder(path)
     ? [...BUNDLE_FILES, ...ENTRIES].map((name) => join(path, name))
     : [path];
   const found = candidates.find((file) => existsSync(file));
   if (found === undefined) {
     const what = isFolder(path) ? `none of ${[...BUNDLE_FILES, ...ENTRIES].join(', ')}` : null;
-    return refuse('file_unreadable', what === null ? { path } : { path, what });
+    return refuse('file_unreadable', what === null ? { path: given } : { path: given, what });
   }
   const packed = BUNDLE_FILES.some((name) => name === basename(found)) || found.endsWith('.wasm');
   const folder = dirname(found);

@@ -21,7 +21,9 @@ const DOCUMENT = join(FIXTURES, 'real-2026-02-06-prod-indefmap-nonce32.cbor');
 /** Those that have a verdict. */
 const VERIFYING = ['verify attestation', 'verify log', 'verify proof', 'attest', 'replay'];
 const READING = ['log list', 'log prove'];
-const OTHERS = ['demo', 'strategy pack', 'strategy backtest', 'host'];
+const IMAGE = ['image describe', 'image sign', 'image verify'];
+const STRATEGY = ['strategy new', 'strategy test', 'strategy backtest', 'strategy pack'];
+const OTHERS = ['demo', ...STRATEGY, 'host', ...IMAGE];
 const COMMANDS = [...VERIFYING, ...READING, ...OTHERS];
 
 describe('the list of commands', () => {

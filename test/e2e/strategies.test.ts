@@ -235,7 +235,7 @@ describe('three strategies in one epoch', () => {
     const appliance = await newTrio({
       quick: { spread: 1000 },
       slow: { every: 20, work: 60_000 },
-      hanging: { loop_at: 700, budget: 300 },
+      hanging: { loop_at: 700, budget: 3000 },
     });
     await runToEnd(appliance, { limitEvents: EVENTS });
     const verified = await verifyLog(appliance);
@@ -257,7 +257,7 @@ describe('three strategies in one epoch', () => {
     // As many as a strategy may have before it (enclave/strategies.ts), then the feed waits.
     expect(Math.max(...behind(1002))).toBeLessThanOrEqual(32);
     expect(Math.max(...behind(1002))).toBeGreaterThan(8);
-    const { json } = await replay(appliance, ['--all', '--stall', '3']);
+    const { json } = await replay(appliance, ['--all', '--stall', '10']);
     expect(json).toMatchObject({ verdict: 'identical', not_logged: expect.any(Number) });
     const told = (json['strategies'] as Json[]).map(({ ended }) => (ended as Json)['logged']);
     expect(told).toEqual([null, null, null, 'strategy_over_budget']);

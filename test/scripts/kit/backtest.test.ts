@@ -124,7 +124,7 @@ describe('a backtest', () => {
     expect(crashed.result.ended).toMatchObject({ code: 'strategy_crashed' });
     expect(crashed.result.ended?.batch).toBe(crashed.result.batches - 1);
     expect(crashed.result.signals).toBe(Math.floor(199 / 40));
-    const slow = await backtest({ parameters: { loop_at: 200 }, timeBudgetMs: 300 });
+    const slow = await backtest({ parameters: { loop_at: 200 }, timeBudgetMs: 3000 });
     expect(slow.result.ended).toEqual({ ...crashed.result.ended, code: 'strategy_over_budget' });
     expect(slow.result.outputs_sha256).toBe(crashed.result.outputs_sha256);
     expect(renderBacktest(slow.result, slow.run.recorder.results)).toMatch(
