@@ -19,7 +19,7 @@ import { previousOf, startHost } from '../helpers/enclave-host.ts';
 import { testHeader } from '../helpers/log-writer.ts';
 import { LogWriter, signCheckpoint } from '../helpers/log-writer.ts';
 import type { LogFolder } from '../verifier/log/log-folder.ts';
-import { removeFiles } from '../verifier/log/log-folder.ts';
+import { forgeSignature, removeFiles } from '../verifier/log/log-folder.ts';
 import {
   TIME_NS,
   attest,
@@ -90,6 +90,27 @@ it('a host that offers an epoch of another log: `previous_invalid` FAILED, and n
   const foreign = await finished(await boot({ configuration: { log_id: 'trackseal.test/other' } }));
   const host = await startHost({ previous: previousOf(foreign) });
   expect([await host.failed(), host.commits]).toEqual(['previous_invalid', []]);
+});
+
+it('a host that forges the head of the epoch before: `previous_invalid` FAILED, and no leaf', async () => {
+  const first = await finished(await boot());
+  const other = await finished(await boot());
+  const { size } = first.tree;
+  const { note, logKey } = previousOf(first);
+  const wrong: readonly Partial<Previous>[] = [
+    { logKey: previousOf(other).logKey },
+    { note: forgeSignature(note) },
+    { note: first.commits[0]?.note ?? note },
+    { note: previousOf(other).note, logKey },
+    { lastLeaf: first.leaves[size - 2] ?? new Uint8Array() },
+    { proof: [] },
+    { origin: 'trackseal.test/log/e0000000002' },
+    { origin: 'x' },
+  ];
+  for (const changes of wrong) {
+    const host = await startHost({ previous: previousOf(first, changes) });
+    expect([await host.failed(), host.commits]).toEqual(['previous_invalid', []]);
+  }
 });
 
 it('a host that makes a predecessor up under a key of its own: `epoch_link`, without its folder `earlier_epoch` in the verdict', async () => {
