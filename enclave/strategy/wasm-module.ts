@@ -62,6 +62,7 @@ const INSTRUCTIONS: readonly (readonly [first: number, last: number, immediates:
   [0xfc0b, 0xfc0b, 'z'], // memory.fill
 ];
 const PREFIX = 0xfc;
+const END = 0x0b;
 const IMMEDIATES = new Map<number, string>();
 for (const [first, last, immediates] of INSTRUCTIONS) {
   for (let opcode = first; opcode <= last; opcode++) IMMEDIATES.set(opcode, immediates);
@@ -73,7 +74,16 @@ const VALUE_TYPES: ReadonlyMap<number, string> = new Map([
   [0x7d, 'f'],
   [0x7c, 'F'],
 ]);
-const SECTION = { types: 1, imports: 2, functions: 3, table: 4, memory: 5, exports: 7, code: 10 };
+const SECTION = {
+  types: 1,
+  imports: 2,
+  functions: 3,
+  table: 4,
+  memory: 5,
+  globals: 6,
+  exports: 7,
+  code: 10,
+};
 const LAST_SECTION = 12;
 const KIND = { function: 0, memory: 2 };
 const FUNCTION_TYPE = 0x60;
@@ -120,6 +130,7 @@ class ModuleReader {
       this.#each(() => this.#functions.push(this.#signature()));
     else if (section === SECTION.table) this.#each(() => this.#table());
     else if (section === SECTION.memory) this.#each(() => this.#memory());
+    else if (section === SECTION.globals) this.#each(() => this.#global());
     else if (section === SECTION.exports) this.#each(() => this.#export());
     else if (section === SECTION.code) this.#each(() => this.#body());
     else return false;
@@ -213,6 +224,12 @@ class ModuleReader {
     if (this.#u32() > MAX_MEMORY_PAGES) throw new Refused('memory beyond the limit');
   }
 
+  #global(): void {
+    this.#valueType();
+    this.#byte();
+    while (this.#instruction() !== END);
+  }
+
   #checkExports(): void {
     if (this.#memories !== 1 || this.#exports.get('memory')?.kind !== KIND.memory) {
       throw new Refused('no export memory');
@@ -234,12 +251,14 @@ class ModuleReader {
     if (this.#at !== end) throw new Refused('code');
   }
 
-  #instruction(): void {
+  /** Answers its opcode. */
+  #instruction(): number {
     const byte = this.#byte();
     const opcode = byte === PREFIX ? PREFIX * 0x100 + this.#u32() : byte;
     const immediates = IMMEDIATES.get(opcode);
     if (immediates === undefined) throw new Refused(`instruction 0x${opcode.toString(16)}`);
     for (const immediate of immediates) this.#immediate(immediate);
+    return opcode;
   }
 
   #immediate(kind: string): void {

@@ -130,6 +130,13 @@ describe('a module that may run', () => {
     ['all that is left out', {}],
     ['a signal', { onBatch: watSignal() }],
     ['more exports', { more: '(func (export "more")) (global (export "g") i32 (i32.const 1))' }],
+    [
+      'globals of every type, computed too',
+      {
+        more: `(global i32 (i32.add (i32.const 253) (i32.const -1)))
+          (global (mut i64) (i64.const -1)) (global f32 (f32.const nan)) (global f64 (f64.const 1))`,
+      },
+    ],
     ['a start function', { more: '(func $s) (start $s)' }],
     ['the most memory', { memory: '(memory (export "memory") 2 4096)' }],
     ['the largest table', { more: '(table 65536 funcref)' }],
@@ -226,6 +233,8 @@ describe('a module that may not run, though V8 would', () => {
     ['vectors', 'instruction 0xfd', { onBatch: '(drop (i32x4.splat (i32.const 1)))' }],
     ['relaxed vectors', 'instruction 0xfd', { onBatch: SWIZZLE }],
     ['vectors as variables', 'type', { onBatch: '(local v128)' }],
+    ['vectors as globals', 'type', { more: '(global v128 (v128.const i32x4 0 0 0 0))' }],
+    ['globals of references', 'type', { more: '(global externref (ref.null extern))' }],
     ['vectors as parameters', 'type', { more: '(func (param v128))' }],
     [
       'vectors that never run',

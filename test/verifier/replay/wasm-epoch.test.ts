@@ -219,7 +219,7 @@ it('an epoch with strategies in both languages is logged, verified and replayed'
       .map(({ signal: { id, side, quantity, limit, ttlMs, decisionNs } }) =>
         [id, side, quantity, limit, ttlMs, decisionNs].join(' '),
       );
-  expect(decisions(1000).length).toBeGreaterThan(20);
+  expect(decisions(1000).length).toBeGreaterThan(15);
   expect(decisions(1001)).toEqual(decisions(1000));
   expect(decisions(1002).length).toBe(2);
   expect(host.diagnostics.map(({ code }) => code)).toContain('strategy_crashed');
