@@ -217,6 +217,15 @@ export class EpochLog implements LogReader {
     this.#dropPublished();
   }
 
+  /** After a failure, of whatever: resolves when nothing of this writes any more. */
+  async abandon(): Promise<void> {
+    this.#stopped = true;
+    this.#failure ??= new Error('the epoch was abandoned');
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#publishing;
+    await this.#publisher.idle();
+  }
+
   get #unpublishedLeaves(): number {
     return this.acknowledgedSize - this.#publisher.publishedSize;
   }
@@ -285,6 +294,7 @@ export class EpochLog implements LogReader {
     // Not in the turn of the event loop that sends the acknowledgement.
     await nextTurn();
     await this.#publishEntries();
+    if (this.#failure !== null) return;
     const waitMs = this.#lastPublishMs + CHECKPOINT_INTERVAL_MS - performance.now();
     if (waitMs <= 0) await this.#publish();
     else this.#publishLater(waitMs);
@@ -302,7 +312,7 @@ export class EpochLog implements LogReader {
     let sliceEndMs = performance.now() + PUBLISH_SLICE_MS;
     for (;;) {
       const entry = this.#entries[this.#nextToPublish];
-      if (entry === undefined) return;
+      if (entry === undefined || this.#failure !== null) return;
       await this.#publisher.add(this.#load(entry));
       this.#nextToPublish++;
       if (performance.now() < sliceEndMs) continue;

@@ -170,6 +170,9 @@ export class EpochRun {
   async run(): Promise<EpochSummary> {
     try {
       return await Promise.race([this.#run(), this.#failed.promise]);
+    } catch (error) {
+      await this.#abandon();
+      throw error;
     } finally {
       this.#isOver = true;
       for (const timer of this.#timers) clearTimeout(timer);
@@ -177,6 +180,16 @@ export class EpochRun {
       this.#boot?.destroy();
       this.#logStream?.destroy();
     }
+  }
+
+  /** Nothing of this epoch touches the disk afterwards: the next start may come at once. */
+  async #abandon(): Promise<void> {
+    this.#isOver = true;
+    this.#feed?.destroy();
+    this.#logStream?.destroy();
+    this.#services.giveUpRoom?.();
+    await this.#log.abandon();
+    await this.#process?.terminate(EXIT_GRACE_MS);
   }
 
   async #run(): Promise<EpochSummary> {

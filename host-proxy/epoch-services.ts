@@ -44,6 +44,8 @@ export interface EpochServices {
   readonly whenFull: 'wait' | 'drop';
   /** Preallocated at once; default 16 MiB. */
   readonly segmentBytes?: number;
+  /** What waits for room on a full disk must fail now: somebody asked to stop, or something else failed. */
+  readonly giveUpRoom?: () => void;
   /** Execution against the log of this epoch; `report` sends a REPORT. */
   readonly createExecution: (
     log: EpochLog,

@@ -40,8 +40,6 @@ export interface HostOptions extends EpochServices {
   readonly reconcile?: (epoch: BrokenEpoch | null) => Promise<Result<null>>;
   readonly tiles: { readonly host: string; readonly port: number } | null;
   readonly ingress: Pick<IngressOptions, 'host' | 'port' | 'maxConnections' | 'idleMs'> | null;
-  /** Asked to stop, and out of time: what waits for room on a full disk must fail now. */
-  readonly giveUpRoom?: () => void;
 }
 
 export interface HostSummary {

@@ -279,6 +279,7 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
   }
   const folders = { state: config.state, log: config.log };
   let watch: DiskWatch | null = null;
+  let room: DiskRoom | null = null;
   try {
     for (const path of [...Object.values(folders), config.transport.slice('unix:'.length)]) {
       await makeFolder(path);
@@ -288,16 +289,17 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
       { name: 'state', directory: folders.state },
       { name: 'log', directory: folders.log },
     ];
-    const room = new DiskRoom({ logger, places });
+    const waiting = new DiskRoom({ logger, places });
+    room = waiting;
     watch = new DiskWatch({ logger, places, minFreeBytes: config.disk.min_free_bytes });
     watch.start();
-    const files = room.filesOf(nodeFiles);
+    const files = waiting.filesOf(nodeFiles);
     const { command, show_output: showOutput, restart } = config.enclave;
     const [program, ...rest] = command ?? [];
     const host = await Host.open({
       files,
       giveUpRoom: () => {
-        room.giveUp();
+        waiting.giveUp();
       },
       crypto: nodeCrypto,
       transport,
@@ -343,5 +345,7 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
     throw error;
   } finally {
     watch?.stop();
+    // Nothing waits for a disk when the host is over.
+    room?.giveUp();
   }
 }

@@ -95,6 +95,11 @@ export class Publisher {
     await this.#folder.flush();
   }
 
+  /** Resolves when no write is on its way; what went wrong is told by others. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#writing);
+  }
+
   #write(path: string, bytes: Uint8Array): Promise<void> {
     return this.#begin(() => this.#folder.writeOnce(path, bytes));
   }

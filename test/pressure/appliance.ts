@@ -5,16 +5,21 @@
 import type { RequestOptions } from 'node:https';
 import { request } from 'node:https';
 import { connect as connectTls } from 'node:tls';
+import { startStrategy } from '../../enclave/strategy/process.ts';
+import { ROOT } from '../../scripts/bundle.ts';
+import { utf8 } from '../../wire/bytes.ts';
+import type { Item } from '../../wire/messages.ts';
+import { findRunner } from '../../wire/node/strategy-program.ts';
 import { startEnclave } from '../../enclave/core.ts';
 import type { Enclave, EnclaveEnd, EnclaveTimeouts } from '../../enclave/core.ts';
 import { DiskRoom } from '../../host-proxy/disk-room.ts';
 import type { EpochLog } from '../../host-proxy/epoch-log.ts';
+import type { EpochExecution } from '../../host-proxy/epoch-services.ts';
 import { Execution } from '../../host-proxy/execution/execution.ts';
 import { openJournal } from '../../host-proxy/execution/journal.ts';
 import type { JournalPlace } from '../../host-proxy/execution/journal.ts';
 import { reconcile } from '../../host-proxy/execution/reconcile.ts';
 import { KillSwitch } from '../../host-proxy/execution/kill-switch.ts';
-import type { EncodedBatch } from '../../host-proxy/feed/batcher.ts';
 import type { FeedCounters } from '../../host-proxy/feed/sender.ts';
 import type { FeedSource } from '../../host-proxy/feed-session.ts';
 import type { Files } from '../../host-proxy/files.ts';
@@ -37,7 +42,13 @@ import type { Gap, Report } from '../../wire/payloads.ts';
 import { parseGap } from '../../wire/payloads.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, assertAccepted } from '../../wire/result.ts';
-import { hostConfiguration, manifestOf, newNsm, testItems } from '../helpers/enclave-host.ts';
+import {
+  commitmentOf,
+  hostConfiguration,
+  manifestOf,
+  newNsm,
+  testItems,
+} from '../helpers/enclave-host.ts';
 import { complianceKeys, testTrust } from '../helpers/epoch-builder.ts';
 import { fakeStrategies } from '../helpers/fake-strategy.ts';
 import type { FakeOptions, FakeStrategy } from '../helpers/fake-strategy.ts';
@@ -59,6 +70,8 @@ export interface ApplianceOptions {
   /** A snapshot of the book is in front of each so many-th batch; default: of the first only. */
   readonly snapshotEvery?: number;
   readonly strategy?: FakeOptions;
+  /** A real strategy process in place of the fake one, with this bundle. */
+  readonly bundle?: string;
   readonly timeouts?: Partial<EnclaveTimeouts>;
   readonly closeMs?: number;
   readonly disk?: MemoryFiles;
@@ -114,7 +127,16 @@ export class MemoryAppliance {
     this.disk = options.disk ?? new MemoryFiles();
     const base = `/run-${process.pid}-${appliances++}`;
     this.folders = options.folders ?? { state: `${base}/state`, log: `${base}/log` };
+    const [strategy] = this.#items();
     this.configuration = hostConfiguration({
+      strategies: [
+        {
+          name: strategy.name,
+          version: strategy.version,
+          commitment: commitmentOf(strategy),
+          time_budget_ms: 5000,
+        },
+      ],
       intervals: {
         anchor_ms: 3_600_000,
         heartbeat_ms: 3_600_000,
@@ -146,10 +168,9 @@ export class MemoryAppliance {
     return this.room.filesOf(this.disk);
   }
 
-  get strategy(): FakeStrategy {
-    const [strategy] = this.#strategies.started;
-    if (strategy === undefined) throw new Error('no strategy has started');
-    return strategy;
+  /** Null with a real strategy process. */
+  get strategy(): FakeStrategy | null {
+    return this.#strategies.started[0] ?? null;
   }
 
   /** Starts host and enclave; resolves when batches flow. */
@@ -179,7 +200,7 @@ export class MemoryAppliance {
       createExecution: (log, origin, report) => this.#createExecution(log, origin, report),
       configuration: canonicalJson(this.configuration),
       logId: this.configuration.log_id,
-      items: testItems(),
+      items: this.#items(),
       restart: false,
       reconcile: async (epoch) =>
         epoch === null ? accept(null) : reconcile(this.#journals, epoch),
@@ -197,8 +218,8 @@ export class MemoryAppliance {
       transport: this.transport,
       nsmDevice,
       measured: manifestOf(this.configuration),
-      strategyRunner: { execPath: '', flags: [], path: '' },
-      startStrategy: this.#strategies.start,
+      strategyRunner: findRunner(ROOT),
+      startStrategy: this.#options.bundle === undefined ? this.#strategies.start : startStrategy,
       timeouts: { tearDownMs: 500, countersMs: 5, logStallMs: 50, ...timeouts },
       onExit: (end) => {
         this.enclaveEnd = end;
@@ -318,6 +339,13 @@ export class MemoryAppliance {
     return new VerifiedLog(verified, leaves);
   }
 
+  /** Fresh bytes each time, because the enclave wipes them. */
+  #items(): readonly [strategy: Item, parameters: Item] {
+    const [strategy, parameters] = testItems();
+    const { bundle } = this.#options;
+    return [bundle === undefined ? strategy : { ...strategy, bytes: utf8(bundle) }, parameters];
+  }
+
   #source(): FeedSource {
     const { batches = null, snapshotEvery = null } = this.#options;
     return async (sender, signal) => {
@@ -348,7 +376,7 @@ export class MemoryAppliance {
     log: EpochLog,
     origin: string,
     report: (payload: Uint8Array) => void,
-  ): Promise<Execution> {
+  ): Promise<EpochExecution> {
     this.log = log;
     const execution = new Execution({
       crypto: nodeCrypto,
@@ -372,24 +400,30 @@ export class MemoryAppliance {
       },
     });
     this.execution = execution;
-    const { holdBatch, release, progress } = execution;
-    return Object.assign(execution, {
-      holdBatch: (batch: EncodedBatch) => {
+    return {
+      start: () => execution.start(),
+      logged: (outputs) => {
+        execution.logged(outputs);
+      },
+      finish: () => execution.finish(),
+      close: () => execution.close(),
+      summary: () => execution.summary(),
+      holdBatch: (batch) => {
         this.#sentBytes += batch.bytes.length;
         this.#held.set(batch.sequence, batch.bytes.length);
-        holdBatch.call(execution, batch);
+        execution.holdBatch(batch);
       },
-      release: (released: Parameters<Execution['release']>[0]) => {
-        this.released.push(released.leafIndex);
-        release.call(execution, released);
+      release: (release) => {
+        this.released.push(release.leafIndex);
+        execution.release(release);
       },
-      progress: (done: Parameters<Execution['progress']>[0]) => {
+      progress: (progress) => {
         for (const sequence of this.#held.keys()) {
-          if (sequence <= done.sequence) this.#held.delete(sequence);
+          if (sequence <= progress.sequence) this.#held.delete(sequence);
         }
-        return progress.call(execution, done);
+        return execution.progress(progress);
       },
-    });
+    };
   }
 
   get #journals(): JournalPlace {
@@ -437,9 +471,9 @@ export function expectWhole(appliance: MemoryAppliance, log: VerifiedLog): void 
   const dropped = appliance.sender?.batchesDropped ?? 0;
   expect(log.indexesOf(KIND.input)).toHaveLength(appliance.produced - dropped);
   // The strategy has seen the inputs of the log, in its order.
-  expect(appliance.strategy.inputs.map(({ leafIndex }) => leafIndex)).toEqual(
-    log.indexesOf(KIND.input),
-  );
+  const inputs = log.indexesOf(KIND.input);
+  const seen = appliance.strategy?.inputs.map(({ leafIndex }) => leafIndex) ?? inputs;
+  expect(seen).toEqual(inputs);
   expect(log.verified.facts.closeReason).not.toBeNull();
   expect(log.verified.commits.coveredSize).toBe(log.leaves.length);
 }

@@ -114,11 +114,25 @@ describe('a full disk', () => {
       appliance = await new MemoryAppliance({ rows: 200 }).start();
       const { disk, folders } = appliance;
       await appliance.until(() => appliance.released.length >= 3);
-      disk.refuse = (operation, path) =>
-        operation === name && path.includes('/spool/') ? code : null;
+      // The published log waits for room meanwhile.
+      const isFull = (operation: string, path: string): boolean =>
+        path.startsWith(folders.log) && !operation.includes('sync');
+      disk.refuse = (operation, path) => (isFull(operation, path) ? 'ENOSPC' : null);
+      await appliance.until(() => appliance.room.held > 0);
+      disk.refuse = (operation, path) => {
+        if (isFull(operation, path)) return 'ENOSPC';
+        return operation === name && path.includes('/spool/') ? code : null;
+      };
       await expect(appliance.end()).rejects.toThrow(DiskFailure);
+      // Nothing of it goes on in a folder that another host may work in now.
+      const published = (): number =>
+        disk.trace.filter((line) => line.includes(folders.log)).length;
+      const before = published();
       const { released } = appliance;
       const acknowledged = appliance.log?.acknowledgedSize ?? 0;
+      disk.refuse = () => null;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect([appliance.room.held, published()]).toEqual([0, before]);
       // What the next start finds, after a loss of power.
       appliance = new MemoryAppliance({ disk: disk.afterCrash('nothing'), folders, batches: 20 });
       await appliance.start();
