@@ -145,7 +145,7 @@ export class MemoryAppliance {
       },
     });
     this.venue = new Venue(STREAM, options.rows ?? 300);
-    this.#strategies = fakeStrategies(options.strategy ?? { limits: everySeventh });
+    this.#strategies = fakeStrategies(options.strategy ?? { limits: signalEvery(7) });
     const logger = createLogger({
       level: 'debug',
       now: () => new Date(0),
@@ -433,9 +433,11 @@ export class MemoryAppliance {
   }
 }
 
-/** A signal at the best ask for every seventh input. */
-function everySeventh(_: unknown, count: number): readonly number[] {
-  return count % 7 === 3 ? [Venue.priceOf(2, 0)] : [];
+type Limits = (_: unknown, count: number) => readonly number[];
+
+/** One signal at the best ask for each so many-th input. */
+export function signalEvery(inputs: number): Limits {
+  return (_, count) => (count % inputs === 1 ? [Venue.priceOf(2, 0)] : []);
 }
 
 export class VerifiedLog {

@@ -8,7 +8,7 @@ import { GAP, STATUS } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { INSTRUMENT } from '../helpers/epoch-header.ts';
 import type { VerifiedLog } from './appliance.ts';
-import { expectWhole, MemoryAppliance } from './appliance.ts';
+import { expectWhole, MemoryAppliance, signalEvery } from './appliance.ts';
 import { Venue } from './venue.ts';
 
 const MIB = 1024 * 1024;
@@ -83,9 +83,8 @@ describe('a feed that drops', () => {
   });
 
   const start = (rows: number): Promise<MemoryAppliance> => {
-    const limits = (_: unknown, count: number): readonly number[] =>
-      count % 3 === 0 ? [Venue.priceOf(2, 0)] : [];
-    const options = { whenFull: 'drop', snapshotEvery: 40, rows, strategy: { limits } } as const;
+    const strategy = { limits: signalEvery(3) };
+    const options = { whenFull: 'drop', snapshotEvery: 40, rows, strategy } as const;
     appliance = new MemoryAppliance(options);
     appliance.pace = () => new Promise((resolve) => setTimeout(resolve, 1));
     return appliance.start();

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { KIND } from '../../wire/leaf.ts';
 import { bundleOf, signalText } from '../enclave/strategy/support.ts';
-import { expectWhole, MemoryAppliance } from './appliance.ts';
+import { expectWhole, MemoryAppliance, signalEvery } from './appliance.ts';
 import { Venue } from './venue.ts';
 
 const MIB = 1024 * 1024;
@@ -14,9 +14,7 @@ describe('a slow strategy', () => {
   });
 
   it('stops the source while it does not answer, and each answer takes one batch more', async () => {
-    const limits = (_: unknown, count: number): readonly number[] =>
-      count % 5 === 1 ? [Venue.priceOf(2, 0)] : [];
-    const strategy = { manual: true, window: WINDOW, limits };
+    const strategy = { manual: true, window: WINDOW, limits: signalEvery(5) };
     appliance = await new MemoryAppliance({ batches: 400, rows: 400, strategy }).start();
     await appliance.stuck();
     const inputs = (): number => appliance.strategy?.inputs.length ?? 0;
