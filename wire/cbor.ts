@@ -279,7 +279,9 @@ function bytesOf(value: CborValue): number {
   let bytes = 0;
   if (value instanceof Map) {
     const map = value as CborMap;
-    for (const [key, item] of map) bytes += bytesOf(key) + bytesOf(item);
+    map.forEach((item, key) => {
+      bytes += bytesOf(key) + bytesOf(item);
+    });
     return headBytes(map.size) + bytes;
   }
   const items = value as readonly CborValue[];
@@ -379,10 +381,10 @@ function hasAscendingUints(map: CborMap): boolean {
 function writeMap(writer: Writer, map: CborMap): void {
   writer.head(5, map.size);
   if (hasAscendingUints(map)) {
-    for (const [key, value] of map) {
+    map.forEach((value, key) => {
       writeValue(writer, key);
       writeValue(writer, value);
-    }
+    });
     return;
   }
   const pairs = Array.from(map, ([key, value]) => ({ key: encodeCbor(key), value }));

@@ -88,29 +88,32 @@ const LEAF_VERSION = 1;
 /** Room for the header, the digest and the heads of the body. */
 const LEAF_OVERHEAD_BYTES = 1024;
 
-function headerPairs(header: LeafHeader, digest: Uint8Array): [number, CborValue][] {
-  return [
-    [1, LEAF_VERSION],
-    [2, header.kind],
-    [3, header.timeNs],
-    [4, header.stream],
-    [5, header.label],
-    [6, header.sequence],
-    [7, header.causes],
-    [8, digest],
-  ];
-}
-
 /** The associated data of a private body: the leaf without it. */
 function encodeAssociated(header: LeafHeader, digest: Uint8Array): Uint8Array {
-  return encodeCbor(new Map(headerPairs(header, digest)));
+  return encodeCbor(
+    new Map<number, CborValue>([
+      [1, LEAF_VERSION],
+      [2, header.kind],
+      [3, header.timeNs],
+      [4, header.stream],
+      [5, header.label],
+      [6, header.sequence],
+      [7, header.causes],
+      [8, digest],
+    ]),
+  );
 }
 
-function encodeWith(header: LeafHeader, digest: Uint8Array, body: CborValue): Uint8Array {
-  const pairs = headerPairs(header, digest);
-  pairs.push([9, body]);
-  return encodeCbor(new Map(pairs));
+/** The leaf from its associated data: a map of eight fields becomes one of nine. */
+function withBody(associated: Uint8Array, ...body: readonly Uint8Array[]): Uint8Array {
+  return concatBytes(MAP_OF_NINE, associated.subarray(1), BODY_KEY, ...body);
 }
+
+const MAP_OF_NINE: Uint8Array = encodeCborHead(5, 9);
+const BODY_KEY: Uint8Array = encodeCborHead(0, 9);
+/** An array of three that begins with 0, and one of two that begins with 1. */
+const PUBLIC_BODY = Uint8Array.of(0x83, 0x00);
+const PRIVATE_BODY = Uint8Array.of(0x82, 0x01);
 
 /**
  * What stands before the plaintext of a public leaf, which ends with it: so a large one need not be copied.
@@ -123,19 +126,13 @@ export function encodePublicLeafHead(
   plaintext: Uint8Array,
 ): Uint8Array | null {
   if (plaintext.length > MAX_LEAF_BYTES - LEAF_OVERHEAD_BYTES) return null;
-  // A map of eight fields becomes one of nine.
-  const fields = encodeAssociated(header, crypto.sha256(salt, plaintext));
-  return concatBytes(
-    encodeCborHead(5, 9),
-    fields.subarray(1),
+  return withBody(
+    encodeAssociated(header, crypto.sha256(salt, plaintext)),
     PUBLIC_BODY,
     encodeCbor(salt),
     encodeCborHead(2, plaintext.length),
   );
 }
-
-/** Key 9, and an array of three that begins with 0. */
-const PUBLIC_BODY = Uint8Array.of(0x09, 0x83, 0x00);
 
 /** A leaf that anybody may read. `salt` is 16 random bytes. */
 export function encodePublicLeaf(
@@ -147,9 +144,9 @@ export function encodePublicLeaf(
   const head = encodePublicLeafHead(crypto, header, salt, plaintext);
   if (head !== null) return { bytes: concatBytes(head, plaintext), blob: null };
   assertBlobSize(plaintext.length);
-  const body = [2, salt, crypto.sha256(plaintext), plaintext.length];
-  const digest = crypto.sha256(salt, plaintext);
-  return { bytes: encodeWith(header, digest, body), blob: plaintext };
+  const body = encodeCbor([2, salt, crypto.sha256(plaintext), plaintext.length]);
+  const associated = encodeAssociated(header, crypto.sha256(salt, plaintext));
+  return { bytes: withBody(associated, body), blob: plaintext };
 }
 
 /** A leaf that opens with `key` (see `leafKey`) only; the key must not be used for anything else. */
@@ -160,14 +157,15 @@ export function sealLeaf(
   plaintext: Uint8Array,
   key: Uint8Array,
 ): EncodedLeaf {
-  const digest = crypto.sha256(salt, plaintext);
+  const associated = encodeAssociated(header, crypto.sha256(salt, plaintext));
   const padded = pad(salt, plaintext);
-  const sealed = crypto.aes256GcmSeal(key, ZERO_NONCE, padded, encodeAssociated(header, digest));
+  const sealed = crypto.aes256GcmSeal(key, ZERO_NONCE, padded, associated);
   if (INLINE_SIZE_CLASSES.includes(padded.length)) {
-    return { bytes: encodeWith(header, digest, [1, sealed]), blob: null };
+    const head = encodeCborHead(2, sealed.length);
+    return { bytes: withBody(associated, PRIVATE_BODY, head, sealed), blob: null };
   }
-  const body = [3, crypto.sha256(sealed), sealed.length];
-  return { bytes: encodeWith(header, digest, body), blob: sealed };
+  const body = encodeCbor([3, crypto.sha256(sealed), sealed.length]);
+  return { bytes: withBody(associated, body), blob: sealed };
 }
 
 function assertBlobSize(bytes: number): void {

@@ -9,9 +9,8 @@ const FIRST_LEVELS = 1024;
 export class BookSide {
   /** 1: the highest price is best (bids); -1: the lowest (asks). */
   readonly #sign: 1 | -1;
-  /** Price × sign, ascending. */
-  #keys = new Float64Array(FIRST_LEVELS);
-  #quantities = new Float64Array(FIRST_LEVELS);
+  /** Price × sign, ascending, and quantity in turns: one move makes room for both. */
+  #pairs = new Float64Array(2 * FIRST_LEVELS);
   #levels = 0;
 
   constructor(sign: 1 | -1) {
@@ -24,7 +23,7 @@ export class BookSide {
 
   /** Scaled price of the level at this depth, 0 the best; null beyond the last. */
   price(depth: number): number | null {
-    const key = depth < 0 ? undefined : this.#keys[this.#levels - 1 - depth];
+    const key = depth < 0 ? undefined : this.#pairs[2 * (this.#levels - 1 - depth)];
     if (key === undefined || depth >= this.#levels) return null;
     return this.#sign * key;
   }
@@ -32,14 +31,15 @@ export class BookSide {
   /** Scaled quantity of the level at this depth; 0 beyond the last. */
   quantity(depth: number): number {
     if (depth < 0 || depth >= this.#levels) return 0;
-    return this.#quantities[this.#levels - 1 - depth] ?? 0;
+    return this.#pairs[2 * (this.#levels - 1 - depth) + 1] ?? 0;
   }
 
   /** Scaled quantity at a price; 0 when there is no such level. */
   quantityAt(price: number): number {
     const key = this.#sign * price;
     const index = this.#find(key);
-    return index < this.#levels && this.#keys[index] === key ? (this.#quantities[index] ?? 0) : 0;
+    const there = index < this.#levels && this.#pairs[2 * index] === key;
+    return there ? (this.#pairs[2 * index + 1] ?? 0) : 0;
   }
 
   clear(): void {
@@ -50,9 +50,9 @@ export class BookSide {
   set(price: number, quantity: number): void {
     const key = this.#sign * price;
     const index = this.#find(key);
-    if (index < this.#levels && this.#keys[index] === key) {
+    if (index < this.#levels && this.#pairs[2 * index] === key) {
       if (quantity === 0) this.#remove(index);
-      else this.#quantities[index] = quantity;
+      else this.#pairs[2 * index + 1] = quantity;
     } else if (quantity !== 0) {
       this.#insert(index, key, quantity);
     }
@@ -60,19 +60,19 @@ export class BookSide {
 
   /** Index of the first key that is not below `key`. */
   #find(key: number): number {
+    const pairs = this.#pairs;
     let low = 0;
     let high = this.#levels;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#keys[middle] ?? 0) < key) low = middle + 1;
+      if ((pairs[2 * middle] ?? 0) < key) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 
   #remove(index: number): void {
-    this.#keys.copyWithin(index, index + 1, this.#levels);
-    this.#quantities.copyWithin(index, index + 1, this.#levels);
+    this.#pairs.copyWithin(2 * index, 2 * index + 2, 2 * this.#levels);
     this.#levels--;
   }
 
@@ -82,22 +82,18 @@ export class BookSide {
       if (index === 0) return;
       this.#remove(0);
       at--;
-    } else if (this.#levels === this.#keys.length) {
+    } else if (2 * this.#levels === this.#pairs.length) {
       this.#grow();
     }
-    this.#keys.copyWithin(at + 1, at, this.#levels);
-    this.#quantities.copyWithin(at + 1, at, this.#levels);
-    this.#keys[at] = key;
-    this.#quantities[at] = quantity;
+    this.#pairs.copyWithin(2 * at + 2, 2 * at, 2 * this.#levels);
+    this.#pairs[2 * at] = key;
+    this.#pairs[2 * at + 1] = quantity;
     this.#levels++;
   }
 
   #grow(): void {
-    const keys = new Float64Array(this.#keys.length * 2);
-    const quantities = new Float64Array(keys.length);
-    keys.set(this.#keys);
-    quantities.set(this.#quantities);
-    this.#keys = keys;
-    this.#quantities = quantities;
+    const pairs = new Float64Array(2 * this.#pairs.length);
+    pairs.set(this.#pairs);
+    this.#pairs = pairs;
   }
 }
