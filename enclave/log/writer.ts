@@ -19,8 +19,11 @@ import type { LogKey } from '../keys.ts';
 import { Salts } from './salts.ts';
 import { StallWatch } from './stall.ts';
 
-/** A commit is closed from this many bytes on; with the largest leaf and blob it stays under 8 MiB. */
-const COMMIT_BYTES = 1024 * 1024;
+/**
+ * A commit is closed from this many bytes on; with the largest leaf and blob it stays under 8 MiB. More would
+ * save signatures, but neither side should work on one commit for long, and memory is touched once.
+ */
+const COMMIT_BYTES = 512 * 1024;
 /** With so many on their way to the disk another commit would only wait behind them there. */
 const SHARE_FROM_IN_FLIGHT = 4;
 /** Together with the 64 commits this bounds what waits for acknowledgements. */

@@ -173,11 +173,12 @@ describe('a commit', () => {
 
   it('closes by size', () => {
     const harness = new Harness();
-    for (let count = 0; count < 20; count++) harness.append(50_000);
+    for (let count = 0; count < 10; count++) harness.append(50_000);
     expect(harness.commits).toHaveLength(0);
     harness.append(50_000);
     expect(harness.commits).toHaveLength(1);
-    harness.append(1_000_000);
+    harness.append(500_000);
+    expect(harness.commits).toHaveLength(1);
     harness.append(1_048_576);
     expect(harness.commits).toHaveLength(2);
   });
@@ -207,8 +208,8 @@ describe('a commit', () => {
     harness.append();
     harness.log.flushShared();
     harness.append(60_000);
-    for (let count = 0; count < 17; count++) harness.append(60_000);
-    expect(harness.commits.map(({ leaves }) => leaves.length)).toEqual([1, 1, 1, 1, 19]);
+    for (let count = 0; count < 8; count++) harness.append(60_000);
+    expect(harness.commits.map(({ leaves }) => leaves.length)).toEqual([1, 1, 1, 1, 10]);
     harness.append();
     harness.log.flushShared();
     expect(harness.commits).toHaveLength(5);
