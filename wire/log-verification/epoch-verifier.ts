@@ -5,7 +5,7 @@
 
 import { equalBytes, toHex } from '../bytes.ts';
 import type { WireCrypto } from '../crypto.ts';
-import { parseBatch } from '../batch.ts';
+import { BatchMemory, parseBatch } from '../batch.ts';
 import type { Kind, Leaf } from '../leaf.ts';
 import { KIND, blobOf, checkBlob, openLeaf, parseLeaf } from '../leaf.ts';
 import type { CloseReason, Gap } from '../payloads.ts';
@@ -97,6 +97,7 @@ export class EpochVerifier {
   readonly #gapTotals = new Map<number, number>();
   #epoch: Epoch | null = null;
   #leafZero: ParsedEntry | null = null;
+  readonly #memory = new BatchMemory();
   #firstNs = 0n;
   #lastNs = 0n;
   #acknowledged = 0;
@@ -303,7 +304,7 @@ export class EpochVerifier {
   }
 
   #checkBatch(epoch: Epoch, index: number, leaf: Leaf, plaintext: Uint8Array): Result<null> {
-    const batch = parseBatch(plaintext, epoch.instruments);
+    const batch = parseBatch(plaintext, epoch.instruments, this.#memory);
     if (!batch.ok) return batch;
     const { stream, timeNs, rows } = batch.value;
     if (stream !== leaf.stream) return refuse('leaf_misplaced', { stream: leaf.stream });

@@ -23,13 +23,24 @@ const X25519_PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
 /** Below this, joining the parts for a one-shot call is faster than a hash object. */
 const ONE_SHOT_BYTES = 4096;
+const joined = new Uint8Array(ONE_SHOT_BYTES);
+
+/** The parts one after another, in memory that the next call uses again. */
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) {
+    joined.set(part, length);
+    length += part.length;
+  }
+  return joined.subarray(0, length);
+}
 
 function digest(algorithm: 'sha256' | 'sha384', parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
   if (parts.length === 1 || length <= ONE_SHOT_BYTES) {
-    const whole = parts.length === 1 ? parts[0] : concatBytes(...parts);
-    const bytes = hash(algorithm, whole ?? new Uint8Array(0), 'buffer');
+    const whole = parts.length === 1 ? parts[0] : undefined;
+    const bytes = hash(algorithm, whole ?? join(parts), 'buffer');
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   }
   const hasher = createHash(algorithm);
