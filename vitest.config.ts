@@ -7,6 +7,7 @@ const PROCESS_TESTS = [
   'test/hostile-host/verdicts.test.ts',
   'test/hostile-strategy/**/*.test.ts',
   'test/pressure/**/*.test.ts',
+  'test/replay/cuts.test.ts',
   'test/strategies/**/*.test.ts',
   'test/scripts/**/*.test.ts',
   'test/verifier/heads-processes.test.ts',
@@ -14,7 +15,11 @@ const PROCESS_TESTS = [
 ];
 
 // Whole appliances, one after the other.
-const E2E_TESTS = ['test/e2e/**/*.test.ts', 'test/hostile-host/processes.test.ts'];
+const E2E_TESTS = [
+  'test/e2e/**/*.test.ts',
+  'test/hostile-host/processes.test.ts',
+  'test/replay/epochs.test.ts',
+];
 
 // `unit` is what `make check` runs; `processes` and `e2e` start processes, `peers` asks independent
 // programs. `make test` runs all.
@@ -35,6 +40,7 @@ export default defineConfig({
           name: 'processes',
           include: PROCESS_TESTS,
           testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

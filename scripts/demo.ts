@@ -16,17 +16,23 @@ import { run as replay } from '../verifier/commands/replay.ts';
 import { run as verifyLog } from '../verifier/commands/verify-log.ts';
 import { run as verifyProof } from '../verifier/commands/verify-proof.ts';
 import type { CommandIo } from '../verifier/io.ts';
-import type { Appliance } from './appliance.ts';
+import type { Appliance, ApplianceStrategy } from './appliance.ts';
 import { prepareAppliance } from './appliance.ts';
 import { ROOT } from './bundle.ts';
+import { demoStrategies } from './demo-strategies.ts';
 import { renderSummary } from './demo-summary.ts';
 import type { DemoSummary, HostJson, Json } from './demo-summary.ts';
+import { explain } from './kit/explain.ts';
 
 const USAGE = `usage: trackseal demo [--json] [--speed N|max] [--limit EVENTS] [--keep DIR]
+                      [--strategy PATH [--parameters FILE]]…
 
   --json          the summary as JSON on stdout
   --speed N|max   how much faster than real time; default 40
   --limit EVENTS  stop after so many events
+  --strategy PATH your strategy instead of the example; again for several, which run side by side
+  --parameters FILE
+                  of the n-th strategy; default: parameters.json beside it
   --keep DIR      work in DIR and leave everything there; default: a temporary folder, removed
 
 Exit codes: 0 everything was proved, 1 something was refused, 2 could not run.
@@ -42,15 +48,17 @@ const INSTRUMENT = {
   sequence_rule: 'binance-spot',
 } as const;
 const CAPTURE = join(ROOT, 'data/binance-2024-08/spot_ethusdt_20240808.gz');
-const STRATEGY = join(ROOT, 'strategies/order-flow.ts');
-const PARAMETERS = join(ROOT, 'strategies/order-flow.ethusdt.json');
 const READY_TIMEOUT_MS = 60_000;
+
+type DemoStrategies = readonly [ApplianceStrategy, ...ApplianceStrategy[]];
 
 interface DemoOptions {
   readonly json: boolean;
   readonly speed: number | null;
   readonly limit: number | null;
   readonly keep: string | null;
+  readonly strategies: readonly string[];
+  readonly parameters: readonly string[];
 }
 
 function readOptions(args: readonly string[]): DemoOptions | null {
@@ -62,13 +70,16 @@ function readOptions(args: readonly string[]): DemoOptions | null {
         speed: { type: 'string', default: '40' },
         limit: { type: 'string' },
         keep: { type: 'string' },
+        strategy: { type: 'string', multiple: true, default: [] },
+        parameters: { type: 'string', multiple: true, default: [] },
       },
     });
     const speed = values.speed === 'max' ? null : Number(values.speed);
     const limit = values.limit === undefined ? null : Number(values.limit);
     if (speed !== null && !(speed > 0)) return null;
     if (limit !== null && !(Number.isSafeInteger(limit) && limit > 0)) return null;
-    return { json: values.json, speed, limit, keep: values.keep ?? null };
+    const { json, keep = null, strategy: strategies, parameters } = values;
+    return { json, speed, limit, keep, strategies, parameters };
   } catch {
     return null;
   }
@@ -216,6 +227,7 @@ async function runDemo(
   directory: string,
   sockets: string,
   options: DemoOptions,
+  strategies: DemoStrategies,
   io: CommandIo,
 ): Promise<number> {
   const say = (line: string): void => {
@@ -224,12 +236,13 @@ async function runDemo(
   const quiet: CommandIo = options.json ? { ...io, stderr: () => {}, isTerminal: false } : io;
 
   say('1. Preparing: image measurements, strategy commitment, keys');
+  const [first, ...others] = strategies;
+  const instruments = [INSTRUMENT];
   const appliance = await prepareAppliance({
+    ...first,
     directory,
-    strategy: STRATEGY,
-    strategyName: 'order-flow',
-    parameters: JSON.parse(await readFile(PARAMETERS, 'utf8')),
-    instruments: [INSTRUMENT],
+    others,
+    instruments,
     anchorMs: 5000,
   });
   const configFile = join(directory, 'host', 'host.json');
@@ -278,10 +291,10 @@ async function runDemo(
     const proof = await runJson(verifyProof, [proofFile, ...trust], quiet);
 
     say('5. Quant: the logged inputs through the strategy again');
-    const replaying = [logDirectory, '--strategy', appliance.pack, ...keyed];
-    const files = ['--parameters', appliance.parameters];
-    const salted = ['--parameters-salt', appliance.parametersSalt];
-    const replayed = await runJson(replay, [...replaying, ...files, ...salted], quiet);
+    const files = appliance.strategies.flatMap(({ pack, parameters, parametersSalt: salt }) => {
+      return ['--strategy', pack, '--parameters', parameters, '--parameters-salt', salt];
+    });
+    const replayed = await runJson(replay, [logDirectory, ...files, ...keyed, '--all'], quiet);
 
     const exitCodes = [hostExit, first, second, log, proved, proof, replayed].map((outcome) =>
       typeof outcome === 'number' ? outcome : outcome.exitCode,
@@ -303,6 +316,17 @@ async function runDemo(
   }
 }
 
+/** None when the options are wrong, which was said. */
+async function readStrategies(
+  { strategies, parameters, json }: DemoOptions,
+  io: CommandIo,
+): Promise<readonly ApplianceStrategy[]> {
+  const read = await demoStrategies(strategies, parameters);
+  if (read.ok) return read.value;
+  explain(io, read.refusal, { json, exit: 2 });
+  return [];
+}
+
 export async function run(args: readonly string[], io: CommandIo): Promise<number> {
   if (args.includes('--help')) {
     io.stdout(USAGE);
@@ -313,13 +337,15 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     io.stderr(USAGE);
     return 2;
   }
+  const [first, ...others] = await readStrategies(options, io);
+  if (first === undefined) return 2;
   // Unix sockets have short paths, so they never go into --keep DIR.
   const temporary = await mkdtemp(join(tmpdir(), 'trackseal-'));
   const directory = options.keep === null ? join(temporary, 'demo') : resolve(options.keep);
   const sockets = join(temporary, 's');
   await mkdir(directory, { recursive: true });
   try {
-    return await runDemo(directory, sockets, options, io);
+    return await runDemo(directory, sockets, options, [first, ...others], io);
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }

@@ -13,6 +13,8 @@ import { BUNDLE_FILES } from '../../wire/strategy-bundle.ts';
 /** Where a folder's sources begin. */
 export const ENTRIES = ['strategy.ts', 'assembly/strategy.ts'] as const;
 
+const NO_BUILDER = 'ERR_MODULE_NOT_FOUND';
+
 export interface StrategySource {
   readonly name: string;
   /** A source file or a bundle. */
@@ -53,18 +55,24 @@ export function findSource(given: string): Result<StrategySource> {
 }
 
 /**
- * The bundle's bytes. Refuses `file_unreadable`; throws the builder's failure, whose message is for people,
- * and ERR_MODULE_NOT_FOUND where there is no builder: in an installed package only bundles can be run.
+ * The bundle's bytes. Refuses `file_unreadable`, and `strategy_malformed` with the builder's words for sources
+ * that do not build; in an installed package only bundles can be run, for there is no builder.
  */
 export async function readBundle({ path, packed }: StrategySource): Promise<Result<Uint8Array>> {
-  if (!packed) {
-    const { bundleStrategy } = await import('../strategy-bundle.ts');
-    return checkSize(path, await bundleStrategy(path));
-  }
   try {
-    return checkSize(path, new Uint8Array(await readFile(path)));
+    if (packed) return checkSize(path, new Uint8Array(await readFile(path)));
   } catch {
     return refuse('file_unreadable', { path });
+  }
+  try {
+    const { bundleStrategy } = await import('../strategy-bundle.ts');
+    return checkSize(path, await bundleStrategy(path));
+  } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === NO_BUILDER;
+    const what = missing
+      ? 'sources need a checkout of the project: give what `strategy pack` has made there'
+      : String(error instanceof Error ? error.message : error);
+    return refuse('strategy_malformed', { path, what });
   }
 }
 

@@ -10,6 +10,7 @@ import {
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ROOT } from '../../scripts/bundle.ts';
 import { CAPTURE } from './appliance.ts';
 import {
   cleanUpAfterEach,
@@ -191,6 +192,28 @@ describe('trackseal demo', () => {
     expect(stdout).toMatch(/^PROVED$/mu);
     // Steps on stderr, so that stdout is the result alone.
     expect(stderr).toMatch(/^1\. .+\n2\. /u);
+  });
+
+  it('runs several strategies side by side, and proves all of them', async () => {
+    const template = join(ROOT, 'strategies/template');
+    const mine = ['--strategy', template, '--strategy', template];
+    const args = ['demo', '--json', '--speed', 'max', '--limit', '40000', ...mine];
+    const { code, json, stderr } = await trackseal(args);
+    expect(code, stderr).toBe(0);
+    const { replay } = json as unknown as {
+      replay: { strategies: Json[]; not_replayed: string[] };
+    };
+    expect(replay).toMatchObject({ verdict: 'identical', not_replayed: [] });
+    const names = replay.strategies.map(({ name, stream }) => [name, stream]);
+    expect(names).toEqual([
+      ['template', 1000],
+      ['template-2', 1001],
+    ]);
+    // The same strategy with the same parameters: the salts are theirs.
+    const [first, second] = replay.strategies.map(({ commitment }) => commitment);
+    expect(first).not.toBe(second);
+    const nowhere = await trackseal(['demo', '--strategy', '/nonexistent', '--json']);
+    expect([nowhere.code, nowhere.json['code']]).toEqual([2, 'file_unreadable']);
   });
 
   it('works when it is over before the LP asks again', async () => {

@@ -232,6 +232,18 @@ describe('trackseal strategy test', () => {
     expect([exit, out]).toEqual([1, expect.stringContaining(what)]);
   });
 
+  it.each(['plain', 'module'])('shows the words of the builder: %s', async (name) => {
+    const copy = join(await newFolder(), 'copy');
+    await cp(join(folder, name), copy, { recursive: true });
+    const file = join(copy, name === 'plain' ? 'strategy.ts' : 'assembly/strategy.ts');
+    await writeFile(file, `${await readFile(file, 'utf8')}\nlet broken: = 1;\n`);
+    for (const [command, ...more] of [[test], [backtest, '--capture', CAPTURE]] as const) {
+      const { exit, errors } = await say(command, copy, ...more);
+      expect(exit).toBe(2);
+      expect(errors).toMatch(/^UNDECIDED {2}strategy_malformed(?:.|\n)*strategy\.ts/u);
+    }
+  });
+
   it('says what is missing', async () => {
     const bare = await newFolder();
     const none = await say(test, bare, '--json');
