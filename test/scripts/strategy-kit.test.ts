@@ -244,6 +244,15 @@ describe('trackseal strategy test', () => {
     }
   });
 
+  it('passes the example of the guide', async () => {
+    const guide = await readFile(join(ROOT, 'docs/STRATEGIES.md'), 'utf8');
+    const [, example = ''] = /```json\n((?:.|\n)*?)```/u.exec(guide) ?? [];
+    const file = join(await newFolder(), 'scenarios.json');
+    await writeFile(file, example);
+    const { exit, out } = await say(test, join(folder, 'plain'), '--scenarios', file);
+    expect([exit, out]).toEqual([0, expect.stringContaining('buys a breakout')]);
+  });
+
   it('says what is missing', async () => {
     const bare = await newFolder();
     const none = await say(test, bare, '--json');
