@@ -28,7 +28,7 @@ function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Ar
 
 export interface StrategyStart {
   readonly name: string;
-  /** JavaScript text, UTF-8. */
+  /** JavaScript text in UTF-8, or a WebAssembly module. */
   readonly bundle: Uint8Array;
   /** JSON, UTF-8. */
   readonly parameters: Uint8Array;

@@ -24,7 +24,7 @@ export interface StrategySpecification {
   readonly name: string;
   /** 1000 + k. */
   readonly stream: number;
-  /** JavaScript text as packed, UTF-8. */
+  /** As packed: JavaScript text in UTF-8, or a WebAssembly module. */
   readonly bundle: Uint8Array;
   /** Commitment = SHA-256(salt ‖ bundle), 32 bytes each; checked before the process is spawned. */
   readonly salt: Uint8Array;
