@@ -1,7 +1,7 @@
 // Several strategies in one epoch, with real processes: each has its commitment, its stream and its seed;
 // one that crashes or hangs leaves the others as they were; each can be replayed for itself and all together.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Appliance, AppliancePack, ApplianceStrategy } from '../../scripts/appliance.ts';
@@ -220,6 +220,18 @@ describe('three strategies in one epoch', () => {
     expect([other.code, other.json['first_difference']]).toEqual([
       1,
       { what: 'output', leaf: firstOutput?.index },
+    ]);
+
+    const dearer = join(appliance.directory, 'host', 'dearer.json');
+    const fees = readFileSync(hostFile, 'utf8').replace(
+      '"taker_fee_ppm": 500',
+      '"taker_fee_ppm": 501',
+    );
+    writeFileSync(dearer, fees);
+    const costly = await backtestLike(appliance, flow, dearer);
+    expect([costly.code, costly.json['first_difference']]).toEqual([
+      1,
+      { what: 'report', leaf: expect.any(Number) },
     ]);
 
     const some = await replay(appliance, ['--all'], [flow, doomed]);
