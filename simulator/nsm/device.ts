@@ -5,13 +5,14 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import type { NsmDevice } from '../../enclave/nsm/nsm.ts';
-import { concatBytes } from '../../wire/bytes.ts';
-import type { CborMap, CborValue } from '../../wire/cbor.ts';
-import { encodeCbor, encodeCborHead, parseCbor } from '../../wire/cbor.ts';
+import type { CborMap } from '../../wire/cbor.ts';
+import { parseCbor } from '../../wire/cbor.ts';
 import type { NsmError } from '../../wire/nsm.ts';
-import { encodeOrderedMap, MAX_NSM_REQUEST_BYTES, MAX_NSM_RESPONSE_BYTES } from '../../wire/nsm.ts';
+import { MAX_NSM_REQUEST_BYTES, MAX_NSM_RESPONSE_BYTES } from '../../wire/nsm.ts';
 import { SimulatedChain } from './chain.ts';
 import { encodePayload, signPayload } from './document.ts';
+import type { NsmValue } from './encode.ts';
+import { encodeNsm } from './encode.ts';
 import type { Measurements } from './measure.ts';
 import type { SimulatedRoot } from './root.ts';
 
@@ -93,7 +94,7 @@ export class SimulatedNsm implements NsmDevice {
       if (response.length > MAX_NSM_RESPONSE_BYTES) throw new NsmFailure('BufferTooSmall');
       return response;
     } catch (error) {
-      if (error instanceof NsmFailure) return encodeCbor(new Map([['Error', error.code]]));
+      if (error instanceof NsmFailure) return encodeNsm(new Map([['Error', error.code]]));
       throw error;
     }
   }
@@ -116,12 +117,12 @@ export class SimulatedNsm implements NsmDevice {
         return response(name, ['data', this.#extend(readIndex(fields), readData(fields))]);
       case 'LockPCR':
         this.#lock(readIndex(fields));
-        return encodeCbor(name);
+        return encodeNsm(name);
       case 'LockPCRs': {
         const range = readU16(fields, 'range');
         if (range > PCR_COUNT) throw new NsmFailure('InvalidIndex');
         this.#locked.fill(true, 0, range);
-        return encodeCbor(name);
+        return encodeNsm(name);
       }
       case 'Attestation':
         return response(name, ['document', await this.#attest(fields)]);
@@ -175,8 +176,8 @@ export class SimulatedNsm implements NsmDevice {
   }
 }
 
-function response(name: string, ...fields: readonly (readonly [string, CborValue])[]): Uint8Array {
-  return concatBytes(encodeCborHead(5, 1), encodeCbor(name), encodeOrderedMap(...fields));
+function response(name: string, ...fields: readonly (readonly [string, NsmValue])[]): Uint8Array {
+  return encodeNsm(new Map([[name, new Map(fields)]]));
 }
 
 function parseRequest(bytes: Uint8Array): { readonly name: string; readonly fields: CborMap } {

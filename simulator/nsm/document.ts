@@ -5,9 +5,9 @@ import { webcrypto } from 'node:crypto';
 import { encodeSigStructure } from '../../wire/attestation/cose.ts';
 import type { AttestationDocument } from '../../wire/attestation/document.ts';
 import { concatBytes, parseHex } from '../../wire/bytes.ts';
-import type { CborValue } from '../../wire/cbor.ts';
-import { encodeCbor } from '../../wire/cbor.ts';
 import { ES384 } from './certificates.ts';
+import type { NsmValue } from './encode.ts';
+import { encodeNsm } from './encode.ts';
 
 const PROTECTED = parseHex('a1013822') ?? new Uint8Array();
 const INDEFINITE_MAP = Uint8Array.of(0xbf);
@@ -15,10 +15,10 @@ const BREAK = Uint8Array.of(0xff);
 
 /** The payload, with AWS's order of keys. */
 export function encodePayload(document: AttestationDocument): Uint8Array {
-  const pairs: readonly (readonly [string, CborValue])[] = [
+  const pairs: readonly (readonly [string, NsmValue])[] = [
     ['module_id', document.moduleId],
     ['digest', 'SHA384'],
-    ['timestamp', document.timestampMs],
+    ['timestamp', BigInt(document.timestampMs)],
     ['pcrs', document.pcrs],
     ['certificate', document.certificate],
     ['cabundle', document.cabundle],
@@ -26,7 +26,7 @@ export function encodePayload(document: AttestationDocument): Uint8Array {
     ['user_data', document.userData],
     ['nonce', document.nonce],
   ];
-  const encoded = pairs.flatMap(([key, value]) => [encodeCbor(key), encodeCbor(value)]);
+  const encoded = pairs.flatMap(([key, value]) => [encodeNsm(key), encodeNsm(value)]);
   return concatBytes(INDEFINITE_MAP, ...encoded, BREAK);
 }
 
@@ -37,5 +37,5 @@ export async function signPayload(
 ): Promise<Uint8Array> {
   const signed = encodeSigStructure(PROTECTED, payload);
   const signature = new Uint8Array(await webcrypto.subtle.sign(ES384, privateKey, signed.slice()));
-  return encodeCbor([PROTECTED, new Map(), payload, signature]);
+  return encodeNsm([PROTECTED, new Map(), payload, signature]);
 }
