@@ -23,6 +23,8 @@ function flipped(bytes: Uint8Array): Uint8Array {
   return bytes.with(3, (bytes[3] ?? 0) ^ 1);
 }
 
+const PATIENCE = { timeout: 60_000 };
+
 describe('the start of a strategy process', () => {
   it('tells the subscribed instruments, ascending', async () => {
     const both = `return [{venue:'binance',symbol:'ETHUSDT',market:'spot'}, ${BTC_SELECTOR}];`;
@@ -90,6 +92,8 @@ describe('the start of a strategy process', () => {
   it('can be given up: the process that still starts is gone, and nobody hears of an end', async () => {
     const stop = new AbortController();
     const watched = new Watched();
+    // Those that other tests have killed may take a moment to be gone.
+    await expect.poll(livingStrategies, PATIENCE).toEqual([]);
     const starting = watched.begin(
       specification(bundleOf({ before: 'for (;;);' })),
       await imageRunner(),
@@ -99,7 +103,7 @@ describe('the start of a strategy process', () => {
     expect(spawned.length).toBe(1);
     stop.abort();
     expect(await starting).toMatchObject({ ok: false, refusal: { code: 'strategy_crashed' } });
-    expect(await livingStrategies()).toEqual([]);
+    await expect.poll(livingStrategies, PATIENCE).toEqual([]);
     expect(watched.endedCodes).toEqual([]);
     // Given up before it began: no process at all.
     const never = watched.begin(specification(bundleOf()), await imageRunner(), stop.signal);

@@ -296,8 +296,8 @@ describe('trackseal replay', () => {
   it('follows a strategy that was killed over its budget', async () => {
     const parameters = utf8('{"size": 3, "loop": 4}');
     const code = 'strategy_over_budget';
-    const story = { parameters, batches: 4, ended: code, batchMs: 300 } as const;
-    expect(await verdictOf(story, '--stall', '1')).toMatchObject([
+    const story = { parameters, batches: 4, ended: code, batchMs: 3000 } as const;
+    expect(await verdictOf(story, '--stall', '5')).toMatchObject([
       0,
       { verdict: 'identical', inputs: 4, ended: { logged: code, replayed: code } },
     ]);
@@ -306,7 +306,7 @@ describe('trackseal replay', () => {
   it('ends a strategy that is lost in its first batch', async () => {
     const code = 'strategy_over_budget';
     const story = { parameters: utf8('{"size": 3, "loop": 1}'), batches: 1, ended: code } as const;
-    expect(await verdictOf({ ...story, batchMs: 300 }, '--stall', '1')).toMatchObject([
+    expect(await verdictOf({ ...story, batchMs: 3000 }, '--stall', '5')).toMatchObject([
       0,
       { verdict: 'identical', inputs: 1, ended: { logged: code, replayed: code } },
     ]);
