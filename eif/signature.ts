@@ -154,7 +154,7 @@ function parseCose(certificate: X509Certificate, bytes: Uint8Array): Result<EifS
 }
 
 function parsePayload(bytes: Uint8Array): Uint8Array | null {
-  const decoded = parseCbor(bytes, { maxBytes: 1024, maxDepth: 2, maxItems: PCR_BYTES });
+  const decoded = parseCbor(bytes, { maxBytes: 1024, maxDepth: 2, maxItems: PCR_BYTES + 8 });
   if (!decoded.ok || !(decoded.value instanceof Map)) return null;
   const pcr0 = bytesOf((decoded.value as ReadonlyMap<unknown, CborValue>).get('register_value'));
   if (pcr0?.length !== PCR_BYTES) return null;
