@@ -59,6 +59,8 @@ export interface HostOptions {
   /** Default: the committed one. */
   readonly capture?: string;
   readonly whenFull?: 'wait' | 'drop';
+  /** The command that runs the host's command, for a disk or limits of its own. */
+  readonly within?: (command: readonly string[]) => readonly [string, ...string[]];
 }
 
 /** The sockets of one appliance and its tap; host and enclave have folders of their own. */
@@ -165,13 +167,9 @@ export class TestHost {
     const [configFile, logFile] = [join(folder, `${name}.json`), join(folder, `${name}.log`)];
     const config = hostConfig(appliance, place, logFile, options);
     writeFileSync(configFile, JSON.stringify(config, null, 2));
-    const process = new TestProcess(LAUNCHER, [
-      'host',
-      '--config',
-      configFile,
-      '--json',
-      '--quiet',
-    ]);
+    const command = [LAUNCHER, 'host', '--config', configFile, '--json', '--quiet'] as const;
+    const [program, ...args] = options.within?.(command) ?? command;
+    const process = new TestProcess(program, args);
     return new TestHost(process, configFile, logFile);
   }
 
