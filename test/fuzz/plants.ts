@@ -1,0 +1,157 @@
+// One rule of a parser broken by hand, each as small as a slip would be. `npm run fuzz -- --plants` says after
+// how many inputs the fuzzer, without any kept corpus, finds it.
+
+import type { Plant } from './plant.ts';
+
+export const PLANTS: readonly Plant[] = [
+  {
+    target: 'frames',
+    what: 'the length of a payload is not compared with its maximum',
+    file: 'wire/frame.ts',
+    search: 'if (this.#length > maximum) {',
+    replace: 'if (this.#length > maximum + 1) {',
+  },
+  {
+    target: 'frames',
+    what: 'a payload over three chunks begins anew in the third',
+    file: 'wire/frame.ts',
+    search: 'this.#payloadBytes += end - start;',
+    replace: 'this.#payloadBytes = end - start;',
+  },
+  {
+    target: 'channel',
+    what: 'credit is not taken for what is received',
+    file: 'wire/channel.ts',
+    search: 'this.#receiveCredit -= cost;',
+    replace: '',
+  },
+  {
+    target: 'channel',
+    what: 'onEnd comes again after a clean end',
+    file: 'wire/channel.ts',
+    search: 'if (!this.#peerEnded) {\n      this.#peerEnded = true;',
+    replace: '{',
+  },
+  {
+    target: 'cbor',
+    what: 'two-byte arguments that fit one byte are accepted',
+    file: 'wire/cbor.ts',
+    search: 'width === 2 ? 256',
+    replace: 'width === 2 ? 24',
+  },
+  {
+    target: 'cbor',
+    what: 'a key may come twice where order does not matter',
+    file: 'wire/cbor.ts',
+    search: "if (map.has(key)) throw new Malformed('cbor_malformed');",
+    replace: '',
+  },
+  {
+    target: 'batch',
+    what: 'prices may exceed 2^53-1',
+    file: 'wire/batch.ts',
+    search: 'high > MAX_HIGH_WORD || value < minimum',
+    replace: 'value < minimum',
+  },
+  {
+    target: 'batch',
+    what: 'a group may end behind the rows',
+    file: 'wire/batch.ts',
+    search: 'if (end > batch.rows) throw malformed(17, group);',
+    replace: '',
+  },
+  {
+    target: 'batch',
+    what: 'book rows behind the last group are not looked at',
+    file: 'wire/batch.ts',
+    search: '  checkUngrouped(batch, free, batch.rows);\n',
+    replace: '',
+  },
+  {
+    target: 'batch',
+    what: 'the low word of a receive time is compared with its sign',
+    file: 'wire/batch.ts',
+    search: '(receive[2 * row] ?? 0) >>> 0 > lastLow',
+    replace: '(receive[2 * row] ?? 0) > lastLow',
+  },
+  {
+    target: 'leaf',
+    what: 'the digest of an opened leaf is not compared',
+    file: 'wire/leaf.ts',
+    search: "if (!equalBytes(digest, leaf.digest)) return refuse('leaf_digest_mismatch');",
+    replace: '',
+  },
+  {
+    target: 'leaf',
+    what: 'padding may be anything',
+    file: 'wire/leaf.ts',
+    search: 'end > padded.length || !isZero(padded.subarray(end))',
+    replace: 'end > padded.length',
+  },
+  {
+    target: 'payloads',
+    what: 'unknown fields are passed over',
+    file: 'wire/fields.ts',
+    search: 'for (const key of this.#left) throw',
+    replace: 'for (const key of []) throw',
+  },
+  {
+    target: 'configuration',
+    what: 'any form of the JSON is accepted',
+    file: 'wire/configuration.ts',
+    search: "if (!equalBytes(canonicalJson(value), bytes)) return refuse('config_not_canonical');",
+    replace: '',
+  },
+  {
+    target: 'note',
+    what: 'a note without a signature of the key passes',
+    file: 'wire/tlog/note.ts',
+    search: 'return ours.length > 0 && valid',
+    replace: 'return valid',
+  },
+  {
+    target: 'note',
+    what: 'spare bits of base64 are ignored',
+    file: 'wire/bytes.ts',
+    search: 'if ((word & ((1 << ((3 - count) * 8)) - 1)) !== 0) return null;',
+    replace: '',
+  },
+  {
+    target: 'certificate',
+    what: 'a second length form is accepted',
+    file: 'wire/attestation/der.ts',
+    search:
+      "if (length < (first === 0x81 ? 128 : 256)) throw new DerError('length not shortest', start);",
+    replace: '',
+  },
+  {
+    target: 'certificate',
+    what: 'dates that do not exist are normalised',
+    file: 'wire/attestation/der.ts',
+    search: 'Number.isNaN(timeMs) || new Date(timeMs).toISOString() !== iso',
+    replace: 'Number.isNaN(timeMs)',
+  },
+  {
+    target: 'attestation-signed',
+    what: 'a register of another length is taken',
+    file: 'wire/attestation/document.ts',
+    search: "pcrs.set(index, readBytes(pcr, 'pcrs', PCR_BYTES, PCR_BYTES));",
+    replace: 'pcrs.set(index, pcr as Uint8Array);',
+  },
+  {
+    target: 'spool',
+    what: 'the checksum leaves out the head of a record',
+    file: 'host-proxy/spool-record.ts',
+    search: 'crc32(segment.subarray(begin, end), crc32(head)) !== expected',
+    replace: 'false',
+  },
+  {
+    target: 'header',
+    what: 'every input is kept',
+    grows: true,
+    file: 'wire/fields.ts',
+    search: '  const decoded = parseCbor(bytes, { maxBytes });\n',
+    replace:
+      '  const decoded = parseCbor(bytes, { maxBytes });\n  (globalThis as { kept?: unknown[] }).kept = [...((globalThis as { kept?: unknown[] }).kept ?? []).slice(-1e6), decoded];\n',
+  },
+];

@@ -1,0 +1,55 @@
+// All targets by name. Each is loaded only where it is fuzzed.
+
+import type { Target } from './target.ts';
+
+type Load = () => Promise<Target>;
+
+const TARGETS: Readonly<Record<string, Load>> = {
+  frames: async () => (await import('./targets/frames.ts')).framesTarget(),
+  channel: async () => (await import('./targets/channel.ts')).channelTarget(),
+  cbor: async () => (await import('./targets/cbor.ts')).cborTarget(),
+  batch: async () => (await import('./targets/batch.ts')).batchTarget(),
+  leaf: async () => (await import('./targets/leaf.ts')).leafTarget(),
+  header: async () => (await import('./targets/header.ts')).headerTarget(),
+  payloads: async () => (await import('./targets/payloads.ts')).payloadsTarget(),
+  commit: async () => (await import('./targets/messages.ts')).commitTarget(),
+  'boot-messages': async () => (await import('./targets/messages.ts')).bootMessagesTarget(),
+  'feed-messages': async () => (await import('./targets/messages.ts')).feedMessagesTarget(),
+  'strategy-messages': async () => (await import('./targets/messages.ts')).strategyMessagesTarget(),
+  'user-data': async () => (await import('./targets/header.ts')).userDataTarget(),
+  attestation: async () => (await import('./targets/attestation.ts')).attestationTarget(),
+  'attestation-signed': async () =>
+    (await import('./targets/attestation.ts')).attestationSignedTarget(),
+  certificate: async () => (await import('./targets/certificate.ts')).certificateTarget(),
+  configuration: async () => (await import('./targets/json-files.ts')).configurationTarget(),
+  manifest: async () => (await import('./targets/json-files.ts')).manifestTarget(),
+  'policy-file': async () => (await import('./targets/json-files.ts')).policyFileTarget(),
+  'host-config': async () => (await import('./targets/json-files.ts')).hostConfigTarget(),
+  note: async () => (await import('./targets/notes.ts')).noteTarget(),
+  checkpoint: async () => (await import('./targets/notes.ts')).checkpointTarget(),
+  'proof-file': async () => (await import('./targets/notes.ts')).proofFileTarget(),
+  tiles: async () => (await import('./targets/tiles.ts')).tilesTarget(),
+  previous: async () => (await import('./targets/previous.ts')).previousTarget(),
+  nsm: async () => (await import('./targets/nsm.ts')).nsmTarget(),
+  spool: async () => (await import('./targets/spool.ts')).spoolTarget(),
+  journal: async () => (await import('./targets/spool.ts')).journalTarget(),
+  binance: async () => (await import('./targets/market-data.ts')).binanceTarget(),
+  decimal: async () => (await import('./targets/market-data.ts')).decimalTarget(),
+  capture: async () => (await import('./targets/market-data.ts')).captureTarget(),
+  https: async () => (await import('./targets/https.ts')).httpsTarget(),
+  tls: async () => (await import('./targets/https.ts')).tlsTarget(),
+  'tile-server': async () => (await import('./targets/tile-server.ts')).tileServerTarget(),
+  'log-path': async () => (await import('./targets/tile-server.ts')).logPathTarget(),
+  evidence: async () => (await import('./targets/header.ts')).evidenceTarget(),
+};
+
+export const TARGET_NAMES: readonly string[] = Object.keys(TARGETS);
+
+export async function loadTarget(name: string): Promise<Target> {
+  const load = TARGETS[name];
+  if (load !== undefined) return load();
+  // For the tests of the fuzzer itself.
+  const planted = (await import('./targets/planted.ts')).plantedTarget(name);
+  if (planted === null) throw new Error(`no parser ${name}`);
+  return planted;
+}
