@@ -131,6 +131,14 @@ async function recover(files: Files): Promise<readonly RecoveredEpoch[]> {
   return recovered;
 }
 
+function roomWithoutPauses(): DiskRoom {
+  return new DiskRoom({
+    logger: createLogger({ level: 'error', write: () => undefined, now: () => new Date(0) }),
+    places: [{ name: 'log', directory: '/log' }],
+    sleep: () => new Promise((resolve) => setImmediate(resolve)),
+  });
+}
+
 describe('log of an epoch', () => {
   const writer = new LogWriter();
   const commits: Uint8Array[] = [];
@@ -371,6 +379,30 @@ describe('log of an epoch', () => {
     await log.finish();
   });
 
+  it('writes the same folder when the disk is full at any one of its operations', async () => {
+    const whole = new MemoryFiles();
+    await run(whole, commits);
+    const expected = await uninterrupted(writer.size);
+    let held = 0;
+    for (let at = 0; at < whole.operations; at++) {
+      const files = new MemoryFiles();
+      const room = roomWithoutPauses();
+      let full = false;
+      files.refuse = (operation) => {
+        // Once; syncs are not tried again.
+        if (full || files.operations <= at || /sync|close|rmdir/u.test(operation)) return null;
+        full = true;
+        held++;
+        return 'ENOSPC';
+      };
+      const { acknowledged } = await run(room.filesOf(files), commits);
+      expect([at, acknowledged, room.held]).toEqual([at, writer.size, 0]);
+      expect(digests(finalFiles(files, writer.size))).toEqual(expected);
+      expect(files.list('/log/tmp')).toEqual([]);
+    }
+    expect(held).toBeGreaterThan(100);
+  });
+
   it.each([
     ['leaves', { maxUnpublishedLeaves: 561 }, (acks: number) => acks === 5],
     ['commits', { maxUnpublishedCommits: 2 }, (acks: number) => acks < 7],
@@ -378,11 +410,7 @@ describe('log of an epoch', () => {
     'acknowledges no more than a bound in %s ahead of a folder that takes nothing, and then all in order',
     async (_, bound, isBounded) => {
       const files = new MemoryFiles();
-      const room = new DiskRoom({
-        logger: createLogger({ level: 'error', write: () => undefined, now: () => new Date(0) }),
-        places: [{ name: 'log', directory: '/log' }],
-        sleep: () => new Promise((resolve) => setImmediate(resolve)),
-      });
+      const room = roomWithoutPauses();
       const log = await EpochLog.create({ ...optionsOf(room.filesOf(files)), ...bound });
       files.refuse = (operation, path) =>
         operation === 'create' && path.startsWith('/log/') ? 'ENOSPC' : null;

@@ -175,7 +175,7 @@ export class MemoryAppliance {
 
   /** Starts host and enclave; resolves when batches flow. */
   async start(): Promise<this> {
-    await makeDirectories(this.disk, this.folders.state);
+    await makeDirectories(this.files, this.folders.state);
     const host = assertAccepted(await this.open());
     this.#running = host.run();
     // Whoever waits for the end sees it.

@@ -76,6 +76,22 @@ describe('a full disk', () => {
     },
   );
 
+  it('when an epoch begins lets it wait for room, and then begin', async () => {
+    appliance = new MemoryAppliance({ batches: 100, rows: 60 });
+    const { disk } = appliance;
+    let refused = 0;
+    disk.refuse = (operation) => {
+      if (operation.includes('sync') || refused >= 100) return null;
+      refused++;
+      return 'ENOSPC';
+    };
+    await appliance.start();
+    expect(refused).toBe(100);
+    expect(appliance.event('disk_full')).not.toBeNull();
+    expect((await appliance.end()).clean).toBe(true);
+    expectWhole(appliance, await appliance.verify());
+  });
+
   it.each<[string, RegExp, RegExp]>([
     ['a segment of the spool', /^(create|write)$/u, /\/spool\//u],
     ['the journal of releases', /^(create|write)$/u, /\/releases\//u],
