@@ -102,3 +102,19 @@ describe('an enclave that ends takes its strategies along', () => {
     expect(await livingStrategies()).toEqual([]);
   });
 });
+
+describe('an enclave that is signalled by a strategy', () => {
+  it('opens no debugger', async () => {
+    const program = join(ROOT, 'test/hostile-strategy/waiting-enclave.ts');
+    const enclave = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const said: Buffer[] = [];
+    enclave.stderr.on('data', (chunk: Buffer) => said.push(chunk));
+    await once(enclave.stdout, 'data');
+    enclave.kill('SIGUSR1');
+    await pause(500);
+    enclave.kill('SIGTERM');
+    const [code] = (await once(enclave, 'close')) as [number | null];
+    // Node would say where its debugger listens.
+    expect([code, Buffer.concat(said).toString()]).toEqual([0, '']);
+  });
+});

@@ -1,7 +1,7 @@
 // A strategy whose objects are traps: getters, proxies, conversions, thenables, in whatever it hands over.
 
 import { describe, expect, it } from 'vitest';
-import { bundleOf, fateOf, signalText } from '../enclave/strategy/support.ts';
+import { ETH as ETH_ROW, bundleOf, fateOf, signalText } from '../enclave/strategy/support.ts';
 import { atStart, counts, ends, testAttempts, testRefusals } from './support.ts';
 
 const ETH = "{venue:'binance',symbol:'ETHUSDT',market:'spot'}";
@@ -95,6 +95,21 @@ describe('a definition', () => {
     ['is a symbol', 'strategy_malformed', "Symbol('x')"],
   ] as const)('that %s: %s', async (_, code, bundle) => {
     expect(await fateOf(bundle)).toBe(code);
+  });
+
+  it.each([
+    [64, 'runs'],
+    [65, 'strategy_malformed'],
+  ] as const)('that says one instrument and gives %d: %s', async (count, code) => {
+    const subscribe = `return new Proxy([], { get: (target, key) => key === 'length' ? 1
+      : key === Symbol.iterator ? function* () { for (let n = 0; n < ${count}; n++) yield { venue: 'binance', symbol: 'S' + n, market: 'spot' }; }
+      : target[key] });`;
+    const instruments = Array.from({ length: 70 }, (_, n) => ({
+      ...ETH_ROW,
+      id: n + 1,
+      symbol: `S${n}`,
+    }));
+    expect(await fateOf(bundleOf({ subscribe }), 1, {}, { instruments })).toBe(code);
   });
 
   it('that changes between its uses harms itself only', async () => {
