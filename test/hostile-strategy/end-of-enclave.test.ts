@@ -15,6 +15,7 @@ import {
   imageRunner,
   inputFrame,
   livingStrategies,
+  runFrames,
   startFrame,
 } from '../enclave/strategy/support.ts';
 import { startEpoch } from './support.ts';
@@ -39,8 +40,11 @@ async function pause(ms: number): Promise<void> {
   });
 }
 
+const later = 'Promise.resolve().then(() => { for (;;); });';
+/** Node calls it on what nobody has caught. */
+const INSPECTED = "[Symbol.for('nodejs.util.inspect.custom')]";
+
 describe('an enclave that is killed takes its strategies along', () => {
-  const later = 'Promise.resolve().then(() => { for (;;); });';
   it.each([
     ['that loop while they load', { before: 'for (;;);' }, false],
     ['that loop in a batch', { onBatch: 'for (;;);' }, false],
@@ -55,7 +59,7 @@ describe('an enclave that is killed takes its strategies along', () => {
     [
       'that left a rejection with a trap',
       {
-        onBatch: "Promise.reject({ [Symbol.for('nodejs.util.inspect.custom')]() { for (;;); } });",
+        onBatch: `Promise.reject({ ${INSPECTED}() { for (;;); } });`,
       },
       true,
     ],
@@ -78,6 +82,20 @@ describe('an enclave that is killed takes its strategies along', () => {
     parent.kill('SIGKILL');
     await once(parent, 'close');
     while (!(await isGone(pid))) await pause(20);
+  });
+});
+
+describe('a strategy whose input has ended', () => {
+  it.each([
+    ['a loop in a promise job', { onBatch: later }],
+    ['a loop in a promise job while it loaded', { before: later }],
+    ['a rejection with a trap', { onBatch: `Promise.reject({ ${INSPECTED}() { for (;;); } });` }],
+    ['a thrown object with a trap', { onBatch: `throw { ${INSPECTED}() { for (;;); } };` }],
+  ] as const)('does not come back to %s', async (_, parts) => {
+    const frames = [startFrame(bundleOf(parts)), inputFrame(10, batchOf(0))];
+    const said = await runFrames(frames);
+    expect(said.length).toBeGreaterThan(0);
+    expect(await livingStrategies()).toEqual([]);
   });
 });
 

@@ -39,7 +39,6 @@ export function runnerFlags(readable: readonly string[] = []): readonly string[]
     // A database opens files past Node's permissions.
     '--no-experimental-sqlite',
     '--no-experimental-ffi',
-    '--disable-sigusr1',
     // Math.pow of the C library differs by its version and by the processor.
     '--no-use-std-math-pow',
     '--v8-pool-size=1',
