@@ -81,8 +81,10 @@ function lowerStanding(pid: number): void {
   }
   try {
     setPriority(pid, NICE);
+    // A thread has a priority of its own, from the one that made it; some may have been made already.
+    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), NICE);
   } catch {
-    // The process is gone.
+    // The process or a thread is gone, or there is no /proc.
   }
 }
 
