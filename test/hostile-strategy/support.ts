@@ -244,7 +244,7 @@ export function testAttempts(attempts: readonly Attempt[], batches: number = BAT
         ...(await runEpoch(attempts.slice(first, first + ATTEMPTS_PER_EPOCH), batches)),
       );
     }
-  }, 240_000);
+  }, 600_000);
 
   it.each(attempts.map((attempt, index) => ({ ...attempt, index })))(
     '$name: $fate',
