@@ -20,7 +20,7 @@ import { parseHex } from '../wire/bytes.ts';
 import type { Item, Release } from '../wire/messages.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import { unixTransport } from '../wire/node/transport.ts';
-import { assertAccepted } from '../wire/result.ts';
+import { accept, assertAccepted } from '../wire/result.ts';
 import { INSTRUMENT } from './events.ts';
 import type { Sync } from './measured-files.ts';
 import { measuredFiles } from './measured-files.ts';
@@ -153,7 +153,7 @@ function executionOf(
       onClose();
       return close();
     };
-    return execution;
+    return accept(execution);
   };
 }
 

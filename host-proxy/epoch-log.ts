@@ -52,6 +52,7 @@ export interface EpochLogOptions {
   readonly logDirectory: string;
   readonly epoch: number;
   readonly segmentBytes?: number;
+  readonly checkpointIntervalMs?: number;
   readonly maxKeptBytes?: number;
   readonly maxUnpublishedLeaves?: number;
   readonly maxUnpublishedCommits?: number;
@@ -94,6 +95,7 @@ export class EpochLog implements LogReader {
   /** Those before it are not in memory. */
   #oldestKept = 0;
   readonly #maxKeptBytes: number;
+  readonly #intervalMs: number;
   #keptBytes = 0;
   /** Settles when publishing has caught up; null while it is not far behind. */
   #behind: PromiseWithResolvers<void> | null = null;
@@ -107,6 +109,7 @@ export class EpochLog implements LogReader {
   private constructor(options: EpochLogOptions, spool: Spool, folder: EpochFolder) {
     this.#options = options;
     this.epoch = options.epoch;
+    this.#intervalMs = options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS;
     this.#maxKeptBytes = options.maxKeptBytes ?? DEFAULT_KEPT_BYTES;
     this.#spool = spool;
     this.#published = new FolderReader(options.crypto, folder, 0);
@@ -295,7 +298,7 @@ export class EpochLog implements LogReader {
     await nextTurn();
     await this.#publishEntries();
     if (this.#failure !== null) return;
-    const waitMs = this.#lastPublishMs + CHECKPOINT_INTERVAL_MS - performance.now();
+    const waitMs = this.#lastPublishMs + this.#intervalMs - performance.now();
     if (waitMs <= 0) await this.#publish();
     else this.#publishLater(waitMs);
   }
@@ -318,7 +321,7 @@ export class EpochLog implements LogReader {
       if (performance.now() < sliceEndMs) continue;
       await nextTurn();
       sliceEndMs = performance.now() + PUBLISH_SLICE_MS;
-      if (!this.#stopped && performance.now() - this.#lastPublishMs >= CHECKPOINT_INTERVAL_MS) {
+      if (!this.#stopped && performance.now() - this.#lastPublishMs >= this.#intervalMs) {
         await this.#publish();
       }
     }

@@ -72,7 +72,7 @@ export class EpochRun {
     epoch: number,
     material: BootMaterial,
   ): Promise<EpochRun> {
-    const { files, crypto, folders } = services;
+    const { files, crypto, folders, segmentBytes, checkpointIntervalMs } = services;
     const failed = Promise.withResolvers<never>();
     // Whoever runs the epoch sees it; before that it waits here.
     failed.promise.catch(() => undefined);
@@ -82,7 +82,8 @@ export class EpochRun {
       spoolDirectory: spoolDirectory(folders, epoch),
       logDirectory: folders.log,
       epoch,
-      ...(services.segmentBytes === undefined ? {} : { segmentBytes: services.segmentBytes }),
+      ...(segmentBytes === undefined ? {} : { segmentBytes }),
+      ...(checkpointIntervalMs === undefined ? {} : { checkpointIntervalMs }),
       onFailure: failed.reject,
     });
     const journal = await ReleaseJournal.create(files, journalDirectory(folders, epoch));
@@ -272,9 +273,16 @@ export class EpochRun {
       this.#boot?.askToClose();
       return null;
     }
-    const execution = await createExecution(this.#log, origin, (payload) => {
+    const created = await createExecution(this.#log, origin, (payload) => {
       this.#feed?.report(payload);
     });
+    if (!created.ok) {
+      stream.destroy();
+      this.#note(created.refusal.code);
+      this.close();
+      return { reason: 'failed', refusal: created.refusal, replay: null };
+    }
+    const execution = created.value;
     this.#execution = execution;
     const feed = new FeedSession(stream, {
       source,

@@ -3,6 +3,7 @@
 import type { RefusalCode } from '../wire/codes.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
 import type { Transport } from '../wire/node/transport.ts';
+import type { Result } from '../wire/result.ts';
 import type { EpochLog } from './epoch-log.ts';
 import type { ExecutionSummary } from './execution/execution-summary.ts';
 import type { ReplaySummary } from './feed/replay.ts';
@@ -46,12 +47,14 @@ export interface EpochServices {
   readonly segmentBytes?: number;
   /** What waits for room on a full disk must fail now: somebody asked to stop, or something else failed. */
   readonly giveUpRoom?: () => void;
-  /** Execution against the log of this epoch; `report` sends a REPORT. */
+  /** Between two checkpoints of a running epoch; default a second. */
+  readonly checkpointIntervalMs?: number;
+  /** Execution against the log of this epoch; `report` sends a REPORT. A refusal ends the epoch, and the host. */
   readonly createExecution: (
     log: EpochLog,
     origin: string,
     report: (payload: Uint8Array) => void,
-  ) => Promise<EpochExecution>;
+  ) => Promise<Result<EpochExecution>>;
 }
 
 export interface EpochSummary {

@@ -197,8 +197,23 @@ async function syncPath(path: string): Promise<void> {
 
 /** Creates a directory and those above it that are missing, durably. */
 export async function makeDirectories(files: Files, path: string): Promise<void> {
-  const parent = path.slice(0, path.lastIndexOf('/'));
-  if (files.isDirectory(path)) return;
-  if (parent !== '') await makeDirectories(files, parent);
-  if (await files.makeDirectory(path)) await files.syncDirectory(parent === '' ? '/' : parent);
+  const cut = path.lastIndexOf('/');
+  const parent = cut > 0 ? path.slice(0, cut) : '/';
+  if (files.isDirectory(path)) {
+    // Whoever made it may have been killed before it was durable; those above it were before.
+    await syncUnlessClosed(files, parent);
+    return;
+  }
+  if (cut > 0) await makeDirectories(files, parent);
+  await files.makeDirectory(path);
+  await files.syncDirectory(parent);
+}
+
+/** Where the operator's own folders begin, the one above may be closed to us. */
+async function syncUnlessClosed(files: Files, directory: string): Promise<void> {
+  try {
+    await files.syncDirectory(directory);
+  } catch (error) {
+    if (!(error instanceof DiskFailure) || error.systemCode !== 'EACCES') throw error;
+  }
 }

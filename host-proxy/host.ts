@@ -38,6 +38,8 @@ export interface HostOptions extends EpochServices {
   readonly restart: boolean;
   /** Execution's part in settling; null: only looks whether its records can be read. */
   readonly reconcile?: (epoch: BrokenEpoch | null) => Promise<Result<null>>;
+  /** Before the folder is given up: from then on nothing may change a file any more. */
+  readonly closeFiles?: () => Promise<void>;
   readonly tiles: { readonly host: string; readonly port: number } | null;
   readonly ingress: Pick<IngressOptions, 'host' | 'port' | 'maxConnections' | 'idleMs'> | null;
 }
@@ -181,7 +183,8 @@ export class Host {
       return refuse('origin_mismatch', { folder: previous.origin, configured: logId });
     }
     const unreleased = readUnreleased(files, folders, epoch);
-    return accept({ epoch, previous: { ...previous, unreleased } });
+    if (!unreleased.ok) return unreleased;
+    return accept({ epoch, previous: { ...previous, unreleased: unreleased.value } });
   }
 
   async #listen(): Promise<void> {
@@ -239,6 +242,7 @@ export class Host {
       this.#tiles?.close(),
       this.#ingress?.close(),
     ]);
+    await this.#options.closeFiles?.();
     this.#lock.close();
   }
 }

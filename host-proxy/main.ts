@@ -17,10 +17,11 @@ import type { DiskPlace } from './disk-room.ts';
 import { DiskRoom } from './disk-room.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { FolderConflict } from './epoch-folder.ts';
+import { FilesGate } from './files-gate.ts';
 import { executionService } from './execution/service.ts';
 import { replayCapture } from './feed/replay.ts';
 import type { FeedSource } from './feed-session.ts';
-import { DiskFailure, nodeFiles } from './files.ts';
+import { DiskFailure, makeDirectories, nodeFiles } from './files.ts';
 import type { HostSummary } from './host.ts';
 import { Host } from './host.ts';
 import { readEnclaveFiles } from './items.ts';
@@ -243,10 +244,9 @@ function showSummary(summary: HostSummary, { json }: Options, io: HostIo): void 
 
 /** Durable, also where folders above it had to be made. */
 async function makeFolder(path: string): Promise<void> {
-  const first = mkdirSync(path, { recursive: true, mode: 0o750 });
-  if (first === undefined) return;
+  const first = mkdirSync(path, { recursive: true, mode: 0o750 }) ?? path;
   for (let made = path; made.length >= first.length; made = dirname(made)) {
-    await nodeFiles.syncDirectory(dirname(made));
+    await makeDirectories(nodeFiles, made);
   }
 }
 
@@ -293,11 +293,13 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
     room = waiting;
     watch = new DiskWatch({ logger, places, minFreeBytes: config.disk.min_free_bytes });
     watch.start();
-    const files = waiting.filesOf(nodeFiles);
+    const gate = new FilesGate(waiting.filesOf(nodeFiles));
+    const { files } = gate;
     const { command, show_output: showOutput, restart } = config.enclave;
     const [program, ...rest] = command ?? [];
     const host = await Host.open({
       files,
+      closeFiles: () => gate.close(),
       giveUpRoom: () => {
         waiting.giveUp();
       },

@@ -45,6 +45,8 @@ export interface RecoveredEpoch {
   readonly origin: string | null;
   /** Client order ids of its outputs, by leaf index. */
   readonly outputs: ReadonlyMap<number, string>;
+  /** Those that a report in its log is about. */
+  readonly reported: ReadonlySet<number>;
   /** It ended with a close leaf. */
   readonly closed: boolean;
 }
@@ -92,6 +94,7 @@ export async function completeFolder(
   const checker = new CommitChecker(crypto, tree, epoch);
   const publisher = new Publisher(crypto, folder, tree);
   const outputs = new Map<number, string>();
+  const reported = new Set<number>();
   let [commits, size, closed] = [0, 0, false];
   await syncSpool(files, spoolDirectory(folders, epoch));
   const reader = readSpool(files, spoolDirectory(folders, epoch));
@@ -107,6 +110,7 @@ export async function completeFolder(
       const leaf = commit.leaves[index - commit.firstIndex] ?? new Uint8Array();
       outputs.set(index, clientOrderIdOf(leafHash(crypto, leaf)));
     }
+    for (const output of checked.value.reports) if (output !== null) reported.add(output);
     ({ size, closed } = checked.value);
     commits++;
   }
@@ -116,7 +120,7 @@ export async function completeFolder(
   if (commits > 0) await publisher.finish();
   const { cutBytes } = next.value.value;
   const origin = checker.header?.origin ?? null;
-  return accept({ epoch, origin, commits, size, cutBytes, outputs, closed });
+  return accept({ epoch, origin, commits, size, cutBytes, outputs, reported, closed });
 }
 
 /** Only acknowledged commits are published, so a spool that ends before the checkpoint has lost some. */

@@ -2,6 +2,7 @@
 // that were never released are written down for the next epoch, and only then are spool and journal
 // removed. Each step can be done again after a crash.
 
+import { crc32 } from 'node:zlib';
 import type { WireCrypto } from '../wire/crypto.ts';
 import { parseUtf8, utf8 } from '../wire/bytes.ts';
 import type { Result } from '../wire/result.ts';
@@ -22,7 +23,7 @@ export function journalDirectory(folders: HostFolders, epoch: number): string {
 }
 
 function unreleasedPath(folders: HostFolders): string {
-  return `${folders.state}/unreleased`;
+  return `${folders.state}/unreleased-outputs`;
 }
 
 /** After the folder of `epoch` is complete and durable. */
@@ -49,25 +50,31 @@ async function writeUnreleased(
   if (files.size(temporary) !== null) await files.removeFile(temporary);
   const file = await files.create(temporary);
   const named = unreleased.toSorted((a, b) => a - b).slice(0, MAX_UNRELEASED);
-  await file.write(utf8(`${[epoch, ...named].join(' ')}\n`), 0);
+  const text = [epoch, ...named].join(' ');
+  await file.write(utf8(`${crc32(text)} ${text}\n`), 0);
   await file.sync();
   await file.close();
   await files.rename(temporary, path);
   await files.syncDirectory(folders.state);
 }
 
-/** Leaf indexes of outputs of `epoch` that were logged and never released; empty when unknown. */
+/**
+ * Leaf indexes of outputs of `epoch` that were logged and never released; empty when this state folder
+ * knows nothing of that epoch. Refuses `spool_corrupt` when the list is damaged.
+ */
 export function readUnreleased(
   files: Files,
   folders: HostFolders,
   epoch: number,
-): readonly number[] {
+): Result<readonly number[]> {
   const bytes = files.readFile(unreleasedPath(folders), MAX_FILE_BYTES);
-  const [named, ...indexes] = (parseUtf8(bytes ?? new Uint8Array()) ?? '')
-    .trim()
-    .split(' ')
-    .map(Number);
-  return named === epoch ? indexes : [];
+  if (bytes === null) return accept([]);
+  const [, checksum, text] = /^(\d+) ([\d ]+)\n$/u.exec(parseUtf8(bytes) ?? '') ?? [];
+  if (text === undefined || Number(checksum) !== crc32(text)) {
+    return refuse('spool_corrupt', { file: 'unreleased' });
+  }
+  const [named, ...indexes] = text.split(' ').map(Number);
+  return accept(named === epoch ? indexes : []);
 }
 
 /** An epoch that was not settled by the host that ran it. */
@@ -75,6 +82,8 @@ export interface BrokenEpoch {
   readonly origin: string;
   /** Client order ids of its outputs, by leaf index. */
   readonly outputs: ReadonlyMap<number, string>;
+  /** Those that a report in its log is about. */
+  readonly reported: ReadonlySet<number>;
   /** Leaf indexes of the outputs that were released. */
   readonly released: ReadonlySet<number>;
 }
@@ -99,12 +108,17 @@ export async function settleAll(
     if (!released.ok) return released;
     const recovered = await completeFolder(files, crypto, folders, epoch);
     if (!recovered.ok) return recovered;
-    const { origin, outputs, size } = recovered.value;
+    const { origin, outputs, reported, size } = recovered.value;
     // What was released was acknowledged before: a log without it has lost its end.
     const lost = [...released.value].find((index) => !outputs.has(index));
     if (lost !== undefined) return refuse('spool_corrupt', { epoch, size, released_leaf: lost });
     if (origin !== null) {
-      const reconciled = await reconcile({ origin, outputs, released: released.value });
+      const reconciled = await reconcile({
+        origin,
+        outputs,
+        reported,
+        released: released.value,
+      });
       if (!reconciled.ok) return reconciled;
     }
     const unreleased = [...outputs.keys()].filter((index) => !released.value.has(index));

@@ -7,7 +7,7 @@
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import type { Files, OpenFile } from './files.ts';
-import { makeDirectories } from './files.ts';
+import { DiskFailure, makeDirectories } from './files.ts';
 import {
   encodeRecord,
   judgeEnd,
@@ -118,12 +118,15 @@ export class Spool {
     });
   }
 
-  /** A payload that was appended and is durable. */
-  read(position: SpoolPosition): Uint8Array {
-    const path = segmentPath(this.#directory, position.segment);
-    const bytes = this.#files.readAt(path, position.begin, position.bytes);
-    if (bytes?.length !== position.bytes) throw new Error('spool lost a record while it was open');
-    return bytes;
+  /** A payload that was appended and is durable. Throws a DiskFailure when it is not as it was written. */
+  read({ segment, begin, bytes }: SpoolPosition): Uint8Array {
+    const path = segmentPath(this.#directory, segment);
+    const whole = RECORD_HEAD_BYTES + bytes;
+    const record = this.#files.readAt(path, begin - RECORD_HEAD_BYTES, whole) ?? NOTHING;
+    if (readRecord(record, 0)?.end !== whole) {
+      throw new DiskFailure('read', path, Object.assign(new Error(), { code: 'EBADMSG' }));
+    }
+    return record.subarray(RECORD_HEAD_BYTES);
   }
 
   /** Waits for what was appended; rejects when the spool has failed. The files stay. */

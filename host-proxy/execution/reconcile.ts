@@ -1,6 +1,7 @@
 // After a crash: an output that was released and on which nothing was decided never became an order. The
-// journal gets a decision that says so, before the list of released outputs is removed. Done again it
-// changes nothing. Refuses `spool_corrupt` when something was decided on that is not in the log.
+// journal gets a record that says so, before the list of released outputs is removed. Done again it
+// changes nothing. Refuses `spool_corrupt` when journal and log have not seen the same: something was
+// decided on that is not in the log, or the log has a report on what the journal does not know.
 
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
@@ -11,7 +12,7 @@ import { findJournal, nextJournal } from './journal.ts';
 /** Rejects with a DiskFailure. */
 export async function reconcile(
   place: JournalPlace,
-  { origin, outputs, released }: BrokenEpoch,
+  { origin, outputs, reported, released }: BrokenEpoch,
 ): Promise<Result<null>> {
   const decided = new Set<number>();
   const found = await findJournal(place, (record) => {
@@ -22,8 +23,12 @@ export async function reconcile(
   for (const leaf of decided) {
     if (!outputs.has(leaf)) return refuse('spool_corrupt', { origin, decided_leaf: leaf });
   }
+  if (state.reconciled === origin) return accept(null);
+  for (const leaf of reported) {
+    if (!decided.has(leaf)) return refuse('spool_corrupt', { origin, reported_leaf: leaf });
+  }
   const undecided = [...released].filter((leaf) => !decided.has(leaf)).sort((a, b) => a - b);
-  if (state.reconciled === origin || undecided.length === 0) return accept(null);
+  if (undecided.length === 0) return accept(null);
   for (const leaf of undecided) {
     const id = outputs.get(leaf);
     if (id === undefined) return refuse('spool_corrupt', { origin, released_leaf: leaf });

@@ -4,7 +4,7 @@
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import type { Result } from '../../wire/result.ts';
-import { accept, assertAccepted } from '../../wire/result.ts';
+import { accept } from '../../wire/result.ts';
 import type { HostConfig } from '../config-file.ts';
 import type { EpochServices } from '../epoch-services.ts';
 import type { Files } from '../files.ts';
@@ -54,10 +54,11 @@ export function executionService(
   };
   return {
     createExecution: async (log, origin, onReport) => {
-      // It could be read when the host started.
-      const opened = assertAccepted(await openJournal(place));
+      const opened = await openJournal(place);
+      if (!opened.ok) return opened;
       const killSwitch = new KillSwitch(killSwitchFile);
-      return new Execution({ ...options, ...opened, log, origin, killSwitch, onReport });
+      const services = { log, origin, killSwitch, onReport };
+      return accept(new Execution({ ...options, ...opened.value, ...services }));
     },
     reconcile: async (epoch) => {
       if (epoch !== null) return reconcile(place, epoch);

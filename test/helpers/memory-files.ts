@@ -5,13 +5,57 @@
 import type { Files, OpenFile } from '../../host-proxy/files.ts';
 import { DiskFailure } from '../../host-proxy/files.ts';
 
-const TEAR_BYTES = 64;
+/** What becomes dirty at once, and is written back at once. */
+const PAGE_BYTES = 4096;
+const DEFAULT_TEAR_BYTES = 64;
+
+interface PendingWrite {
+  readonly position: number;
+  readonly bytes: Uint8Array;
+}
 
 class Inode {
+  /** What processes see: the page cache. */
   current: Uint8Array = new Uint8Array();
+  /** What is on the disk. */
   durable: Uint8Array = new Uint8Array();
   mode: number = 0o644;
   durableMode: number = 0o644;
+  /** Written since the last sync, oldest first; one of them may be on the disk without another. */
+  pending: PendingWrite[] = [];
+
+  write(position: number, bytes: Uint8Array): void {
+    const end = position + bytes.length;
+    if (end > this.current.length) {
+      const grown = new Uint8Array(end);
+      grown.set(this.current);
+      this.current = grown;
+    }
+    this.current.set(bytes, position);
+    this.pending.push({ position, bytes });
+  }
+
+  /** The pages that `writes` have made dirty get to the disk as they are in the cache. */
+  writeBack(writes: readonly PendingWrite[]): void {
+    const grown = new Uint8Array(this.current.length);
+    grown.set(this.durable.subarray(0, grown.length));
+    for (const { position, bytes } of writes) {
+      const first = Math.floor(position / PAGE_BYTES) * PAGE_BYTES;
+      const end = Math.ceil((position + bytes.length) / PAGE_BYTES) * PAGE_BYTES;
+      grown.set(this.current.subarray(first, end), first);
+    }
+    this.durable = grown;
+    this.durableMode = this.mode;
+    this.pending = this.pending.filter((write) => !writes.includes(write));
+  }
+
+  /**
+   * After a sync that failed the kernel calls the pages clean: they are read as they were written, no later
+   * sync writes them, and they are gone with the power.
+   */
+  forget(): void {
+    this.pending = [];
+  }
 }
 
 type Change = readonly { readonly name: string; readonly node: Node | null }[];
@@ -56,11 +100,17 @@ export class MemoryFiles implements Files {
   /** Mutating operations so far; the crash comes in place of number `crashAt`. */
   operations = 0;
   crashAt: number = Number.POSITIVE_INFINITY;
+  /** The crash comes in place of the operation for which it first answers true. */
+  crashWhen: (operation: string, path: string) => boolean = () => false;
   fault: Fault | null = null;
   /** Bytes that fit on the disk. */
   capacityBytes: number = Number.POSITIVE_INFINITY;
   /** A system code fails the operation; null lets it pass. */
   refuse: (operation: string, path: string) => string | null = () => null;
+  /** What a sector is: a crash keeps or loses it as a whole. */
+  tearBytes: number = DEFAULT_TEAR_BYTES;
+  /** What a read gives instead; it may throw a DiskFailure. */
+  onRead: (path: string, bytes: Uint8Array) => Uint8Array = (_, bytes) => bytes;
   /** Syncs resolve after this. */
   beforeSync: () => Promise<void> = () => Promise.resolve();
   /** Names of all operations in order. */
@@ -73,12 +123,16 @@ export class MemoryFiles implements Files {
 
   /** The disk after the process alone was killed: what was not synced is still there, and still not. */
   afterKill(): MemoryFiles {
-    return new MemoryFiles(this.#root);
+    const files = new MemoryFiles(this.#root);
+    files.tearBytes = this.tearBytes;
+    return files;
   }
 
   /** The disk after a crash now. A function picks from [0, bound) for each torn piece. */
   afterCrash(survival: Survival): MemoryFiles {
-    return new MemoryFiles(surviving(this.#root, survival));
+    const files = new MemoryFiles(surviving(this.#root, survival, this.tearBytes));
+    files.tearBytes = this.tearBytes;
+    return files;
   }
 
   /** Path → content of all files below `directory`, as a process sees them. */
@@ -103,6 +157,7 @@ export class MemoryFiles implements Files {
     const node = this.#file('damage', path);
     node.current = change(node.current.slice());
     node.durable = node.current.slice();
+    node.pending = [];
   }
 
   async create(path: string): Promise<OpenFile> {
@@ -118,12 +173,13 @@ export class MemoryFiles implements Files {
     const node = this.#find(path);
     if (!(node instanceof Inode)) return null;
     if (node.current.length > maxBytes) throw failure('read', path, 'EFBIG');
-    return node.current.slice();
+    return this.onRead(path, node.current.slice());
   }
 
   readAt(path: string, position: number, bytes: number): Uint8Array | null {
     const node = this.#find(path);
-    return node instanceof Inode ? node.current.slice(position, position + bytes) : null;
+    if (!(node instanceof Inode)) return null;
+    return this.onRead(path, node.current.slice(position, position + bytes));
   }
 
   size(path: string): number | null {
@@ -196,25 +252,32 @@ export class MemoryFiles implements Files {
 
   #open(inode: Inode, path: string): OpenFile {
     const sync = async (operation: string): Promise<void> => {
-      const written = inode.current.slice();
-      const { mode } = inode;
-      await this.#operate(operation, path);
+      const written = inode.pending.slice();
+      try {
+        await this.#operate(operation, path);
+      } catch (error) {
+        if (error instanceof DiskFailure) inode.forget();
+        throw error;
+      }
       await this.beforeSync();
       this.#assertUp();
-      inode.durable = written;
-      inode.durableMode = mode;
+      inode.writeBack(written);
     };
     return {
       write: async (bytes, position) => {
         const copy = bytes.slice();
-        await this.#operate('write', path);
+        try {
+          await this.#operate('write', path);
+        } catch (error) {
+          // As on a real disk: a write may have done a part before it fails.
+          if (error instanceof DiskFailure)
+            inode.write(position, copy.subarray(0, copy.length / 2));
+          throw error;
+        }
         const room = this.#roomFor(inode, position + copy.length);
-        // As on a real disk: what still fits is written before the write fails.
+        // What still fits is written before the write fails.
         const fitting = copy.subarray(0, Math.max(0, room - position));
-        const grown = new Uint8Array(Math.max(inode.current.length, position + fitting.length));
-        grown.set(inode.current);
-        grown.set(fitting, position);
-        inode.current = grown;
+        inode.write(position, fitting);
         if (fitting.length < copy.length) throw failure('write', path, 'ENOSPC');
       },
       datasync: () => sync('fdatasync'),
@@ -229,7 +292,7 @@ export class MemoryFiles implements Files {
 
   async #operate(operation: string, path: string): Promise<void> {
     this.#assertUp();
-    if (this.operations === this.crashAt) {
+    if (this.operations === this.crashAt || this.crashWhen(operation, path)) {
       this.operations = Number.POSITIVE_INFINITY;
       throw new Crash(`crash before ${operation} ${path}`);
     }
@@ -295,12 +358,12 @@ function failure(operation: string, path: string, code: string): DiskFailure {
 }
 
 /** Nodes are shared between directories (a rename that is half durable), so copies are remembered. */
-function surviving(root: Directory, survival: Survival): Directory {
+function surviving(root: Directory, survival: Survival, tearBytes: number): Directory {
   const copies = new Map<Node, Node>();
   const copyNode = (node: Node): Node => {
     const known = copies.get(node);
     if (known !== undefined) return known;
-    const copy = node instanceof Inode ? survivingFile(node, survival) : new Directory();
+    const copy = node instanceof Inode ? survivingFile(node, survival, tearBytes) : new Directory();
     copies.set(node, copy);
     if (node instanceof Directory && copy instanceof Directory) {
       const entries = new Map(node.durable);
@@ -320,32 +383,47 @@ function survivingCount(pending: number, survival: Survival): number {
   return survival === 'everything' ? pending : survival(pending + 1);
 }
 
-function survivingFile(inode: Inode, survival: Survival): Inode {
+function survivingFile(inode: Inode, survival: Survival, tearBytes: number): Inode {
   const copy = new Inode();
-  const { current, durable } = inode;
-  if (survival === 'nothing') copy.current = durable.slice();
-  else if (survival === 'everything') copy.current = current.slice();
-  else copy.current = torn(current, durable, survival);
+  const { current, durable, pending } = inode;
+  if (survival === 'nothing' || pending.length === 0) copy.current = durable.slice();
+  else if (survival === 'everything') {
+    const whole = new Inode();
+    Object.assign(whole, { current, durable });
+    whole.writeBack(pending);
+    copy.current = whole.durable;
+  } else copy.current = torn(inode, survival, tearBytes);
   copy.durable = copy.current.slice();
   copy.mode = survival === 'nothing' ? inode.durableMode : inode.mode;
   copy.durableMode = copy.mode;
   return copy;
 }
 
-/** Pieces of what was written survive in any combination; a file may end at any of them. */
+/** Each sector is as one of the writes to it has left it; the file ends at any of them. */
 function torn(
-  current: Uint8Array,
-  durable: Uint8Array,
+  { current, durable, pending }: Inode,
   pick: (bound: number) => number,
+  tearBytes: number,
 ): Uint8Array {
-  const image = new Uint8Array(current.length);
-  image.set(durable.subarray(0, current.length));
+  const image = new Uint8Array(Math.max(current.length, durable.length));
+  image.set(durable);
   let end = durable.length;
-  for (let at = 0; at < current.length; at += TEAR_BYTES) {
-    if (pick(2) === 0) continue;
-    const piece = current.subarray(at, at + TEAR_BYTES);
-    image.set(piece, at);
-    end = Math.max(end, at + piece.length);
+  const sectors = new Set<number>();
+  for (const { position, bytes } of pending) {
+    const last = Math.ceil((position + bytes.length) / tearBytes);
+    for (let at = Math.floor(position / tearBytes); at < last; at++) sectors.add(at);
+  }
+  for (const sector of sectors) {
+    const [begin, stop] = [sector * tearBytes, (sector + 1) * tearBytes];
+    const touching = pending.filter(
+      ({ position, bytes }) => position < stop && position + bytes.length > begin,
+    );
+    for (const { position, bytes } of touching.slice(0, pick(touching.length + 1))) {
+      const from = Math.max(begin, position);
+      const to = Math.min(stop, position + bytes.length);
+      image.set(bytes.subarray(from - position, to - position), from);
+      end = Math.max(end, to);
+    }
   }
   return image.slice(0, end);
 }

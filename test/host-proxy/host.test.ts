@@ -15,7 +15,7 @@ import { FRAME } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Transport } from '../../wire/node/transport.ts';
 import { unixTransport } from '../../wire/node/transport.ts';
-import { accept, assertAccepted } from '../../wire/result.ts';
+import { accept, assertAccepted, refuse } from '../../wire/result.ts';
 import { FakeEnclave } from '../helpers/fake-enclave.ts';
 import type { FakeEnclaveOptions } from '../helpers/fake-enclave.ts';
 import { MemoryFiles } from '../helpers/memory-files.ts';
@@ -49,6 +49,10 @@ function sourceOf(count: number | null): FeedSource {
   };
 }
 
+function refusedExecution(): ReturnType<HostOptions['createExecution']> {
+  return Promise.resolve(refuse('spool_corrupt'));
+}
+
 describe('host', () => {
   let directory: string;
   let files: MemoryFiles;
@@ -75,7 +79,7 @@ describe('host', () => {
     whenFull: 'wait',
     createExecution: (log, origin, report) => {
       calls.push(`execution ${origin}`);
-      return Promise.resolve({
+      const execution: EpochExecution = {
         start: () => Promise.resolve(),
         logged: () => undefined,
         finish: () => {
@@ -98,7 +102,8 @@ describe('host', () => {
           return Promise.resolve();
         },
         summary: () => NO_SUMMARY,
-      });
+      };
+      return Promise.resolve(accept(execution));
     },
     configuration: new Uint8Array([1]),
     logId: 'trackseal.test/log',
@@ -269,6 +274,17 @@ describe('host', () => {
     supply({ wrongReady: true });
     expect(assertAccepted(await running)).toMatchObject({
       epochs: [{ ready: false, code: 'header_mismatch' }],
+    });
+  });
+
+  it('closes the epoch and ends when execution cannot begin', async () => {
+    const change = { createExecution: refusedExecution, restart: true };
+    const host = assertAccepted(await Host.open(optionsOf(sourceOf(null), change)));
+    const running = host.run();
+    supply({}, {});
+    expect(assertAccepted(await running)).toMatchObject({
+      clean: false,
+      epochs: [{ code: 'spool_corrupt', closed: true, feedFailed: true }],
     });
   });
 

@@ -81,6 +81,10 @@ function read(disk: MemoryFiles): ReturnType<typeof readReleases> {
   return readReleases(disk, '/state/releases/0000000001');
 }
 
+function unreleasedOf(files: Files, epoch: number): readonly number[] {
+  return assertAccepted(readUnreleased(files, FOLDERS, epoch));
+}
+
 describe('journal of releases', () => {
   it('keeps what was recorded, and cuts a torn record', async () => {
     const files = new MemoryFiles();
@@ -104,8 +108,8 @@ describe('end of an epoch', () => {
     const files = new MemoryFiles();
     const epoch = makeEpoch(1, leaves);
     await runEpoch(files, epoch, 1, true);
-    expect(readUnreleased(files, FOLDERS, 1)).toEqual(epoch.outputs.slice(1));
-    expect(readUnreleased(files, FOLDERS, 2)).toEqual([]);
+    expect(unreleasedOf(files, 1)).toEqual(epoch.outputs.slice(1));
+    expect(unreleasedOf(files, 2)).toEqual([]);
     const found = assertAccepted(readPrevious(files, nodeCrypto, FOLDERS, []));
     if (found === null) throw new Error('no previous epoch');
     const { previous } = found;
@@ -159,7 +163,7 @@ describe('end of an epoch', () => {
         const disk = files.afterCrash(survival);
         const again = disk.afterCrash('everything');
         assertAccepted(await settleAll(disk, nodeCrypto, FOLDERS));
-        const unreleased = readUnreleased(disk, FOLDERS, 1);
+        const unreleased = unreleasedOf(disk, 1);
         const logged = epoch.outputs.filter((index) => index < sizeOf(disk));
         // A journal record can survive without having been confirmed; a confirmed one always does.
         expect(logged.filter((index) => !journaled.includes(index))).toEqual(
@@ -174,9 +178,25 @@ describe('end of an epoch', () => {
         await settleAll(again, nodeCrypto, FOLDERS).catch(() => null);
         const later = again.afterCrash('nothing');
         assertAccepted(await settleAll(later, nodeCrypto, FOLDERS));
-        expect(readUnreleased(later, FOLDERS, 1)).toEqual(unreleased);
+        expect(unreleasedOf(later, 1)).toEqual(unreleased);
       }
     }
+  });
+
+  it('refuses a list of unreleased outputs with any damage', async () => {
+    const files = new MemoryFiles();
+    await runEpoch(files, makeEpoch(1), 1, true);
+    const path = '/state/unreleased-outputs';
+    for (let at = 0; at < (files.size(path) ?? 0); at++) {
+      const disk = files.afterCrash('nothing');
+      disk.damage(path, (bytes) => bytes.with(at, (bytes[at] ?? 0) ^ 1));
+      expect(readUnreleased(disk, FOLDERS, 1)).toMatchObject({
+        refusal: { code: 'spool_corrupt' },
+      });
+    }
+    // Nothing is known in a state folder that is new.
+    await files.removeFile(path);
+    expect(unreleasedOf(files, 1)).toEqual([]);
   });
 
   it('refuses a log that has lost its end, when an output beyond it was released', async () => {
@@ -218,6 +238,7 @@ describe('end of an epoch', () => {
       {
         origin: epoch.writer.header.origin,
         outputs: new Map(epoch.outputs.map((index) => [index, idOf(index)])),
+        reported: new Set(),
         released: new Set(epoch.outputs.slice(0, 2)),
       },
     ]);
@@ -233,7 +254,7 @@ describe('end of an epoch', () => {
     expect(settled).toMatchObject([{ epoch: 2, commits: 4 }]);
     expect([...(settled[0]?.outputs.keys() ?? [])]).toEqual(second.outputs);
     expect(listEpochs(disk, FOLDERS)).toEqual([1, 2]);
-    expect(readUnreleased(disk, FOLDERS, 2)).toEqual(second.outputs.slice(1));
+    expect(unreleasedOf(disk, 2)).toEqual(second.outputs.slice(1));
     expect(assertAccepted(readPrevious(disk, nodeCrypto, FOLDERS, []))?.epoch).toBe(2);
   });
 });

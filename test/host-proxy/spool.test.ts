@@ -76,6 +76,18 @@ describe('spool', () => {
     });
   });
 
+  it('answers no record that is not as it was written', async () => {
+    const files = new MemoryFiles();
+    const spool = await Spool.create(files, DIRECTORY, SEGMENT_BYTES);
+    const position = await spool.append(payloadOf(0));
+    for (let at = 0; at < 56; at++) {
+      files.onRead = (_, bytes) => bytes.with(at, (bytes[at] ?? 0) ^ 1);
+      expect(() => spool.read(position)).toThrow(DiskFailure);
+    }
+    files.onRead = (_, bytes) => bytes.slice(1);
+    expect(() => spool.read(position)).toThrow('EBADMSG');
+  });
+
   it('takes a record that is larger than a segment', async () => {
     const files = new MemoryFiles();
     await appendEach(files, 3, { bytes: SEGMENT_BYTES * 2 });

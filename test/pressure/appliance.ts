@@ -197,7 +197,8 @@ export class MemoryAppliance {
       timeouts: { readyMs: 60_000, closeMs },
       source: this.#source(),
       whenFull,
-      createExecution: (log, origin, report) => this.#createExecution(log, origin, report),
+      createExecution: async (log, origin, report) =>
+        accept(await this.#createExecution(log, origin, report)),
       configuration: canonicalJson(this.configuration),
       logId: this.configuration.log_id,
       items: this.#items(),

@@ -15,6 +15,7 @@ function placeOf(files: MemoryFiles): JournalPlace {
 const BROKEN: BrokenEpoch = {
   origin: ORIGIN,
   outputs: new Map([1, 2, 3, 4, 5].map((leaf) => [leaf, `ts${leaf}`])),
+  reported: new Set([2]),
   released: new Set([4, 1, 2, 3]),
 };
 
@@ -74,6 +75,14 @@ describe('reconciling with what was released', () => {
       });
     }
     expect(await untoldOn(files)).toEqual(['decision ts1']);
+  });
+
+  it('refuses a journal without an output that the log has a report on', async () => {
+    const files = await newDisk();
+    const reported = new Set([1, 3]);
+    expect(await reconcile(placeOf(files), { ...BROKEN, reported })).toMatchObject({
+      refusal: { code: 'spool_corrupt', detail: { reported_leaf: 3 } },
+    });
   });
 
   it('writes nothing when nothing was missed', async () => {

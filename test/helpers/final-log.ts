@@ -3,7 +3,8 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readComplianceKey } from '../../verifier/compliance-key.ts';
+import type { ComplianceKey } from '../../verifier/compliance-key.ts';
+import { readU32, toHex } from '../../wire/bytes.ts';
 import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
 import { parseHeader } from '../../wire/header.ts';
 import type { Leaf } from '../../wire/leaf.ts';
@@ -12,12 +13,15 @@ import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Recovery, Report } from '../../wire/payloads.ts';
 import { clientOrderIdOf, parseRecovery, parseReport } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
+import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { leafHash } from '../../wire/tlog/merkle.ts';
 import { entriesPath, parseEntryBundle, TILE_WIDTH } from '../../wire/tlog/tile.ts';
 
 export interface FinalEpoch {
   readonly epoch: number;
   readonly size: number;
+  /** Roots by size, of every signed note, in hex. */
+  readonly heads: ReadonlyMap<number, string>;
   /** Outputs by leaf index. */
   readonly outputs: ReadonlyMap<number, FinalOutput>;
   readonly reports: readonly Report[];
@@ -31,35 +35,64 @@ export interface FinalOutput {
   readonly clientOrderId: string;
 }
 
-export function listFinalEpochs(logDirectory: string): readonly number[] {
-  return readdirSync(join(logDirectory, 'epochs'))
+/** A log folder, wherever it is. Paths are below it. */
+export interface LogFiles {
+  /** Throws when it is not there. */
+  read(path: string): Uint8Array;
+  list(path: string): readonly string[];
+}
+
+export function logFolder(directory: string): LogFiles {
+  return {
+    read: (path) => new Uint8Array(readFileSync(join(directory, path))),
+    list: (path) => readdirSync(join(directory, path)).sort(),
+  };
+}
+
+export function listFinalEpochs(files: LogFiles): readonly number[] {
+  return files
+    .list('epochs')
     .map(Number)
     .sort((a, b) => a - b);
 }
 
-function readLeaves(directory: string, size: number): readonly Uint8Array[] {
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('utf8');
+}
+
+function readLeaves(files: LogFiles, folder: string, size: number): readonly Uint8Array[] {
   const leaves: Uint8Array[] = [];
   for (let bundle = 0; bundle * TILE_WIDTH < size; bundle++) {
     const width = Math.min(TILE_WIDTH, size - bundle * TILE_WIDTH);
-    const bytes = new Uint8Array(readFileSync(join(directory, entriesPath(bundle, width))));
+    const bytes = files.read(`${folder}/${entriesPath(bundle, width)}`);
     leaves.push(...assertAccepted(parseEntryBundle(bytes, width)));
   }
   return leaves;
 }
 
+/** Roots by size, of every signed note. */
+function readHeads(files: LogFiles, folder: string): ReadonlyMap<number, string> {
+  const heads = new Map<number, string>();
+  for (const name of files.list(`${folder}/commits`)) {
+    const bytes = files.read(`${folder}/commits/${name}`);
+    for (let at = 0; at < bytes.length; at += 4 + readU32(bytes, at)) {
+      const note = textOf(bytes.subarray(at + 4, at + 4 + readU32(bytes, at)));
+      const text = note.slice(0, note.indexOf('\n\n') + 1);
+      const { size, root } = assertAccepted(parseCheckpoint(text));
+      heads.set(size, toHex(root));
+    }
+  }
+  return heads;
+}
+
 /** Throws where a file is missing or cannot be read. */
-export async function readFinalEpoch(
-  logDirectory: string,
-  epoch: number,
-  complianceKey: string,
-): Promise<FinalEpoch> {
-  const directory = join(logDirectory, 'epochs', String(epoch).padStart(10, '0'));
-  const size = Number(readFileSync(join(directory, 'checkpoint'), 'utf8').split('\n')[1]);
-  const bytes = readLeaves(directory, size);
+export function readFinalEpoch(files: LogFiles, epoch: number, keys: ComplianceKey): FinalEpoch {
+  const folder = `epochs/${String(epoch).padStart(10, '0')}`;
+  const size = Number(textOf(files.read(`${folder}/checkpoint`)).split('\n')[1]);
+  const bytes = readLeaves(files, folder, size);
   const leaves = bytes.map((leaf) => assertAccepted(parseLeaf(leaf)));
   const [first] = leaves;
   if (first === undefined) throw new Error(`epoch ${epoch} is empty`);
-  const keys = assertAccepted(await readComplianceKey(complianceKey));
   const header = assertAccepted(
     parseHeader(assertAccepted(openLeaf(nodeCrypto, first, null, null)).plaintext),
   );
@@ -83,5 +116,6 @@ export async function readFinalEpoch(
     }
   }
   const closed = leaves.at(-1)?.kind === KIND.close;
-  return { epoch, size, outputs, reports, recoveries, closed };
+  const heads = readHeads(files, folder);
+  return { epoch, size, heads, outputs, reports, recoveries, closed };
 }
