@@ -95,7 +95,7 @@ describe('a strategy whose input has ended', () => {
     const frames = [startFrame(bundleOf(parts)), inputFrame(10, batchOf(0))];
     const said = await runFrames(frames);
     expect(said.length).toBeGreaterThan(0);
-    expect(await livingStrategies()).toEqual([]);
+    await expect.poll(livingStrategies, { timeout: 60_000 }).toEqual([]);
   });
 });
 
@@ -109,7 +109,7 @@ describe('an enclave that ends takes its strategies along', () => {
     while ((await livingStrategies()).length < 2) await pause(20);
     host.enclave.fail('log_unavailable');
     expect(await host.end).toEqual({ code: 'log_unavailable' });
-    expect(await livingStrategies()).toEqual([]);
+    await expect.poll(livingStrategies, { timeout: 60_000 }).toEqual([]);
   });
 
   it('when the host leaves while one still starts', async () => {
@@ -117,7 +117,7 @@ describe('an enclave that ends takes its strategies along', () => {
     while ((await livingStrategies()).length < 1) await pause(20);
     for (const { host: stream } of host.wires.values()) stream.destroy();
     expect((await host.end).code).not.toBe(null);
-    expect(await livingStrategies()).toEqual([]);
+    await expect.poll(livingStrategies, { timeout: 60_000 }).toEqual([]);
   });
 });
 

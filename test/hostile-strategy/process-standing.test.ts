@@ -151,6 +151,6 @@ describe('a strategy process that is signalled', () => {
     await other.feed(1);
     expect(await other.ended).toBe(code);
     await other.strategy.stop();
-    expect((await livingStrategies()).includes(own)).toBe(false);
+    await expect.poll(livingStrategies, { timeout: 60_000 }).not.toContain(own);
   });
 });

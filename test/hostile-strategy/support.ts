@@ -5,6 +5,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startStrategy } from '../../enclave/strategy/process.ts';
@@ -201,6 +203,16 @@ async function verifies(host: TestHost): Promise<boolean> {
   );
 }
 
+/** Processes that stay. One that was killed may take a while to be gone: its memory has to be freed. */
+async function leftStrategies(): Promise<readonly number[]> {
+  const endMs = performance.now() + 60_000;
+  for (;;) {
+    const left = await livingStrategies();
+    if (left.length === 0 || performance.now() > endMs) return left;
+    await sleep(20);
+  }
+}
+
 async function runEpoch(
   attempts: readonly Attempt[],
   batches: number,
@@ -226,7 +238,7 @@ async function runEpoch(
     verified: await verifies(host),
     spoke: Buffer.concat([...host.tapped.values()].flat()).includes(SECRET),
     end,
-    left: await livingStrategies(),
+    left: await leftStrategies(),
   };
   return attempts.map((_, index) => ({
     fate: fateOf(host, 1000 + index),
