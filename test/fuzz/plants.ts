@@ -154,4 +154,18 @@ export const PLANTS: readonly Plant[] = [
     replace:
       '  const decoded = parseCbor(bytes, { maxBytes });\n  (globalThis as { kept?: unknown[] }).kept = [...((globalThis as { kept?: unknown[] }).kept ?? []).slice(-1e6), decoded];\n',
   },
+  {
+    target: 'eif',
+    what: 'sizes in table and section may differ',
+    file: 'eif/reader.ts',
+    search: "if (size !== table.size) return refuse('eif_sizes_disagree', { section: index });",
+    replace: '',
+  },
+  {
+    target: 'wasm-module',
+    what: 'imports of other modules pass',
+    file: 'enclave/strategy/wasm-module.ts',
+    search: 'module === IMPORT_MODULE ? IMPORTS.get(name) : undefined',
+    replace: 'IMPORTS.get(name)',
+  },
 ];

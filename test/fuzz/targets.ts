@@ -40,6 +40,9 @@ const TARGETS: Readonly<Record<string, Load>> = {
   tls: async () => (await import('./targets/https.ts')).tlsTarget(),
   'tile-server': async () => (await import('./targets/tile-server.ts')).tileServerTarget(),
   'log-path': async () => (await import('./targets/tile-server.ts')).logPathTarget(),
+  eif: async () => (await import('./targets/image.ts')).eifTarget(),
+  ramdisk: async () => (await import('./targets/image.ts')).ramdiskTarget(),
+  'wasm-module': async () => (await import('./targets/wasm-module.ts')).wasmModuleTarget(),
   evidence: async () => (await import('./targets/header.ts')).evidenceTarget(),
 };
 
