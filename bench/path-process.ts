@@ -33,6 +33,8 @@ export interface LatencyReport {
   readonly released: Quantiles;
   /** The same without the two fdatasyncs that it waited for: of its commit, and of its journal entry. */
   readonly beyondSync: Quantiles;
+  /** The same without every moment at which any fdatasync was under way: commits wait for those before them. */
+  readonly outsideSync: Quantiles;
   /** One fdatasync of the run. */
   readonly sync: Quantiles;
 }
@@ -63,6 +65,23 @@ function lastSyncMs(syncs: readonly Sync[], byMs: number): number {
   return sync === undefined ? 0 : sync.endMs - sync.startMs;
 }
 
+/** Moments of [from, to) at which an fdatasync was under way; ms. `syncs` in the order of their ends. */
+function syncingMs(syncs: readonly Sync[], fromMs: number, toMs: number): number {
+  let total = 0;
+  // Backwards, so that what is counted already begins at `counted`.
+  let counted = toMs;
+  for (let index = syncs.length - 1; index >= 0; index--) {
+    const { startMs, endMs } = syncs[index] ?? { startMs: 0, endMs: 0 };
+    if (endMs <= fromMs) break;
+    const [start, end] = [Math.max(startMs, fromMs), Math.min(endMs, counted)];
+    if (end > start) {
+      total += end - start;
+      counted = start;
+    }
+  }
+  return total;
+}
+
 function isJournal({ path }: Sync): boolean {
   return path.includes('/releases');
 }
@@ -75,8 +94,12 @@ function latencyOf(released: readonly Released[], syncs: readonly Sync[]): Laten
     const journalMs = lastSyncMs(journal, releasedMs);
     return releasedMs - dueMs - journalMs - lastSyncMs(commits, releasedMs - journalMs);
   });
+  const outside = released.map(
+    ({ dueMs, releasedMs }) => releasedMs - dueMs - syncingMs(syncs, dueMs, releasedMs),
+  );
   return {
     released: quantilesOf(all),
+    outsideSync: quantilesOf(outside),
     beyondSync: quantilesOf(beyond),
     sync: quantilesOf(syncs.map(({ startMs, endMs }) => endMs - startMs)),
   };

@@ -86,11 +86,12 @@ function renderPath(path: PathReport): readonly string[] {
 }
 
 function renderLatency(latency: PacedReport): readonly string[] {
-  const { released, beyondSync, sync, baseline, ratio } = latency;
+  const { released, beyondSync, outsideSync, sync, baseline, ratio } = latency;
   return [
     `Latency at ${Math.round(latency.eventsPerSecond).toLocaleString('en-US')} events/s, ${latency.signals} signals: oldest event of the batch -> released signal, journaled`,
     `  trackseal                 ${times(released)}`,
     `  beyond its two fdatasync  ${times(beyondSync)}`,
+    `  outside of any fdatasync  ${times(outsideSync)}`,
     `  one fdatasync             ${times(sync)}`,
     `  JSON batches, durable     ${times(baseline)}   ratio of p99 ${ratio.toFixed(2)}`,
   ];
