@@ -19,7 +19,7 @@ import { ROOT } from '../scripts/bundle.ts';
 import { parseHex } from '../wire/bytes.ts';
 import type { Item, Release } from '../wire/messages.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
-import { unixTransport } from '../wire/node/transport.ts';
+import { unixTransport } from '../wire/node/unix.ts';
 import { accept, assertAccepted } from '../wire/result.ts';
 import { INSTRUMENT } from './events.ts';
 import type { Sync } from './measured-files.ts';

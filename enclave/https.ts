@@ -12,6 +12,7 @@ import type { RefusalCode } from '../wire/codes.ts';
 import type { Configuration } from '../wire/configuration.ts';
 import { MAX_NONCE_BYTES, MIN_NONCE_BYTES } from '../wire/limits.ts';
 import { PORT } from '../wire/messages.ts';
+import { SlicedStream } from '../wire/node/sliced-stream.ts';
 import type { Listener, Transport } from '../wire/node/transport.ts';
 import type { Attester } from './attester.ts';
 import type { Clock } from './clock.ts';
@@ -19,7 +20,6 @@ import type { Guard } from './fatal.ts';
 import type { TlsKey } from './keys.ts';
 import type { LogWriter } from './log/writer.ts';
 import { TokenBucket } from './rate-limit.ts';
-import { SlicedStream } from './sliced-stream.ts';
 
 const MAX_CONNECTIONS = 256;
 const CONNECTION_MS = 30_000;
@@ -108,7 +108,8 @@ export class HttpsService {
       return;
     }
     this.#counters.https_connections++;
-    const sliced = new SlicedStream(stream);
+    // Nobody speaks TLS with a closed mouth: who ends their side is gone, and gives up the place.
+    const sliced = new SlicedStream(stream, { allowHalfOpen: false });
     this.#streams.add(sliced);
     const timer = setTimeout(() => {
       sliced.destroy();

@@ -1,24 +1,38 @@
 // Entry point of the image; only wires. The image fixes the arguments:
-//   main TRANSPORT MANIFEST RUNNER     e.g. unix:/run/trackseal /etc/trackseal/measured.json runner.mjs
+//   main TRANSPORT MANIFEST RUNNER     e.g. vsock:parent /trackseal/measured.json /trackseal/strategy-runner.mjs
+// The native addon lies beside this file, as addon.node.
 
 import { readFileSync } from 'node:fs';
-import { parseTransport } from '../wire/node/transport.ts';
+import { join } from 'node:path';
+import type { NativeAddon } from '../wire/node/native-addon.ts';
+import { loadAddon } from '../wire/node/native-addon.ts';
 import { runnerFlags } from '../wire/node/strategy-program.ts';
+import { parsePeer, vsockTransport } from '../wire/node/vsock.ts';
 import { openNsmDevice } from './nsm/open-device.ts';
 import { exitRefused, runEnclave } from './run.ts';
 import { startStrategy } from './strategy/process.ts';
 
 const [address = '', manifestPath = '', runnerPath = ''] = process.argv.slice(2);
-const transport = parseTransport(address);
-if (transport === null || manifestPath === '' || runnerPath === '') {
-  process.stderr.write('usage: main TRANSPORT MANIFEST RUNNER\n');
+const peers = address.startsWith('vsock:') ? parsePeer(address.slice('vsock:'.length)) : null;
+if (peers === null || manifestPath === '' || runnerPath === '') {
+  process.stderr.write('usage: main vsock:parent MANIFEST RUNNER\n');
   process.exit(2);
 }
-const nsmDevice = openNsmDevice();
+
+function openAddon(): NativeAddon {
+  try {
+    return loadAddon(join(import.meta.dirname, 'addon.node'));
+  } catch {
+    return exitRefused('nsm_unavailable');
+  }
+}
+
+const addon = openAddon();
+const nsmDevice = openNsmDevice(addon);
 if (!nsmDevice.ok) exitRefused(nsmDevice.refusal.code);
 
 runEnclave({
-  transport,
+  transport: vsockTransport(addon, peers),
   nsmDevice: nsmDevice.value,
   measured: new Uint8Array(readFileSync(manifestPath)),
   strategyRunner: { execPath: process.execPath, flags: runnerFlags(), path: runnerPath },

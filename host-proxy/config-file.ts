@@ -22,8 +22,10 @@ const money = z.string().transform((text, context) => {
 });
 
 export interface HostConfig {
-  /** `unix:DIR` */
+  /** `unix:DIR`, `hvsock:PATH` or `vsock:CID` */
   readonly transport: string;
+  /** The native addon, for `vsock:CID`. */
+  readonly addon: string | null;
   /** Spool and journals; the host's own. */
   readonly state: string;
   /** The log folder, which is served. */
@@ -100,6 +102,7 @@ export interface HostConfig {
 
 const schema: z.ZodType<HostConfig> = z.strictObject({
   transport: z.string().min(6).max(4096),
+  addon: path.nullable().default(null),
   state: path,
   log: path,
   configuration: path,
@@ -204,7 +207,10 @@ function withAbsolutePaths(config: HostConfig, directory: string): HostConfig {
   const { transport, feed, execution, logging } = config;
   return {
     ...config,
-    transport: transport.startsWith('unix:') ? `unix:${absolute(transport.slice(5))}` : transport,
+    transport: transport.replace(/^(unix|hvsock):(.+)$/u, (_, scheme: string, name: string) =>
+      [scheme, absolute(name)].join(':'),
+    ),
+    addon: config.addon === null ? null : absolute(config.addon),
     state: absolute(config.state),
     log: absolute(config.log),
     configuration: absolute(config.configuration),

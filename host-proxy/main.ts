@@ -8,7 +8,7 @@ import { REFUSAL_CODES } from '../wire/codes.ts';
 import type { RefusalCode } from '../wire/codes.ts';
 import type { Configuration } from '../wire/configuration.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
-import { parseTransport } from '../wire/node/transport.ts';
+import { parseTransport } from '../wire/node/parse-transport.ts';
 import type { Refusal } from '../wire/result.ts';
 import { accept } from '../wire/result.ts';
 import type { HostConfig } from './config-file.ts';
@@ -242,6 +242,12 @@ function showSummary(summary: HostSummary, { json }: Options, io: HostIo): void 
   else io.stdout(renderSummary(summary));
 }
 
+/** Where the sockets of the transport are made. */
+function socketFolders(transport: string): readonly string[] {
+  if (transport.startsWith('unix:')) return [transport.slice('unix:'.length)];
+  return transport.startsWith('hvsock:') ? [dirname(transport.slice('hvsock:'.length))] : [];
+}
+
 /** Durable, also where folders above it had to be made. */
 async function makeFolder(path: string): Promise<void> {
   const first = mkdirSync(path, { recursive: true, mode: 0o750 }) ?? path;
@@ -262,11 +268,12 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
   }
   const config = readConfig(options.config, io);
   if (config === null) return 2;
-  const transport = parseTransport(config.transport);
-  if (transport === null) {
-    io.stderr(`${options.config}: transport: must be unix:DIR\n`);
+  const parsed = parseTransport(config.transport, config.addon);
+  if (!parsed.ok) {
+    io.stderr(`${options.config}: transport: ${parsed.problem}\n`);
     return 2;
   }
+  const { transport } = parsed;
   const enclaveFiles = readEnclaveFiles(config);
   if (!enclaveFiles.ok) {
     explain(io, enclaveFiles.refusal);
@@ -281,7 +288,7 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
   let watch: DiskWatch | null = null;
   let room: DiskRoom | null = null;
   try {
-    for (const path of [...Object.values(folders), config.transport.slice('unix:'.length)]) {
+    for (const path of [...Object.values(folders), ...socketFolders(config.transport)]) {
       await makeFolder(path);
     }
     const logger = createLog(config, io);

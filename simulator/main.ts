@@ -11,7 +11,7 @@ import { runEnclave } from '../enclave/run.ts';
 import { startStrategy } from '../enclave/strategy/process.ts';
 import { parseHex } from '../wire/bytes.ts';
 import { findRunner } from '../wire/node/strategy-program.ts';
-import { parseTransport } from '../wire/node/transport.ts';
+import { parseTransport } from '../wire/node/parse-transport.ts';
 import { SimulatedNsm } from './nsm/device.ts';
 import type { Measurements } from './nsm/measure.ts';
 import { SimulatedRoot } from './nsm/root.ts';
@@ -52,14 +52,9 @@ async function main(): Promise<void> {
       root: { type: 'string' },
     },
   });
-  const transport = parseTransport(values.transport ?? '');
+  const parsed = parseTransport(values.transport ?? '');
   const { measured, measurements, root } = values;
-  if (
-    transport === null ||
-    measured === undefined ||
-    measurements === undefined ||
-    root === undefined
-  ) {
+  if (!parsed.ok || measured === undefined || measurements === undefined || root === undefined) {
     stderr.write(USAGE);
     process.exitCode = 2;
     return;
@@ -69,7 +64,7 @@ async function main(): Promise<void> {
     measurements: await readMeasurements(measurements),
   });
   runEnclave({
-    transport,
+    transport: parsed.transport,
     nsmDevice,
     measured: new Uint8Array(await readFile(measured)),
     strategyRunner: findRunner(join(import.meta.dirname, '..')),

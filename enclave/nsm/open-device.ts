@@ -1,11 +1,22 @@
-// The NSM of the machine. Reaching /dev/nsm takes an ioctl, and so the native addon of the image, which
-// this version does not have yet: there is no device, and nothing stands in for it.
+// The NSM of the machine: /dev/nsm, one ioctl per call, through the native addon of the image. What the
+// device answers is parsed above (nsm.ts); what it is asked is checked here and in the addon.
 
+import { constants, openSync } from 'node:fs';
+import type { NativeAddon } from '../../wire/node/native-addon.ts';
 import type { Result } from '../../wire/result.ts';
-import { refuse } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
 import type { NsmDevice } from './nsm.ts';
 
-/** Refuses `nsm_unavailable`. */
-export function openNsmDevice(): Result<NsmDevice> {
-  return refuse('nsm_unavailable', { device: '/dev/nsm', addon: 'not in this build' });
+export const NSM_PATH = '/dev/nsm';
+
+/** Stays open for the life of the process. Refuses `nsm_unavailable` with the system's code. */
+export function openNsmDevice(addon: NativeAddon, path: string = NSM_PATH): Result<NsmDevice> {
+  try {
+    // Node adds O_CLOEXEC: no strategy process gets it.
+    const descriptor = openSync(path, constants.O_RDWR);
+    return accept({ request: (bytes) => addon.nsmRequest(descriptor, bytes) });
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : null;
+    return refuse('nsm_unavailable', { system: typeof code === 'string' ? code : 'unknown' });
+  }
 }

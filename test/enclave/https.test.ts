@@ -7,7 +7,7 @@ import { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { SlicedStream } from '../../enclave/sliced-stream.ts';
+import { SlicedStream } from '../../wire/node/sliced-stream.ts';
 import { checkPolicy } from '../../wire/attestation/policy.ts';
 import { parseUserData, PURPOSE } from '../../wire/attestation/user-data.ts';
 import { verifyAttestation } from '../../wire/attestation/verify.ts';
@@ -16,7 +16,7 @@ import { parseHeader } from '../../wire/header.ts';
 import { MAX_WRITE_BYTES } from '../../wire/limits.ts';
 import { FRAME, PORT } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
-import { unixTransport } from '../../wire/node/transport.ts';
+import { unixTransport } from '../../wire/node/unix.ts';
 import { CLOSE_REASON } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import type { HostOptions, TestHost } from '../helpers/enclave-host.ts';
@@ -384,7 +384,7 @@ describe('connections', () => {
         setImmediate(done);
       },
     });
-    const sliced = new SlicedStream(under);
+    const sliced = new SlicedStream(under, { allowHalfOpen: false });
     const sizes = [1, MAX_WRITE_BYTES - 1, MAX_WRITE_BYTES, MAX_WRITE_BYTES + 1, 100_000];
     const chunks = sizes.map((size, index) => Buffer.alloc(size, index + 1));
     for (const chunk of chunks) sliced.write(chunk);

@@ -121,7 +121,14 @@ describe('trackseal host', () => {
     expect(err).toContain('more');
     writeFileSync(file, JSON.stringify({ ...GOOD, transport: 'vsock:16' }));
     expect(await run(['--config', file], io)).toBe(2);
-    expect(err).toContain('transport: must be unix:DIR');
+    expect(err).toContain('transport: vsock: needs the native addon (`addon`, a path)');
+    const addon = join(directory, 'absent.node');
+    writeFileSync(file, JSON.stringify({ ...GOOD, transport: 'vsock:16', addon }));
+    expect(await run(['--config', file], io)).toBe(2);
+    expect(err).toContain('transport: the native addon cannot be loaded: ');
+    writeFileSync(file, JSON.stringify({ ...GOOD, transport: 'tcp:1.2.3.4' }));
+    expect(await run(['--config', file], io)).toBe(2);
+    expect(err).toContain('transport: must be unix:DIR, hvsock:PATH, vsock:CID or vsock:parent');
     writeFileSync(file, JSON.stringify(GOOD));
     expect(await run(['--config', file], io)).toBe(2);
     expect(err).toContain('file_unreadable');

@@ -14,7 +14,7 @@ import type { Release } from '../../wire/messages.ts';
 import { FRAME } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Transport } from '../../wire/node/transport.ts';
-import { unixTransport } from '../../wire/node/transport.ts';
+import { unixTransport } from '../../wire/node/unix.ts';
 import { accept, assertAccepted, refuse } from '../../wire/result.ts';
 import { FakeEnclave } from '../helpers/fake-enclave.ts';
 import type { FakeEnclaveOptions } from '../helpers/fake-enclave.ts';

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Ingress } from '../../host-proxy/ingress.ts';
 import { createLogger } from '../../host-proxy/logger.ts';
 import type { Listener } from '../../wire/node/transport.ts';
-import { unixTransport } from '../../wire/node/transport.ts';
+import { unixTransport } from '../../wire/node/unix.ts';
 
 const logger = createLogger({ level: 'error', write: () => undefined, now: () => new Date(0) });
 

@@ -8,7 +8,7 @@ import { formatProgress, ProgressDisplay } from '../../host-proxy/progress.ts';
 import { Backoff, EnclaveProcess } from '../../host-proxy/supervisor.ts';
 import { encodeFrame } from '../../wire/frame.ts';
 import { encodeDiagnostic, FRAME, PORT } from '../../wire/messages.ts';
-import { unixTransport } from '../../wire/node/transport.ts';
+import { unixTransport } from '../../wire/node/unix.ts';
 
 function start(...args: [string, ...string[]]): EnclaveProcess {
   return EnclaveProcess.start({ command: args, showOutput: false });

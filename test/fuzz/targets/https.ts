@@ -160,7 +160,7 @@ export async function httpsTarget(): Promise<Target> {
   ];
   return {
     name: 'https',
-    files: ['enclave/https.ts', 'enclave/sliced-stream.ts', 'enclave/rate-limit.ts'],
+    files: ['enclave/https.ts', 'wire/node/sliced-stream.ts', 'enclave/rate-limit.ts'],
     maxBytes: 100_000,
     seeds: requests.flatMap((bytes) =>
       [0, STATE.notReady, STATE.noHead, STATE.nsmFails].map(
@@ -207,7 +207,7 @@ export async function tlsTarget(): Promise<Target> {
   let inputs = 0;
   return {
     name: 'tls',
-    files: ['enclave/https.ts', 'enclave/sliced-stream.ts'],
+    files: ['enclave/https.ts', 'wire/node/sliced-stream.ts'],
     maxBytes: 70_000,
     seeds: [...hellos, request('GET /health HTTP/1.1'), new Uint8Array(0)],
     mutate: mutateBytes,

@@ -1,16 +1,20 @@
-// A stream that hands on what is written to it in slices of at most 32 KiB, one after the other. TLS on
-// a native handle writes past JavaScript, whole records joined; over this Duplex every write(2) on vsock
-// stays below what kernels carry (wire/limits.ts).
+// A stream that hands on what is written to it in slices of at most 32 KiB, one after the other. A native
+// handle joins what waits in writev, and TLS writes to it past JavaScript, whole records joined; over this
+// Duplex every write(2) on vsock stays below what kernels carry (wire/limits.ts), whoever writes.
 
 import { Duplex } from 'node:stream';
-import { MAX_WRITE_BYTES } from '../wire/limits.ts';
+import { MAX_WRITE_BYTES } from '../limits.ts';
+
+export interface SlicedStreamOptions {
+  /** False: when the peer ends its side, ours ends too. */
+  readonly allowHalfOpen: boolean;
+}
 
 export class SlicedStream extends Duplex {
   readonly #under: Duplex;
 
-  constructor(under: Duplex) {
-    // Nobody speaks TLS with a closed mouth: who ends their side is gone, and gives up the place.
-    super({ allowHalfOpen: false });
+  constructor(under: Duplex, { allowHalfOpen }: SlicedStreamOptions) {
+    super({ allowHalfOpen });
     this.#under = under;
     under.on('data', (chunk: Uint8Array) => {
       if (!this.push(chunk)) under.pause();
@@ -18,11 +22,12 @@ export class SlicedStream extends Duplex {
     under.on('end', () => {
       this.push(null);
     });
-    under.on('error', () => {
-      this.destroy();
+    under.on('error', (error: Error) => {
+      this.destroy(error);
     });
     under.on('close', () => {
-      this.destroy();
+      // Both sides ended in order: what was received may still be read.
+      if (!under.readableEnded || !under.writableFinished) this.destroy();
     });
   }
 
