@@ -19,7 +19,7 @@ import { concatBytes, toHex, utf8 } from '../wire/bytes.ts';
 import type { Configuration, Instrument } from '../wire/configuration.ts';
 import { canonicalJson } from '../wire/configuration.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
-import { bundleImage } from './bundle.ts';
+import { bundleImage } from '../eif/build/bundles.ts';
 import { packStrategy, writePack } from './strategy-pack.ts';
 
 export interface ApplianceStrategy {

@@ -4,8 +4,9 @@
 
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Bundle } from './bundle.ts';
-import { IMAGE_BUNDLES, ROOT, bundleImage } from './bundle.ts';
+import type { Bundle } from '../eif/build/bundles.ts';
+import { IMAGE_BUNDLES, bundleImage } from '../eif/build/bundles.ts';
+import { ROOT } from './bundle.ts';
 
 /** Folders whose C files are compiled into the image. */
 const C_FOLDERS = ['enclave/init', 'enclave/launch', 'enclave/native'];
@@ -54,7 +55,7 @@ interface Program {
 }
 
 const NOTES: Readonly<Record<string, string>> = {
-  'enclave.mjs': 'trusted by everybody',
+  'main.mjs': 'trusted by everybody',
   'strategy-runner.mjs':
     'runs in the process of a strategy, beside hostile code; trusted for nothing but determinism',
 };
@@ -74,7 +75,7 @@ async function describeProgram({ name, bytes, metafile }: Bundle): Promise<Progr
     entry.bytes += input.bytes;
     packages.set(key, entry);
   }
-  const entry = IMAGE_BUNDLES[name as keyof typeof IMAGE_BUNDLES];
+  const entry = IMAGE_BUNDLES[name] ?? '';
   return { entry, note: NOTES[name] ?? '', own, packages, bundleBytes: bytes.length };
 }
 

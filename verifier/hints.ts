@@ -39,6 +39,18 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   eif_signature_pcr0: 'the signature was made for another image: do not run this file',
   eif_certificate: 'compare the certificate with the one that the release page names',
   eif_magic: 'give the .eif file',
+  lock_malformed: 'take eif/image.lock from the commit, or make it anew with `make lock`',
+  input_missing:
+    'restore the file; after a change of your own refresh the list with `npm run lock` (repository) or `make lock` (all)',
+  input_changed:
+    'restore the file; after a change of your own refresh the list with `npm run lock` (repository) or `make lock` (all)',
+  input_unavailable:
+    'check the network and the proxy; when the mirrors have dropped an old version: `make lock` pins the current ones',
+  toolchain_unusable: 'see docs/IMAGE.md for what a building machine needs',
+  build_failed:
+    'the last lines of the step are above; sources and toolchain are pinned, so look at the machine first',
+  image_differs:
+    'the first differing file says what depends on the machine; PCRs of this commit mean nothing until then',
   usage_invalid: '--help shows the options',
   file_unreadable: 'check the path and its permissions',
   source_unreachable: 'check the address and that the host proxy runs',

@@ -164,6 +164,14 @@ export const REFUSAL_CODES = {
   eif_digest: 'the image file is another one',
   ramdisk_malformed: 'not a cpio archive in newc format',
   ramdisk_not_canonical: 'a ramdisk that was not built reproducibly',
+  // building an image
+  lock_malformed: 'the list of pinned inputs is not of the known form',
+  input_missing: 'a pinned input of the image is not there',
+  input_changed: 'an input of the image is not the pinned one',
+  input_unavailable: 'a pinned input cannot be downloaded',
+  toolchain_unusable: 'the pinned toolchain does not run on this machine',
+  build_failed: 'a step of the build failed',
+  image_differs: 'two builds from the same inputs gave different images',
   // files and addresses of the command line
   usage_invalid: 'wrong options or arguments',
   file_unreadable: 'a file cannot be read',

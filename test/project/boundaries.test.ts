@@ -1,7 +1,8 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ROOT, bundleImage } from '../../scripts/bundle.ts';
+import { bundleImage } from '../../eif/build/bundles.ts';
+import { ROOT } from '../../scripts/bundle.ts';
 
 // Which folders a trust domain may import; every other relative import is a breach.
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {

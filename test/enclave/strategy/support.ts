@@ -14,7 +14,7 @@ import type {
 } from '../../../enclave/strategy/types.ts';
 import { BatchBuilder } from '../../../host-proxy/feed/batch-builder.ts';
 import type { Row } from '../../../host-proxy/feed/batch-builder.ts';
-import { bundleImage } from '../../../scripts/bundle.ts';
+import { bundleImage } from '../../../eif/build/bundles.ts';
 import { ROW } from '../../../wire/batch.ts';
 import { concatBytes, utf8 } from '../../../wire/bytes.ts';
 import type { RefusalCode } from '../../../wire/codes.ts';

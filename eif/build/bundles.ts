@@ -1,0 +1,58 @@
+// The programs of the image, bundled from the sources. The builder is pinned by package-lock.json, what it
+// gives by the lock of the image.
+
+import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import type { BuildOptions, Metafile } from 'esbuild';
+
+export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
+
+type BundleOptions = BuildOptions & { readonly metafile: true };
+
+export const BUNDLE_OPTIONS: BundleOptions = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  platform: 'node',
+  target: 'node26',
+  format: 'esm',
+  metafile: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  // CommonJS dependencies ask for Node's own modules with require().
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
+  },
+};
+
+export const IMAGE_BUNDLES: Readonly<Record<string, string>> = {
+  'main.mjs': 'enclave/main.ts',
+  'strategy-runner.mjs': 'enclave/strategy/runner.ts',
+};
+
+export interface Bundle {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** Hex. */
+  readonly sha256: string;
+  readonly metafile: Metafile;
+}
+
+async function bundleOne(name: string, entry: string): Promise<Bundle> {
+  const result = await build({
+    ...BUNDLE_OPTIONS,
+    entryPoints: [entry],
+    outfile: `dist/${name}`,
+    minify: true,
+    write: false,
+  });
+  const bytes = result.outputFiles[0]?.contents;
+  if (bytes === undefined) throw new Error(`no output for ${entry}`);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { name, bytes, sha256, metafile: result.metafile };
+}
+
+/** Minified, not written anywhere. Throws for sources that do not build. */
+export async function bundleImage(): Promise<readonly Bundle[]> {
+  return Promise.all(Object.entries(IMAGE_BUNDLES).map(([name, entry]) => bundleOne(name, entry)));
+}
