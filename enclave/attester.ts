@@ -1,7 +1,7 @@
 // Attestation documents of this epoch: says who we are in `user_data`, and puts the log key, the nonce
 // and a head beside it. The nonce of a challenge is the only field that a caller chooses.
 
-import { parseAttestation } from '../wire/attestation/parse.ts';
+import { parseOwnDocument } from '../wire/attestation/parse.ts';
 import type { Head, Purpose } from '../wire/attestation/user-data.ts';
 import { encodeUserData } from '../wire/attestation/user-data.ts';
 import type { AttestationRequest } from '../wire/nsm.ts';
@@ -33,7 +33,7 @@ export async function attestTimed(
   const document = await nsm.attest(request);
   const afterNs = clock.nowNs();
   if (!document.ok) return document;
-  const parsed = parseAttestation(document.value);
+  const parsed = parseOwnDocument(document.value);
   if (!parsed.ok) return parsed;
   const { timestampMs } = parsed.value;
   return accept({ document: document.value, reading: { timestampMs, beforeNs, afterNs } });

@@ -10,11 +10,14 @@ import { accept, refuse } from '../wire/result.ts';
 import type { PolicyFile } from './policy-file.ts';
 import { MAX_POLICY_BYTES, parsePolicyFile } from './policy-file.ts';
 import type { TrustedRoot } from './roots.ts';
-import { awsRoot, parseRoot } from './roots.ts';
+import { awsRoot, NO_ROOT, parseRoot } from './roots.ts';
 
 type PolicyOptions = Readonly<
   Record<'pcr0' | 'pcr1' | 'pcr2' | 'policy' | 'unsafe-root', { readonly type: 'string' }> &
-    Record<'unsafe-any-image' | 'unsafe-allow-debug', { readonly type: 'boolean' }>
+    Record<
+      'unsafe-any-image' | 'unsafe-allow-debug' | 'unsafe-unsigned',
+      { readonly type: 'boolean' }
+    >
 >;
 
 /** For `parseArgs`; spread into a command's own options. */
@@ -26,6 +29,7 @@ export const POLICY_OPTIONS: PolicyOptions = {
   'unsafe-root': { type: 'string' },
   'unsafe-any-image': { type: 'boolean' },
   'unsafe-allow-debug': { type: 'boolean' },
+  'unsafe-unsigned': { type: 'boolean' },
 };
 
 export const POLICY_USAGE = `what to trust:
@@ -36,6 +40,8 @@ export const POLICY_USAGE = `what to trust:
   --unsafe-any-image     accept any image: proves nothing about what runs
   --unsafe-allow-debug   accept debug mode: the operator can read and change such an enclave
   --unsafe-root FILE     trust this root certificate (PEM) instead of AWS Nitro Enclaves G1
+  --unsafe-unsigned      take only documents that nobody signed, as an emulated enclave makes them:
+                         anybody can write one, so nothing is proved about where this ran
 `;
 
 export interface PolicyOptionValues {
@@ -46,6 +52,7 @@ export interface PolicyOptionValues {
   readonly 'unsafe-root'?: string | undefined;
   readonly 'unsafe-any-image'?: boolean | undefined;
   readonly 'unsafe-allow-debug'?: boolean | undefined;
+  readonly 'unsafe-unsigned'?: boolean | undefined;
 }
 
 export interface TrustOptions {
@@ -86,7 +93,7 @@ export async function readSmallFile(path: string, maximum: number): Promise<Resu
 
 /** Refuses contradictory or unreadable options: exit code 2 for the command. */
 export async function readTrustOptions(values: PolicyOptionValues): Promise<Result<TrustOptions>> {
-  const root = await readRoot(values['unsafe-root']);
+  const root = await readRoot(values['unsafe-root'], values['unsafe-unsigned'] === true);
   if (!root.ok) return root;
   const image = await readImage(values);
   if (!image.ok) return image;
@@ -102,6 +109,7 @@ export async function readTrustOptions(values: PolicyOptionValues): Promise<Resu
   const unsafeAllowDebug = values['unsafe-allow-debug'] === true;
   const unsafe = [
     values['unsafe-root'] === undefined ? null : '--unsafe-root',
+    values['unsafe-unsigned'] === true ? '--unsafe-unsigned' : null,
     anyImage ? '--unsafe-any-image' : null,
     unsafeAllowDebug ? '--unsafe-allow-debug' : null,
   ].filter((flag) => flag !== null);
@@ -125,7 +133,11 @@ function pinned(file: PolicyFile | null): Pick<AttestationPolicy, 'origin' | 'co
   };
 }
 
-async function readRoot(path: string | undefined): Promise<Result<TrustedRoot>> {
+async function readRoot(path: string | undefined, unsigned: boolean): Promise<Result<TrustedRoot>> {
+  if (unsigned && path !== undefined) {
+    return refuse('usage_invalid', { what: 'one of --unsafe-root and --unsafe-unsigned' });
+  }
+  if (unsigned) return accept(NO_ROOT);
   if (path === undefined) return accept(awsRoot());
   const bytes = await readSmallFile(path, MAX_POLICY_BYTES);
   return bytes.ok ? parseRoot(Buffer.from(bytes.value).toString('latin1')) : bytes;

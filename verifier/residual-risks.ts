@@ -2,6 +2,7 @@
 // name of this closed list; docs/THREAT-MODEL.md says what an LP can do about it, and a test compares the
 // two, verdict by verdict.
 
+import { UNSAFE_UNSIGNED } from '../wire/attestation/verify.ts';
 import type { TrustOptions } from './policy-options.ts';
 
 export type Risk =
@@ -88,9 +89,11 @@ function foundations(trust: TrustOptions | null): readonly ResidualRisk[] {
   };
   if (trust === null) return [own];
   const { root, policy } = trust;
-  const signer = root.aws
-    ? 'AWS: the Nitro hypervisor, its NSM and its root key'
-    : 'whoever has the key of the root certificate that was given: it is not the one of AWS';
+  const other =
+    root.der === UNSAFE_UNSIGNED
+      ? 'whoever made the attestation documents: they are not signed, anybody could have'
+      : 'whoever has the key of the root certificate that was given: it is not the one of AWS';
+  const signer = root.aws ? 'AWS: the Nitro hypervisor, its NSM and its root key' : other;
   const risks: ResidualRisk[] = [{ risk: 'aws_nitro', sentence: signer }];
   if (policy !== null && policy.pcrs !== null) {
     const sentence = 'where the PCRs of the policy come from: rebuild the image and compare';

@@ -2,6 +2,8 @@
 // or a file that the user names with --unsafe-root. Nothing in a document can add a root.
 
 import { createHash, X509Certificate } from 'node:crypto';
+import type { AttestationTrust } from '../wire/attestation/verify.ts';
+import { UNSAFE_UNSIGNED } from '../wire/attestation/verify.ts';
 import { toHex } from '../wire/bytes.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
@@ -27,10 +29,10 @@ export const AWS_NITRO_ENCLAVES_G1_SHA256 =
   '641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b';
 
 export interface TrustedRoot {
-  readonly der: Uint8Array;
-  /** SHA-256 of the DER, lower-case hex. */
+  readonly der: AttestationTrust['rootDer'];
+  /** SHA-256 of the DER, lower-case hex; `none` with --unsafe-unsigned. */
   readonly sha256: string;
-  /** False for a root that came with --unsafe-root. */
+  /** False for a root that came with --unsafe-root, and for none. */
   readonly aws: boolean;
 }
 
@@ -45,6 +47,9 @@ export function awsRoot(): TrustedRoot {
   if (!root.aws) throw new Error('the pinned root does not have the published fingerprint');
   return root;
 }
+
+/** No root: only documents that nobody signed, as an emulated NSM makes them. */
+export const NO_ROOT: TrustedRoot = { der: UNSAFE_UNSIGNED, sha256: 'none', aws: false };
 
 /** Exactly one PEM certificate. */
 export function parseRoot(pem: string): Result<TrustedRoot> {

@@ -340,6 +340,34 @@ describe('the command', () => {
     expect(report.code).toBe('certificate_malformed');
   });
 
+  it('takes an unsigned document only with the flag that says so, and shows it', async () => {
+    const path = fixturePath('synthetic-qemu-shaped.cbor');
+    const refused = await verify(path, '--unsafe-any-image');
+    expect([refused.exit, refused.report.code]).toEqual([1, 'cose_algorithm']);
+    const flags = ['--unsafe-unsigned', '--unsafe-any-image'];
+    const { exit, report } = await verify(path, ...flags);
+    expect([exit, report.verdict]).toEqual([0, 'verified']);
+    expect(report.unsafe).toEqual(flags);
+    expect(report.root).toEqual({ sha256: 'none', aws: false });
+    expect(report.rests_on?.join()).toContain('not signed');
+    const signed = await verify(file, ...flags);
+    expect([signed.exit, signed.report.code]).toEqual([1, 'cose_algorithm']);
+    const both = await verify(path, ...flags, '--unsafe-root', 'root.pem');
+    expect([both.exit, both.report.code]).toEqual([2, 'usage_invalid']);
+    const zero = '00'.repeat(48);
+    const other = await verify(
+      path,
+      '--unsafe-unsigned',
+      '--pcr0',
+      zero,
+      '--pcr1',
+      zero,
+      '--pcr2',
+      zero,
+    );
+    expect(other.exit).toBe(1);
+  });
+
   it('explains itself', async () => {
     const io = listen();
     expect(await run(['--help'], io)).toBe(0);

@@ -22,7 +22,16 @@ export interface CoseSign1 {
   readonly signed: Uint8Array;
 }
 
-export function parseCoseSign1(bytes: Uint8Array): Result<CoseSign1> {
+/** Before anything is said about its algorithm or its signature. */
+export interface CoseEnvelope {
+  readonly header: Uint8Array;
+  readonly unprotected: ReadonlyMap<unknown, unknown>;
+  readonly payload: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** The four parts and nothing else. */
+export function parseCoseEnvelope(bytes: Uint8Array): Result<CoseEnvelope> {
   if (bytes.length > MAX_DOCUMENT_BYTES) {
     return refuse('document_too_large', { bytes: bytes.length, maximum: MAX_DOCUMENT_BYTES });
   }
@@ -43,6 +52,13 @@ export function parseCoseSign1(bytes: Uint8Array): Result<CoseSign1> {
     return refuse('cose_malformed');
   }
   if (payload.length === 0) return refuse('cose_malformed');
+  return accept({ header, unprotected, payload, signature });
+}
+
+export function parseCoseSign1(bytes: Uint8Array): Result<CoseSign1> {
+  const envelope = parseCoseEnvelope(bytes);
+  if (!envelope.ok) return envelope;
+  const { header, unprotected, payload, signature } = envelope.value;
   if (toHex(header) !== PROTECTED_ES384) return refuse('cose_algorithm');
   if (unprotected.size !== 0) return refuse('cose_unprotected');
   if (signature.length !== SIGNATURE_BYTES) {

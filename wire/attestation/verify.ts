@@ -12,13 +12,20 @@ import { verifyChain } from './chain.ts';
 import type { CoseSign1 } from './cose.ts';
 import type { AttestationDocument } from './document.ts';
 import { parseSignedDocument } from './parse.ts';
+import { parseUnsignedDocument } from './unsigned.ts';
+
+/** In place of a root: documents that nobody signed, from an emulated NSM. Proves nothing about who says it. */
+export const UNSAFE_UNSIGNED = 'unsafe-unsigned';
 
 export interface AttestationTrust {
   /** The root certificate, DER. The document's own copy must be the same bytes. */
-  readonly rootDer: Uint8Array;
+  readonly rootDer: Uint8Array | typeof UNSAFE_UNSIGNED;
 }
 
-/** Made by `verifyAttestation` only: syntax, chain and signature hold. Says nothing about time. */
+/**
+ * Made by `verifyAttestation` only: syntax, chain and signature hold, or the caller wanted unsigned documents.
+ * Says nothing about time.
+ */
 class Verified {
   readonly document: AttestationDocument;
   readonly #certificates: readonly Certificate[];
@@ -51,10 +58,12 @@ export function examineAttestation(
   bytes: Uint8Array,
   trust: AttestationTrust,
 ): Result<AttestationFindings> {
+  const { rootDer } = trust;
+  if (rootDer === UNSAFE_UNSIGNED) return examineUnsigned(bytes);
   const parsed = parseSignedDocument(bytes);
   if (!parsed.ok) return parsed;
   const { cose, document } = parsed.value;
-  const chain = verifyChain(crypto, [...document.cabundle, document.certificate], trust.rootDer);
+  const chain = verifyChain(crypto, [...document.cabundle, document.certificate], rootDer);
   const signature = verifySignature(crypto, cose, document);
   return accept({
     document,
@@ -62,6 +71,14 @@ export function examineAttestation(
     signature: signature.ok ? null : signature.refusal,
     verified: chain.ok && signature.ok ? new Verified(document, chain.value) : null,
   });
+}
+
+/** There is neither chain nor signature to look at, and so no time of a certificate either. */
+function examineUnsigned(bytes: Uint8Array): Result<AttestationFindings> {
+  const parsed = parseUnsignedDocument(bytes);
+  if (!parsed.ok) return parsed;
+  const document = parsed.value;
+  return accept({ document, chain: null, signature: null, verified: new Verified(document, []) });
 }
 
 /** The document's own leaf key; it means something only when the chain holds too. */

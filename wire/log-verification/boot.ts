@@ -11,7 +11,7 @@ import type { AttestationPolicy } from '../attestation/policy.ts';
 import { checkPolicy } from '../attestation/policy.ts';
 import type { Purpose, UserData } from '../attestation/user-data.ts';
 import { PURPOSE } from '../attestation/user-data.ts';
-import type { VerifiedAttestation } from '../attestation/verify.ts';
+import type { AttestationTrust, VerifiedAttestation } from '../attestation/verify.ts';
 import { checkTime, verifyAttestation } from '../attestation/verify.ts';
 import type { EpochHeader } from '../header.ts';
 import { originOf, parseHeader, streamsOf } from '../header.ts';
@@ -21,9 +21,8 @@ import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 import { leafHash } from '../tlog/merkle.ts';
 
-export interface LogTrust {
-  /** The root certificate of all attestation documents, DER. */
-  readonly rootDer: Uint8Array;
+/** The root is that of all attestation documents of the epoch. */
+export interface LogTrust extends AttestationTrust {
   /** Which image, log and configuration the verifier wants; `pcrs` null accepts any image. */
   readonly policy: Pick<
     AttestationPolicy,

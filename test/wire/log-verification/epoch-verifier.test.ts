@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { UNSAFE_UNSIGNED } from '../../../wire/attestation/verify.ts';
 import { utf8 } from '../../../wire/bytes.ts';
 import { KIND, LABEL, STREAM } from '../../../wire/leaf.ts';
 import type { EpochFacts } from '../../../wire/log-verification/epoch-verifier.ts';
@@ -243,7 +244,8 @@ describe('header and attestation', () => {
     };
     const zero = new Uint8Array(48);
     expect(code(trust)).toBe('accepted');
-    expect(code({ ...trust, rootDer: trust.rootDer.slice(1) })).toBe('chain_root');
+    expect(code({ ...trust, rootDer: new Uint8Array([1]) })).toBe('chain_root');
+    expect(code({ ...trust, rootDer: UNSAFE_UNSIGNED })).toBe('cose_algorithm');
     expect(code({ ...trust, policy: { pcrs: null } })).toBe('accepted');
     for (const name of ['pcr0', 'pcr1', 'pcr2'] as const) {
       const pcrs = { ...measurements, [name]: zero };
