@@ -30,6 +30,8 @@ export interface ApplianceStrategy {
   readonly parameters: unknown;
   /** Longest time for one batch; default 5,000. */
   readonly timeBudgetMs?: number;
+  /** Of its commitment, 32 bytes; by default drawn. An image that is built already has the commitment of one. */
+  readonly salt?: Uint8Array;
 }
 
 export interface ApplianceOptions extends ApplianceStrategy {
@@ -38,6 +40,8 @@ export interface ApplianceOptions extends ApplianceStrategy {
   readonly others?: readonly ApplianceStrategy[];
   readonly instruments: readonly Instrument[];
   readonly anchorMs: number;
+  /** measurements.json of a built image; by default an enclave is simulated under a root of its own. */
+  readonly image?: string;
 }
 
 /** What a quant has of a strategy, as files. */
@@ -51,10 +55,13 @@ export interface AppliancePack {
 
 export interface Appliance {
   readonly directory: string;
+  /** Of the simulator; there only where an enclave is simulated. */
   readonly rootPem: string;
   readonly measured: string;
   readonly measurements: string;
   readonly policy: string;
+  /** The options by which a verifier takes this appliance's documents. */
+  readonly trust: readonly string[];
   /** In the order of their streams. */
   readonly strategies: readonly AppliancePack[];
   /** Of the first strategy. */
@@ -85,12 +92,12 @@ async function measureImage(manifest: Uint8Array): Promise<string> {
 /** The first one lies in quant/strategy with its parameters beside it, the others in quant/strategy-2, … */
 async function preparePack(
   quant: string,
-  { strategy, strategyName, parameters }: ApplianceStrategy,
+  { strategy, strategyName, parameters, salt = newSalt() }: ApplianceStrategy,
   position: number,
 ): Promise<AppliancePack> {
   const pack = join(quant, position === 0 ? 'strategy' : `strategy-${position + 1}`);
   const folder = position === 0 ? quant : pack;
-  const packed = await packStrategy(strategy, strategyName, STRATEGY_VERSION, newSalt());
+  const packed = await packStrategy(strategy, strategyName, STRATEGY_VERSION, salt);
   await writePack(pack, packed);
   const files = {
     parameters: join(folder, 'parameters.json'),
@@ -108,7 +115,8 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
   for (const name of ['image', 'lp', 'quant', 'compliance', 'host', 'log']) {
     await mkdir(path(name), { recursive: true });
   }
-  const root = await SimulatedRoot.open(path('aws'));
+  const { image } = options;
+  const root = image === undefined ? await SimulatedRoot.open(path('aws')) : null;
 
   const wanted: readonly ApplianceStrategy[] = [options, ...(options.others ?? [])];
   const strategies: AppliancePack[] = [];
@@ -129,7 +137,8 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
   }));
   const manifest = canonicalJson({ version: 1, strategies: measured });
   await writeFile(path('image', 'measured.json'), manifest);
-  const measurements = await measureImage(manifest);
+  const measurements =
+    image === undefined ? await measureImage(manifest) : await readFile(image, 'utf8');
   await writeFile(path('image', 'measurements.json'), measurements);
 
   const compliance = generateComplianceKey();
@@ -154,7 +163,7 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
   const policy = {
     ...(JSON.parse(measurements) as object),
     config_digest: toHex(nodeCrypto.sha256(bytes)),
-    root: toHex(nodeCrypto.sha256(root.certificateDer)),
+    ...(root === null ? {} : { root: toHex(nodeCrypto.sha256(root.certificateDer)) }),
   };
   await writeFile(path('lp', 'policy.json'), `${JSON.stringify(policy, null, 2)}\n`);
   return {
@@ -163,6 +172,11 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
     measured: path('image', 'measured.json'),
     measurements: path('image', 'measurements.json'),
     policy: path('lp', 'policy.json'),
+    trust: [
+      '--policy',
+      path('lp', 'policy.json'),
+      ...(root === null ? ['--unsafe-unsigned'] : ['--unsafe-root', path('aws', 'root.pem')]),
+    ],
     strategies,
     pack: path('quant', 'strategy'),
     parameters: path('quant', 'parameters.json'),

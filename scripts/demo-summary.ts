@@ -35,6 +35,8 @@ export interface HostJson {
 export interface DemoSummary {
   readonly verdict: 'proved' | 'refused';
   readonly host: HostJson;
+  /** What a verifier without flags says, where the enclave is emulated. */
+  readonly unsigned: { readonly code: string; readonly asExpected: boolean } | null;
   readonly attestation: Json;
   readonly log: Json;
   readonly trade: { readonly found: boolean; readonly report: Json | null; readonly proof: Json };
@@ -96,8 +98,16 @@ function tradeRows({ trade }: DemoSummary): readonly string[] {
   ];
 }
 
+function unsignedRow({ code, asExpected }: { code: string; asExpected: boolean }): string {
+  const verdict = asExpected ? 'refused, as it must be' : 'NOT AS EXPECTED';
+  return row(
+    'without flags',
+    `${verdict}: ${code}, nobody signed the document (--unsafe-unsigned)`,
+  );
+}
+
 export function renderSummary(summary: DemoSummary): string {
-  const { attestation, log, replay, verdict, kept } = summary;
+  const { attestation, log, replay, verdict, kept, unsigned } = summary;
   const anchors = field(log['anchors'], 'count');
   const operator = (log['operator_could_still'] ?? []) as readonly string[];
   return [
@@ -110,6 +120,7 @@ export function renderSummary(summary: DemoSummary): string {
       'attestation',
       `${text(attestation['verdict'])}: fresh nonce, this image, this configuration, this TLS key`,
     ),
+    ...(unsigned === null ? [] : [unsignedRow(unsigned)]),
     row(
       'whole log',
       `${text(log['verdict'])}: ${text(log['size'])} leaves, ${text(anchors)} time anchors, end ${text(log['end'])}`,
@@ -122,7 +133,9 @@ export function renderSummary(summary: DemoSummary): string {
     '',
     'What the operator could still have done',
     ...operator.map((sentence) => `  - ${sentence}`),
-    '  - and this run used a simulated NSM: its root is not AWS (--unsafe-root)',
+    unsigned === null
+      ? '  - and this run used a simulated NSM: its root is not AWS (--unsafe-root)'
+      : '  - and the NSM of this run is emulated and does not sign: anybody could have written its documents',
     '',
     verdict === 'proved' ? 'PROVED' : 'REFUSED: run again with --json to see which verdict',
     ...(kept === null ? [] : ['', `everything is in ${kept}`]),

@@ -1,0 +1,264 @@
+// One run of a whole appliance, and then everybody who wants evidence of it: an LP, compliance, and the owner of
+// the strategy. The demo runs it with a simulated enclave, `make vm` with an image in an emulated one. What the
+// verifiers run are the commands that anybody runs.
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { run as attest } from '../verifier/commands/attest.ts';
+import { run as logList } from '../verifier/commands/log-list.ts';
+import { run as logProve } from '../verifier/commands/log-prove.ts';
+import { run as replay } from '../verifier/commands/replay.ts';
+import { run as verifyLog } from '../verifier/commands/verify-log.ts';
+import { run as verifyProof } from '../verifier/commands/verify-proof.ts';
+import type { CommandIo } from '../verifier/io.ts';
+import type { Appliance } from './appliance.ts';
+import { ROOT } from './bundle.ts';
+import { renderSummary } from './demo-summary.ts';
+import type { DemoSummary, HostJson, Json } from './demo-summary.ts';
+
+export interface DemoSettings {
+  readonly json: boolean;
+  /** Times real time; null for as fast as possible. */
+  readonly speed: number | null;
+  /** Events. */
+  readonly limit: number | null;
+  /** Whether the folder stays, which the summary then names. */
+  readonly keep: boolean;
+}
+
+/** Where the enclave runs. */
+export interface DemoStage {
+  readonly appliance: Appliance;
+  /** The host's end, `unix:DIR` or `hvsock:PATH`. */
+  readonly transport: string;
+  /** Starts the enclave. */
+  readonly command: readonly [string, ...string[]];
+  readonly readyMs: number;
+  /** Of a challenge. */
+  readonly timeoutMs: number;
+  /** Documents that a verifier without flags has to refuse, and with which code. */
+  readonly refusedAs: string | null;
+}
+
+const CAPTURE = join(ROOT, 'data/binance-2024-08/spot_ethusdt_20240808.gz');
+
+/** A command's exit code and what it printed as JSON. */
+interface Outcome {
+  readonly exitCode: number;
+  readonly json: Json;
+}
+
+type Run = (args: readonly string[], io: CommandIo) => Promise<number>;
+
+async function runJson(run: Run, args: readonly string[], io: CommandIo): Promise<Outcome> {
+  let text = '';
+  const captured: CommandIo = {
+    ...io,
+    stdout: (part) => {
+      text += part;
+    },
+  };
+  const exitCode = await run([...args, '--json'], captured);
+  return { exitCode, json: text === '' ? {} : (JSON.parse(text) as Json) };
+}
+
+function hostConfig(
+  { appliance, transport, command, readyMs }: DemoStage,
+  { speed, limit }: DemoSettings,
+): object {
+  return {
+    transport,
+    state: join(appliance.directory, 'host', 'state'),
+    log: appliance.logDirectory,
+    configuration: appliance.configuration,
+    strategies: appliance.strategies.map(({ pack, parameters, parametersSalt }) => ({
+      pack,
+      parameters,
+      parameters_salt: parametersSalt,
+    })),
+    enclave: { command, restart: false, ready_ms: readyMs },
+    feed: { stream: 1, capture: CAPTURE, speed, limit_events: limit },
+    execution: {
+      paper: { latency_ms: 5, taker_fee_ppm: 500, maker_fee_ppm: 100, slippage_ticks: 1 },
+      limits: {
+        max_order_notional: '10000',
+        max_position_notional: '20000',
+        max_orders: 50,
+        order_window_ms: 10_000,
+        price_band_ppm: 5000,
+        max_daily_loss: '5000',
+      },
+      kill_switch: join(appliance.directory, 'host', 'KILL'),
+    },
+    tiles: { port: 0 },
+    ingress: { port: 0 },
+    logging: { level: 'info', file: join(appliance.directory, 'host', 'host.log') },
+  };
+}
+
+interface HostProcess {
+  readonly child: ChildProcess;
+  readonly ended: Promise<number>;
+  output(): string;
+}
+
+function startHost(configFile: string, io: CommandIo): HostProcess {
+  const args = [join(ROOT, 'scripts/trackseal.ts'), 'host', '--config', configFile, '--json'];
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', io.isTerminal ? 'inherit' : 'pipe'],
+  });
+  let text = '';
+  child.stdout?.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (part: string) => {
+    io.stderr(part);
+  });
+  const ended = new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      resolve(code ?? 1);
+    });
+  });
+  return { child, ended, output: () => text };
+}
+
+/** The first entry of the host's log with this event, or null when the host is over before. */
+async function waitForEvent(
+  logFile: string,
+  event: string,
+  host: HostProcess,
+  timeoutMs: number,
+): Promise<Json | null> {
+  let over = false;
+  void host.ended.then(() => {
+    over = true;
+  });
+  for (let waitedMs = 0; waitedMs < timeoutMs; waitedMs += 50) {
+    const text = await readFile(logFile, 'utf8').catch(() => '');
+    for (const line of text.split('\n')) {
+      if (!line.includes(`"${event}"`)) continue;
+      const entry = JSON.parse(line) as Json;
+      if (entry['event'] === event) return entry;
+    }
+    if (over) return null;
+    await sleep(50);
+  }
+  return null;
+}
+
+/** Leaf of an output that was filled, and the report that says so; null when nothing was traded. */
+async function findTrade(
+  appliance: Appliance,
+  io: CommandIo,
+): Promise<{ readonly output: number; readonly report: Json } | null> {
+  let text = '';
+  const listing: CommandIo = {
+    ...io,
+    stdout: (part) => {
+      text += part;
+    },
+  };
+  const args = [appliance.logDirectory, '--kind', 'report', '--key', appliance.complianceKey];
+  if ((await logList([...args, '--json'], listing)) !== 0) return null;
+  for (const line of text.trimEnd().split('\n')) {
+    if (line === '') continue;
+    const { causes, payload } = JSON.parse(line) as { causes: number[]; payload: Json };
+    const [output] = causes;
+    if (payload['status'] === 'filled' && output !== undefined) return { output, report: payload };
+  }
+  return null;
+}
+
+/** Exit codes: 0 everything was proved, 1 something was refused, 2 could not run. */
+export async function runDemo(
+  stage: DemoStage,
+  settings: DemoSettings,
+  io: CommandIo,
+): Promise<number> {
+  const { appliance } = stage;
+  const { directory, trust, policy } = appliance;
+  const say = (line: string): void => {
+    if (!settings.json) io.stderr(`${line}\n`);
+  };
+  const quiet: CommandIo = settings.json ? { ...io, stderr: () => {}, isTerminal: false } : io;
+  const configFile = join(directory, 'host', 'host.json');
+  await writeFile(configFile, `${JSON.stringify(hostConfig(stage, settings), null, 2)}\n`);
+
+  say('2. Host proxy and enclave: Binance data in, signals out, every step in the signed log');
+  const hostLog = join(directory, 'host', 'host.log');
+  const heads = join(directory, 'lp', 'heads.json');
+  const host = startHost(configFile, quiet);
+  try {
+    const ready = await waitForEvent(hostLog, 'enclave_ready', host, stage.readyMs);
+    const ingress = await waitForEvent(hostLog, 'ingress_listening', host, stage.readyMs);
+    if (ready === null || ingress === null) {
+      const log = await readFile(hostLog, 'utf8').catch(() => 'no log');
+      io.stderr(`the enclave did not get ready; the end of the host's log:\n${log.slice(-4000)}\n`);
+      return 2;
+    }
+    const url = `https://127.0.0.1:${String(ingress['port'])}`;
+    const documentFile = join(directory, 'lp', 'attestation.cbor');
+    const patience = ['--timeout-ms', String(stage.timeoutMs)];
+    const asking = [url, ...trust, ...patience, '--heads', heads, '-o', documentFile];
+    const first = await runJson(attest, asking, quiet);
+    const strict =
+      stage.refusedAs === null
+        ? null
+        : await runJson(attest, [url, '--policy', policy, ...patience], quiet);
+    // Again some time later: the second head must contain the first. A short run may be over by then.
+    await sleep(settings.speed === null ? 200 : 2000);
+    const again = await runJson(attest, asking, { ...quiet, stderr: () => {} });
+    const second = again.json['code'] === 'source_unreachable' ? first : again;
+
+    const hostExit = await host.ended;
+    const hostSummary = JSON.parse(host.output()) as HostJson;
+
+    say('3. LP: nonce, attestation document, TLS key, image, configuration');
+    say('4. Compliance: the whole epoch, then one trade, offline');
+    const { logDirectory, complianceKey } = appliance;
+    const keyed = ['--key', complianceKey];
+    const log = await runJson(
+      verifyLog,
+      [logDirectory, ...trust, ...keyed, '--heads', heads],
+      quiet,
+    );
+    const trade = await findTrade(appliance, quiet);
+    const proofFile = join(directory, 'compliance', 'trade.tlog-proof');
+    const index = String(trade?.output ?? 0);
+    const proving = [logDirectory, '--index', index, '-o', proofFile];
+    const proved = await runJson(logProve, [...proving, ...keyed], quiet);
+    const proof = await runJson(verifyProof, [proofFile, ...trust], quiet);
+
+    say('5. Quant: the logged inputs through the strategy again');
+    const files = appliance.strategies.flatMap(({ pack, parameters, parametersSalt: salt }) => {
+      return ['--strategy', pack, '--parameters', parameters, '--parameters-salt', salt];
+    });
+    const replayed = await runJson(replay, [logDirectory, ...files, ...keyed, '--all'], quiet);
+
+    const exitCodes = [hostExit, first, second, log, proved, proof, replayed].map((outcome) =>
+      typeof outcome === 'number' ? outcome : outcome.exitCode,
+    );
+    const code = strict?.json['code'];
+    const asExpected = strict === null || (strict.exitCode === 1 && code === stage.refusedAs);
+    const held = exitCodes.every((code) => code === 0) && asExpected;
+    const summary: DemoSummary = {
+      verdict: held && trade !== null ? 'proved' : 'refused',
+      unsigned: strict === null ? null : { code: String(code), asExpected },
+      host: hostSummary,
+      attestation: second.json,
+      log: log.json,
+      trade: { found: trade !== null, report: trade?.report ?? null, proof: proof.json },
+      replay: replayed.json,
+      kept: settings.keep ? directory : null,
+    };
+    io.stdout(settings.json ? `${JSON.stringify(summary, null, 2)}\n` : renderSummary(summary));
+    return summary.verdict === 'proved' ? 0 : 1;
+  } finally {
+    if (host.child.exitCode === null) host.child.kill('SIGTERM');
+    await host.ended.catch(() => 1);
+  }
+}
