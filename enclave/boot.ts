@@ -19,7 +19,7 @@ import type { StrategyMaterial } from './items.ts';
 import { checkItems } from './items.ts';
 import type { LogKey, SecretSource, TlsKey } from './keys.ts';
 import { generateLogKey, generateTlsKey, wrapForCompliance } from './keys.ts';
-import { parseManifest } from './manifest.ts';
+import { parseManifest } from '../wire/manifest.ts';
 import type { Nsm } from './nsm/nsm.ts';
 import type { VerifiedPrevious } from './previous.ts';
 import { verifyPrevious } from './previous.ts';

@@ -9,7 +9,7 @@ import { STREAM } from '../wire/leaf.ts';
 import type { Item, ItemPurpose } from '../wire/messages.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
-import type { MeasuredManifest } from './manifest.ts';
+import type { MeasuredManifest } from '../wire/manifest.ts';
 
 export interface StrategyMaterial {
   readonly stream: number;

@@ -18,6 +18,7 @@ import { generateComplianceKey } from '../verifier/compliance-key.ts';
 import { concatBytes, toHex, utf8 } from '../wire/bytes.ts';
 import type { Configuration, Instrument } from '../wire/configuration.ts';
 import { canonicalJson } from '../wire/configuration.ts';
+import type { MeasuredManifest } from '../wire/manifest.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import { bundleImage } from '../eif/build/bundles.ts';
 import { packStrategy, writePack } from './strategy-pack.ts';
@@ -135,7 +136,13 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
     version,
     commitment,
   }));
-  const manifest = canonicalJson({ version: 1, strategies: measured });
+  const manifest = canonicalJson({
+    version: 2,
+    strategies: measured,
+    owner_key: null,
+    hosts: [],
+    roots_sha256: toHex(nodeCrypto.sha256(new Uint8Array(0))),
+  } satisfies MeasuredManifest);
   await writeFile(path('image', 'measured.json'), manifest);
   const measurements =
     image === undefined ? await measureImage(manifest) : await readFile(image, 'utf8');

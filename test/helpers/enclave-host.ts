@@ -15,6 +15,7 @@ import { encodeAck, parseCommit } from '../../wire/commit.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import { canonicalJson } from '../../wire/configuration.ts';
 import type { Frame } from '../../wire/frame.ts';
+import type { MeasuredManifest } from '../../wire/manifest.ts';
 import type { Leaf } from '../../wire/leaf.ts';
 import { leafKey, openLeaf, parseLeaf } from '../../wire/leaf.ts';
 import {
@@ -111,7 +112,13 @@ export function manifestOf(configuration: Configuration): Uint8Array {
     version,
     commitment,
   }));
-  return utf8(JSON.stringify({ version: 1, strategies }));
+  return canonicalJson({
+    version: 2,
+    strategies,
+    owner_key: null,
+    hosts: [],
+    roots_sha256: toHex(nodeCrypto.sha256(new Uint8Array(0))),
+  } satisfies MeasuredManifest);
 }
 
 export interface HostOptions {

@@ -2,7 +2,7 @@
 // own file. What is accepted says nothing beyond what was understood: written again from the parsed value it
 // is the same JSON.
 
-import { parseManifest } from '../../../enclave/manifest.ts';
+import { parseManifest } from '../../../wire/manifest.ts';
 import { parseHostConfig } from '../../../host-proxy/config-file.ts';
 import { parsePolicyFile } from '../../../verifier/policy-file.ts';
 import { parseUtf8, toBase64, toHex, utf8 } from '../../../wire/bytes.ts';
@@ -74,13 +74,22 @@ function runManifest(bytes: Uint8Array): string {
 
 export function manifestTarget(): Target {
   const strategy = { name: 'example', version: '1.0.0', commitment: HASH };
-  const manifest = { version: 1, strategies: [strategy, { ...strategy, name: 'other' }] };
+  const manifest = {
+    version: 2,
+    strategies: [strategy, { ...strategy, name: 'other' }],
+    owner_key: `3059301306072a8648ce3d020106082a8648ce3d03010703420004${HASH}${HASH}`,
+    hosts: [
+      { host: 'kms.eu-central-1.amazonaws.com', port: 443 },
+      { host: 'localhost', port: 1, tls_name: 'exchange.example' },
+    ],
+    roots_sha256: HASH,
+  };
   return {
     name: 'manifest',
-    files: ['enclave/manifest.ts'],
+    files: ['wire/manifest.ts'],
     maxBytes: 64 * 1024 + 1,
-    seeds: [utf8(JSON.stringify(manifest))],
-    mutate: mix([6, mutateJson({ words: ['version', HASH], canonicalOfTen: 2 })], [1, mutateBytes]),
+    seeds: [canonicalJson(manifest)],
+    mutate: mix([6, mutateJson({ words: ['version', HASH], canonicalOfTen: 8 })], [1, mutateBytes]),
     run: runManifest,
   };
 }
