@@ -41,6 +41,8 @@ export interface DemoStage {
   readonly timeoutMs: number;
   /** Documents that a verifier without flags has to refuse, and with which code. */
   readonly refusedAs: string | null;
+  /** What the enclave prints is shown. */
+  readonly showOutput: boolean;
 }
 
 const CAPTURE = join(ROOT, 'data/binance-2024-08/spot_ethusdt_20240808.gz');
@@ -66,7 +68,7 @@ async function runJson(run: Run, args: readonly string[], io: CommandIo): Promis
 }
 
 function hostConfig(
-  { appliance, transport, command, readyMs }: DemoStage,
+  { appliance, transport, command, readyMs, showOutput }: DemoStage,
   { speed, limit }: DemoSettings,
 ): object {
   return {
@@ -79,7 +81,7 @@ function hostConfig(
       parameters,
       parameters_salt: parametersSalt,
     })),
-    enclave: { command, restart: false, ready_ms: readyMs },
+    enclave: { command, restart: false, ready_ms: readyMs, show_output: showOutput },
     feed: { stream: 1, capture: CAPTURE, speed, limit_events: limit },
     execution: {
       paper: { latency_ms: 5, taker_fee_ppm: 500, maker_fee_ppm: 100, slippage_ticks: 1 },

@@ -108,6 +108,8 @@ function unsignedRow({ code, asExpected }: { code: string; asExpected: boolean }
 
 export function renderSummary(summary: DemoSummary): string {
   const { attestation, log, replay, verdict, kept, unsigned } = summary;
+  const proved =
+    unsigned === null ? 'PROVED' : 'PROVED, but for the signature, which only real hardware makes';
   const anchors = field(log['anchors'], 'count');
   const operator = (log['operator_could_still'] ?? []) as readonly string[];
   return [
@@ -137,7 +139,7 @@ export function renderSummary(summary: DemoSummary): string {
       ? '  - and this run used a simulated NSM: its root is not AWS (--unsafe-root)'
       : '  - and the NSM of this run is emulated and does not sign: anybody could have written its documents',
     '',
-    verdict === 'proved' ? 'PROVED' : 'REFUSED: run again with --json to see which verdict',
+    verdict === 'proved' ? proved : 'REFUSED: run again with --json to see which verdict',
     ...(kept === null ? [] : ['', `everything is in ${kept}`]),
     '',
   ].join('\n');

@@ -127,6 +127,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
       readyMs: READY_TIMEOUT_MS,
       timeoutMs: CHALLENGE_TIMEOUT_MS,
       refusedAs: null,
+      showOutput: false,
     };
     return await runDemo(stage, { ...options, keep: options.keep !== null }, io);
   } finally {

@@ -9,6 +9,7 @@ import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Machine } from './machine.ts';
+import { TSC_KHZ } from './qemu.ts';
 
 export interface VmOptions {
   readonly machine: Machine;
@@ -102,6 +103,8 @@ function qemuArguments(options: VmOptions, deviceSocket: string): readonly strin
     ['-monitor', 'none'],
     ['-serial', 'stdio'],
     ['-kernel', image],
+    // Not measured, like what every hypervisor adds for its devices.
+    ['-append', `tsc_early_khz=${String(TSC_KHZ)}`],
     ['-chardev', `socket,id=vsock,path=${deviceSocket}`],
   ];
   return ['-nodefaults', '-no-user-config', '-no-reboot', ...settings.flat()];

@@ -38,12 +38,32 @@ const CONFIGURE = [
   '--disable-werror',
   '--python=/usr/bin/python3',
 ];
-/** Debian's tarball comes without the firmware images that this step of the build would unpack. */
-const UNPACK_FIRMWARE = ['unpack_edk2_blobs = bzip2.found()', 'unpack_edk2_blobs = false'] as const;
+interface Patch {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+const PATCHES: readonly Patch[] = [
+  // Debian's tarball comes without the firmware images that this step of the build would unpack.
+  {
+    file: 'meson.build',
+    from: 'unpack_edk2_blobs = bzip2.found()',
+    to: 'unpack_edk2_blobs = false',
+  },
+  // The guest's time stamp counter is the host's, whose rate a guest on a busy machine cannot find out: its kernel
+  // would give up on the counter, and init on the kernel. Nanoseconds need no finding out (TSC_KHZ).
+  {
+    file: 'hw/i386/x86-cpu.c',
+    from: 'return cpus_get_elapsed_ticks();',
+    to: 'return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);',
+  },
+];
+/** Of the guest's time stamp counter. */
+export const TSC_KHZ = 1_000_000;
 
 function keyOf(lock: VmLock): string {
   const inputs = ['qemu-source', 'meson', 'pycotap'].map((name) => pinned(lock, name).sha256);
-  const recipe = JSON.stringify([inputs, DEVICES, CONFIGURE, UNPACK_FIRMWARE]);
+  const recipe = JSON.stringify([inputs, DEVICES, CONFIGURE, PATCHES]);
   return createHash('sha256').update(recipe).digest('hex').slice(0, 16);
 }
 
@@ -59,10 +79,11 @@ async function build(lock: VmLock, work: string): Promise<string> {
   await mkdir(source);
   const tarball = await fetchPinned(pinned(lock, 'qemu-source'));
   await runCommand(['tar', '-xf', tarball, '-C', source, '--strip-components=1']);
-  const rules = join(source, 'meson.build');
-  const text = await readFile(rules, 'utf8');
-  if (!text.includes(UNPACK_FIRMWARE[0])) throw new Error('QEMU: meson.build is not as expected');
-  await writeFile(rules, text.replace(...UNPACK_FIRMWARE));
+  for (const { file, from, to } of PATCHES) {
+    const text = await readFile(join(source, file), 'utf8');
+    if (!text.includes(from)) throw new Error(`QEMU: ${file} is not as expected`);
+    await writeFile(join(source, file), text.replace(from, to));
+  }
   await writeFile(join(source, 'configs/devices/x86_64-softmmu/nitro.mak'), DEVICES);
   const folder = join(source, 'build');
   await mkdir(folder);
