@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 // Tests that start processes of their own, a strategy's for the most part, or that run the whole appliance.
 const PROCESS_TESTS = [
+  'test/enclave/nsm/open-device.test.ts',
   'test/enclave/strategy/**/*.test.ts',
   'test/enclave/real-strategy.test.ts',
   'test/hostile-host/verdicts.test.ts',
@@ -13,6 +14,8 @@ const PROCESS_TESTS = [
   'test/fuzz/**/*.test.ts',
   'test/verifier/heads-processes.test.ts',
   'test/verifier/replay/**/*.test.ts',
+  'test/wire/node/*sock*.test.ts',
+  'test/wire/node/transport.test.ts',
 ];
 
 // Whole appliances, one after the other.

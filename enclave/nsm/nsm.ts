@@ -60,7 +60,7 @@ export class Nsm {
 }
 
 /** The system's error code (ENOENT, ETIMEDOUT…) tells a missing device from a failing one. */
-function refuseDevice(error: unknown): Result<never> {
+export function refuseDevice(error: unknown): Result<never> {
   const code = error instanceof Error && 'code' in error ? error.code : null;
   return refuse('nsm_unavailable', { system: typeof code === 'string' ? code : 'unknown' });
 }

@@ -4,8 +4,9 @@
 import { constants, openSync } from 'node:fs';
 import type { NativeAddon } from '../../wire/node/native-addon.ts';
 import type { Result } from '../../wire/result.ts';
-import { accept, refuse } from '../../wire/result.ts';
+import { accept } from '../../wire/result.ts';
 import type { NsmDevice } from './nsm.ts';
+import { refuseDevice } from './nsm.ts';
 
 export const NSM_PATH = '/dev/nsm';
 
@@ -16,7 +17,6 @@ export function openNsmDevice(addon: NativeAddon, path: string = NSM_PATH): Resu
     const descriptor = openSync(path, constants.O_RDWR);
     return accept({ request: (bytes) => addon.nsmRequest(descriptor, bytes) });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : null;
-    return refuse('nsm_unavailable', { system: typeof code === 'string' ? code : 'unknown' });
+    return refuseDevice(error);
   }
 }

@@ -2,6 +2,7 @@
 // accepted in Node's loop, without a thread. `net.Socket({ fd })` refuses a vsock descriptor, a Pipe handle
 // takes any stream socket. Internal to Node, but the same since Node 20.
 
+import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
@@ -32,6 +33,7 @@ export function openPipe(descriptor: number, type: 'SOCKET' | 'SERVER'): PipeHan
   const status = handle.open(descriptor);
   if (status === 0) return handle;
   handle.close();
+  closeSync(descriptor);
   throw systemError(getSystemErrorName(status), 'not a stream socket');
 }
 

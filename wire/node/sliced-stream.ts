@@ -5,6 +5,8 @@
 import { Duplex } from 'node:stream';
 import { MAX_WRITE_BYTES } from '../limits.ts';
 
+type Done = (error?: Error | null) => void;
+
 export interface SlicedStreamOptions {
   /** False: when the peer ends its side, ours ends too. */
   readonly allowHalfOpen: boolean;
@@ -35,26 +37,20 @@ export class SlicedStream extends Duplex {
     this.#under.resume();
   }
 
-  override _write(
-    chunk: Uint8Array,
-    _: BufferEncoding,
-    done: (error?: Error | null) => void,
-  ): void {
+  override _write(chunk: Uint8Array, _: BufferEncoding, done: Done): void {
     this.#writeFrom(chunk, 0, done);
   }
 
-  override _final(done: (error?: Error | null) => void): void {
-    this.#under.end(() => {
-      done();
-    });
+  override _final(done: Done): void {
+    this.#under.end(() => done());
   }
 
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+  override _destroy(error: Error | null, done: Done): void {
     this.#under.destroy();
     done(error);
   }
 
-  #writeFrom(chunk: Uint8Array, start: number, done: (error?: Error | null) => void): void {
+  #writeFrom(chunk: Uint8Array, start: number, done: Done): void {
     const end = Math.min(start + MAX_WRITE_BYTES, chunk.length);
     this.#under.write(chunk.subarray(start, end), (error) => {
       if (error !== null && error !== undefined) done(error);

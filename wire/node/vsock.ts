@@ -25,12 +25,10 @@ export function parsePeer(text: string): readonly number[] | null {
 
 /** `cids` are the peer's, at least one; the first that accepts is kept. */
 export function vsockTransport(addon: NativeAddon, cids: readonly number[]): Transport {
-  let known: number | null = null;
-  const dial = async (cid: number, port: number): Promise<PipeHandle> =>
-    openPipe(await addon.connected(addon.connect(cid, port), CONNECT_MS), 'SOCKET');
-  const isPeer = (client: PipeHandle): boolean => {
+  let tried = cids;
+  const isPeer = ({ fd }: PipeHandle): boolean => {
     try {
-      return cids.includes(addon.peerCid(client.fd));
+      return cids.includes(addon.peerCid(fd));
     } catch {
       // Gone before it was asked.
       return false;
@@ -39,36 +37,28 @@ export function vsockTransport(addon: NativeAddon, cids: readonly number[]): Tra
   return {
     connect: async (port) => {
       let failure: unknown = null;
-      for (const cid of known === null ? cids : [known]) {
+      for (const cid of tried) {
         try {
-          const handle = await dial(cid, port);
-          known = cid;
-          return streamOfPipe(handle);
+          const descriptor = await addon.connected(addon.connect(cid, port), CONNECT_MS);
+          tried = [cid];
+          return streamOfPipe(openPipe(descriptor, 'SOCKET'));
         } catch (error) {
           failure = error;
         }
       }
       throw failure;
     },
-    listen: (port, onStream) =>
-      new Promise((resolve) => {
-        const server = openPipe(addon.bind(port), 'SERVER');
-        server.onconnection = (status, client) => {
-          if (status !== 0 || client === undefined) return;
-          if (isPeer(client)) onStream(streamOfPipe(client));
-          else client.close();
-        };
-        const status = server.listen(BACKLOG);
-        if (status !== 0) {
-          server.close();
-          throw systemError(getSystemErrorName(status), `listen on port ${port}`);
-        }
-        resolve({
-          close: () =>
-            new Promise((closed) => {
-              server.close(closed);
-            }),
-        });
-      }),
+    listen: async (port, onStream) => {
+      const server = openPipe(addon.bind(port), 'SERVER');
+      server.onconnection = (status, client) => {
+        if (status !== 0 || client === undefined) return;
+        if (isPeer(client)) onStream(streamOfPipe(client));
+        else client.close();
+      };
+      const status = server.listen(BACKLOG);
+      if (status === 0) return { close: () => new Promise((closed) => server.close(closed)) };
+      server.close();
+      throw systemError(getSystemErrorName(status), `listen on port ${port}`);
+    },
   };
 }

@@ -63,7 +63,7 @@ describe.runIf(hasCompiler)('openNsmDevice', () => {
       [3, new DataView(bytes.buffer)],
       [-1, bytes],
       [0.5, bytes],
-      [2 ** 31, bytes],
+      [2 ** 32, bytes],
       [Number.NaN, bytes],
       ['3', bytes],
     ]) {

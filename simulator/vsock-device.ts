@@ -1,0 +1,143 @@
+// Stands in for vhost-device-vsock and the guest behind it, on the Unix sockets that a host sees: `CONNECT
+// <port>\n` -> `OK <port>\n` on PATH, and PATH_<port> for what the guest dials. As that device does, it reads
+// the line in one piece and drops what follows it, and it does not carry an end of one direction: the
+// host's end is the end of both, the guest's is not seen before its stream is closed. Trusted by nobody.
+
+import { createServer } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { rm } from 'node:fs/promises';
+import { systemError } from '../wire/node/transport.ts';
+import type { Listener, Transport } from '../wire/node/transport.ts';
+import { connectUnix } from '../wire/node/unix.ts';
+
+export interface VsockDeviceOptions {
+  /** Carries the end of one direction, as the kernel's own vsock does. Default false. */
+  readonly halfClose?: boolean;
+}
+
+type OnStream = (stream: Duplex) => void;
+
+export class VsockDevice {
+  /** The guest's end. */
+  readonly guest: Transport;
+  readonly #path: string;
+  readonly #halfClose: boolean;
+  readonly #ports = new Map<number, OnStream>();
+  readonly #server: Server;
+
+  private constructor(path: string, { halfClose = false }: VsockDeviceOptions) {
+    this.#path = path;
+    this.#halfClose = halfClose;
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', (line: Buffer) => {
+        this.#dial(socket, line);
+      });
+    });
+    this.guest = {
+      connect: (port) => this.#connect(port),
+      listen: (port, onStream) => this.#listen(port, onStream),
+    };
+  }
+
+  static async open(path: string, options: VsockDeviceOptions = {}): Promise<VsockDevice> {
+    await rm(path, { force: true });
+    const device = new VsockDevice(path, options);
+    await new Promise<void>((resolve, reject) => {
+      device.#server.once('error', reject);
+      device.#server.listen(path, resolve);
+    });
+    return device;
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  #dial(socket: Socket, line: Buffer): void {
+    socket.pause();
+    const words = line
+      .subarray(0, line.indexOf('\n') + 1)
+      .toString('latin1')
+      .split(/\s+/u);
+    const port = /^\d{1,10}$/u.test(words[1] ?? '') ? Number(words[1]) : Number.NaN;
+    const onStream = words[0]?.toLowerCase() === 'connect' ? this.#ports.get(port) : undefined;
+    if (onStream === undefined) {
+      // The guest resets, or the line is not understood: either way the host's socket closes.
+      socket.destroy();
+      return;
+    }
+    socket.write(`OK ${port}\n`);
+    onStream(new GuestStream(socket, this.#halfClose));
+  }
+
+  async #connect(port: number): Promise<Duplex> {
+    try {
+      return new GuestStream(await connectUnix(`${this.#path}_${port}`), this.#halfClose);
+    } catch {
+      throw systemError('ECONNRESET', 'nobody listens on the host');
+    }
+  }
+
+  #listen(port: number, onStream: OnStream): Promise<Listener> {
+    if (this.#ports.has(port)) {
+      return Promise.reject(systemError('EADDRINUSE', `port ${port} of the guest`));
+    }
+    this.#ports.set(port, onStream);
+    return Promise.resolve({
+      close: () => {
+        this.#ports.delete(port);
+        return Promise.resolve();
+      },
+    });
+  }
+}
+
+/** The guest's socket, and the device between it and the host's. */
+class GuestStream extends Duplex {
+  readonly #host: Socket;
+  readonly #halfClose: boolean;
+  #hostEnded = false;
+
+  constructor(host: Socket, halfClose: boolean) {
+    super({ allowHalfOpen: true });
+    this.#host = host;
+    this.#halfClose = halfClose;
+    host.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) host.pause();
+    });
+    host.on('end', () => {
+      this.#hostEnded = true;
+      this.push(null);
+    });
+    host.on('error', () => this.destroy(systemError('ECONNRESET', 'the host is gone')));
+    host.on('close', () => {
+      if (!this.#hostEnded) this.destroy();
+    });
+    host.resume();
+  }
+
+  override _read(): void {
+    this.#host.resume();
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (this.#hostEnded && !this.#halfClose) {
+      done(systemError('EPIPE', 'the host has ended'));
+      return;
+    }
+    this.#host.write(chunk, done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    if (this.#halfClose) this.#host.end(done);
+    else done();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    // What was written before is the device's and still goes out.
+    this.#host.destroySoon();
+    done(error);
+  }
+}
