@@ -1,6 +1,6 @@
 // Entry point of the image; only wires. The image fixes the arguments:
 //   main TRANSPORT MANIFEST RUNNER     e.g. vsock:parent /trackseal/measured.json /trackseal/strategy-runner.mjs
-// The native addon lies beside this file, as addon.node.
+// Beside this file lie the native addon, addon.node, and the launcher of strategies, launch.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,10 +31,11 @@ const addon = openAddon();
 const nsmDevice = openNsmDevice(addon);
 if (!nsmDevice.ok) exitRefused(nsmDevice.refusal.code);
 
+const launcher = join(import.meta.dirname, 'launch');
 runEnclave({
   transport: vsockTransport(addon, peers),
   nsmDevice: nsmDevice.value,
   measured: new Uint8Array(readFileSync(manifestPath)),
-  strategyRunner: { execPath: process.execPath, flags: runnerFlags(), path: runnerPath },
+  strategyRunner: { execPath: process.execPath, flags: runnerFlags(), path: runnerPath, launcher },
   startStrategy,
 });

@@ -20,7 +20,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -32,12 +31,6 @@ enum { APP_ID = 1000, HEARTBEAT_PORT = 9000, HEARTBEAT = 0xB7, REASON_PORT = 700
 
 // To start strategies under users of their own, and to end them. Nothing else of root is left to the app.
 static const unsigned APP_CAPABILITIES = 1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_KILL;
-
-// In the order in which they need each other. The image's own kernel has them built in.
-static const char *const MODULES[] = {
-    "/virtio_mmio.ko", "/vsock.ko", "/vmw_vsock_virtio_transport_common.ko",
-    "/vmw_vsock_virtio_transport.ko", "/vsock_loopback.ko", "/nsm.ko",
-};
 
 // Any other source (jiffies, a clock that the kernel gave up on) has steps of milliseconds, or drifts.
 static const char *const CLOCK_SOURCES[] = {"kvm-clock\n", "tsc\n", "arch_sys_counter\n"};
@@ -92,20 +85,11 @@ static void require(int succeeded, const char *step) {
 // At most `size - 1` bytes, ended by a zero. -1 when the file is longer, or cannot be read.
 static ssize_t read_file(const char *path, char *text, size_t size) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t length = 0;
-    ssize_t count;
-    while ((count = read(fd, text + length, size - length)) > 0) length += (size_t)count;
+    ssize_t length = read(fd, text, size); // All of it: the files are in memory, or of one line.
     close(fd);
-    if (count < 0 || length == size) return -1;
+    if (length < 0 || (size_t)length == size) return -1;
     text[length] = 0;
-    return (ssize_t)length;
-}
-
-static int write_file(const char *path, const char *text) {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    int succeeded = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-    close(fd);
-    return succeeded;
+    return length;
 }
 
 static void mount_at(const char *path, const char *type, unsigned long flags, const char *options) {
@@ -122,16 +106,18 @@ static void mount_own(void) {
     require(dup2(console, 2) == 2 && dup2(console, 1) == 1 && dup2(nothing, 0) == 0, "console");
 }
 
-static void load_modules(void) {
-    for (size_t at = 0; at < COUNT(MODULES); at++) {
-        int fd = open(MODULES[at], O_RDONLY | O_CLOEXEC);
-        if (fd < 0 && errno == ENOENT) continue;
-        require(syscall(SYS_finit_module, fd, "", 0) == 0, "module");
-        close(fd);
-    }
-    // Absent where the kernel has no modules.
-    if (access("/proc/sys/kernel/modules_disabled", F_OK) == 0)
-        require(write_file("/proc/sys/kernel/modules_disabled", "1"), "module");
+// Of a kernel that has no driver of the NSM built in.
+static void load_module(void) {
+    int fd = open("/nsm.ko", O_RDONLY | O_CLOEXEC);
+    require((fd < 0 && errno == ENOENT) || syscall(SYS_finit_module, fd, "", 0) == 0, "module");
+    close(fd);
+}
+
+// Yama's strictest setting, which cannot be taken back: nobody attaches to another process.
+static void forbid_ptrace(void) {
+    int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_WRONLY | O_CLOEXEC);
+    require(write(fd, "3", 1) == 1, "ptrace");
+    close(fd);
 }
 
 static void bring_up_loopback(void) {
@@ -157,8 +143,7 @@ static void check_randomness(void) {
     ssize_t length = read_file("/sys/class/misc/hw_random/rng_current", name, sizeof name);
     require(length > 0 && strcmp(name, "nsm-hwrng\n") == 0, "rng");
     int source = open("/dev/hwrng", O_RDONLY | O_CLOEXEC), pool = open("/dev/urandom", O_RDWR | O_CLOEXEC);
-    for (size_t have = 0; have < sizeof seed; have += (size_t)length)
-        require((length = read(source, seed + have, sizeof seed - have)) > 0, "seed");
+    require(read(source, seed, sizeof seed) == sizeof seed, "seed");
     require(write(pool, seed, sizeof seed) == sizeof seed && ioctl(pool, RNDRESEEDCRNG) == 0, "seed");
     explicit_bzero(seed, sizeof seed);
     close(source);
@@ -176,8 +161,8 @@ static void prepare_root(void) {
         snprintf(from, sizeof from, "/dev/%s", DEVICES[at].name);
         snprintf(to, sizeof to, "/rootfs/dev/%s", DEVICES[at].name);
         require(stat(from, &device) == 0 && S_ISCHR(device.st_mode), DEVICES[at].name);
-        require(mknod(to, S_IFCHR, device.st_rdev) == 0 && chmod(to, DEVICES[at].mode) == 0 &&
-                chown(to, DEVICES[at].owner, DEVICES[at].owner) == 0, DEVICES[at].name);
+        require(mknod(to, S_IFCHR, device.st_rdev) == 0 && chmod(to, DEVICES[at].mode) == 0, DEVICES[at].name);
+        require(chown(to, DEVICES[at].owner, DEVICES[at].owner) == 0, DEVICES[at].name);
     }
     mount_at("/rootfs/proc", "proc", inert | MS_NODEV, "hidepid=2,gid=1000"); // APP_ID
     mount_at("/rootfs/dev", NULL, inert | MS_REMOUNT | MS_RDONLY, NULL);
@@ -192,18 +177,14 @@ static void beat_heart(void) {
 }
 
 // One word per line, each with an end; `words` is ended by NULL.
-static void read_words(const char *path, char *text, size_t size, char **words, size_t max_words) {
-    ssize_t length = read_file(path, text, size);
-    size_t count = 0;
-    require(length >= 0 && strlen(text) == (size_t)length, "command");
-    require(length == 0 || text[length - 1] == '\n', "command");
+static void read_words(const char *path, char *text, size_t size, char **words, ssize_t max_words) {
+    ssize_t length = read_file(path, text, size), count = 0;
+    require(length == 0 || (length > 0 && strlen(text) == (size_t)length && text[length - 1] == '\n'), "command");
     for (char *word = strtok(text, "\n"); word != NULL; word = strtok(NULL, "\n")) {
         require(count + 1 < max_words, "command");
         words[count++] = word;
     }
 }
-
-static int is_kept(int capability) { return capability < 32 && (APP_CAPABILITIES >> capability & 1) != 0; }
 
 static int set_capabilities(unsigned also) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -212,63 +193,56 @@ static int set_capabilities(unsigned also) {
     return syscall(SYS_capset, &header, data) == 0;
 }
 
-// From root with everything to the app's user. Being user 0 would give it nothing: SECBIT_NOROOT.
+// From root with everything to the app's user. Being user 0 again would give it nothing: SECBIT_NOROOT.
 static int drop_privileges(void) {
-    const int bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-                     SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED;
-    const int closed = bits | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-    const struct rlimit files = {16384, 16384}, none = {0, 0};
-    for (int at = 0; prctl(PR_CAPBSET_READ, at) >= 0; at++)
-        if (!is_kept(at) && prctl(PR_CAPBSET_DROP, at) != 0) return 0;
-    if (setrlimit(RLIMIT_NOFILE, &files) != 0 || setrlimit(RLIMIT_CORE, &none) != 0) return 0;
-    if (prctl(PR_SET_SECUREBITS, bits) != 0 || setgroups(0, NULL) != 0) return 0;
+    const int closed = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+                       SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+                       SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+    if (prctl(PR_SET_KEEPCAPS, 1) != 0 || setgroups(0, NULL) != 0) return 0;
     if (setresgid(APP_ID, APP_ID, APP_ID) != 0 || setresuid(APP_ID, APP_ID, APP_ID) != 0) return 0;
     if (!set_capabilities(1u << CAP_SETPCAP)) return 0;
-    for (int at = 0; at < 32; at++)
-        if (is_kept(at) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, at, 0, 0) != 0) return 0;
+    for (int at = 0; prctl(PR_CAPBSET_READ, at) >= 0; at++) {
+        int is_kept = at < 32 && (APP_CAPABILITIES >> at & 1) != 0;
+        if (is_kept && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, at, 0, 0) != 0) return 0;
+        if (!is_kept && prctl(PR_CAPBSET_DROP, at) != 0) return 0;
+    }
     return prctl(PR_SET_SECUREBITS, closed) == 0 && set_capabilities(0) &&
            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
-// Returns its process id once the program runs: the pipe ends with execve, or carries the step that failed.
+// Returns its process id once the program runs: execve ends the pipe, a step that failed writes to it.
 static pid_t start_app(char **arguments, char **environment) {
     int failed[2];
-    char step[16] = "";
     require(arguments[0] != NULL && pipe2(failed, O_CLOEXEC) == 0, "command");
     pid_t app = fork();
     if (app == 0) {
-        const char *at = "root";
-        if (chroot("/rootfs") == 0 && chdir("/") == 0 && setsid() > 0) {
-            at = "privileges";
-            if (drop_privileges()) execve(arguments[0], arguments, environment), at = "exec";
-        }
-        _exit(write(failed[1], at, strlen(at)) > 0 ? 127 : 126);
+        if (chroot("/rootfs") == 0 && chdir("/") == 0 && setsid() > 0 && drop_privileges())
+            execve(arguments[0], arguments, environment);
+        dprintf(2, "trackseal: start: %s\n", strerror(errno));
+        _exit(write(failed[1], "x", 1) == 1 ? 127 : 126);
     }
-    require(app > 0 && close(failed[1]) == 0, "fork");
-    ssize_t length = read(failed[0], step, sizeof step - 1);
-    require(length == 0, length > 0 ? step : "fork");
+    require(app > 0 && close(failed[1]) == 0 && read(failed[0], &(char){0}, 1) == 0, "start");
     close(failed[0]);
     return app;
 }
 
 int main(void) {
-    static char command[65536], settings[65536], line[64];
-    static char *arguments[64], *environment[64];
+    static char command[65536], settings[65536], line[64], *arguments[64], *environment[64];
     int status;
     if (getpid() != 1) return 2; // It would end all processes of whoever tries it.
     mount_own();
-    load_modules();
+    load_module();
     bring_up_loopback();
     check_clock();
     check_randomness();
-    require(write_file("/proc/sys/kernel/yama/ptrace_scope", "3"), "ptrace");
+    forbid_ptrace();
     prepare_root();
     read_words("/cmd", command, sizeof command, arguments, COUNT(arguments));
     read_words("/env", settings, sizeof settings, environment, COUNT(environment));
     beat_heart();
     pid_t app = start_app(arguments, environment);
     while (wait(&status) != app) continue;
-    if (WIFSIGNALED(status)) snprintf(line, sizeof line, "exit signal %d", WTERMSIG(status));
-    else snprintf(line, sizeof line, "exit code %d", WEXITSTATUS(status));
+    int killed = WIFSIGNALED(status), number = killed ? WTERMSIG(status) : WEXITSTATUS(status);
+    snprintf(line, sizeof line, "exit %s %d", killed ? "signal" : "code", number);
     finish(line);
 }

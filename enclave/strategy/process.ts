@@ -9,6 +9,7 @@ import type { RefusalCode } from '../../wire/codes.ts';
 import type { Frame } from '../../wire/frame.ts';
 import { FrameDecoder, encodeFrame, encodeFrameHead } from '../../wire/frame.ts';
 import { MAX_CAUSES, MAX_STRATEGY_IN_BYTES, MAX_STRATEGY_OUT_BYTES } from '../../wire/limits.ts';
+import { STREAM } from '../../wire/leaf.ts';
 import { FRAME } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { RunnerProgram, StrategyChild } from '../../wire/node/strategy-program.ts';
@@ -99,7 +100,7 @@ class StrategyProcess implements Strategy {
     this.#limits = limits;
     this.#handlers = handlers;
     this.#onStarted = onStarted;
-    this.#child = spawnStrategy(program);
+    this.#child = spawnStrategy(program, specification.stream - STREAM.firstStrategy);
     const { stdin, stdout } = this.#child;
     this.#gone = new Promise((resolve) => {
       this.#child.once('close', () => {

@@ -23,7 +23,12 @@ export interface RunnerProgram {
   readonly flags: readonly string[];
   /** Absolute path of the runner. */
   readonly path: string;
+  /** Of the image: the program that takes user, capabilities and system calls away (enclave/launch). */
+  readonly launcher?: string;
 }
+
+/** Users of the strategies, one each; enclave/launch/launch.c takes no others. */
+const FIRST_USER = 2000;
 
 /** `readable`: what the runner may read until it has loaded; nothing for a bundle. */
 export function runnerFlags(readable: readonly string[] = []): readonly string[] {
@@ -115,15 +120,22 @@ function isCloseOnExec(fd: number): boolean {
   }
 }
 
-/** The program learns who started it, so that it ends with its parent. */
-export function spawnStrategy(program: RunnerProgram): StrategyChild {
+/**
+ * The program learns who started it, so that it ends with its parent. Strategies with different `index`,
+ * counted from 0, are different users where the image's launcher starts them.
+ */
+export function spawnStrategy(program: RunnerProgram, index = 0): StrategyChild {
   const nothing = openSync('/dev/null', 'r');
   const stdio: ('pipe' | 'ignore' | number)[] = ['pipe', 'pipe', 'ignore'];
   for (const fd of inheritable()) {
     while (stdio.length < fd) stdio.push('ignore');
     stdio[fd] = nothing;
   }
-  const child = spawn(program.execPath, [...program.flags, program.path, String(ownPid)], {
+  const { execPath: node, flags, path, launcher } = program;
+  const args = [node, ...flags, path, String(ownPid)];
+  // It replaces itself by the program: its process id and its parent are the program's.
+  if (launcher !== undefined) args.unshift(launcher, String(FIRST_USER + index));
+  const child = spawn(args.shift() ?? node, args, {
     stdio,
     env: {},
     cwd: '/',
@@ -131,6 +143,7 @@ export function spawnStrategy(program: RunnerProgram): StrategyChild {
     detached: true,
   }) as StrategyChild;
   closeSync(nothing);
-  if (child.pid !== undefined) lowerStanding(child.pid);
+  // The image's launcher does so itself: its process is another user's, out of reach from here.
+  if (child.pid !== undefined && launcher === undefined) lowerStanding(child.pid);
   return child;
 }
