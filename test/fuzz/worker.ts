@@ -22,6 +22,8 @@ function slotWriter(path: string): (input: Uint8Array, number: number) => void {
   };
 }
 
+const PARENT = process.ppid;
+
 function send(message: Message): void {
   process.send?.(message);
 }
@@ -36,6 +38,8 @@ async function work(job: Job): Promise<void> {
     ...job,
     beforeInput: slotWriter(job.slot),
     onProgress: (done, corpus) => {
+      // The loop never waits for an event, so that the end of a killed parent would not be heard.
+      if (process.ppid !== PARENT) process.exit(1);
       send({ type: 'progress', done, corpus });
     },
   });
