@@ -1,5 +1,5 @@
 # Everything a newcomer needs: `make demo`, `make test`. Needs npm and git, nothing else.
-.PHONY: setup demo test check bench bundle clean
+.PHONY: setup demo test check bench bundle eif lock clean
 
 setup: node_modules/.installed
 
@@ -19,6 +19,7 @@ check: setup
 	@npm run --silent lint
 	@npm run --silent format:check
 	@npm run --silent tcb -- --check
+	@npm run --silent lock -- --check
 	@npm run --silent test:unit
 
 bench: setup
@@ -26,6 +27,14 @@ bench: setup
 
 bundle: setup
 	@npm run --silent bundle
+
+# The enclave image and what it measures, in build/. The same commit gives the same bytes everywhere.
+eif: setup
+	@scripts/trackseal image build --rootfs build/rootfs.tar
+
+# Pins Debian's packages of today and what is in the repository; `npm run lock` does the latter only.
+lock: setup
+	@npm run --silent lock -- --all
 
 clean:
 	rm -rf build dist node_modules

@@ -23,7 +23,7 @@ Bundles the strategy in PATH, a file or a folder with strategy.ts or assembly/st
   bundle.wasm       the module that it runs, from AssemblyScript when the file lies in a folder called
                     'assembly', or the file itself when it is a .wasm file
   salt              32 random bytes as hex; keep it with the bundle, as secret as the bundle
-  commitment.json   {name, version, commitment, bundle_sha256}; commitment = SHA-256(salt || bundle)
+  commitment.json   {name, version, commitment}; commitment = SHA-256(salt || bundle)
 
   -o, --out DIR     made if it is not there
   --name NAME       default: the file without its extension, or the folder of a strategy.ts
@@ -47,7 +47,6 @@ export interface StrategyCommitment {
   readonly name: string;
   readonly version: string;
   readonly commitment: string;
-  readonly bundle_sha256: string;
 }
 
 /** Throws for sources that do not build, see `bundleStrategy`. `salt` has 32 bytes. */
@@ -62,7 +61,6 @@ export async function packStrategy(
     name,
     version,
     commitment: toHex(nodeCrypto.sha256(salt, bundle)),
-    bundle_sha256: toHex(nodeCrypto.sha256(bundle)),
   };
   return { bundle, salt, commitment };
 }

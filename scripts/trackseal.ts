@@ -59,6 +59,16 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('./strategy-pack.ts')).run,
   },
   {
+    words: ['image', 'build'],
+    summary: 'build the enclave image of this checkout, with its measurements',
+    load: async () => (await import('../eif/commands/build.ts')).run,
+  },
+  {
+    words: ['image', 'reproduce'],
+    summary: 'build the image twice under other circumstances and compare the bytes',
+    load: async () => (await import('../eif/commands/reproduce.ts')).run,
+  },
+  {
     words: ['image', 'describe'],
     summary: 'show the sections, measurements and signer of an enclave image file',
     load: async () => (await import('../eif/commands/describe.ts')).run,

@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 async function configWith(pack: string, bundle: Uint8Array): Promise<HostConfig> {
-  const commitment = { name: 'one', version: '1', commitment: '', bundle_sha256: '' };
+  const commitment = { name: 'one', version: '1', commitment: '' };
   await writePack(join(folder, pack), { bundle, salt: SALT, commitment });
   const configuration = join(folder, 'configuration.json');
   const parameters = join(folder, 'parameters.json');

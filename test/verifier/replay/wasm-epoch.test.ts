@@ -168,7 +168,7 @@ async function replay(log: string, tested: readonly Tested[]): Promise<unknown> 
   const packs: string[] = [];
   for (const { name, bundle, parameters } of tested) {
     const pack = join(folder, 'packs', name);
-    const commitment = { name, version: VERSION, commitment: '', bundle_sha256: '' };
+    const commitment = { name, version: VERSION, commitment: '' };
     await writePack(pack, { bundle, salt: SALT, commitment });
     await writeFile(join(pack, 'parameters.json'), parameters);
     await writeFile(join(pack, 'parameters.salt'), toHex(SALT));
