@@ -14,7 +14,7 @@ const PROCESS_TESTS = [
   'test/fuzz/**/*.test.ts',
   'test/verifier/heads-processes.test.ts',
   'test/verifier/replay/**/*.test.ts',
-  'test/wire/node/*sock*.test.ts',
+  'test/wire/node/vsock.test.ts',
   'test/wire/node/transport.test.ts',
 ];
 

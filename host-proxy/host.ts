@@ -16,6 +16,7 @@ import { accept, refuse } from '../wire/result.ts';
 import { listenForDiagnostics } from './diagnostics.ts';
 import type { EpochServices, EpochSummary } from './epoch-services.ts';
 import { EpochRun } from './epoch-run.ts';
+import { listenForExitReason } from './exit-reason.ts';
 import { Ingress } from './ingress.ts';
 import type { IngressOptions } from './ingress.ts';
 import { readPrevious } from './previous.ts';
@@ -198,7 +199,10 @@ export class Host {
         else this.#current.takeLogStream(stream);
       }),
     );
-    this.#listeners.push(await listenForDiagnostics(transport, logger, () => undefined));
+    this.#listeners.push(
+      await listenForDiagnostics(transport, logger, () => undefined),
+      await listenForExitReason(transport, logger),
+    );
     if (tiles !== null) {
       this.#tiles = await TileServer.listen({ logDirectory: folders.log, ...tiles });
       logger.info('tiles_listening', { host: tiles.host, port: this.#tiles.port });
