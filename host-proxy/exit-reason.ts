@@ -28,6 +28,7 @@ export const INIT_STEPS: ReadonlySet<string> = new Set([
   'rng',
   'root',
   'seed',
+  'start',
   // A device that is not there.
   'nsm',
   'null',
