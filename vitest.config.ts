@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 // Tests that start processes of their own, a strategy's for the most part, or that run the whole appliance.
 const PROCESS_TESTS = [
   'test/enclave/nsm/open-device.test.ts',
+  'test/enclave/launch/**/*.test.ts',
   'test/enclave/strategy/**/*.test.ts',
   'test/enclave/real-strategy.test.ts',
   'test/hostile-host/verdicts.test.ts',
