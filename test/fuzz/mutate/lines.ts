@@ -7,6 +7,8 @@ import type { Mutator } from './bytes.ts';
 import { mutateBytes } from './bytes.ts';
 import { changedUint, interestingLength } from './values.ts';
 
+const MAX_COPIED: number = 1024 * 1024;
+
 function toText(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('latin1');
 }
@@ -49,8 +51,10 @@ export function mutateLines(words: readonly string[]): Mutator {
     const choice = random.below(10);
     if (choice === 0) lines.splice(at, 1);
     else if (choice === 1) {
-      const copies = random.oneIn(8) ? interestingLength(random, 5000) : 1;
       const line = lines[at] ?? '';
+      // Of a long line fewer: copies of copies would fill the memory before anybody cuts them.
+      const most = Math.max(1, Math.min(5000, Math.floor(MAX_COPIED / (line.length + 1))));
+      const copies = random.oneIn(8) ? interestingLength(random, most) : 1;
       lines.splice(at, 0, ...Array.from({ length: copies }, () => line));
     } else if (choice === 2) lines.splice(at, 0, random.pick(otherLines));
     else if (choice === 3) lines.splice(at, 0, random.pick(words));
