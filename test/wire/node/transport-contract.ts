@@ -378,6 +378,20 @@ const CASES: readonly ContractCase[] = [
       }),
   },
   {
+    name: 'what arrived before both sides ended may be read later',
+    needsHalfClose: true,
+    run: (pair) =>
+      withStreams(pair, async (near, far) => {
+        const message = randomBytes(20_000);
+        near.end();
+        await ended(far);
+        far.end(message);
+        await sleep(QUIET_MS);
+        assert.deepEqual(await take(near, message.length), message);
+        await ended(near);
+      }),
+  },
+  {
     name: 'a peer that goes away ends the stream of who writes',
     run: async (pair) => {
       for (const swap of [false, true]) {
