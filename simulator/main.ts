@@ -12,13 +12,15 @@ import { startStrategy } from '../enclave/strategy/process.ts';
 import { parseHex } from '../wire/bytes.ts';
 import { findRunner } from '../wire/node/strategy-program.ts';
 import { parseTransport } from '../wire/node/parse-transport.ts';
+import type { Transport } from '../wire/node/transport.ts';
+import { VsockDevice } from './vsock-device.ts';
 import { SimulatedNsm } from './nsm/device.ts';
 import type { Measurements } from './nsm/measure.ts';
 import { SimulatedRoot } from './nsm/root.ts';
 
-const USAGE = `usage: node simulator/main.ts --transport unix:DIR --measured FILE --measurements FILE --root DIR
+const USAGE = `usage: node simulator/main.ts --transport ADDRESS --measured FILE --measurements FILE --root DIR
 
-  --transport unix:DIR   where enclave and host meet
+  --transport ADDRESS    unix:DIR, or guest:PATH for a host with hvsock:PATH
   --measured FILE        the measured manifest, which a real image contains
   --measurements FILE    PCR0 to PCR2, as nitro-cli prints them
   --root DIR             the simulator's root certificate and key; made at the first start
@@ -42,6 +44,14 @@ async function readMeasurements(path: string): Promise<Measurements> {
   };
 }
 
+/** `guest:PATH` is the guest behind a vsock device whose host dials `hvsock:PATH`. */
+async function transportOf(address: string): Promise<Transport | null> {
+  const path = /^guest:(.+)$/u.exec(address)?.[1];
+  if (path !== undefined) return (await VsockDevice.open(path)).guest;
+  const parsed = parseTransport(address);
+  return parsed.ok ? parsed.transport : null;
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     args: argv.slice(2),
@@ -52,9 +62,14 @@ async function main(): Promise<void> {
       root: { type: 'string' },
     },
   });
-  const parsed = parseTransport(values.transport ?? '');
-  const { measured, measurements, root } = values;
-  if (!parsed.ok || measured === undefined || measurements === undefined || root === undefined) {
+  const { transport: address = '', measured, measurements, root } = values;
+  const transport = await transportOf(address);
+  if (
+    transport === null ||
+    measured === undefined ||
+    measurements === undefined ||
+    root === undefined
+  ) {
     stderr.write(USAGE);
     process.exitCode = 2;
     return;
@@ -64,7 +79,7 @@ async function main(): Promise<void> {
     measurements: await readMeasurements(measurements),
   });
   runEnclave({
-    transport: parsed.transport,
+    transport,
     nsmDevice,
     measured: new Uint8Array(await readFile(measured)),
     strategyRunner: findRunner(join(import.meta.dirname, '..')),

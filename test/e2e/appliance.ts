@@ -59,6 +59,8 @@ export interface HostOptions {
   /** Default: the committed one. */
   readonly capture?: string;
   readonly whenFull?: 'wait' | 'drop';
+  /** Enclave and host meet at an emulated vsock device instead of the tap. */
+  readonly hvsock?: boolean;
   /** The command that runs the host's command, for a disk or limits of its own. */
   readonly within?: (command: readonly string[]) => readonly [string, ...string[]];
 }
@@ -76,9 +78,13 @@ export async function newPlace(): Promise<Place> {
   return { hostSockets, enclaveSockets, tap: await Tap.open(hostSockets, enclaveSockets) };
 }
 
-export function enclaveCommand(appliance: Appliance, place: Place): readonly string[] {
+export function enclaveCommand(
+  appliance: Appliance,
+  place: Place,
+  transport: string = `unix:${place.enclaveSockets}`,
+): readonly string[] {
   const options = {
-    '--transport': `unix:${place.enclaveSockets}`,
+    '--transport': transport,
     '--measured': appliance.measured,
     '--measurements': appliance.measurements,
     '--root': join(appliance.directory, 'aws'),
@@ -94,8 +100,14 @@ function hostConfig(
 ): object {
   const { configuration, strategies } = appliance;
   const { speed, limitEvents = null, restart = false, startsEnclave = true } = options;
+  const device = join(place.hostSockets, 'vm');
+  const command = enclaveCommand(
+    appliance,
+    place,
+    options.hvsock === true ? `guest:${device}` : undefined,
+  );
   return {
-    transport: `unix:${place.hostSockets}`,
+    transport: options.hvsock === true ? `hvsock:${device}` : `unix:${place.hostSockets}`,
     state: options.state ?? stateOf(appliance),
     log: options.log ?? appliance.logDirectory,
     configuration,
@@ -104,7 +116,7 @@ function hostConfig(
       parameters,
       parameters_salt: parametersSalt,
     })),
-    enclave: { command: startsEnclave ? enclaveCommand(appliance, place) : null, restart },
+    enclave: { command: startsEnclave ? command : null, restart },
     feed: {
       stream: 1,
       capture: options.capture ?? CAPTURE,

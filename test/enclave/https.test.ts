@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Duplex } from 'node:stream';
+import { Duplex, duplexPair } from 'node:stream';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -80,6 +80,28 @@ describe('connections', () => {
     for (let index = 0; index < 300; index++) host.dial(PORT.https).resume().end();
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect((await ask(host, '/health')).status).toBe(200);
+  });
+});
+
+describe('connections that break', () => {
+  it('before, in and after the handshake harm nobody', async () => {
+    const host = await started();
+    const broken = Object.assign(new Error('reset'), { code: 'ECONNRESET' });
+    for (let index = 0; index < 300; index++) {
+      const [enclave, stream] = duplexPair();
+      host.handOver(PORT.https, enclave);
+      stream.on('error', () => undefined);
+      if (index % 3 === 1) stream.write(Buffer.from('160301020001', 'hex'));
+      if (index % 3 === 2) {
+        const socket = connect({ socket: stream, rejectUnauthorized: false });
+        socket.on('error', () => undefined);
+        if (index % 2 === 0) await new Promise((resolve) => socket.once('secureConnect', resolve));
+        socket.write('GET /health HTTP/1.1\r\n');
+      }
+      enclave.destroy(broken);
+      stream.destroy();
+    }
+    await vi.waitUntil(async () => (await ask(host, '/health')).status === 200);
   });
 });
 

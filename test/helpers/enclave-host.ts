@@ -248,11 +248,16 @@ export class TestHost {
 
   /** A stream to a port on which the enclave listens. */
   dial(port: number): Duplex {
+    const wire = this.#wire(port);
+    this.handOver(port, wire.enclave);
+    return wire.host;
+  }
+
+  /** The enclave's end of a stream that the test has made. */
+  handOver(port: number, stream: Duplex): void {
     const listener = this.#listeners.get(port);
     if (listener === undefined) throw new Error(`the enclave does not listen on ${port}`);
-    const wire = this.#wire(port);
-    listener(wire.enclave);
-    return wire.host;
+    listener(stream);
   }
 
   listens(port: number): boolean {
