@@ -77,7 +77,7 @@ _Noreturn static void finish(const char *line) {
 static void require(int succeeded, const char *step) {
     char line[64];
     if (succeeded) return;
-    dprintf(2, "trackseal: %s: %s\n", step, strerror(errno));
+    dprintf(2, "trackseal: %s: last error: %s\n", step, strerror(errno));
     snprintf(line, sizeof line, "refused %s", step);
     finish(line);
 }
