@@ -23,12 +23,13 @@ interface PipeBinding {
   readonly constants: { readonly SOCKET: number; readonly SERVER: number };
 }
 
-const { Pipe, constants } = (
-  process as unknown as { binding(name: 'pipe_wrap'): PipeBinding }
-).binding('pipe_wrap');
+interface Bindings {
+  binding(name: 'pipe_wrap'): PipeBinding;
+}
 
 /** Takes a stream socket, and closes it when it cannot. */
 export function openPipe(descriptor: number, type: 'SOCKET' | 'SERVER'): PipeHandle {
+  const { Pipe, constants } = (process as unknown as Bindings).binding('pipe_wrap');
   const handle = new Pipe(constants[type]);
   const status = handle.open(descriptor);
   if (status === 0) return handle;
