@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 // Tests that start processes of their own, a strategy's for the most part, or that run the whole appliance.
 const PROCESS_TESTS = [
+  'test/eif/build/elsewhere.test.ts',
+  'test/eif/lock/fetch.test.ts',
   'test/enclave/nsm/open-device.test.ts',
   'test/enclave/launch/**/*.test.ts',
   'test/enclave/strategy/**/*.test.ts',

@@ -1,0 +1,102 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { exampleFiles } from '../../../eif/build/image.ts';
+import { measuredOf } from '../../../eif/build/measured.ts';
+import { parseManifest } from '../../../wire/manifest.ts';
+import { nodeCrypto } from '../../../wire/node/crypto.ts';
+import { toHex } from '../../../wire/bytes.ts';
+import { assertAccepted } from '../../../wire/result.ts';
+import { packagesFolder } from './support.ts';
+
+let folder: string;
+let packages: string;
+
+async function file(name: string, content: string | object): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}
+
+function publicKey(namedCurve: string): string {
+  const { publicKey: key } = generateKeyPairSync('ec', { namedCurve });
+  return key.export({ type: 'spki', format: 'pem' });
+}
+
+const COMMITMENT = { name: 'one', version: '1.0.0', commitment: 'ab'.repeat(32) };
+const HOSTS = {
+  hosts: [{ host: 'exchange.example', port: 443 }],
+  roots: ['B_Root.crt', 'A_Root.crt', 'B_Root.crt'],
+};
+const NOTHING = { commitments: [], owner: null, hosts: null } as const;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'trackseal-measured-'));
+  packages = await packagesFolder();
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+  await rm(packages, { recursive: true });
+});
+
+const refusal = (code: string): object => ({ ok: false, refusal: { code } });
+
+describe('what an image measures', () => {
+  it('are commitments, owner, hosts and the roots that these need', async () => {
+    const files = {
+      commitments: [
+        await file('one.json', COMMITMENT),
+        await file('two.json', { ...COMMITMENT, name: 'two' }),
+      ],
+      owner: await file('owner.pem', publicKey('P-256')),
+      hosts: await file('hosts.json', HOSTS),
+    };
+    const { manifest, roots } = assertAccepted(await measuredOf(files, packages));
+    expect(Buffer.from(roots).toString('utf8')).toBe('certificate A\ncertificate B\n');
+    const read = assertAccepted(parseManifest(manifest));
+    expect(read.strategies.map(({ name }) => name)).toEqual(['one', 'two']);
+    expect(read.hosts).toEqual(HOSTS.hosts);
+    expect(read.owner_key).toMatch(/^3059/u);
+    expect(read.roots_sha256).toBe(toHex(nodeCrypto.sha256(roots)));
+  });
+
+  it('is the example strategy without options', async () => {
+    const { manifest, roots } = assertAccepted(await measuredOf(exampleFiles(), packages));
+    const read = assertAccepted(parseManifest(manifest));
+    expect(read.strategies).toMatchObject([{ name: 'order-flow', version: '1.0.0' }]);
+    expect(read).toMatchObject({ owner_key: null, hosts: [] });
+    expect(roots.length).toBe(0);
+  });
+
+  it('refuses files that it does not understand', async () => {
+    const hosts = async (content: string | object): Promise<unknown> =>
+      measuredOf({ ...NOTHING, hosts: await file('bad-hosts', content) }, packages);
+    const commitment = async (content: string | object): Promise<unknown> =>
+      measuredOf({ ...NOTHING, commitments: [await file('bad', content)] }, packages);
+    const owner = async (content: string): Promise<unknown> =>
+      measuredOf({ ...NOTHING, owner: await file('bad.pem', content) }, packages);
+    expect(await commitment('{')).toMatchObject(refusal('json_malformed'));
+    expect(await commitment({ ...COMMITMENT, salt: 'x' })).toMatchObject(refusal('json_malformed'));
+    expect(await commitment({ ...COMMITMENT, commitment: 'x' })).toMatchObject(
+      refusal('usage_invalid'),
+    );
+    expect(await owner(publicKey('P-384'))).toMatchObject(refusal('usage_invalid'));
+    expect(await owner('no key')).toMatchObject(refusal('usage_invalid'));
+    expect(await hosts({ ...HOSTS, roots: [] })).toMatchObject(refusal('json_malformed'));
+    expect(await hosts({ ...HOSTS, roots: ['../A_Root.crt'] })).toMatchObject(
+      refusal('json_malformed'),
+    );
+    expect(await hosts({ ...HOSTS, roots: ['C_Root.crt'] })).toMatchObject(
+      refusal('input_missing'),
+    );
+    expect(await hosts({ ...HOSTS, hosts: [{ host: 'A', port: 1 }] })).toMatchObject(
+      refusal('usage_invalid'),
+    );
+    expect(await measuredOf({ ...NOTHING, owner: join(folder, 'none') }, packages)).toMatchObject(
+      refusal('file_unreadable'),
+    );
+  });
+});
