@@ -1,5 +1,5 @@
 # Everything a newcomer needs: `make demo`, `make test`. Needs npm and git, nothing else.
-.PHONY: setup demo test check bench bundle eif lock clean
+.PHONY: setup demo test check bench bundle eif lock vm test-vm clean
 
 setup: node_modules/.installed
 
@@ -35,6 +35,13 @@ eif: setup
 # Pins Debian's packages of today and what is in the repository; `npm run lock` does the latter only.
 lock: setup
 	@npm run --silent lock -- --all
+
+# The demo with that image, booted in an emulated Nitro Enclave. Debian on x86-64; builds QEMU once (docs/VM.md).
+vm: eif
+	@npm run --silent vm -- $(VM_FLAGS)
+
+test-vm: eif
+	@npm run --silent test:vm
 
 clean:
 	rm -rf build dist node_modules

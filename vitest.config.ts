@@ -38,7 +38,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...E2E_TESTS, 'test/peers/**', ...PROCESS_TESTS],
+          exclude: [...E2E_TESTS, 'test/peers/**', 'test/vm/**', ...PROCESS_TESTS],
           testTimeout: 60_000,
         },
       },
@@ -63,6 +63,17 @@ export default defineConfig({
           include: E2E_TESTS,
           testTimeout: 300_000,
           hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+      // In emulated enclaves: `make test-vm`, not part of `make test`.
+      {
+        test: {
+          name: 'vm',
+          include: ['test/vm/**/*.test.ts'],
+          globalSetup: 'test/vm/setup.ts',
+          testTimeout: 1_800_000,
+          hookTimeout: 1_800_000,
           fileParallelism: false,
         },
       },

@@ -1,6 +1,7 @@
 // How a host proxy starts an image in an emulated enclave: the operator's `enclave.command` for it.
 
 import { join } from 'node:path';
+import { cacheFolder } from './lock.ts';
 
 /** `vsock` is the PATH of hvsock:PATH. Without a file for the console it is shown. Ends with its parent. */
 export function enclaveCommand(
@@ -14,6 +15,9 @@ export function enclaveCommand(
     '--pdeathsig',
     'TERM',
     '--',
+    // The cache is the one of this process, whatever home the host has.
+    'env',
+    `TRACKSEAL_CACHE=${cacheFolder()}`,
     ...program,
     ...(console === null ? [] : [console]),
   ];

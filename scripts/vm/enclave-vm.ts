@@ -1,6 +1,7 @@
 // One emulated Nitro Enclave: QEMU and the vsock device, both ended when this process ends, however it does
 // (setpriv --pdeathsig). `vsock` is the PATH of the host's transport hvsock:PATH. Answers the heartbeat of
-// the enclave's init on port 9000 and hears on port 7005 why it ended. What the guest says is not trusted.
+// the enclave's init on port 9000, as nitro-cli does, and reads from its console why it ended (port 7005,
+// where it says the same, is the host proxy's). What the guest says is not trusted.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -24,7 +25,7 @@ export interface VmOptions {
 }
 
 export interface VmEnd {
-  /** What init said on port 7005, printable ASCII; null when it said nothing. */
+  /** What init printed last, `exit code 0` for example; null when it printed nothing of the kind. */
   readonly reason: string | null;
   /** Of QEMU; null when it was killed. */
   readonly code: number | null;
@@ -33,8 +34,9 @@ export interface VmEnd {
 const GUEST_CID = 16;
 const HEARTBEAT_PORT = 9000;
 const HEARTBEAT = 0xb7;
-const REASON_PORT = 7005;
-const MAX_REASON_BYTES = 256;
+/** The line of init's end; what the guest's other programs print does not look like it, or is their word too. */
+const REASON = /^trackseal: (exit code \d{1,3}|exit signal \d{1,3}|refused [a-z_]{1,32})\r?$/gmu;
+const KEPT_CHARACTERS = 4096;
 const DEVICE_TIMEOUT_MS = 30_000;
 
 interface Running {
@@ -116,17 +118,17 @@ export class EnclaveVm {
   readonly ended: Promise<VmEnd>;
   readonly #qemu: Running;
   readonly #device: Running;
-  readonly #servers: readonly Server[];
+  readonly #server: Server;
 
   private constructor(
     qemu: Running,
     device: Running,
-    servers: readonly Server[],
+    server: Server,
     heard: { readonly heartbeat: Promise<boolean>; readonly reason: () => string | null },
   ) {
     this.#qemu = qemu;
     this.#device = device;
-    this.#servers = servers;
+    this.#server = server;
     this.ended = qemu.ended.then(async (code) => {
       await this.#close();
       return { reason: heard.reason(), code };
@@ -139,23 +141,14 @@ export class EnclaveVm {
     const { machine, vsock, onConsole } = options;
     const deviceSocket = `${vsock}.vhost`;
     for (const path of [vsock, deviceSocket]) await rm(path, { force: true });
-    let reason = '';
     const heartbeat = Promise.withResolvers<boolean>();
-    const servers = [
-      await listen(`${vsock}_${String(HEARTBEAT_PORT)}`, (socket) => {
-        socket.once('data', (bytes) => {
-          if (bytes.length !== 1 || bytes[0] !== HEARTBEAT) return;
-          socket.end(bytes);
-          heartbeat.resolve(true);
-        });
-      }),
-      await listen(`${vsock}_${String(REASON_PORT)}`, (socket) => {
-        socket.on('data', (bytes) => {
-          const text = bytes.toString('latin1').replaceAll(/[^ -~]/gu, '');
-          reason = (reason + text).slice(0, MAX_REASON_BYTES);
-        });
-      }),
-    ];
+    const server = await listen(`${vsock}_${String(HEARTBEAT_PORT)}`, (socket) => {
+      socket.once('data', (bytes) => {
+        if (bytes.length !== 1 || bytes[0] !== HEARTBEAT) return;
+        socket.end(bytes);
+        heartbeat.resolve(true);
+      });
+    });
     const sockets = ['--socket', deviceSocket, '--uds-path', vsock];
     const device = start(
       machine.vsockDevice,
@@ -164,13 +157,17 @@ export class EnclaveVm {
     );
     if (!(await waitForSocket(deviceSocket, device))) {
       device.child.kill('SIGKILL');
-      for (const server of servers) server.close();
+      server.close();
       throw new Error('the vsock device did not start');
     }
-    const qemu = start(machine.qemu, qemuArguments(options, deviceSocket), onConsole);
-    return new EnclaveVm(qemu, device, servers, {
+    let last = '';
+    const qemu = start(machine.qemu, qemuArguments(options, deviceSocket), (text) => {
+      last = (last + text).slice(-KEPT_CHARACTERS);
+      onConsole(text);
+    });
+    return new EnclaveVm(qemu, device, server, {
       heartbeat: heartbeat.promise,
-      reason: () => (reason === '' ? null : reason),
+      reason: () => [...last.matchAll(REASON)].at(-1)?.[1] ?? null,
     });
   }
 
@@ -187,6 +184,6 @@ export class EnclaveVm {
   async #close(): Promise<void> {
     this.#device.child.kill('SIGKILL');
     await this.#device.ended;
-    for (const server of this.#servers) server.close();
+    this.#server.close();
   }
 }

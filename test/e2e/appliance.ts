@@ -61,14 +61,21 @@ export interface HostOptions {
   readonly whenFull?: 'wait' | 'drop';
   /** Enclave and host meet at an emulated vsock device instead of the tap. */
   readonly hvsock?: boolean;
+  /** Another enclave than the simulator, and how the host reaches it. */
+  readonly transport?: string;
+  readonly command?: readonly string[];
+  readonly readyMs?: number;
   /** The command that runs the host's command, for a disk or limits of its own. */
   readonly within?: (command: readonly string[]) => readonly [string, ...string[]];
 }
 
-/** The sockets of one appliance and its tap; host and enclave have folders of their own. */
-export interface Place {
+/** The sockets of one appliance; host and enclave have folders of their own. */
+export interface Sockets {
   readonly hostSockets: string;
   readonly enclaveSockets: string;
+}
+
+export interface Place extends Sockets {
   readonly tap: Tap;
 }
 
@@ -80,7 +87,7 @@ export async function newPlace(): Promise<Place> {
 
 export function enclaveCommand(
   appliance: Appliance,
-  place: Place,
+  place: Sockets,
   transport: string = `unix:${place.enclaveSockets}`,
 ): readonly string[] {
   const options = {
@@ -94,7 +101,7 @@ export function enclaveCommand(
 
 function hostConfig(
   appliance: Appliance,
-  place: Place,
+  place: Sockets,
   logFile: string,
   options: HostOptions,
 ): object {
@@ -107,7 +114,9 @@ function hostConfig(
     options.hvsock === true ? `guest:${device}` : undefined,
   );
   return {
-    transport: options.hvsock === true ? `hvsock:${device}` : `unix:${place.hostSockets}`,
+    transport:
+      options.transport ??
+      (options.hvsock === true ? `hvsock:${device}` : `unix:${place.hostSockets}`),
     state: options.state ?? stateOf(appliance),
     log: options.log ?? appliance.logDirectory,
     configuration,
@@ -116,7 +125,11 @@ function hostConfig(
       parameters,
       parameters_salt: parametersSalt,
     })),
-    enclave: { command: startsEnclave ? command : null, restart },
+    enclave: {
+      command: startsEnclave ? (options.command ?? command) : null,
+      restart,
+      ...(options.readyMs === undefined ? {} : { ready_ms: options.readyMs }),
+    },
     feed: {
       stream: 1,
       capture: options.capture ?? CAPTURE,
@@ -172,7 +185,7 @@ export class TestHost {
   }
 
   /** `trackseal host` with a log file of its own. */
-  static start(appliance: Appliance, place: Place, options: HostOptions): TestHost {
+  static start(appliance: Appliance, place: Sockets, options: HostOptions): TestHost {
     const name = `host-${hosts++}`;
     const folder = join(appliance.directory, 'host');
     mkdirSync(folder, { recursive: true });
@@ -270,13 +283,18 @@ export function fetchStatus(url: string): Promise<number> {
   });
 }
 
-export function trustOf({ policy, rootPem }: Appliance): readonly string[] {
-  return ['--policy', policy, '--unsafe-root', rootPem];
+export function trustOf({ trust }: Appliance): readonly string[] {
+  return trust;
 }
 
 /** `trackseal attest`; remembers the head in `heads`. */
-export function attest(appliance: Appliance, url: string, heads: string): Promise<CommandResult> {
-  return trackseal(['attest', url, ...trustOf(appliance), '--heads', heads, '--json']);
+export function attest(
+  appliance: Appliance,
+  url: string,
+  heads: string,
+  options: readonly string[] = [],
+): Promise<CommandResult> {
+  return trackseal(['attest', url, ...trustOf(appliance), '--heads', heads, ...options, '--json']);
 }
 
 /** `trackseal verify log` with compliance's key. */

@@ -13,6 +13,7 @@ import { ROOT } from '../../scripts/bundle.ts';
 export const LAUNCHER: string = join(ROOT, 'scripts/trackseal');
 const POLL_MS = 10;
 const DEFAULT_WAIT_MS = 60_000;
+let defaultWaitMs = DEFAULT_WAIT_MS;
 
 export interface Json {
   readonly [name: string]: unknown;
@@ -148,11 +149,16 @@ export async function trackseal(
   return { code, stdout, stderr, json: parseJson(stdout) };
 }
 
-/** The first value that is not null, false or undefined; throws after a minute. */
+/** For all that is waited for in this file: emulated machines are slow. */
+export function waitAtMost(ms: number): void {
+  defaultWaitMs = ms;
+}
+
+/** The first value that is not null, false or undefined; throws after a minute, or what `waitAtMost` said. */
 export async function waitFor<T>(
   what: string,
   look: () => T | null | false | undefined,
-  timeoutMs: number = DEFAULT_WAIT_MS,
+  timeoutMs: number = defaultWaitMs,
 ): Promise<T> {
   const deadlineMs = performance.now() + timeoutMs;
   for (;;) {

@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { rm } from 'node:fs/promises';
 import type { Ack } from '../../wire/commit.ts';
 import { encodeAck, parseAck, parseCommit } from '../../wire/commit.ts';
@@ -17,6 +17,7 @@ import { FRAME, parseRelease, PORT } from '../../wire/messages.ts';
 import type { Release } from '../../wire/messages.ts';
 import type { Report } from '../../wire/payloads.ts';
 import { parseReport } from '../../wire/payloads.ts';
+import { hvsockTransport } from '../../wire/node/hvsock.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { closeAfterwards } from './processes.ts';
 
@@ -81,23 +82,39 @@ export class Tap {
   keepBytes = true;
   readonly #outer: string;
   readonly #inner: string;
+  readonly #innerIsVsock: boolean;
   readonly #left = new Map<number, Buffer[]>();
   readonly #leftBytes = new Map<number, number>();
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
 
-  private constructor(outer: string, inner: string) {
+  private constructor(outer: string, inner: string, innerIsVsock: boolean) {
     this.#outer = outer;
     this.#inner = inner;
+    this.#innerIsVsock = innerIsVsock;
   }
 
   /** `outer` is the host's folder, `inner` the enclave's. */
   static async open(outer: string, inner: string): Promise<Tap> {
-    const tap = new Tap(outer, inner);
     for (const folder of [outer, inner]) mkdirSync(folder, { recursive: true });
-    for (const port of Object.values(PORT)) await tap.#listen(port);
-    closeAfterwards(() => tap.close());
-    return tap;
+    return new Tap(outer, inner, false).#open();
+  }
+
+  /** In front of an emulated enclave: `inner` is the PATH of hvsock:PATH. */
+  static async openVsock(outer: string, inner: string): Promise<Tap> {
+    for (const folder of [outer, dirname(inner)]) mkdirSync(folder, { recursive: true });
+    return new Tap(outer, inner, true).#open();
+  }
+
+  async #open(): Promise<this> {
+    for (const port of Object.values(PORT)) await this.#listen(port);
+    closeAfterwards(() => this.close());
+    return this;
+  }
+
+  #pathOf(folder: string, port: number): string {
+    const isVsock = this.#innerIsVsock && folder === this.#inner;
+    return isVsock ? `${folder}_${port}` : join(folder, String(port));
   }
 
   /** All bytes that left the enclave on a port, over all its connections. */
@@ -133,16 +150,31 @@ export class Tap {
   async #listen(port: number): Promise<void> {
     const enclaveListens = ENCLAVE_LISTENS.has(port);
     const [near, far] = enclaveListens ? [this.#outer, this.#inner] : [this.#inner, this.#outer];
-    await rm(join(near, String(port)), { force: true });
+    const path = this.#pathOf(near, port);
+    await rm(path, { force: true });
     const server = createServer({ allowHalfOpen: true }, (accepted) => {
-      const made = createConnection({ path: join(far, String(port)), allowHalfOpen: true });
+      if (enclaveListens && this.#innerIsVsock) {
+        void this.#connectVsock(port, accepted);
+        return;
+      }
+      const made = createConnection({ path: this.#pathOf(far, port), allowHalfOpen: true });
       const [host, enclave] = enclaveListens ? [accepted, made] : [made, accepted];
       this.#connect(port, host, enclave);
     });
     this.#servers.push(server);
     await new Promise<void>((resolve) => {
-      server.listen(join(near, String(port)), resolve);
+      server.listen(path, resolve);
     });
+  }
+
+  async #connectVsock(port: number, accepted: Socket): Promise<void> {
+    accepted.on('error', () => undefined);
+    try {
+      const made = await hvsockTransport(this.#inner).connect(port);
+      this.#connect(port, accepted, made as Socket);
+    } catch {
+      accepted.destroy();
+    }
   }
 
   #connect(port: number, host: Socket, enclave: Socket): void {
