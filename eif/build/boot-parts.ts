@@ -71,5 +71,5 @@ export function bootEntries({ init, module }: BootParts): readonly RamdiskEntry[
     { type: 'file', path: 'init', mode: 0o755, data: init },
   ];
   if (module === null) return entries;
-  return [...entries, { type: 'file', path: 'nsm.ko', mode: 0o644, data: module }];
+  return [...entries, { type: 'file', path: 'nsm.ko', mode: 0o755, data: module }];
 }

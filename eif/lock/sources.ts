@@ -42,18 +42,19 @@ export function addressesOf(
   return [...new Set([...own, `${DEBIAN}/${archive}/${file}`, ...old])];
 }
 
+/** From `apt-get update --print-uris`: 'BASE/dists/SUITE/InRelease' and more, one per line. */
+export function mirrorsOf(uris: string): readonly string[] {
+  const found = [...uris.matchAll(/^'(\S+)\/dists\/(\S+)\/InRelease'/gmu)];
+  const bases = found.filter(([, , suite = '']) => SUITE.test(suite)).map(([, base = '']) => base);
+  return [...new Set(bases)];
+}
+
 /** Base addresses of Debian's archive in apt's configuration; none where there is no apt. */
 export async function machineMirrors(): Promise<readonly string[]> {
   try {
-    const format = '$(REPO_URI) $(RELEASE)';
-    const args = ['indextargets', 'Created-By: Packages', '--format', format];
-    const { stdout } = await promisify(execFile)('apt-get', args);
-    const bases = stdout
-      .split('\n')
-      .map((line) => line.split(' '))
-      .filter(([, suite = '']) => SUITE.test(suite))
-      .map(([base = '']) => base);
-    return [...new Set(bases)];
+    // Needs no lists, which a fresh machine does not have.
+    const { stdout } = await promisify(execFile)('apt-get', ['update', '--print-uris']);
+    return mirrorsOf(stdout);
   } catch {
     return [];
   }

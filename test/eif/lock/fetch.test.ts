@@ -12,7 +12,7 @@ import { downloadDirectly, downloadWithApt } from '../../../eif/lock/download.ts
 import type { FetchOptions } from '../../../eif/lock/fetch.ts';
 import { fetchPackage, fetchPackages } from '../../../eif/lock/fetch.ts';
 import type { ImageLock, LockedPackage } from '../../../eif/lock/lock.ts';
-import { addressesOf } from '../../../eif/lock/sources.ts';
+import { addressesOf, mirrorsOf } from '../../../eif/lock/sources.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 
 const CONTENT = Buffer.alloc(100_000, 'a package ');
@@ -191,5 +191,19 @@ describe('the addresses of a package', () => {
     expect(first).toBe(`http://mirror.example/debian-security/${path}`);
     expect(second).toBe(`http://deb.debian.org/debian-security/${path}`);
     expect(third).toContain('/archive/debian-security/20261231T120000Z/');
+  });
+
+  it('come from what apt would update from, without archives of others', () => {
+    const uris = [
+      "'http://mirror.example/debian/dists/bookworm/InRelease' mirror_InRelease 0 ",
+      "'http://mirror.example/debian/dists/bookworm-updates/InRelease' mirror_InRelease 0 ",
+      "'http://mirror.example/debian-security/dists/bookworm-security/InRelease' x 0 ",
+      "'https://deb.nodesource.com/node_20.x/dists/nodistro/InRelease' y 0 ",
+      "'https://packages.example/apt/dists/cloud-bookworm/InRelease' z 0 ",
+    ];
+    expect(mirrorsOf(uris.join('\n'))).toEqual([
+      'http://mirror.example/debian',
+      'http://mirror.example/debian-security',
+    ]);
   });
 });
