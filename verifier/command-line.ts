@@ -26,6 +26,9 @@ const UNDECIDED: ReadonlySet<string> = new Set([
   'source_unreachable',
   'file_unreadable',
   'disclosure_key_wrong',
+  'input_unavailable',
+  'toolchain_unusable',
+  'build_failed',
 ]);
 
 /** Says why nothing was judged, on stderr (and on stdout with --json), and answers exit code 2. */

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Result } from '../../wire/result.ts';
-import { accept } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
 import type { ImageLock } from '../lock/lock.ts';
 import { encodeLock } from '../lock/lock.ts';
 import { readLock } from '../lock/read.ts';
@@ -18,6 +18,7 @@ import { encodeRamdisk } from '../ramdisk.ts';
 import { encodeEif } from '../writer.ts';
 import type { BootParts } from './boot-parts.ts';
 import { blobParts, bootEntries, ownParts } from './boot-parts.ts';
+import type { Bundle } from './bundles.ts';
 import { ROOT, bundleImage } from './bundles.ts';
 import type { MeasuredFiles } from './measured.ts';
 import { measuredOf } from './measured.ts';
@@ -58,6 +59,14 @@ async function checkedLock(): Promise<Result<ImageLock>> {
   if (!inputs.ok) return inputs;
   const checked = checkInputs(lock.value, inputs.value);
   return checked.ok ? lock : checked;
+}
+
+/** Sources may have changed since they were checked: what goes in is compared itself. */
+async function pinnedBundles(lock: ImageLock): Promise<Result<readonly Bundle[]>> {
+  const bundles = await bundleImage();
+  const pinned = new Map(lock.bundles.map(({ path, sha256 }) => [path, sha256]));
+  const other = bundles.find(({ name, sha256 }) => pinned.get(name) !== sha256);
+  return other === undefined ? accept(bundles) : refuse('input_changed', { input: other.name });
 }
 
 /** With the toolchain's gzip: compressors differ between versions and processors. */
@@ -110,10 +119,11 @@ async function assemble(work: string, options: ImageOptions): Promise<Result<Bui
       ? await ownParts(toolchain.value, lock.value, programs.value, options)
       : await blobParts(options.blobs);
   if (!parts.ok) return parts;
-  const bundles = await bundleImage();
+  const bundles = await pinnedBundles(lock.value);
+  if (!bundles.ok) return bundles;
   const files = await rootFiles({
     packages: packages.value,
-    bundles,
+    bundles: bundles.value,
     programs: programs.value,
     measured: measured.value,
   });

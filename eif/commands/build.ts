@@ -134,7 +134,15 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   }
   const { bytes, sha256 } = description;
   const files = outputs.map(([path]) => path);
-  const result = { files, bytes, sha256, ...measurements, contents: contents(built.value) };
+  const { ramdisks } = built.value;
+  const result = {
+    files,
+    bytes,
+    sha256,
+    ...measurements,
+    ramdisks,
+    contents: contents(built.value),
+  };
   const text = `${renderDescription(description)}\n${renderContents(built.value)}\nwritten after ${String(seconds)} s:\n${files.map((path) => `  ${path}\n`).join('')}`;
   io.stdout(json ? `${JSON.stringify(result, null, 2)}\n` : text);
   return 0;
