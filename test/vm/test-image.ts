@@ -54,6 +54,7 @@ export function writeTestImage(
   files: readonly TestFile[],
   command: readonly string[],
   boot: (ramdisk: Uint8Array) => Uint8Array = (ramdisk) => ramdisk,
+  cmdline: (shipped: string) => string = (shipped) => shipped,
 ): void {
   const parts = partsOf(assertAccepted(parseEif(new Uint8Array(readFileSync(IMAGE)))));
   const entries = assertAccepted(parseRamdisk(new Uint8Array(gunzipSync(parts.application))));
@@ -68,7 +69,7 @@ export function writeTestImage(
   const image = encodeEif({
     architecture: 'x86_64',
     kernel: parts.kernel,
-    cmdline: parts.cmdline,
+    cmdline: utf8(cmdline(new TextDecoder().decode(parts.cmdline))),
     metadata: parts.metadata,
     ramdisks: [boot(parts.boot), new Uint8Array(gzipSync(application, { level: 1 }))],
     signature: null,

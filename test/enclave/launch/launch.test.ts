@@ -14,61 +14,15 @@ import { spawnStrategy } from '../../../wire/node/strategy-program.ts';
 import { strategyOf, watSignal } from '../../helpers/wat.ts';
 import type { TestBundle } from '../strategy/support.ts';
 import { ROOT, Watched, bundleOf, signalText, specification } from '../strategy/support.ts';
-import type { Ended, LaunchPrograms } from './program.ts';
+import type { LaunchPrograms } from './program.ts';
 import { launchedRunner, makePrograms, run, scriptOf, whyNot } from './program.ts';
+import type { Ended } from './verdicts.ts';
+import { ALL_CALLS, OPEN_CALLS, expectedVerdicts, openCalls, verdict } from './verdicts.ts';
 
 const missing = whyNot();
 if (missing !== null) console.log(`launcher of strategies not tested: ${missing}`);
 
 const USER = 2005;
-const EINVAL = 22;
-const ENOTTY = 25;
-const ENOSYS = 38;
-
-/** What Node asks for and lives without; anything else that is not allowed ends the process. */
-const REFUSED: Readonly<Record<string, number>> = {
-  clone3: ENOSYS,
-  io_uring_setup: ENOSYS,
-  pkey_alloc: ENOSYS,
-  ioctl: ENOTTY,
-  'ioctl of the terminal': ENOTTY,
-  'arch_prctl vdso': EINVAL,
-  'arch_prctl gs': EINVAL,
-  // Not the filter but the limit of descriptors.
-  'allowed descriptor beyond the limit': EINVAL,
-};
-
-/** Calls of x86-64 that answer whatever their arguments are: all others of 512 end the process. */
-const OPEN_CALLS: readonly number[] = [
-  // read write close fstat lseek mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn ioctl pread64
-  0,
-  1, 3, 5, 8, 10, 11, 12, 13, 14, 15, 16, 17,
-  // access pipe sched_yield mremap madvise getpid getsockname getsockopt exit uname
-  21, 24, 25, 28, 39, 51, 55, 60, 63,
-  // getcwd readlink gettimeofday getrusage sysinfo getuid getgid geteuid getegid getppid capget sigaltstack
-  79,
-  89, 96, 98, 99, 102, 104, 107, 108, 110, 125, 131,
-  // sched_getparam sched_getscheduler arch_prctl gettid time futex sched_getaffinity set_tid_address
-  143,
-  145, 158, 186, 201, 202, 204, 218, 219,
-  // clock_gettime clock_getres clock_nanosleep exit_group newfstatat readlinkat set_robust_list epoll_pwait
-  228,
-  229, 230, 231, 233, 262, 267, 273, 281,
-  // eventfd2 epoll_create1 pipe2 getrandom membarrier pkey_alloc statx rseq io_uring_setup clone3
-  290, 291, 293, 318, 324, 330, 332, 334, 425, 435,
-];
-
-/** uretprobe and uprobe: newer kernels let them pass every filter; without a probe they do nothing. */
-const PAST_EVERY_FILTER: ReadonlySet<string> = new Set(['335', '336']);
-
-function verdict({ code, signal, output }: Ended): string {
-  if (signal === 'SIGSYS') return 'killed';
-  if (signal !== null) return signal;
-  const [, value = '', error = ''] = /^returned (-?\d+) (\d+)\n$/u.exec(output) ?? [];
-  if (value === '') return `exit ${String(code)}`;
-  return Number(value) < 0 ? `errno ${error}` : 'succeeded';
-}
-
 function field(text: string, name: string): string {
   const line = text.split('\n').find((one) => one.startsWith(`${name}:`)) ?? '';
   return line
@@ -167,21 +121,12 @@ describe.skipIf(missing !== null)('the launcher of strategies', () => {
     const names = (await run(programs.attempts, ['names'])).output.trimEnd().split('\n');
     expect(names.length).toBeGreaterThan(150);
     expect(new Set(names).size).toBe(names.length);
-    const expected = names.map((name) => {
-      const error = REFUSED[name];
-      if (error !== undefined) return [name, `errno ${String(error)}`];
-      return [name, name.startsWith('allowed ') ? 'succeeded' : 'killed'];
-    });
-    expect(await verdicts(names, (name) => launched(name))).toEqual(Object.fromEntries(expected));
+    expect(await verdicts(names, (name) => launched(name))).toEqual(expectedVerdicts(names));
   });
 
   it.runIf(process.arch === 'x64')('leaves no call that nobody thought of', async () => {
-    const numbers = Array.from({ length: 512 }, (_, number) => String(number));
-    const found = await verdicts(numbers, (number) => launched('number', number));
-    const open = numbers.filter((number) => {
-      return found[number] !== 'killed' && !PAST_EVERY_FILTER.has(number);
-    });
-    expect(open.map(Number)).toEqual([...OPEN_CALLS].sort((a, b) => a - b));
+    const found = await verdicts(ALL_CALLS, (number) => launched('number', number));
+    expect(openCalls(found)).toEqual(OPEN_CALLS);
     // Where the kernel has the calls of 32 bits at all.
     const name = 'getuid of 32 bits';
     const without = verdict(await run(programs.attempts, [name]));

@@ -11,6 +11,7 @@ import { BOOT_SOURCES, compileBoot } from '../../../eif/build/boot.ts';
 import type { RunnerProgram } from '../../../wire/node/strategy-program.ts';
 import { findRunner, runnerFlags } from '../../../wire/node/strategy-program.ts';
 import { ROOT, imageRunner } from '../strategy/support.ts';
+import type { Ended } from './verdicts.ts';
 
 export interface LaunchPrograms {
   readonly folder: string;
@@ -62,12 +63,6 @@ export function scriptOf({ launcher, node, folder }: LaunchPrograms, text: strin
   const path = join(folder, 'scripts', `${String(scripts++)}.cjs`);
   writeFileSync(path, text);
   return { launcher, execPath: node, flags: ['--no-warnings'], path };
-}
-
-export interface Ended {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly output: string;
 }
 
 /** Runs a program to its end; descriptors from 3 on are `more`. */
