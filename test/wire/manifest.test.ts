@@ -7,6 +7,7 @@ import { MAX_MANIFEST_BYTES, parseManifest } from '../../wire/manifest.ts';
 import { accept } from '../../wire/result.ts';
 
 const HASH = 'ab'.repeat(32);
+const label = 'a'.repeat(63);
 const spki = (curve: string): string =>
   toHex(
     generateKeyPairSync('ec', { namedCurve: curve }).publicKey.export({
@@ -29,19 +30,40 @@ const MANIFEST: MeasuredManifest = {
 const changed = (changes: object): Uint8Array => canonicalJson({ ...MANIFEST, ...changes });
 const hosts = (...list: readonly object[]): Uint8Array => changed({ hosts: list });
 
+/** A manifest of so many bytes: long names of hosts, and names of strategies for the rest. */
+function sized(bytes: number): Uint8Array {
+  const long = `.${label}.${label}.${label}`;
+  const strategies = Array.from({ length: 60 }, () => ({
+    name: 'n',
+    version: '1.0.0',
+    commitment: HASH,
+  }));
+  const many: object[] = [];
+  const size = (): number => changed({ strategies, hosts: many }).length;
+  while (size() < bytes - 1000) many.push({ host: `${many.length}${long}`, port: 1 });
+  let missing = bytes - size();
+  for (const strategy of strategies) {
+    const more = Math.min(missing, 63);
+    strategy.name += 'n'.repeat(more);
+    missing -= more;
+  }
+  return changed({ strategies, hosts: many });
+}
+
 describe('the measured manifest', () => {
   it('is read as it was written', () => {
     expect(parseManifest(canonicalJson(MANIFEST))).toEqual(accept(MANIFEST));
+    expect(sized(MAX_MANIFEST_BYTES).length).toBe(MAX_MANIFEST_BYTES);
     expect(parseManifest(changed({ owner_key: null, hosts: [], strategies: [] })).ok).toBe(true);
   });
 
-  const label = 'a'.repeat(63);
   const name253 = `${label}.${label}.${label}.${'a'.repeat(61)}`;
 
   it.each([
     ['port 1', hosts({ host: 'a', port: 1 })],
     ['a label of 63', hosts({ host: label, port: 1 })],
     ['a name of 253', hosts({ host: name253, port: 1 })],
+    ['as many bytes as there may be', sized(MAX_MANIFEST_BYTES)],
     ['the same host at two ports', hosts({ host: 'a', port: 1 }, { host: 'a', port: 2 })],
   ])('may have %s', (_what, bytes) => {
     expect(parseManifest(bytes).ok).toBe(true);
@@ -78,7 +100,7 @@ describe('the measured manifest', () => {
           .replace('"hosts"', '"owner_key": null,\n  "hosts"'),
       ),
     ],
-    ['too many bytes', new Uint8Array(MAX_MANIFEST_BYTES + 1).fill(0x20)],
+    ['a byte too many', sized(MAX_MANIFEST_BYTES + 1)],
     ['no JSON', utf8('{')],
     ['no UTF-8', Uint8Array.of(0xff)],
   ])('is refused with %s', (_what, bytes) => {

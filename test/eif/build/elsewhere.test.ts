@@ -53,13 +53,16 @@ it('the archive is one that tar reads, owned by root and from the beginning of t
     ]),
   );
   const env = { TZ: 'UTC', LC_ALL: 'C', PATH: process.env['PATH'] ?? '' };
-  const { stdout } = spawnSync('tar', ['--numeric-owner', '-tvf', path], { env, encoding: 'utf8' });
+  const { stdout } = spawnSync('tar', ['--numeric-owner', '--full-time', '-tvf', path], {
+    env,
+    encoding: 'utf8',
+  });
   const lines = stdout
     .trim()
     .split('\n')
     .map((line) => line.replaceAll(/ +/gu, ' '));
-  expect(lines).toContain('-rwxr-xr-x 0/0 600 1970-01-01 00:00 bin/one');
-  expect(lines).toContain('-rw-r--r-- 0/0 0 1970-01-01 00:00 two');
-  expect(lines).toContain('drwxr-xr-x 0/0 0 1970-01-01 00:00 bin/');
+  expect(lines).toContain('-rwxr-xr-x 0/0 600 1970-01-01 00:00:00 bin/one');
+  expect(lines).toContain('-rw-r--r-- 0/0 0 1970-01-01 00:00:00 two');
+  expect(lines).toContain('drwxr-xr-x 0/0 0 1970-01-01 00:00:00 bin/');
   await rm(folder, { recursive: true });
 });

@@ -83,7 +83,9 @@ describe('what an image measures', () => {
     expect(await commitment({ ...COMMITMENT, commitment: 'x' })).toMatchObject(
       refusal('usage_invalid'),
     );
-    expect(await owner(publicKey('P-384'))).toMatchObject(refusal('usage_invalid'));
+    expect(await owner(publicKey('P-384'))).toMatchObject({
+      refusal: { code: 'usage_invalid', detail: { path: join(folder, 'bad.pem') } },
+    });
     expect(await owner('no key')).toMatchObject(refusal('usage_invalid'));
     expect(await hosts({ ...HOSTS, roots: [] })).toMatchObject(refusal('json_malformed'));
     expect(await hosts({ ...HOSTS, roots: ['../A_Root.crt'] })).toMatchObject(
