@@ -1,7 +1,8 @@
 // Stands in for vhost-device-vsock and the guest behind it, on the Unix sockets that a host sees: `CONNECT
 // <port>\n` -> `OK <port>\n` on PATH, and PATH_<port> for what the guest dials. As that device does, it reads
 // the line in one piece and drops what follows it, and it does not carry an end of one direction: the
-// host's end is the end of both, the guest's is not seen before its stream is closed. Trusted by nobody.
+// host's end is the end of both, the guest's is not seen before its stream is closed. Its own buffers and
+// their limits are not imitated (test/vm/hvsock.test.ts asks the real one). Trusted by nobody.
 
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
