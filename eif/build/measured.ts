@@ -100,6 +100,10 @@ async function readRoots(folder: string, names: readonly string[]): Promise<Resu
   return accept(concatBytes(...parts));
 }
 
+function keyOf({ name, version, commitment }: MeasuredStrategy): string {
+  return JSON.stringify([name, version, commitment]);
+}
+
 /** `packages`: the folder with Debian's ca-certificates. Refuses what is not as `MeasuredFiles` says. */
 export async function measuredOf(
   files: MeasuredFiles,
@@ -121,7 +125,8 @@ export async function measuredOf(
   if (!roots.ok) return roots;
   const manifest: MeasuredManifest = {
     version: 2,
-    strategies,
+    // The order of the options says nothing.
+    strategies: strategies.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)),
     owner_key: owner.value,
     hosts: hosts.value.hosts,
     roots_sha256: toHex(nodeCrypto.sha256(roots.value)),

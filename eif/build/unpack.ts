@@ -74,7 +74,7 @@ export async function unpackPackages(request: UnpackRequest): Promise<Result<str
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     const why = error instanceof Error ? error.message : String(error);
-    return refuse('toolchain_unusable', { step: 'dpkg-deb --extract', why });
+    return refuse('toolchain_unusable', { needs: 'dpkg-deb, of the package dpkg', why });
   }
   const { sha256 } = await digestFolder(join(partial, 'root'));
   await writeFile(join(partial, 'digest'), sha256);

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { readdir, readlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 export interface FileDigest {
   readonly bytes: number;
@@ -64,5 +64,5 @@ export async function digestFolder(folder: string): Promise<FileDigest> {
 /** `TRACKSEAL_CACHE`, or `~/.cache/trackseal`. */
 export function cacheFolder(env: Readonly<Record<string, string | undefined>>): string {
   const named = env['TRACKSEAL_CACHE'] ?? '';
-  return named === '' ? join(homedir(), '.cache', 'trackseal') : named;
+  return named === '' ? join(homedir(), '.cache', 'trackseal') : resolve(named);
 }

@@ -48,8 +48,8 @@ describe('what an image measures', () => {
   it('are commitments, owner, hosts and the roots that these need', async () => {
     const files = {
       commitments: [
-        await file('one.json', COMMITMENT),
         await file('two.json', { ...COMMITMENT, name: 'two' }),
+        await file('one.json', COMMITMENT),
       ],
       owner: await file('owner.pem', publicKey('P-256')),
       hosts: await file('hosts.json', HOSTS),
