@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { enclaveCommand } from '../../scripts/vm/enclave-command.ts';
 import { TestHost, verifyLog } from '../e2e/appliance.ts';
 import {
   decisionsOf,
@@ -15,16 +16,32 @@ import {
   openOrders,
   readJournal,
 } from '../e2e/evidence.ts';
-import { cleanUpAfterEach, descendantsOf, temporaryFolder } from '../e2e/processes.ts';
+import {
+  cleanUpAfterEach,
+  descendantsOf,
+  isRunning,
+  temporaryFolder,
+  TestProcess,
+  waitFor,
+} from '../e2e/processes.ts';
 import { Tap } from '../e2e/tap.ts';
-import { newVmAppliance, newVmPlace, SKIPPED, vmHost } from './place.ts';
+import { IMAGE, newVmAppliance, newVmPlace, SKIPPED, vmHost } from './place.ts';
 
 cleanUpAfterEach();
+
+function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8');
+  } catch {
+    // It has ended.
+    return '';
+  }
+}
 
 /** Of the machine that runs below this process. */
 function qemuOf(pid: number): number | null {
   for (const one of descendantsOf(pid)) {
-    if (readFileSync(`/proc/${one}/comm`, 'utf8').startsWith('qemu-system')) return one;
+    if (nameOf(one).startsWith('qemu-system')) return one;
   }
   return null;
 }
@@ -74,5 +91,22 @@ describe.skipIf(SKIPPED)('a machine that is switched off mid-stream', () => {
     expect([...decided, ...unreleased].toSorted((a, b) => a - b)).toEqual(
       indexesOf(leaves[0] ?? [], 'output'),
     );
+  });
+});
+
+describe.skipIf(SKIPPED)('whoever runs the machine', () => {
+  it.each(['SIGKILL', 'SIGTERM'] as const)('takes all of it along: %s', async (signal) => {
+    const place = newVmPlace(temporaryFolder());
+    const [program, ...args] = enclaveCommand(IMAGE, place.vsock, place.console);
+    const runner = new TestProcess(program, args);
+    // QEMU and the vsock device; before them, QEMU is asked for its machines, alone.
+    const started = await waitFor('the machine', () => {
+      const found = descendantsOf(runner.pid);
+      return found.length === 2 && qemuOf(runner.pid) !== null ? found : null;
+    });
+    process.kill(runner.pid, signal);
+    await runner.ended;
+    await waitFor('the end of all', () => !started.some((pid) => isRunning(pid)));
+    expect(started.filter((pid) => isRunning(pid))).toEqual([]);
   });
 });
