@@ -57,6 +57,16 @@ const PATCHES: readonly Patch[] = [
     from: 'return cpus_get_elapsed_ticks();',
     to: 'return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);',
   },
+  // A request is two buffers and one kick. When the device starts, QEMU looks into the queue without a kick, and
+  // may come between the two: it would call the device broken, and every later request would wait for ever.
+  {
+    file: 'hw/virtio/virtio-nsm.c',
+    from: `        virtio_error(vdev, "Expected response buffer after request buffer "
+                     "in virtqueue");
+        goto cleanup;`,
+    to: `        virtqueue_unpop(vq, out_elem, 0);
+        return;`,
+  },
 ];
 /** Of the guest's time stamp counter. */
 export const TSC_KHZ = 1_000_000;
