@@ -77,6 +77,14 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
+      {
+        test: {
+          name: 'vm-bench',
+          include: ['test/vm/**/*.bench.ts'],
+          globalSetup: 'test/vm/setup.ts',
+          testTimeout: 1_800_000,
+        },
+      },
     ],
   },
 });
