@@ -177,15 +177,19 @@ describe('the entry point of the image', () => {
   };
 
   it('refuses to run without a real NSM: there is nothing to fall back to', () => {
-    expect(run('unix:/nowhere', '/nowhere/measured.json', '/nowhere/runner.mjs')).toEqual({
+    expect(run('vsock:parent', '/nowhere/measured.json', '/nowhere/runner.mjs')).toEqual({
       status: 1,
       stderr: 'trackseal enclave: nsm_unavailable: there is no NSM device\n',
     });
   });
 
   it('refuses other arguments', () => {
-    const usage = { status: 2, stderr: 'usage: main TRANSPORT MANIFEST RUNNER\n' };
+    const usage = { status: 2, stderr: 'usage: main vsock:parent MANIFEST RUNNER\n' };
     expect(run()).toEqual(usage);
-    expect(run('tcp:1234', 'manifest', 'runner')).toEqual(usage);
+    expect(run('vsock:parent', 'manifest')).toEqual(usage);
+    // The image has no other boundary than vsock.
+    for (const address of ['tcp:1234', 'unix:/run', 'hvsock:/run/vm', 'vsock:', 'vsock:0']) {
+      expect(run(address, 'manifest', 'runner'), address).toEqual(usage);
+    }
   });
 });
