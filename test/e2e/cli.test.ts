@@ -21,7 +21,7 @@ const DOCUMENT = join(FIXTURES, 'real-2026-02-06-prod-indefmap-nonce32.cbor');
 /** Those that have a verdict. */
 const VERIFYING = ['verify attestation', 'verify log', 'verify proof', 'attest', 'replay'];
 const READING = ['log list', 'log prove'];
-const IMAGE = ['image describe', 'image sign', 'image verify'];
+const IMAGE = ['build', 'reproduce', 'describe', 'sign', 'verify'].map((name) => `image ${name}`);
 const STRATEGY = ['strategy new', 'strategy test', 'strategy backtest', 'strategy pack'];
 const OTHERS = ['demo', ...STRATEGY, 'host', ...IMAGE];
 const COMMANDS = [...VERIFYING, ...READING, ...OTHERS];
