@@ -6,13 +6,11 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { EnclaveVm } from '../../scripts/vm/enclave-vm.ts';
-import { openMachine } from '../../scripts/vm/machine.ts';
 import { hvsockTransport } from '../../wire/node/hvsock.ts';
 import type { Transport } from '../../wire/node/transport.ts';
-import { cleanUpAfterEach, closeAfterwards, temporaryFolder } from '../e2e/processes.ts';
+import { cleanUpAfterEach, temporaryFolder } from '../e2e/processes.ts';
 import { newVmPlace, SKIPPED } from './place.ts';
-import { ADDON, guestProgram, NODE, writeTestImage } from './test-image.ts';
+import { ADDON, guestProgram, NODE, startGuest, writeTestImage } from './test-image.ts';
 
 cleanUpAfterEach();
 
@@ -113,25 +111,12 @@ it.skipIf(SKIPPED)('hvsock carries streams to the guest and from it', async () =
   const image = join(folder, 'echo.eif');
   const program = await guestProgram('echo');
   writeTestImage(image, [program], [NODE, `/test/${program.name}`, ADDON]);
-  let console = '';
-  const vm = await EnclaveVm.start({
-    machine: await openMachine(() => {}),
-    image,
-    vsock,
-    memoryMiB: 2048,
-    processors: 2,
-    onConsole: (text) => {
-      console += text;
-    },
-  });
-  closeAfterwards(async () => {
-    await vm.kill();
-  });
+  const { vm, console } = await startGuest(image, vsock);
   const transport = hvsockTransport(vsock);
   await Promise.race([
     dial(transport, PORT.echo).then((stream) => stream.destroy()),
     vm.ended.then(() => {
-      throw new Error(`the guest ended:\n${console}`);
+      throw new Error(`the guest ended:\n${console()}`);
     }),
   ]);
 

@@ -108,8 +108,14 @@ function jsonOf(line: string): Readonly<Record<string, unknown>> | null {
   }
 }
 
-/** Boots an image that needs no host, until its program ends. */
-export async function runGuest(image: string, vsock: string): Promise<GuestRun> {
+export interface StartedGuest {
+  readonly vm: EnclaveVm;
+  /** What its console has said so far. */
+  readonly console: () => string;
+}
+
+/** Boots an image; the machine ends with the test. */
+export async function startGuest(image: string, vsock: string): Promise<StartedGuest> {
   let console = '';
   const vm = await EnclaveVm.start({
     machine: await openMachine(() => {}),
@@ -124,7 +130,14 @@ export async function runGuest(image: string, vsock: string): Promise<GuestRun> 
   closeAfterwards(async () => {
     await vm.kill();
   });
-  const end = await vm.ended;
+  return { vm, console: () => console };
+}
+
+/** Boots an image that needs no host, until its program ends. */
+export async function runGuest(image: string, vsock: string): Promise<GuestRun> {
+  const guest = await startGuest(image, vsock);
+  const end = await guest.vm.ended;
+  const console = guest.console();
   const lines = console.split(/\r?\n/u).map(jsonOf);
   return { end, console, lines: lines.filter((line) => line !== null) };
 }
