@@ -127,6 +127,8 @@ export class Host {
   async run(): Promise<Result<HostSummary>> {
     const backoff = new Backoff(BACKOFF);
     try {
+      // Asked to stop while it was opened: no epoch for nothing.
+      if (this.#stopping.signal.aborted) return accept({ clean: true, epochs: [] });
       for (;;) {
         const summary = await this.#runEpoch();
         if (!summary.ok) return summary;

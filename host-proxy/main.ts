@@ -215,11 +215,6 @@ async function runHost(host: Host, options: Options, io: HostIo): Promise<number
     nowMs: () => performance.now(),
     read: () => host.numbers,
   });
-  const stop = (): void => {
-    host.stop();
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
   if (!options.quiet) progress.start();
   try {
     const ended = await host.run();
@@ -232,8 +227,6 @@ async function runHost(host: Host, options: Options, io: HostIo): Promise<number
     return ended.value.clean ? 0 : 1;
   } finally {
     progress.stop();
-    process.off('SIGTERM', stop);
-    process.off('SIGINT', stop);
   }
 }
 
@@ -256,7 +249,42 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
+/** A signal that comes while the host is still being opened is kept for it. */
+class StopRequest {
+  #asked = false;
+  #host: Host | null = null;
+  #room: DiskRoom | null = null;
+
+  readonly ask = (): void => {
+    this.#asked = true;
+    if (this.#host === null) this.#room?.giveUp();
+    else this.#host.stop();
+  };
+
+  /** What opening may wait for. */
+  waitsFor(room: DiskRoom): void {
+    this.#room = room;
+  }
+
+  passTo(host: Host): void {
+    this.#host = host;
+    if (this.#asked) host.stop();
+  }
+}
+
 export async function run(args: readonly string[], io: HostIo): Promise<number> {
+  const stop = new StopRequest();
+  process.on('SIGTERM', stop.ask);
+  process.on('SIGINT', stop.ask);
+  try {
+    return await runUntil(stop, args, io);
+  } finally {
+    process.off('SIGTERM', stop.ask);
+    process.off('SIGINT', stop.ask);
+  }
+}
+
+async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo): Promise<number> {
   if (args.includes('--help')) {
     io.stdout(USAGE);
     return 0;
@@ -298,6 +326,7 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
     ];
     const waiting = new DiskRoom({ logger, places });
     room = waiting;
+    stop.waitsFor(room);
     watch = new DiskWatch({ logger, places, minFreeBytes: config.disk.min_free_bytes });
     watch.start();
     const gate = new FilesGate(waiting.filesOf(nodeFiles));
@@ -338,6 +367,7 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
       explain(io, host.refusal);
       return 2;
     }
+    stop.passTo(host.value);
     return await runHost(host.value, options, io);
   } catch (error) {
     const failure = failureOf(error);

@@ -198,6 +198,11 @@ export class TestHost {
     return new TestHost(process, configFile, logFile);
   }
 
+  /** False while it has not come as far as its log. */
+  get hasLogged(): boolean {
+    return this.#entries().length > 0;
+  }
+
   /** Entries of its log with this event. */
   events(event: string): readonly Json[] {
     return this.#entries().filter((entry) => entry['event'] === event);
