@@ -10,6 +10,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   enclave: ['enclave', 'wire', 'wire/node'],
   'host-proxy': ['host-proxy', 'wire', 'wire/node'],
   verifier: ['verifier', 'wire', 'wire/node'],
+  owner: ['owner', 'wire', 'wire/node'],
   eif: ['eif', 'verifier', 'wire', 'wire/node'],
   simulator: ['simulator', 'enclave', 'wire', 'wire/node'],
   strategies: ['strategies', 'enclave', 'wire'],
