@@ -49,6 +49,16 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../verifier/commands/log-prove.ts')).run,
   },
   {
+    words: ['measurements', 'sign'],
+    summary: 'sign a list of image measurements, with those that were taken back',
+    load: async () => (await import('../verifier/commands/measurements-sign.ts')).run,
+  },
+  {
+    words: ['measurements', 'verify'],
+    summary: 'verify and show a signed list of image measurements',
+    load: async () => (await import('../verifier/commands/measurements-verify.ts')).run,
+  },
+  {
     words: ['replay'],
     summary: 'run the logged inputs through the strategy again and compare every output',
     load: async () => (await import('../verifier/commands/replay.ts')).run,

@@ -15,7 +15,7 @@ import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import { lockHeads } from './heads-lock.ts';
 import type { CommandIo } from './io.ts';
-import { readSmallFile } from './policy-options.ts';
+import { readSmallFile } from './small-file.ts';
 
 const MAX_FILE_BYTES: number = 16 * 1024 * 1024;
 /** Unlinked heads of one origin. Beyond it the oldest stays, and the ones after it go first. */

@@ -3,8 +3,11 @@
 //
 //   { "Measurements": { "HashAlgorithm": "Sha384 { ... }", "PCR0": hex, "PCR1": hex, "PCR2": hex,
 //                       "PCR3" | "PCR4" | "PCR8": hex },
+//     "images": [ further measurements, the same; for an upgrade window ],
 //     "config_digest": hex (32), "origin": an origin, or a log id for all its epochs,
 //     "owner_key": base64 SPKI, "release_key": base64 SPKI, "root": SHA-256 of the root certificate, hex }
+//
+// At least one image, or a release key whose signed list names them.
 
 import { z } from 'zod';
 import type { ImagePcrs } from '../wire/attestation/policy.ts';
@@ -14,13 +17,16 @@ import { accept, refuse } from '../wire/result.ts';
 
 export const MAX_POLICY_BYTES: number = 64 * 1024;
 const MAX_MESSAGE_CHARACTERS = 200;
+const MAX_IMAGES = 16;
 
 export interface PolicyFile {
-  readonly pcrs: ImagePcrs;
+  /** Each is allowed; empty only where a release key's list names them. */
+  readonly images: readonly ImagePcrs[];
   readonly configDigest?: Uint8Array;
   readonly origin?: string;
-  /** Keys that sign sealed items and new measurements; nothing checks them in this version. */
+  /** The key that signs sealed items; nothing checks it in this version. */
   readonly ownerKey?: Uint8Array;
+  /** The key that signs lists of measurements: P-256, SPKI. */
   readonly releaseKey?: Uint8Array;
   /** SHA-256 of the root certificate that must be in use, lower-case hex. */
   readonly rootSha256?: string;
@@ -45,16 +51,19 @@ const spki = z.string().transform((text, context) => {
 
 const pcr = hexBytes(48);
 
+const measurements = z.strictObject({
+  HashAlgorithm: z.string().regex(/^Sha384\b/u),
+  PCR0: pcr,
+  PCR1: pcr,
+  PCR2: pcr,
+  PCR3: pcr.optional(),
+  PCR4: pcr.optional(),
+  PCR8: pcr.optional(),
+});
+
 const schema = z.strictObject({
-  Measurements: z.strictObject({
-    HashAlgorithm: z.string().regex(/^Sha384\b/u),
-    PCR0: pcr,
-    PCR1: pcr,
-    PCR2: pcr,
-    PCR3: pcr.optional(),
-    PCR4: pcr.optional(),
-    PCR8: pcr.optional(),
-  }),
+  Measurements: measurements.optional(),
+  images: z.array(measurements).min(1).max(MAX_IMAGES).optional(),
   config_digest: hexBytes(32).optional(),
   origin: z
     .string()
@@ -83,8 +92,30 @@ export function parsePolicyFile(text: string): Result<PolicyFile> {
     const field = printable(issue?.path.join('.') ?? '');
     return refuse('policy_malformed', { field, what: printable(issue?.message ?? 'invalid') });
   }
-  const { Measurements, config_digest, origin, owner_key, release_key, root } = parsed.data;
-  const { PCR0, PCR1, PCR2, PCR3, PCR4, PCR8 } = Measurements;
+  const {
+    Measurements,
+    images = [],
+    config_digest,
+    origin,
+    owner_key,
+    release_key,
+    root,
+  } = parsed.data;
+  const measured = [...(Measurements === undefined ? [] : [Measurements]), ...images];
+  if (measured.length === 0 && release_key === undefined) {
+    return refuse('policy_malformed', { field: 'Measurements', what: 'no image is allowed' });
+  }
+  return accept({
+    images: measured.map((image) => imageOf(image)),
+    ...(config_digest === undefined ? {} : { configDigest: config_digest }),
+    ...(origin === undefined ? {} : { origin }),
+    ...(owner_key === undefined ? {} : { ownerKey: owner_key }),
+    ...(release_key === undefined ? {} : { releaseKey: release_key }),
+    ...(root === undefined ? {} : { rootSha256: Buffer.from(root).toString('hex') }),
+  });
+}
+
+function imageOf({ PCR0, PCR1, PCR2, PCR3, PCR4, PCR8 }: z.infer<typeof measurements>): ImagePcrs {
   const others = new Map<number, Uint8Array>();
   for (const [index, value] of [
     [3, PCR3],
@@ -93,12 +124,5 @@ export function parsePolicyFile(text: string): Result<PolicyFile> {
   ] as const) {
     if (value !== undefined) others.set(index, value);
   }
-  return accept({
-    pcrs: { pcr0: PCR0, pcr1: PCR1, pcr2: PCR2, others },
-    ...(config_digest === undefined ? {} : { configDigest: config_digest }),
-    ...(origin === undefined ? {} : { origin }),
-    ...(owner_key === undefined ? {} : { ownerKey: owner_key }),
-    ...(release_key === undefined ? {} : { releaseKey: release_key }),
-    ...(root === undefined ? {} : { rootSha256: Buffer.from(root).toString('hex') }),
-  });
+  return { pcr0: PCR0, pcr1: PCR1, pcr2: PCR2, others };
 }

@@ -2,18 +2,26 @@
 // and the flags that switch a check off. There is no default policy that passes, and each --unsafe- flag
 // that was given is part of the verdict.
 
-import { open } from 'node:fs/promises';
 import type { AttestationPolicy, ImagePcrs } from '../wire/attestation/policy.ts';
 import { parseHex } from '../wire/bytes.ts';
+import { nodeCrypto } from '../wire/node/crypto.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import type { PolicyFile } from './policy-file.ts';
 import { MAX_POLICY_BYTES, parsePolicyFile } from './policy-file.ts';
+import type { CommandIo } from './io.ts';
+import { MAX_LIST_BYTES, policyOfList, verifyMeasurements } from './measurements/list.ts';
+import type { VerifiedList } from './measurements/list.ts';
+import { listsPath, rememberList } from './measurements/memory.ts';
 import type { TrustedRoot } from './roots.ts';
 import { awsRoot, NO_ROOT, parseRoot } from './roots.ts';
+import { readSmallFile } from './small-file.ts';
 
 type PolicyOptions = Readonly<
-  Record<'pcr0' | 'pcr1' | 'pcr2' | 'policy' | 'unsafe-root', { readonly type: 'string' }> &
+  Record<
+    'pcr0' | 'pcr1' | 'pcr2' | 'policy' | 'measurements-list' | 'unsafe-root',
+    { readonly type: 'string' }
+  > &
     Record<
       'unsafe-any-image' | 'unsafe-allow-debug' | 'unsafe-unsigned',
       { readonly type: 'boolean' }
@@ -26,6 +34,7 @@ export const POLICY_OPTIONS: PolicyOptions = {
   pcr1: { type: 'string' },
   pcr2: { type: 'string' },
   policy: { type: 'string' },
+  'measurements-list': { type: 'string' },
   'unsafe-root': { type: 'string' },
   'unsafe-any-image': { type: 'boolean' },
   'unsafe-allow-debug': { type: 'boolean' },
@@ -33,8 +42,11 @@ export const POLICY_OPTIONS: PolicyOptions = {
 };
 
 export const POLICY_USAGE = `what to trust:
-  --policy FILE          nitro-cli's measurements JSON, optionally with config_digest, origin,
-                         owner_key, release_key, root
+  --policy FILE          nitro-cli's measurements JSON, optionally with further images, config_digest,
+                         origin, owner_key, release_key, root
+  --measurements-list FILE
+                         a list that the policy's release_key has signed: its images are allowed,
+                         revoked ones refused; an older list than one seen before is refused
   --pcr0 HEX --pcr1 HEX --pcr2 HEX
                          the image's measurements; all three, instead of --policy
   --unsafe-any-image     accept any image: proves nothing about what runs
@@ -49,6 +61,7 @@ export interface PolicyOptionValues {
   readonly pcr1?: string | undefined;
   readonly pcr2?: string | undefined;
   readonly policy?: string | undefined;
+  readonly 'measurements-list'?: string | undefined;
   readonly 'unsafe-root'?: string | undefined;
   readonly 'unsafe-any-image'?: boolean | undefined;
   readonly 'unsafe-allow-debug'?: boolean | undefined;
@@ -60,44 +73,26 @@ export interface TrustOptions {
   /** Null when neither PCRs nor --unsafe-any-image were given: then nothing can be decided. */
   readonly policy: Pick<
     AttestationPolicy,
-    'pcrs' | 'unsafeAllowDebug' | 'origin' | 'configDigest'
+    'pcrs' | 'alternatives' | 'revoked' | 'unsafeAllowDebug' | 'origin' | 'configDigest'
   > | null;
+  /** The signed list of measurements in use; null without one. */
+  readonly list: VerifiedList | null;
   /** Flags that switched a check off, as they were given. */
   readonly unsafe: readonly string[];
   /** Fields of the policy file that this version reads but cannot check. */
   readonly unchecked: readonly string[];
 }
 
-/** Reads a whole small file; `maximum` is checked before it is read. */
-export async function readSmallFile(path: string, maximum: number): Promise<Result<Uint8Array>> {
-  try {
-    const file = await open(path);
-    try {
-      const buffer = new Uint8Array(maximum + 1);
-      let length = 0;
-      for (;;) {
-        const { bytesRead } = await file.read(buffer, length, buffer.length - length);
-        length += bytesRead;
-        if (length > maximum)
-          return refuse('file_unreadable', { path, what: 'too large', maximum });
-        if (bytesRead === 0) return accept(buffer.slice(0, length));
-      }
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    return refuse('file_unreadable', { path, system: code });
-  }
-}
-
 /** Refuses contradictory or unreadable options: exit code 2 for the command. */
-export async function readTrustOptions(values: PolicyOptionValues): Promise<Result<TrustOptions>> {
+export async function readTrustOptions(
+  values: PolicyOptionValues,
+  env: CommandIo['env'],
+): Promise<Result<TrustOptions>> {
   const root = await readRoot(values['unsafe-root'], values['unsafe-unsigned'] === true);
   if (!root.ok) return root;
   const image = await readImage(values);
   if (!image.ok) return image;
-  const { file, pcrs } = image.value;
+  const { file } = image.value;
   if (file?.rootSha256 !== undefined && file.rootSha256 !== root.value.sha256) {
     return refuse('chain_root', {
       what: 'the policy names another root',
@@ -105,6 +100,8 @@ export async function readTrustOptions(values: PolicyOptionValues): Promise<Resu
       actual: root.value.sha256,
     });
   }
+  const list = await readList(values['measurements-list'], file, env);
+  if (!list.ok) return list;
   const anyImage = values['unsafe-any-image'] === true;
   const unsafeAllowDebug = values['unsafe-allow-debug'] === true;
   const unsafe = [
@@ -113,16 +110,53 @@ export async function readTrustOptions(values: PolicyOptionValues): Promise<Resu
     anyImage ? '--unsafe-any-image' : null,
     unsafeAllowDebug ? '--unsafe-allow-debug' : null,
   ].filter((flag) => flag !== null);
-  const decided = pcrs !== null || anyImage;
+  const listed = list.value === null ? null : policyOfList(list.value.list);
+  const [first, ...others] = [...image.value.images, ...(listed?.alternatives ?? [])];
+  if (file !== null && first === undefined) {
+    return refuse('policy_malformed', {
+      what:
+        list.value === null
+          ? 'the policy names a release key and no image: give --measurements-list FILE'
+          : 'neither the policy nor the list allows an image',
+    });
+  }
+  const images = {
+    pcrs: first ?? null,
+    ...(others.length === 0 ? {} : { alternatives: others }),
+    ...(listed === null ? {} : { revoked: listed.revoked }),
+  };
+  const decided = first !== undefined || anyImage;
   return accept({
     root: root.value,
-    policy: decided ? { pcrs, unsafeAllowDebug, ...pinned(file) } : null,
+    policy: decided ? { ...images, unsafeAllowDebug, ...pinned(file) } : null,
+    list: list.value,
     unsafe,
     unchecked: [
       ...(file?.ownerKey === undefined ? [] : ['owner_key']),
-      ...(file?.releaseKey === undefined ? [] : ['release_key']),
+      // Without the list nobody has asked whether the image was taken back.
+      ...(file?.releaseKey === undefined || list.value !== null ? [] : ['release_key']),
     ],
   });
+}
+
+/** A list says something only to whoever has chosen the key that signs it. */
+async function readList(
+  path: string | undefined,
+  file: PolicyFile | null,
+  env: CommandIo['env'],
+): Promise<Result<VerifiedList | null>> {
+  if (path === undefined) return accept(null);
+  if (file?.releaseKey === undefined) {
+    return refuse('policy_malformed', {
+      what: '--measurements-list needs a --policy that names a release_key',
+    });
+  }
+  const bytes = await readSmallFile(path, MAX_LIST_BYTES);
+  if (!bytes.ok) return bytes;
+  const verified = verifyMeasurements(nodeCrypto, bytes.value, file.releaseKey);
+  if (!verified.ok) return verified;
+  const known = await rememberList(listsPath(env), verified.value);
+  return known.ok ? verified : known;
 }
 
 function pinned(file: PolicyFile | null): Pick<AttestationPolicy, 'origin' | 'configDigest'> {
@@ -145,7 +179,7 @@ async function readRoot(path: string | undefined, unsigned: boolean): Promise<Re
 
 interface ImageOptions {
   readonly file: PolicyFile | null;
-  readonly pcrs: ImagePcrs | null;
+  readonly images: readonly ImagePcrs[];
 }
 
 async function readImage(values: PolicyOptionValues): Promise<Result<ImageOptions>> {
@@ -159,13 +193,13 @@ async function readImage(values: PolicyOptionValues): Promise<Result<ImageOption
   }
   if (some) {
     const pcrs = readPcrs(given);
-    return pcrs.ok ? accept({ file: null, pcrs: pcrs.value }) : pcrs;
+    return pcrs.ok ? accept({ file: null, images: [pcrs.value] }) : pcrs;
   }
-  if (values.policy === undefined) return accept({ file: null, pcrs: null });
+  if (values.policy === undefined) return accept({ file: null, images: [] });
   const bytes = await readSmallFile(values.policy, MAX_POLICY_BYTES);
   if (!bytes.ok) return bytes;
   const file = parsePolicyFile(Buffer.from(bytes.value).toString('utf8'));
-  return file.ok ? accept({ file: file.value, pcrs: file.value.pcrs }) : file;
+  return file.ok ? accept({ file: file.value, images: file.value.images }) : file;
 }
 
 function readPcrs(given: readonly (string | undefined)[]): Result<ImagePcrs> {

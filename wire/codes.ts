@@ -118,6 +118,11 @@ export const REFUSAL_CODES = {
   config_mismatch: 'the configuration digest or PCR16 is another',
   tls_key_mismatch: 'the TLS key of the connection is not the attested one',
   policy_malformed: 'the policy breaks its schema',
+  image_revoked: 'the image was taken back by whoever published it',
+  measurements_malformed: 'the list of measurements breaks its format',
+  measurements_signature: 'the list of measurements is not signed by the release key',
+  measurements_older: 'a newer list of measurements was seen before',
+  measurements_conflict: 'two signed lists of measurements with one counter',
   policy_missing: 'no policy was given, so nothing could be decided',
   // HTTP
   nonce_invalid: 'the nonce is not 16 to 64 bytes of lower-case hex',

@@ -21,10 +21,11 @@ const DOCUMENT = join(FIXTURES, 'real-2026-02-06-prod-indefmap-nonce32.cbor');
 /** Those that have a verdict. */
 const VERIFYING = ['verify attestation', 'verify log', 'verify proof', 'attest', 'replay'];
 const READING = ['log list', 'log prove'];
+const MEASUREMENTS = ['measurements sign', 'measurements verify'];
 const IMAGE = ['build', 'reproduce', 'describe', 'sign', 'verify'].map((name) => `image ${name}`);
 const STRATEGY = ['strategy new', 'strategy test', 'strategy backtest', 'strategy pack'];
 const OTHERS = ['demo', ...STRATEGY, 'host', ...IMAGE];
-const COMMANDS = [...VERIFYING, ...READING, ...OTHERS];
+const COMMANDS = [...VERIFYING, ...READING, ...MEASUREMENTS, ...OTHERS];
 
 describe('the list of commands', () => {
   it.each([['--help'], ['help'], ['verify', '--help']])('is shown by %s', async (...args) => {

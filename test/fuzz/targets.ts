@@ -24,6 +24,8 @@ const TARGETS: Readonly<Record<string, Load>> = {
   configuration: async () => (await import('./targets/json-files.ts')).configurationTarget(),
   manifest: async () => (await import('./targets/json-files.ts')).manifestTarget(),
   'policy-file': async () => (await import('./targets/json-files.ts')).policyFileTarget(),
+  'measurements-list': async () =>
+    (await import('./targets/json-files.ts')).measurementsListTarget(),
   'host-config': async () => (await import('./targets/json-files.ts')).hostConfigTarget(),
   note: async () => (await import('./targets/notes.ts')).noteTarget(),
   checkpoint: async () => (await import('./targets/notes.ts')).checkpointTarget(),

@@ -213,7 +213,7 @@ describe('measure', () => {
   });
 
   it("writes nitro-cli's JSON, which is a policy", () => {
-    const { pcrs } = assertAccepted(parsePolicyFile(measurementsJson(measurements)));
-    expect(pcrs).toEqual({ ...measurements, others: new Map() });
+    const { images } = assertAccepted(parsePolicyFile(measurementsJson(measurements)));
+    expect(images).toEqual([{ ...measurements, others: new Map() }]);
   });
 });

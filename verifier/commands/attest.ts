@@ -106,7 +106,7 @@ async function prepare(
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1000 || timeoutMs > 120_000) {
     return refuse('usage_invalid', { what: '--timeout-ms: 1000 to 120000' });
   }
-  const trust = await readTrustOptions(values);
+  const trust = await readTrustOptions(values, env);
   if (!trust.ok) return trust;
   const path = headsPath(values.heads, env, trust.value.unsafe);
   const memory = await HeadMemory.load(path);

@@ -141,7 +141,7 @@ async function prepare(
   const keys = await readComplianceKey(key);
   if (!keys.ok) return keys;
   const asked = Object.keys(POLICY_OPTIONS).some((name) => Object.hasOwn(values, name));
-  const trust = asked ? await readTrustOptions(values) : accept(null);
+  const trust = asked ? await readTrustOptions(values, env) : accept(null);
   if (!trust.ok) return trust;
   const selected = await selectEpoch(address, values.epoch);
   if (!selected.ok) return selected;

@@ -11,12 +11,8 @@ import { evaluateAttestation, exitCodeOf } from '../attestation-report.ts';
 import { renderReport } from '../attestation-text.ts';
 import { parseOptions, undecided } from '../command-line.ts';
 import type { CommandIo } from '../io.ts';
-import {
-  POLICY_OPTIONS,
-  POLICY_USAGE,
-  readSmallFile,
-  readTrustOptions,
-} from '../policy-options.ts';
+import { POLICY_OPTIONS, POLICY_USAGE, readTrustOptions } from '../policy-options.ts';
+import { readSmallFile } from '../small-file.ts';
 
 const USAGE = `usage: trackseal verify attestation FILE [OPTIONS]
 
@@ -69,7 +65,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   }
   const demands = parseDemands(values);
   if (!demands.ok) return undecided(io, demands.refusal, json);
-  const trust = await readTrustOptions(values);
+  const trust = await readTrustOptions(values, io.env);
   if (!trust.ok) return undecided(io, trust.refusal, json);
   const bytes = await readSmallFile(path, MAX_FILE_BYTES);
   if (!bytes.ok) return undecided(io, bytes.refusal, json);

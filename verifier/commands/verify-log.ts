@@ -90,7 +90,7 @@ async function prepare(
   if (address === undefined || positionals.length !== 1) {
     return refuse('usage_invalid', { what: 'give one DIR or URL' });
   }
-  const trust = await readTrustOptions(values);
+  const trust = await readTrustOptions(values, env);
   if (!trust.ok) return trust;
   const keys = values.key === undefined ? accept(null) : await readComplianceKey(values.key);
   if (!keys.ok) return keys;

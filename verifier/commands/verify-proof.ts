@@ -8,13 +8,9 @@ import { describePayload } from '../log/payload.ts';
 import { proofExitCode, refusedProof, renderProof, verifiedProof } from '../log/proof-verdict.ts';
 import type { ProofVerdict } from '../log/proof-verdict.ts';
 import { verifierCrypto } from '../log/verifier-crypto.ts';
-import {
-  POLICY_OPTIONS,
-  POLICY_USAGE,
-  readSmallFile,
-  readTrustOptions,
-} from '../policy-options.ts';
+import { POLICY_OPTIONS, POLICY_USAGE, readTrustOptions } from '../policy-options.ts';
 import type { PolicyOptionValues, TrustOptions } from '../policy-options.ts';
+import { readSmallFile } from '../small-file.ts';
 import { verifyEvidence } from '../../wire/log-verification/evidence.ts';
 import type { VerifiedEvidence } from '../../wire/log-verification/evidence.ts';
 import type { Result } from '../../wire/result.ts';
@@ -81,7 +77,7 @@ async function prepare(
   if (path === undefined || positionals.length !== 1) {
     return refuse('usage_invalid', { what: 'give one FILE' });
   }
-  const trust = await readTrustOptions(values);
+  const trust = await readTrustOptions(values, env);
   if (!trust.ok) return trust;
   const heads = optionalHeadsPath(values, env, trust.value.unsafe);
   const memory = heads === null ? accept(null) : await HeadMemory.load(heads);

@@ -11,7 +11,7 @@ import { MAX_ITEM_BYTES } from '../../wire/limits.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { BUNDLE_FILES } from '../../wire/strategy-bundle.ts';
-import { readSmallFile } from '../policy-options.ts';
+import { readSmallFile } from '../small-file.ts';
 
 /** Bytes and the salt of their commitment. */
 export interface SaltedFile {

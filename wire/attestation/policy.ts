@@ -25,9 +25,19 @@ export interface ImagePcrs {
   readonly others?: ReadonlyMap<number, Uint8Array>;
 }
 
+/** An image that its publisher has taken back, and why. */
+export interface RevokedImage {
+  readonly pcr0: Uint8Array;
+  readonly note: string;
+}
+
 export interface AttestationPolicy {
   /** Null accepts any image, which proves nothing about what runs. */
   readonly pcrs: ImagePcrs | null;
+  /** Images that are as good as `pcrs`: those of an upgrade window, or of a release key's list. */
+  readonly alternatives?: readonly ImagePcrs[];
+  /** Refused whatever else the policy says. */
+  readonly revoked?: readonly RevokedImage[];
   /** Accepts zero PCRs: the operator can read and change all memory of such an enclave. */
   readonly unsafeAllowDebug?: boolean;
   readonly nonce?: Uint8Array;
@@ -51,7 +61,10 @@ export function checkPolicy(
 ): Result<UserData | null> {
   const checks = [
     checkDebug(verified, policy.unsafeAllowDebug ?? false),
-    policy.pcrs === null ? accept(null) : checkPcrs(verified, policy.pcrs),
+    checkRevoked(verified, policy.revoked ?? []),
+    policy.pcrs === null
+      ? accept(null)
+      : checkImages(verified, policy.pcrs, policy.alternatives ?? []),
     checkBytes('nonce_mismatch', policy.nonce, verified.document.nonce),
     checkBytes('public_key_mismatch', policy.publicKey, verified.document.publicKey),
   ];
@@ -67,6 +80,31 @@ function checkDebug(verified: VerifiedAttestation, allow: boolean): Result<null>
     if (isZero(pcr) && !allow) return refuse('debug_mode', { index });
   }
   return accept(null);
+}
+
+/** PCR0 is enough to refuse: whoever moves bytes to the other registers has another image anyway. */
+function checkRevoked(
+  verified: VerifiedAttestation,
+  revoked: readonly RevokedImage[],
+): Result<null> {
+  const actual = verified.document.pcrs.get(0);
+  const found = revoked.find(({ pcr0 }) => actual !== undefined && equalBytes(actual, pcr0));
+  return found === undefined
+    ? accept(null)
+    : refuse('image_revoked', { pcr0: toHex(found.pcr0), note: found.note });
+}
+
+/** One image as a whole: registers of two images do not add up to a third. */
+function checkImages(
+  verified: VerifiedAttestation,
+  image: ImagePcrs,
+  alternatives: readonly ImagePcrs[],
+): Result<null> {
+  const first = checkPcrs(verified, image);
+  if (first.ok || alternatives.some((other) => checkPcrs(verified, other).ok)) return accept(null);
+  if (alternatives.length === 0) return first;
+  const { code, detail } = first.refusal;
+  return refuse(code, { ...detail, images: 1 + alternatives.length });
 }
 
 function checkPcrs(verified: VerifiedAttestation, image: ImagePcrs): Result<null> {

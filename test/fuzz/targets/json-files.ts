@@ -2,12 +2,21 @@
 // own file. What is accepted says nothing beyond what was understood: written again from the parsed value it
 // is the same JSON.
 
+import { generateKeyPairSync } from 'node:crypto';
 import { parseManifest } from '../../../wire/manifest.ts';
 import { parseHostConfig } from '../../../host-proxy/config-file.ts';
+import {
+  signMeasurements,
+  verifyMeasurements,
+  MAX_LIST_BYTES,
+} from '../../../verifier/measurements/list.ts';
+import type { MeasurementsList } from '../../../verifier/measurements/list.ts';
 import { parsePolicyFile } from '../../../verifier/policy-file.ts';
+import type { ImagePcrs } from '../../../wire/attestation/policy.ts';
 import { parseUtf8, toBase64, toHex, utf8 } from '../../../wire/bytes.ts';
 import { canonicalJson, parseConfiguration } from '../../../wire/configuration.ts';
 import { MAX_CONFIGURATION_BYTES } from '../../../wire/limits.ts';
+import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { testConfiguration } from '../../helpers/epoch-header.ts';
 import { mix, mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson } from '../mutate/json.ts';
@@ -106,34 +115,48 @@ function lower(value: unknown): unknown {
   return typeof value === 'string' ? value.toLowerCase() : value;
 }
 
+/** Registers by number, as hex; the key `HashAlgorithm` decides nothing else. */
+function registersOf(measured: unknown): unknown {
+  return Object.fromEntries(
+    Object.entries(measured as Record<string, string>)
+      .filter(([key]) => key !== 'HashAlgorithm')
+      .map(([key, value]) => [key, value.toLowerCase()]),
+  );
+}
+
+function registersAllowed({ pcr0, pcr1, pcr2, others }: ImagePcrs): unknown {
+  return Object.fromEntries([
+    ['PCR0', toHex(pcr0)],
+    ['PCR1', toHex(pcr1)],
+    ['PCR2', toHex(pcr2)],
+    ...Array.from(others ?? [], ([index, value]) => [`PCR${index}`, toHex(value)]),
+  ]) as unknown;
+}
+
 /** The file's fields as the policy has them; unknown ones cannot be there. */
 function runPolicy(bytes: Uint8Array): string {
   const text = asText(bytes);
   const parsed = parsePolicyFile(text);
   const outcome = judge(parsed);
   if (!parsed.ok) return outcome;
-  const { pcrs, configDigest, origin, ownerKey, releaseKey, rootSha256 } = parsed.value;
+  const { images: allowed, configDigest, origin, ownerKey, releaseKey, rootSha256 } = parsed.value;
   const read = JSON.parse(text) as Record<string, unknown>;
-  const { Measurements, owner_key, release_key, config_digest, root, ...rest } = read;
-  const measured = Object.fromEntries(
-    Object.entries(Measurements as Record<string, string>)
-      .filter(([key]) => key !== 'HashAlgorithm')
-      .map(([key, value]) => [key, value.toLowerCase()]),
+  const { Measurements, images = [], owner_key, release_key, config_digest, root, ...rest } = read;
+  const measured = [
+    ...(Measurements === undefined ? [] : [Measurements]),
+    ...(images as unknown[]),
+  ];
+  expectThat(measured.length > 0 || releaseKey !== undefined, 'a policy without any image');
+  expectThat(
+    sameValue(allowed.map(registersAllowed), measured.map(registersOf)),
+    'other measurements than the file has',
   );
-  const others = Array.from(pcrs.others ?? [], ([index, value]) => [`PCR${index}`, toHex(value)]);
-  const own = Object.fromEntries([
-    ['PCR0', toHex(pcrs.pcr0)],
-    ['PCR1', toHex(pcrs.pcr1)],
-    ['PCR2', toHex(pcrs.pcr2)],
-    ...others,
-  ]) as unknown;
-  expectThat(sameValue(own, measured), 'other measurements than the file has');
   expectThat(sameValue(rest, origin === undefined ? {} : { origin }), 'a field that nothing reads');
   expectThat(lower(config_digest) === hex(configDigest), 'another configuration digest');
   expectThat(lower(root) === rootSha256, 'another root');
   expectThat(owner_key === base64(ownerKey), 'another owner key');
   expectThat(release_key === base64(releaseKey), 'another release key');
-  return outcome;
+  return `${outcome} ${allowed.length > 1}`;
 }
 
 export function policyFileTarget(): Target {
@@ -141,6 +164,8 @@ export function policyFileTarget(): Target {
   const key = toBase64(new Uint8Array(91).fill(5));
   const seeds = [
     { Measurements },
+    { release_key: key },
+    { Measurements, images: [{ ...Measurements, PCR0: 'ef'.repeat(48) }, Measurements] },
     {
       Measurements: { ...Measurements, PCR3: PCR, PCR4: PCR, PCR8: PCR.toUpperCase() },
       config_digest: HASH,
@@ -150,7 +175,19 @@ export function policyFileTarget(): Target {
       root: HASH,
     },
   ];
-  const words = ['PCR0', 'PCR3', 'PCR16', 'root', 'origin', HASH, PCR, 'Sha384', key, 'AA=='];
+  const words = [
+    'PCR0',
+    'PCR3',
+    'PCR16',
+    'images',
+    'root',
+    'origin',
+    HASH,
+    PCR,
+    'Sha384',
+    key,
+    'AA==',
+  ];
   return {
     name: 'policy-file',
     files: ['verifier/policy-file.ts', 'wire/bytes.ts'],
@@ -158,6 +195,34 @@ export function policyFileTarget(): Target {
     seeds: seeds.map((seed) => utf8(JSON.stringify(seed))),
     mutate: mix([6, mutateJson({ words, canonicalOfTen: 3 })], [1, mutateBytes]),
     run: runPolicy,
+  };
+}
+
+/** Whoever has no key gets nothing past the signature: what is accepted was signed as it is. */
+export function measurementsListTarget(): Target {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const pem = privateKey.export({ format: 'pem', type: 'pkcs8' });
+  const spki = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
+  const image = { name: '1.0.0', pcr0: PCR, pcr1: PCR, pcr2: PCR, status: 'allowed', note: 'x' };
+  const list = { format: 'trackseal/measurements/v1', counter: 1, issued: '2026-11-21' } as const;
+  const signed = [
+    { ...list, images: [image] },
+    { ...list, images: [image, { ...image, pcr0: 'ef'.repeat(48), status: 'revoked' }] },
+  ].map((each) => signMeasurements(each as MeasurementsList, pem)?.file ?? new Uint8Array());
+  const accepted = new Set(signed.map((file) => Buffer.from(file).toString('latin1')));
+  const words = ['revoked', 'allowed', 'counter', PCR, '2026-02-30', 'signature', 'images'];
+  return {
+    name: 'measurements-list',
+    files: ['verifier/measurements/list.ts', 'wire/bytes.ts'],
+    maxBytes: MAX_LIST_BYTES,
+    seeds: signed,
+    mutate: mix([6, mutateJson({ words, canonicalOfTen: 8 })], [1, mutateBytes]),
+    run: (bytes) => {
+      const verified = verifyMeasurements(nodeCrypto, bytes, spki);
+      const original = accepted.has(Buffer.from(bytes).toString('latin1'));
+      expectThat(verified.ok === original, 'a list that nobody signed, or one that was, refused');
+      return judge(verified);
+    },
   };
 }
 

@@ -94,6 +94,16 @@ export class LogFolder {
     return { ...outcome, verdict: JSON.parse(outcome.out) as LogVerdict };
   }
 
+  /** With variables of the environment. */
+  async verifyLogWith(
+    env: CommandIo['env'],
+    ...args: readonly string[]
+  ): Promise<Judged<LogVerdict>> {
+    const withEnv: Run = (given, io) => runVerifyLog(given, { ...io, env: { ...io.env, ...env } });
+    const outcome = await runCommand(withEnv, ...args, '--json');
+    return { ...outcome, verdict: JSON.parse(outcome.out) as LogVerdict };
+  }
+
   async verifyProof(...args: readonly string[]): Promise<Judged<ProofVerdict>> {
     const outcome = await runCommand(runVerifyProof, ...args, '--json');
     return { ...outcome, verdict: JSON.parse(outcome.out) as ProofVerdict };

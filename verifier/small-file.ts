@@ -1,0 +1,29 @@
+// Reads files that a user names, up to a maximum: options, policies, keys, memories. Whoever names a pipe
+// or a device gets no more than that maximum either.
+
+import { open } from 'node:fs/promises';
+import type { Result } from '../wire/result.ts';
+import { accept, refuse } from '../wire/result.ts';
+
+/** Reads a whole small file; `maximum` is checked before it is read. */
+export async function readSmallFile(path: string, maximum: number): Promise<Result<Uint8Array>> {
+  try {
+    const file = await open(path);
+    try {
+      const buffer = new Uint8Array(maximum + 1);
+      let length = 0;
+      for (;;) {
+        const { bytesRead } = await file.read(buffer, length, buffer.length - length);
+        length += bytesRead;
+        if (length > maximum)
+          return refuse('file_unreadable', { path, what: 'too large', maximum });
+        if (bytesRead === 0) return accept(buffer.slice(0, length));
+      }
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    return refuse('file_unreadable', { path, system: code });
+  }
+}
