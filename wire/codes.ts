@@ -43,6 +43,21 @@ export const REFUSAL_CODES = {
   log_unavailable: 'the log cannot be written',
   log_stalled: 'acknowledgements do not come: nothing is released, and soon nothing more is taken',
   log_full: 'too many commits wait for their acknowledgement',
+  commit_group_malformed: 'an object that is not a group of commits',
+  // lease, policy s3
+  superseded: 'another writer is in the place of our next commit in the bucket: this epoch is over',
+  superseded_malformed: 'an object that does not say that an epoch is superseded',
+  previous_stale: 'the bucket has another end of the previous epoch than the one that was offered',
+  epoch_claimed: 'another enclave has claimed this epoch in the bucket',
+  object_replaced: 'an object of the log has a second version or a delete marker',
+  bucket_missing: 'there is no such bucket',
+  bucket_denied: 'the bucket does not let us in, or has another owner',
+  bucket_region: 'the bucket is in another region, or somewhere else',
+  bucket_unversioned: 'the bucket keeps no versions',
+  bucket_unlocked: 'the bucket has no object lock',
+  bucket_governance: 'the default retention of the bucket is not in compliance mode',
+  bucket_retention_short:
+    'the default retention of the bucket is shorter than the configuration asks for',
   internal: 'an error of the enclave itself: it stops rather than go on in an unknown state',
   // strategy process
   strategy_malformed: 'the bundle does not define a strategy',
