@@ -43,7 +43,6 @@ export const REFUSAL_CODES = {
   log_unavailable: 'the log cannot be written',
   log_stalled: 'acknowledgements do not come: nothing is released, and soon nothing more is taken',
   log_full: 'too many commits wait for their acknowledgement',
-  commit_group_malformed: 'an object that is not a group of commits',
   // lease, policy s3
   superseded: 'another writer is in the place of our next commit in the bucket: this epoch is over',
   superseded_malformed: 'an object that does not say that an epoch is superseded',

@@ -40,8 +40,6 @@ export const MAX_ORIGIN_CHARACTERS = 96;
 export const MAX_COMMIT_LEAVES = 4096;
 /** Commits that may wait for their acknowledgement. */
 export const MAX_COMMITS_IN_FLIGHT = 64;
-/** One object in S3: a commit of the largest size, or many small ones. */
-export const MAX_COMMIT_GROUP_BYTES: number = MAX_LOG_OUT_BYTES + 4;
 
 export const MAX_CONFIGURATION_BYTES: number = 32 * 1024;
 export const MAX_ITEM_BYTES: number = 4 * 1024 * 1024;
