@@ -102,7 +102,10 @@ export class BootStream {
   }
 
   sendFailed(code: RefusalCode): void {
-    this.#channel.send(FRAME.failed, encodeFailed(code));
+    this.#channel.send(
+      FRAME.failed,
+      encodeFailed({ code, position: null, purpose: null, name: null }),
+    );
   }
 
   close(): Promise<boolean> {

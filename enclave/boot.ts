@@ -7,7 +7,7 @@ import type { Configuration } from '../wire/configuration.ts';
 import { parseConfiguration } from '../wire/configuration.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
 import type { EpochHeader } from '../wire/header.ts';
-import { originOf, streamsOf } from '../wire/header.ts';
+import { HEADER_VERSION, originOf, streamsOf } from '../wire/header.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import { attestTimed } from './attester.ts';
@@ -106,6 +106,7 @@ export async function prepareEpoch(
   const disclosureKey = secrets.draw();
   const compliancePublic = parseHex(configuration.compliance_public_key) ?? new Uint8Array(0);
   const header: EpochHeader = {
+    version: HEADER_VERSION,
     origin,
     epoch,
     logKey: logKey.spki,
@@ -134,6 +135,8 @@ export async function prepareEpoch(
       errorBoundNs: Number(errorBoundNs(reading)),
     },
     moduleId,
+    sealed: [],
+    dataKeys: [],
   };
   return { configuration, header, logKey, tlsKey, disclosureKey, strategies, previous };
 }

@@ -2,13 +2,15 @@
 // can check that the log key of that epoch signed that head, not that there is no later one: an older
 // head than the last becomes signed evidence of a rollback as soon as the longer log shows up.
 
+import { equalBytes } from '../wire/bytes.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
-import type { PreviousEpoch } from '../wire/header.ts';
-import { parseOrigin } from '../wire/header.ts';
-import { KIND, parseLeaf } from '../wire/leaf.ts';
+import type { EpochHeader, PreviousEpoch } from '../wire/header.ts';
+import { parseHeader, parseOrigin } from '../wire/header.ts';
+import { KIND, openLeaf, parseLeaf } from '../wire/leaf.ts';
 import type { Previous } from '../wire/messages.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
+import type { Checkpoint } from '../wire/tlog/checkpoint.ts';
 import { verifyCheckpoint } from '../wire/tlog/checkpoint.ts';
 import { leafHash, verifyInclusion } from '../wire/tlog/merkle.ts';
 
@@ -18,6 +20,30 @@ export interface VerifiedPrevious {
   readonly entry: PreviousEpoch;
   /** Its outputs that were logged and never released, as the host says. */
   readonly unreleased: readonly number[];
+  /** Its leaf 0. */
+  readonly header: EpochHeader;
+}
+
+/** The header in leaf 0 of the tree with this root, which the epoch's own key signed. */
+function readLeafZero(
+  crypto: WireCrypto,
+  { origin, logKey, leafZero, leafZeroProof: proof }: Previous,
+  { size, root }: Checkpoint,
+): Result<EpochHeader> {
+  const hash = leafHash(crypto, leafZero);
+  const included = verifyInclusion(crypto, { index: 0, size, leafHash: hash, root, proof });
+  if (!included.ok) return included;
+  const leaf = parseLeaf(leafZero);
+  if (!leaf.ok) return leaf;
+  const opened = openLeaf(crypto, leaf.value, null, null);
+  if (!opened.ok) return opened;
+  const header = parseHeader(opened.value.plaintext);
+  if (!header.ok) return header;
+  return leaf.value.kind === KIND.header &&
+    header.value.origin === origin &&
+    equalBytes(header.value.logKey, logKey)
+    ? header
+    : refuse('header_mismatch');
 }
 
 /** Refuses `previous_invalid` with the code of the check that failed. */
@@ -37,6 +63,8 @@ export function verifyPrevious(
   const hash = leafHash(crypto, lastLeaf);
   const included = verifyInclusion(crypto, { index: size - 1, size, leafHash: hash, root, proof });
   if (!included.ok) return refuse('previous_invalid', { cause: included.refusal.code });
+  const header = readLeafZero(crypto, previous, head.value);
+  if (!header.ok) return refuse('previous_invalid', { cause: header.refusal.code });
   const leaf = parseLeaf(lastLeaf);
   if (!leaf.ok) return refuse('previous_invalid', { cause: leaf.refusal.code });
   if (!unreleased.every((index, at) => index > (unreleased[at - 1] ?? -1) && index < size)) {
@@ -44,5 +72,6 @@ export function verifyPrevious(
   }
   const clean = leaf.value.kind === KIND.close;
   const logKeyHash = crypto.sha256(logKey);
-  return accept({ entry: { epoch: origin.epoch, size, root, logKeyHash, clean }, unreleased });
+  const entry = { epoch: origin.epoch, size, root, logKeyHash, clean };
+  return accept({ entry, unreleased, header: header.value });
 }

@@ -81,7 +81,7 @@ export class BootStream {
     if (type === FRAME.failed) {
       const failed = parseFailed(payload);
       if (!failed.ok) return failed.refusal;
-      this.#handlers.onFailed(failed.value);
+      this.#handlers.onFailed(failed.value.code);
       return null;
     }
     if (type === FRAME.hello) {

@@ -46,16 +46,22 @@ export function readPrevious(
   const size = note === null ? null : claimedSize(note);
   if (note === null || size === null) return refuse('checkpoint_malformed', { epoch });
   const reader = new FolderReader(crypto, folder, size);
-  const header = readHeader(crypto, reader.leaf(0));
+  const leafZero = reader.leaf(0);
+  const header = readHeader(crypto, leafZero);
   if (!header.ok) return header;
   const { origin, logKey } = header.value;
   const head = verifyCheckpoint(crypto, note, origin, logKey);
   if (!head.ok) return head;
   const lastLeaf = reader.leaf(size - 1);
-  if (lastLeaf === null) return refuse('tile_missing', { epoch, leaf: size - 1 });
+  if (leafZero === null || lastLeaf === null) {
+    return refuse('tile_missing', { epoch, leaf: size - 1 });
+  }
   try {
     const proof = inclusionProof(crypto, reader, size - 1, size);
-    return accept({ epoch, previous: { origin, note, logKey, lastLeaf, proof, unreleased } });
+    const leafZeroProof = inclusionProof(crypto, reader, 0, size);
+    const ends = { lastLeaf, proof, leafZero, leafZeroProof };
+    const previous = { origin, note, logKey, ...ends, unreleased, nextCommit: null };
+    return accept({ epoch, previous });
   } catch (error) {
     if (error instanceof RangeError) return refuse('tile_missing', { epoch });
     throw error;

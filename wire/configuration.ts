@@ -9,6 +9,14 @@ import { MARKETS, SEQUENCE_RULES } from './instrument.ts';
 import { MAX_CONFIGURATION_BYTES } from './limits.ts';
 import type { Result } from './result.ts';
 import { accept, refuse } from './result.ts';
+import type { SealedPurpose } from './sealed.ts';
+import {
+  KEY_ARN,
+  MAX_DATA_KEYS,
+  MAX_SEALED_ITEMS,
+  parseKeyArn,
+  SEALED_PURPOSES,
+} from './sealed.ts';
 
 // zod would compile validators with `new Function`; the enclave runs without code generation.
 z.config({ jitless: true });
@@ -24,12 +32,40 @@ export interface ConfiguredStrategy {
   readonly time_budget_ms: number;
 }
 
+/** Who has to have a commit before its outputs are released: the host's spool, or S3 as well. */
+export type CommitPolicy = 'spool' | 's3';
+
+/** Something that must come sealed under a key of KMS, and under this key. */
+export interface ConfiguredSeal {
+  readonly purpose: SealedPurpose;
+  readonly name: string;
+  readonly key_arn: string;
+}
+
+/** `host` is in the measured manifest with port 443, or nothing is sent to it. */
+export interface ConfiguredKms {
+  readonly region: string;
+  readonly host: string;
+}
+
+/** Keys are addressed as https://host/bucket/prefix/…; `host` as above. */
+export interface ConfiguredS3 {
+  readonly region: string;
+  readonly host: string;
+  readonly bucket: string;
+  readonly prefix: string;
+  /** What is written cannot be deleted for this long. */
+  readonly retention_days: number;
+  /** AWS account id. */
+  readonly expected_bucket_owner?: string | undefined;
+}
+
 export interface Configuration {
   readonly version: 1;
   /** Name of the log across epochs: lower-case host-like segments. */
   readonly log_id: string;
   readonly feed_mode: 'live' | 'replay';
-  readonly commit_policy: 'spool';
+  readonly commit_policy: CommitPolicy;
   /** X25519, raw, hex: whoever has the private key can open all private leaves. */
   readonly compliance_public_key: string;
   readonly instruments: readonly Instrument[];
@@ -49,7 +85,19 @@ export interface Configuration {
   };
   /** Names in the enclave's TLS certificate. */
   readonly tls_names: readonly string[];
+  readonly kms?: ConfiguredKms | undefined;
+  readonly sealed?: readonly ConfiguredSeal[] | undefined;
+  readonly data_keys?: readonly { readonly name: string; readonly key_arn: string }[] | undefined;
+  readonly s3?: ConfiguredS3 | undefined;
 }
+
+/** RFC 1123, in lower case. */
+export const DNS_NAME: RegExp =
+  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/u;
+/** AWS's rules for names of buckets. */
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/u;
+/** Segments that nothing on the way rewrites. */
+const PREFIX = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}){0,7}$/u;
 
 const hash: z.ZodString = z.string().regex(/^[0-9a-f]{64}$/u);
 const logId: z.ZodString = z.string().regex(/^[a-z0-9][a-z0-9./-]{0,82}$/u);
@@ -58,6 +106,9 @@ const nameOf = (maximum: number): z.ZodString =>
     .string()
     .max(maximum)
     .regex(/^[A-Za-z0-9][A-Za-z0-9 ._/-]*$/u);
+const keyArn: z.ZodString = z.string().regex(KEY_ARN);
+const region: z.ZodString = z.string().regex(/^[a-z0-9-]{1,32}$/u);
+const dnsName: z.ZodString = z.string().regex(DNS_NAME);
 const uint = (minimum: number, maximum: number): z.ZodType<number> =>
   z.int().min(minimum).max(maximum);
 
@@ -65,7 +116,7 @@ const configurationSchema: z.ZodType<Configuration> = z.strictObject({
   version: z.literal(1),
   log_id: logId,
   feed_mode: z.enum(['live', 'replay']),
-  commit_policy: z.literal('spool'),
+  commit_policy: z.enum(['spool', 's3']),
   compliance_public_key: hash,
   instruments: z
     .array(
@@ -108,6 +159,30 @@ const configurationSchema: z.ZodType<Configuration> = z.strictObject({
     .array(z.string().regex(/^[a-z0-9.-]{1,253}$/u))
     .min(1)
     .max(16),
+  kms: z.strictObject({ region, host: dnsName }).optional(),
+  sealed: z
+    .array(z.strictObject({ purpose: z.enum(SEALED_PURPOSES), name: nameOf(64), key_arn: keyArn }))
+    .min(1)
+    .max(MAX_SEALED_ITEMS)
+    .optional(),
+  data_keys: z
+    .array(z.strictObject({ name: nameOf(64), key_arn: keyArn }))
+    .min(1)
+    .max(MAX_DATA_KEYS)
+    .optional(),
+  s3: z
+    .strictObject({
+      region,
+      host: dnsName,
+      bucket: z.string().regex(BUCKET),
+      prefix: z.string().regex(PREFIX),
+      retention_days: uint(1, 36_500),
+      expected_bucket_owner: z
+        .string()
+        .regex(/^\d{12}$/u)
+        .optional(),
+    })
+    .optional(),
 });
 
 /** The one text form that is accepted: duplicate keys and odd spellings cannot hide in it. */
@@ -117,6 +192,24 @@ export function canonicalJson(value: unknown): Uint8Array {
 
 function hasDuplicates(values: readonly (string | number)[]): boolean {
   return new Set(values).size !== values.length;
+}
+
+/** The first of the fields about secrets and S3 that contradicts another; null when they agree. */
+function findContradiction(configuration: Configuration): string | null {
+  const { kms, sealed = [], data_keys: dataKeys = [], s3, strategies } = configuration;
+  if (hasDuplicates(sealed.map(({ purpose, name }) => `${purpose}/${name}`))) return 'sealed';
+  if (hasDuplicates(dataKeys.map(({ name }) => name))) return 'data_keys';
+  const names = new Set(strategies.map(({ name }) => name));
+  const known = ({ purpose, name }: ConfiguredSeal): boolean =>
+    (purpose !== 'strategy' && purpose !== 'parameters') || names.has(name);
+  if (!sealed.every(known)) return 'sealed';
+  // KMS answers for keys of its own region only, whoever's account they are in.
+  const inRegion = ({ key_arn: arn }: { readonly key_arn: string }): boolean =>
+    parseKeyArn(arn)?.region === kms?.region;
+  if (!sealed.every(inRegion)) return 'sealed';
+  if (!dataKeys.every(inRegion)) return 'data_keys';
+  if (configuration.commit_policy === 's3' && s3 === undefined) return 's3';
+  return null;
 }
 
 /** `config_invalid` names the path of the first wrong field, never its value. */
@@ -149,5 +242,7 @@ export function parseConfiguration(bytes: Uint8Array): Result<Configuration> {
   if (hasDuplicates(configuration.strategies.map((strategy) => strategy.name))) {
     return refuse('config_invalid', { field: 'strategies' });
   }
+  const contradiction = findContradiction(configuration);
+  if (contradiction !== null) return refuse('config_invalid', { field: contradiction });
   return accept(configuration);
 }

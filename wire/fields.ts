@@ -77,6 +77,19 @@ export class Fields {
     return value;
   }
 
+  textOrNull(field: number, maximum: number): string | null {
+    return this.take(field) === null ? null : this.text(field, maximum);
+  }
+
+  texts(field: number, maximum: number, maximumLength: number): readonly string[] {
+    return this.array(field, maximum).map((value) => {
+      if (typeof value === 'string' && value.length > 0 && value.length <= maximumLength) {
+        return value;
+      }
+      throw new FieldError(field);
+    });
+  }
+
   bool(field: number): boolean {
     const value = this.take(field);
     if (typeof value !== 'boolean') throw new FieldError(field);

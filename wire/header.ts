@@ -3,9 +3,10 @@
 // checked by the enclave against what the host offered: an older one than the last is possible, and
 // then signed evidence of a rollback.
 
+import { utf8 } from './bytes.ts';
 import type { CborValue } from './cbor.ts';
 import { encodeCbor } from './cbor.ts';
-import type { Configuration } from './configuration.ts';
+import type { CommitPolicy, Configuration } from './configuration.ts';
 import { WRAPPED_KEY_BYTES } from './disclosure.ts';
 import type { Fields } from './fields.ts';
 import { parseFields } from './fields.ts';
@@ -13,6 +14,8 @@ import type { Label } from './leaf.ts';
 import { LABEL, STREAM } from './leaf.ts';
 import { MAX_CONFIGURATION_BYTES, MAX_LEAF_BYTES, MAX_ORIGIN_CHARACTERS } from './limits.ts';
 import type { Result } from './result.ts';
+import type { SealedPurpose } from './sealed.ts';
+import { MAX_DATA_KEY_RECORDS, MAX_SEALED_ITEMS, parseKeyArn, SEALED_PURPOSES } from './sealed.ts';
 
 /** P-256 SubjectPublicKeyInfo, uncompressed point. */
 export const LOG_KEY_SPKI_BYTES = 91;
@@ -49,14 +52,34 @@ export interface HeaderClock {
   readonly errorBoundNs: number;
 }
 
+/** An item that came sealed. */
+export interface SealedEntry {
+  readonly purpose: SealedPurpose;
+  readonly name: string;
+  readonly version: number;
+  /** SHA-256(salt ‖ bytes). */
+  readonly commitment: Uint8Array;
+  readonly keyArn: string;
+}
+
+/** A data key that this epoch can use. */
+export interface DataKeyEntry {
+  readonly name: string;
+  readonly version: number;
+  /** HMAC-SHA256(key, `dataKeyMark(log id)`): the same key in two epochs shows, the key does not. */
+  readonly mark: Uint8Array;
+}
+
 export interface EpochHeader {
+  /** 1 is what was written before anything could come sealed: it has no fields 16 and 17. */
+  readonly version: 1 | 2;
   readonly origin: string;
   readonly epoch: number;
   readonly logKey: Uint8Array;
   readonly tlsKeyHash: Uint8Array;
   readonly configurationDigest: Uint8Array;
   readonly configuration: Uint8Array;
-  readonly commitPolicy: 'spool';
+  readonly commitPolicy: CommitPolicy;
   readonly feedMode: 'live' | 'replay';
   readonly streams: readonly StreamEntry[];
   readonly strategies: readonly StrategyEntry[];
@@ -64,15 +87,22 @@ export interface EpochHeader {
   readonly previous: PreviousEpoch | null;
   readonly clock: HeaderClock;
   readonly moduleId: string;
+  readonly sealed: readonly SealedEntry[];
+  readonly dataKeys: readonly DataKeyEntry[];
 }
 
-const HEADER_VERSION = 1;
+export const HEADER_VERSION = 2;
 const MAX_STREAMS = 2048;
 const MAX_STRATEGIES = 16;
 
 /** `<log id>/e<epoch, 10 digits>`: the name of the log and of its key. */
 export function originOf(logId: string, epoch: number): string {
   return `${logId}/e${String(epoch).padStart(10, '0')}`;
+}
+
+/** What the mark of a data key is an HMAC of; the same in all epochs of a log. */
+export function dataKeyMark(logId: string): Uint8Array {
+  return utf8(`trackseal/data-key/v1${logId}`);
 }
 
 /** All streams of an epoch, as its configuration and its strategies make them. */
@@ -101,11 +131,41 @@ export function parseOrigin(origin: string): ParsedOrigin | null {
   return { logId: match[1], epoch };
 }
 
+function encodeSecrets({ version, sealed, dataKeys }: EpochHeader): [number, CborValue][] {
+  if (version === 1) return [];
+  return [
+    [
+      16,
+      sealed.map(
+        (entry) =>
+          new Map<number, CborValue>([
+            [1, entry.purpose],
+            [2, entry.name],
+            [3, entry.version],
+            [4, entry.commitment],
+            [5, entry.keyArn],
+          ]),
+      ),
+    ],
+    [
+      17,
+      dataKeys.map(
+        (entry) =>
+          new Map<number, CborValue>([
+            [1, entry.name],
+            [2, entry.version],
+            [3, entry.mark],
+          ]),
+      ),
+    ],
+  ];
+}
+
 export function encodeHeader(header: EpochHeader): Uint8Array {
   const { previous, clock } = header;
   return encodeCbor(
     new Map<number, CborValue>([
-      [1, HEADER_VERSION],
+      [1, header.version],
       [2, header.origin],
       [3, header.epoch],
       [4, header.logKey],
@@ -160,6 +220,7 @@ export function encodeHeader(header: EpochHeader): Uint8Array {
         ]),
       ],
       [15, header.moduleId],
+      ...encodeSecrets(header),
     ]),
   );
 }
@@ -184,9 +245,30 @@ function readPrevious(fields: Fields): PreviousEpoch {
   };
 }
 
+function readSealed(fields: Fields): SealedEntry {
+  const text = fields.text(1, 32);
+  const keyArn = fields.text(5, 160);
+  if (parseKeyArn(keyArn) === null) fields.refuse(5);
+  return {
+    purpose: SEALED_PURPOSES.find((purpose) => purpose === text) ?? fields.refuse(1),
+    name: fields.text(2, 64),
+    version: fields.uint(3, Number.MAX_SAFE_INTEGER, 1),
+    commitment: fields.bytes(4, 32),
+    keyArn,
+  };
+}
+
+function readDataKey(fields: Fields): DataKeyEntry {
+  return {
+    name: fields.text(1, 64),
+    version: fields.uint(2, Number.MAX_SAFE_INTEGER, 1),
+    mark: fields.bytes(3, 32),
+  };
+}
+
 export function parseHeader(bytes: Uint8Array): Result<EpochHeader> {
   return parseFields('header', bytes, MAX_LEAF_BYTES, (fields) => {
-    fields.uint(1, HEADER_VERSION, HEADER_VERSION);
+    const version = fields.uint(1, HEADER_VERSION, 1) === 1 ? 1 : 2;
     const origin = fields.text(2, MAX_ORIGIN_CHARACTERS);
     const epoch = fields.uint(3, 9_999_999_999, 1);
     if (parseOrigin(origin)?.epoch !== epoch) fields.refuse(2);
@@ -196,9 +278,12 @@ export function parseHeader(bytes: Uint8Array): Result<EpochHeader> {
     const configuration = fields.bytes(7, 2, MAX_CONFIGURATION_BYTES);
     const commitPolicy = fields.text(8, 16);
     const feedMode = fields.text(9, 16);
-    if (commitPolicy !== 'spool') return fields.refuse(8);
+    if (commitPolicy !== 'spool' && (commitPolicy !== 's3' || version === 1)) {
+      return fields.refuse(8);
+    }
     if (feedMode !== 'live' && feedMode !== 'replay') return fields.refuse(9);
     return {
+      version,
       origin,
       epoch,
       logKey,
@@ -221,6 +306,8 @@ export function parseHeader(bytes: Uint8Array): Result<EpochHeader> {
         errorBoundNs: clock.uint(3),
       })),
       moduleId: fields.text(15, 128),
+      sealed: version === 1 ? [] : fields.maps(16, MAX_SEALED_ITEMS, readSealed),
+      dataKeys: version === 1 ? [] : fields.maps(17, MAX_DATA_KEY_RECORDS, readDataKey),
     };
   });
 }

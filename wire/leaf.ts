@@ -28,6 +28,7 @@ export const KIND = {
   report: 6,
   anchor: 8,
   heartbeat: 9,
+  handOver: 10,
   close: 11,
   seed: 12,
   recovery: 13,

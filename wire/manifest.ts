@@ -7,16 +7,13 @@
 
 import * as z from 'zod';
 import { equalBytes, parseUtf8 } from './bytes.ts';
-import { canonicalJson } from './configuration.ts';
+import { canonicalJson, DNS_NAME } from './configuration.ts';
 import type { Result } from './result.ts';
 import { accept, refuse } from './result.ts';
 
 export const MAX_MANIFEST_BYTES: number = 64 * 1024;
 /** SEC 1 and RFC 5480: a P-256 SPKI in DER up to the point, uncompressed. */
 const P256_SPKI = /^3059301306072a8648ce3d020106082a8648ce3d03010703420004[0-9a-f]{128}$/u;
-/** RFC 1123, in lower case. */
-const DNS_NAME =
-  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/u;
 
 export interface MeasuredStrategy {
   readonly name: string;

@@ -22,11 +22,14 @@ import {
   PROTOCOL_VERSION,
 } from './limits.ts';
 import type { Result } from './result.ts';
+import type { SealedPurpose } from './sealed.ts';
+import { MAX_SEALED_ITEMS, SEALED_PURPOSES } from './sealed.ts';
 
 export const PORT = {
   https: 3000,
   feed: 5000,
   log: 7001,
+  egress: 7002,
   boot: 7003,
   diagnostics: 7004,
 } as const;
@@ -41,6 +44,11 @@ export const FRAME = {
   ready: 0x15,
   failed: 0x16,
   close: 0x17,
+  credentials: 0x18,
+  sealed: 0x19,
+  dataKeys: 0x1a,
+  kept: 0x1b,
+  handOver: 0x1c,
   batch: 0x20,
   gap: 0x21,
   report: 0x22,
@@ -56,12 +64,16 @@ export const FRAME = {
   started: 0x58,
   outputs: 0x59,
   ended: 0x5a,
+  dial: 0x60,
+  dialed: 0x61,
 } as const;
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
 
 const MAX_SMALL_BYTES = 1024;
 const MAX_PROOF_HASHES = 64;
 const MAX_UNRELEASED = 4096;
+/** Twelve digits in the name of its object. */
+const MAX_COMMIT_NUMBER = 999_999_999_999;
 
 function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
   return encodeCbor(new Map(pairs));
@@ -127,6 +139,11 @@ export interface Previous {
   readonly proof: readonly Uint8Array[];
   /** Outputs that were logged and never released, as the host's journal says. */
   readonly unreleased: readonly number[];
+  /** Leaf 0, its header: the enclave takes nothing older than what it says. */
+  readonly leafZero: Uint8Array;
+  readonly leafZeroProof: readonly Uint8Array[];
+  /** Number of its next commit object in S3; null where there is none. */
+  readonly nextCommit: number | null;
 }
 
 export function encodePrevious(previous: Previous): Uint8Array {
@@ -137,6 +154,9 @@ export function encodePrevious(previous: Previous): Uint8Array {
     [4, previous.lastLeaf],
     [5, previous.proof],
     [6, previous.unreleased],
+    [7, previous.leafZero],
+    [8, previous.leafZeroProof],
+    [9, previous.nextCommit],
   );
 }
 
@@ -148,6 +168,9 @@ export function parsePrevious(bytes: Uint8Array): Result<Previous> {
     lastLeaf: fields.bytes(4, 1, MAX_LEAF_BYTES),
     proof: fields.byteStrings(5, MAX_PROOF_HASHES, 32),
     unreleased: fields.uints(6, MAX_UNRELEASED),
+    leafZero: fields.bytes(7, 1, MAX_LEAF_BYTES),
+    leafZeroProof: fields.byteStrings(8, MAX_PROOF_HASHES, 32),
+    nextCommit: fields.uintOrNull(9, MAX_COMMIT_NUMBER),
   }));
 }
 
@@ -169,12 +192,31 @@ export function parseReady(bytes: Uint8Array): Result<Ready> {
   }));
 }
 
-export function encodeFailed(code: RefusalCode): Uint8Array {
-  return encodeMap([1, code]);
+export type SecretPurpose = SealedPurpose | 'data_key';
+const SECRET_PURPOSES: readonly SecretPurpose[] = [...SEALED_PURPOSES, 'data_key'];
+
+/** Why the enclave ended. The other fields say what it could not unseal, as far as it knows. */
+export interface Failed {
+  readonly code: RefusalCode;
+  /** Of the SEALED frame or the data-key record, from 0. */
+  readonly position: number | null;
+  readonly purpose: SecretPurpose | null;
+  /** From the enclave's configuration, never from the item. */
+  readonly name: string | null;
 }
 
-export function parseFailed(bytes: Uint8Array): Result<RefusalCode> {
-  return parseFields('failed', bytes, MAX_SMALL_BYTES, (fields) => takeCode(fields, 1));
+export function encodeFailed(failed: Failed): Uint8Array {
+  return encodeMap([1, failed.code], [2, failed.position], [3, failed.purpose], [4, failed.name]);
+}
+
+export function parseFailed(bytes: Uint8Array): Result<Failed> {
+  return parseFields('failed', bytes, MAX_SMALL_BYTES, (fields) => {
+    const text = fields.textOrNull(3, 32);
+    const purpose = SECRET_PURPOSES.find((known) => known === text) ?? null;
+    if (text !== purpose) fields.refuse(3);
+    const position = fields.uintOrNull(2, MAX_SEALED_ITEMS);
+    return { code: takeCode(fields, 1), position, purpose, name: fields.textOrNull(4, 64) };
+  });
 }
 
 /** What the host dropped before it reached the enclave. */

@@ -250,7 +250,7 @@ export function parseHeartbeat(bytes: Uint8Array): Result<Heartbeat> {
   }));
 }
 
-export const CLOSE_REASON = { signal: 1, host: 2 } as const;
+export const CLOSE_REASON = { signal: 1, host: 2, handOver: 3 } as const;
 export type CloseReason = (typeof CLOSE_REASON)[keyof typeof CLOSE_REASON];
 
 export function encodeClose(reason: CloseReason): Uint8Array {
@@ -259,7 +259,7 @@ export function encodeClose(reason: CloseReason): Uint8Array {
 
 export function parseClose(bytes: Uint8Array): Result<CloseReason> {
   return parseFields('close', bytes, MAX_SMALL_BYTES, (fields) => {
-    return fields.uint(1, CLOSE_REASON.host, CLOSE_REASON.signal) as CloseReason;
+    return fields.uint(1, CLOSE_REASON.handOver, CLOSE_REASON.signal) as CloseReason;
   });
 }
 

@@ -212,7 +212,7 @@ export class TestHost {
       () => frameOf(FRAME.ready) !== undefined || frameOf(FRAME.failed) !== undefined,
     );
     const failed = frameOf(FRAME.failed);
-    if (failed !== undefined) throw new Error(assertAccepted(parseFailed(failed.payload)));
+    if (failed !== undefined) throw new Error(assertAccepted(parseFailed(failed.payload)).code);
     return assertAccepted(parseReady(frameOf(FRAME.ready)?.payload ?? NOTHING));
   }
 
@@ -220,7 +220,7 @@ export class TestHost {
   async failed(): Promise<string> {
     await this.until(() => this.bootFrames.some(({ type }) => type === FRAME.failed));
     const frame = this.bootFrames.find(({ type }) => type === FRAME.failed);
-    return assertAccepted(parseFailed(frame?.payload ?? NOTHING));
+    return assertAccepted(parseFailed(frame?.payload ?? NOTHING)).code;
   }
 
   async connectFeed(): Promise<Channel> {
@@ -464,6 +464,9 @@ export function previousOf(host: TestHost, changes: Partial<Previous> = {}): Pre
     lastLeaf: host.leaves[size - 1] ?? NOTHING,
     proof: inclusionProof(nodeCrypto, host.tree, size - 1, size),
     unreleased: [],
+    leafZero: host.leaves[0] ?? NOTHING,
+    leafZeroProof: inclusionProof(nodeCrypto, host.tree, 0, size),
+    nextCommit: null,
     ...changes,
   };
 }

@@ -75,7 +75,10 @@ export function honestHeader(moduleId: string, parts: HeaderParts): EpochHeader 
     tlsKeyHash: nodeCrypto.sha256(utf8('TLS key of a test')),
     configurationDigest: nodeCrypto.sha256(configuration),
     configuration,
+    version: 2,
     commitPolicy: 'spool',
+    sealed: [],
+    dataKeys: [],
     feedMode: parts.feedMode,
     streams: [
       { id: STREAM.enclave, label: LABEL.enclave, name: 'enclave' },

@@ -151,7 +151,10 @@ export class FakeEnclave {
   async #begin(): Promise<void> {
     const { fail, wrongReady } = this.#options;
     if (fail !== undefined) {
-      this.#bootChannel?.send(FRAME.failed, encodeFailed(fail));
+      this.#bootChannel?.send(
+        FRAME.failed,
+        encodeFailed({ code: fail, position: null, purpose: null, name: null }),
+      );
       await this.#bootChannel?.close();
       this.#ended.resolve(null);
       return;

@@ -195,7 +195,10 @@ describe('boot stream', () => {
   it('hears why an enclave did not start', async () => {
     const { channel, events } = bootRig();
     channel.send(FRAME.hello, encodeHello());
-    channel.send(FRAME.failed, encodeFailed('config_invalid'));
+    channel.send(
+      FRAME.failed,
+      encodeFailed({ code: 'config_invalid', position: null, purpose: null, name: null }),
+    );
     await settled();
     expect(events).toEqual(['failed config_invalid']);
   });

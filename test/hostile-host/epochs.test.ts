@@ -61,6 +61,7 @@ function olderHead(host: TestHost, commits: number): Previous {
     note: notes.at(-1)?.note ?? new Uint8Array(),
     lastLeaf: leaves[size - 1] ?? new Uint8Array(),
     proof: inclusionProof(nodeCrypto, host.tree, size - 1, size),
+    leafZeroProof: inclusionProof(nodeCrypto, host.tree, 0, size),
   });
 }
 
@@ -106,6 +107,9 @@ it('a host that forges the head of the epoch before: `previous_invalid` FAILED, 
     { proof: [] },
     { origin: 'trackseal.test/log/e0000000002' },
     { origin: 'x' },
+    { leafZero: other.leaves[0] ?? new Uint8Array() },
+    { leafZero: first.leaves[1] ?? new Uint8Array() },
+    { leafZeroProof: [] },
   ];
   for (const changes of wrong) {
     const host = await startHost({ previous: previousOf(first, changes) });
@@ -130,6 +134,9 @@ it('a host that makes a predecessor up under a key of its own: `epoch_link`, wit
     lastLeaf: leaves.at(-1) ?? new Uint8Array(),
     proof: inclusionProof(nodeCrypto, tree, leaves.length - 1, leaves.length),
     unreleased: [],
+    leafZero: leaves[0] ?? new Uint8Array(),
+    leafZeroProof: inclusionProof(nodeCrypto, tree, 0, leaves.length),
+    nextCommit: null,
   };
   // The enclave can check a signature, not whose it is.
   const host = await boot({ previous });

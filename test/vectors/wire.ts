@@ -8,12 +8,23 @@ import { toHex, utf8 } from '../../wire/bytes.ts';
 import { encodeAck, encodeCommit } from '../../wire/commit.ts';
 import { wrapDisclosureKey } from '../../wire/disclosure.ts';
 import { encodeFrame } from '../../wire/frame.ts';
+import type { EpochHeader } from '../../wire/header.ts';
 import { encodeHeader, originOf } from '../../wire/header.ts';
 import { encodePublicLeaf, KIND, LABEL, leafKey, sealLeaf, STREAM } from '../../wire/leaf.ts';
+import { encodeHandOver } from '../../wire/kms-messages.ts';
 import * as messages from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import * as payloads from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
+import type { SealStatement } from '../../wire/sealed.ts';
+import {
+  encodeDataKeyRecord,
+  encodeSealed,
+  encodeStatement,
+  sealContent,
+  sealContext,
+  signedBytes,
+} from '../../wire/sealed.ts';
 import { encodeCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { leafHash, nodeHash } from '../../wire/tlog/merkle.ts';
 import { encodeNote, noteKeyId, verifierKey } from '../../wire/tlog/note.ts';
@@ -71,6 +82,19 @@ const REPORT: payloads.Report = {
   timeNs: TIME_NS,
 };
 
+const KEY_ARN = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+const STATEMENT: SealStatement = {
+  purpose: 'parameters',
+  logId: 'trackseal.example/vectors',
+  name: 'imbalance',
+  label: '1.0.0',
+  version: 3,
+  configurationDigest: nodeCrypto.sha256(utf8('{}\n')),
+  commitment: nodeCrypto.sha256(bytes(32, 0x70), utf8('{}')),
+  keyArn: KEY_ARN,
+  image: bytes(48, 0x11),
+};
+
 function outputLeaf(plaintext: Uint8Array, key: Uint8Array): Uint8Array {
   const header = {
     kind: KIND.output,
@@ -110,6 +134,42 @@ export function wireVectors(): Readonly<Record<string, string>> {
   const wrapped = assertAccepted(
     wrapDisclosureKey(nodeCrypto, DISCLOSURE_KEY, COMPLIANCE.publicKey, BOB, ORIGIN),
   );
+  const header: EpochHeader = {
+    origin: ORIGIN,
+    epoch: 7,
+    logKey: LOG_KEY,
+    tlsKeyHash: bytes(32, 0x60),
+    configurationDigest: nodeCrypto.sha256(utf8('{}\n')),
+    configuration: utf8('{}\n'),
+    version: 2,
+    commitPolicy: 'spool',
+    sealed: [
+      {
+        purpose: 'parameters',
+        name: 'imbalance',
+        version: 3,
+        commitment: STATEMENT.commitment,
+        keyArn: KEY_ARN,
+      },
+    ],
+    dataKeys: [{ name: 'book', version: 1, mark: bytes(32, 0xd0) }],
+    feedMode: 'replay',
+    streams: [{ id: 0, label: LABEL.enclave, name: 'enclave' }],
+    strategies: [],
+    wrappedDisclosureKey: wrapped,
+    previous: {
+      epoch: 6,
+      size: 9,
+      root: bytes(32, 0x90),
+      logKeyHash: bytes(32, 0xb0),
+      clean: false,
+    },
+    clock: { wallNs: TIME_NS, nsmTimestampMs: 1_723_161_254_024, errorBoundNs: 1_000_000 },
+    moduleId: 'i-0123456789abcdef0-enc0123456789abcdef',
+  };
+  const statement = encodeStatement(STATEMENT);
+  const salt = bytes(32, 0x70);
+  const content = sealContent(nodeCrypto, bytes(32, 9), bytes(12, 5), statement, salt, utf8('{}'));
   const vectors: Record<string, Uint8Array> = {
     'frame HELLO': encodeFrame(messages.FRAME.hello, messages.encodeHello()),
     signal,
@@ -145,28 +205,29 @@ export function wireVectors(): Readonly<Record<string, string>> {
       ed25519Key: null,
       configDigest: bytes(32, 0x80),
     }),
-    header: encodeHeader({
-      origin: ORIGIN,
-      epoch: 7,
-      logKey: LOG_KEY,
-      tlsKeyHash: bytes(32, 0x60),
-      configurationDigest: nodeCrypto.sha256(utf8('{}\n')),
-      configuration: utf8('{}\n'),
-      commitPolicy: 'spool',
-      feedMode: 'replay',
-      streams: [{ id: 0, label: LABEL.enclave, name: 'enclave' }],
-      strategies: [],
-      wrappedDisclosureKey: wrapped,
-      previous: {
-        epoch: 6,
-        size: 9,
-        root: bytes(32, 0x90),
-        logKeyHash: bytes(32, 0xb0),
-        clean: false,
-      },
-      clock: { wallNs: TIME_NS, nsmTimestampMs: 1_723_161_254_024, errorBoundNs: 1_000_000 },
-      moduleId: 'i-0123456789abcdef0-enc0123456789abcdef',
+    'hand-over': encodeHandOver({
+      pcrs: [bytes(48, 1), bytes(48, 2), bytes(48, 3)],
+      note: 'release 2',
     }),
+    'seal statement': statement,
+    'what the owner signs': signedBytes(statement),
+    'sealed content': content,
+    'sealed item with a signature of 8 made-up bytes': encodeSealed({
+      statement,
+      signature: bytes(8, 0x30),
+      wrappedKey: bytes(16, 0x20),
+      content,
+    }),
+    'encryption context of the sealed item, as JSON': utf8(JSON.stringify(sealContext(STATEMENT))),
+    'data-key record': encodeDataKeyRecord({
+      name: 'book',
+      version: 1,
+      keyArn: KEY_ARN,
+      image: bytes(48, 0x11),
+      ciphertext: bytes(16, 0x20),
+    }),
+    'header of version 1': encodeHeader({ ...header, version: 1, sealed: [], dataKeys: [] }),
+    header: encodeHeader(header),
   };
   return Object.fromEntries(Object.entries(vectors).map(([name, value]) => [name, toHex(value)]));
 }

@@ -35,6 +35,64 @@ function codeOf(bytes: Uint8Array): string {
   return result.ok ? 'accepted' : result.refusal.code;
 }
 
+const ARN = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+const KMS = { region: 'eu-central-1', host: 'kms.eu-central-1.amazonaws.com' };
+const SEAL = { purpose: 'strategy', name: 'imbalance', key_arn: ARN } as const;
+const WITH_SECRETS: Configuration = {
+  ...CONFIGURATION,
+  commit_policy: 's3',
+  kms: KMS,
+  sealed: [SEAL, { ...SEAL, purpose: 'parameters' }, { ...SEAL, purpose: 'client_ca', name: 'x' }],
+  data_keys: [{ name: 'book', key_arn: ARN.replace(/key.*/u, `key/mrk-${'0'.repeat(32)}`) }],
+  s3: {
+    region: 'eu-central-1',
+    host: 's3.eu-central-1.amazonaws.com',
+    bucket: 'a-bucket',
+    prefix: 'logs/a',
+    retention_days: 365,
+    expected_bucket_owner: '111122223333',
+  },
+};
+
+describe('what comes sealed, and S3', () => {
+  it('is taken in the canonical form', () => {
+    expect(parseConfiguration(canonicalJson(WITH_SECRETS))).toEqual({
+      ok: true,
+      value: WITH_SECRETS,
+    });
+  });
+
+  it.each<[string, Partial<Record<keyof Configuration, unknown>>, string]>([
+    ['policy s3 without a bucket', { s3: undefined }, 's3'],
+    ['sealed items without KMS', { kms: undefined, data_keys: undefined }, 'sealed'],
+    ['data keys without KMS', { kms: undefined, sealed: undefined }, 'data_keys'],
+    ['a key of another region', { kms: { ...KMS, region: 'eu-west-1' } }, 'sealed'],
+    ['an item twice', { sealed: [SEAL, SEAL] }, 'sealed'],
+    ['a strategy that is not there', { sealed: [{ ...SEAL, name: 'other' }] }, 'sealed'],
+    ['a purpose of its own', { sealed: [{ ...SEAL, purpose: 'x' }] }, 'sealed.0.purpose'],
+    [
+      'an alias',
+      { sealed: [{ ...SEAL, key_arn: ARN.replace(/key.*/u, 'alias/x') }] },
+      'sealed.0.key_arn',
+    ],
+    [
+      'a data key twice',
+      { data_keys: [1, 2].map(() => ({ name: 'x', key_arn: ARN })) },
+      'data_keys',
+    ],
+    ['an empty list', { sealed: [] }, 'sealed'],
+    ['a host with a port', { kms: { ...KMS, host: 'kms.example:443' } }, 'kms.host'],
+    ['a bucket that is none', { s3: { ...WITH_SECRETS.s3, bucket: 'A' } }, 's3.bucket'],
+    ['a prefix with an empty segment', { s3: { ...WITH_SECRETS.s3, prefix: 'a//b' } }, 's3.prefix'],
+    ['a prefix that climbs', { s3: { ...WITH_SECRETS.s3, prefix: 'a/../b' } }, 's3.prefix'],
+    ['no retention', { s3: { ...WITH_SECRETS.s3, retention_days: 0 } }, 's3.retention_days'],
+  ])('refuses %s', (_, changes, field) => {
+    expect(parseConfiguration(canonicalJson({ ...WITH_SECRETS, ...changes }))).toMatchObject({
+      refusal: { code: 'config_invalid', detail: { field } },
+    });
+  });
+});
+
 describe('parseConfiguration', () => {
   it('takes the canonical form', () => {
     expect(parseConfiguration(canonicalJson(CONFIGURATION))).toEqual({

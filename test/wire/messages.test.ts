@@ -7,10 +7,12 @@ import { encodeCbor, parseCbor } from '../../wire/cbor.ts';
 import { encodeAck, encodeCommit, parseAck, parseCommit } from '../../wire/commit.ts';
 import { encodeHeader, originOf, parseHeader, parseOrigin } from '../../wire/header.ts';
 import type { EpochHeader } from '../../wire/header.ts';
+import * as kms from '../../wire/kms-messages.ts';
 import * as messages from '../../wire/messages.ts';
 import * as payloads from '../../wire/payloads.ts';
 import type { Result } from '../../wire/result.ts';
 import { assertAccepted } from '../../wire/result.ts';
+import * as sealed from '../../wire/sealed.ts';
 import * as strategy from '../../wire/strategy-messages.ts';
 
 const HASH = new Uint8Array(32).fill(1);
@@ -24,6 +26,7 @@ const INSTRUMENT = {
   quantity_scale: 4,
   sequence_rule: 'binance-spot',
 } as const;
+const KEY_ARN = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const HEADER: EpochHeader = {
   origin: 'trackseal.example/demo/e0000000003',
   epoch: 3,
@@ -31,7 +34,10 @@ const HEADER: EpochHeader = {
   tlsKeyHash: HASH,
   configurationDigest: HASH,
   configuration: new Uint8Array(100),
+  version: 2,
   commitPolicy: 'spool',
+  sealed: [],
+  dataKeys: [],
   feedMode: 'replay',
   streams: [{ id: 0, label: 0, name: 'enclave' }],
   strategies: [
@@ -70,6 +76,15 @@ function codec<T>(
 
 const CODECS: readonly Codec[] = [
   codec('header', encodeHeader, parseHeader, HEADER),
+  codec('header of an epoch with secrets', encodeHeader, parseHeader, {
+    ...HEADER,
+    commitPolicy: 's3',
+    sealed: [
+      { purpose: 'strategy', name: 'imbalance', version: 2, commitment: HASH, keyArn: KEY_ARN },
+    ],
+    dataKeys: [{ name: 'book', version: 1, mark: HASH }],
+  }),
+  codec('header of version 1', encodeHeader, parseHeader, { ...HEADER, version: 1 }),
   codec('first header', encodeHeader, parseHeader, { ...HEADER, previous: null }),
   codec('commit', encodeCommit, parseCommit, {
     epoch: 1,
@@ -93,13 +108,61 @@ const CODECS: readonly Codec[] = [
     lastLeaf: Uint8Array.of(1),
     proof: [HASH, HASH],
     unreleased: [4, 9],
+    leafZero: Uint8Array.of(2),
+    leafZeroProof: [HASH],
+    nextCommit: 7,
   }),
+  codec('credentials', kms.encodeCredentials, kms.parseCredentials, {
+    accessKeyId: 'AKIDEXAMPLE',
+    secretAccessKey: 'secret',
+    sessionToken: 'token',
+    expiresMs: 1_723_161_254_024,
+  }),
+  codec('sealed', sealed.encodeSealed, sealed.parseSealed, {
+    statement: HASH,
+    signature: new Uint8Array(70),
+    wrappedKey: Uint8Array.of(1),
+    content: new Uint8Array(61),
+  }),
+  codec('seal statement', sealed.encodeStatement, sealed.parseStatement, {
+    purpose: 'exchange_account',
+    logId: 'trackseal.example/demo',
+    name: 'binance/main',
+    label: '',
+    version: 3,
+    configurationDigest: HASH,
+    commitment: HASH,
+    keyArn: KEY_ARN,
+    image: new Uint8Array(48).fill(5),
+  }),
+  codec('data-key record', sealed.encodeDataKeyRecord, sealed.parseDataKeyRecord, {
+    name: 'book',
+    version: 1,
+    keyArn: KEY_ARN,
+    image: new Uint8Array(48).fill(5),
+    ciphertext: Uint8Array.of(1),
+  }),
+  codec('data keys', kms.encodeDataKeys, kms.parseDataKeys, {
+    records: [Uint8Array.of(1)],
+    rotate: ['book'],
+  }),
+  codec('hand-over', kms.encodeHandOver, kms.parseHandOver, {
+    pcrs: [1, 2, 3].map((fill) => new Uint8Array(48).fill(fill)),
+    note: 'release 2',
+  }),
+  codec('dial', kms.encodeDial, kms.parseDial, { host: 'kms.example', port: 443 }),
+  codec('dialed', kms.encodeDialed, kms.parseDialed, 'egress_refused' as const),
   codec('ready', messages.encodeReady, messages.parseReady, {
     origin: HEADER.origin,
     logKey: SPKI,
     leaf0Hash: HASH,
   }),
-  codec('failed', messages.encodeFailed, messages.parseFailed, 'config_invalid'),
+  codec('failed', messages.encodeFailed, messages.parseFailed, {
+    code: 'kms_denied',
+    position: 3,
+    purpose: 'parameters',
+    name: 'imbalance',
+  }),
   codec('declared gap', messages.encodeDeclaredGap, messages.parseDeclaredGap, {
     stream: 1,
     firstMissing: 4,
@@ -172,7 +235,7 @@ const CODECS: readonly Codec[] = [
   ),
   codec('anchor', payloads.encodeAnchor, payloads.parseAnchor, { size: 1, document: HASH }),
   codec('heartbeat', payloads.encodeHeartbeat, payloads.parseHeartbeat, { acknowledgedSize: 1 }),
-  codec('close', payloads.encodeClose, payloads.parseClose, payloads.CLOSE_REASON.host),
+  codec('close', payloads.encodeClose, payloads.parseClose, payloads.CLOSE_REASON.handOver),
   codec('seed', payloads.encodeSeed, payloads.parseSeed, HASH),
   codec('recovery', payloads.encodeRecovery, payloads.parseRecovery, {
     previousEpoch: 1,

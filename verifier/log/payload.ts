@@ -1,6 +1,7 @@
 // What a leaf says, for people and for JSON: signals and reports with prices as decimals of their
 // instrument, the rest as they are. Only for plaintexts whose digest was checked.
 
+import { parseHandOver } from '../../wire/kms-messages.ts';
 import { parseBatch } from '../../wire/batch.ts';
 import { toHex } from '../../wire/bytes.ts';
 import type { Configuration, Instrument } from '../../wire/configuration.ts';
@@ -13,6 +14,7 @@ import {
   STATUS,
   STRATEGY_EVENT,
   parseAnchor,
+  CLOSE_REASON,
   parseClose,
   parseGap,
   parseHeartbeat,
@@ -89,7 +91,14 @@ export function describePayload(
         acknowledged_size: acknowledgedSize,
       }));
     case KIND.close:
-      return map(parseClose(plaintext), (reason) => ({ reason: reason === 1 ? 'signal' : 'host' }));
+      return map(parseClose(plaintext), (reason) => ({ reason: nameOf(CLOSE_REASON, reason) }));
+    case KIND.handOver:
+      return map(parseHandOver(plaintext), ({ pcrs: [pcr0, pcr1, pcr2], note }) => ({
+        pcr0: toHex(pcr0 ?? new Uint8Array()),
+        pcr1: toHex(pcr1 ?? new Uint8Array()),
+        pcr2: toHex(pcr2 ?? new Uint8Array()),
+        note,
+      }));
     case KIND.recovery:
       return map(parseRecovery(plaintext), ({ previousEpoch, unreleased }) => ({
         previous_epoch: previousEpoch,

@@ -149,6 +149,24 @@ function openBootLeaf(
   return accept(opened.value.plaintext);
 }
 
+const sealText = (purpose: string, name: string, arn: string): string =>
+  `${purpose}/${name} ${arn}`;
+
+/** What the configuration wants sealed came sealed under the keys that it names, and nothing else. */
+function agreeOnSecrets(header: EpochHeader, configuration: Configuration): boolean {
+  const { sealed = [], data_keys: dataKeys = [] } = configuration;
+  const came = new Set(header.sealed.map((one) => sealText(one.purpose, one.name, one.keyArn)));
+  const named = new Set(dataKeys.map(({ name }) => name));
+  const versions = new Set(header.dataKeys.map(({ name, version }) => `${name} ${version}`));
+  return (
+    header.sealed.length === sealed.length &&
+    sealed.every((one) => came.has(sealText(one.purpose, one.name, one.key_arn))) &&
+    versions.size === header.dataKeys.length &&
+    header.dataKeys.every(({ name }) => named.has(name)) &&
+    dataKeys.every(({ name }) => header.dataKeys.some((one) => one.name === name))
+  );
+}
+
 /** The field in which header and configuration contradict one another; null when they agree. */
 function findDisagreement(
   crypto: WireCrypto,
@@ -177,6 +195,7 @@ function findDisagreement(
       return 'strategies';
     }
   }
+  if (!agreeOnSecrets(header, configuration)) return 'sealed';
   const first = header.previous === null;
   if (first !== (header.epoch === 1)) return 'previous';
   if (header.previous !== null && header.previous.epoch !== header.epoch - 1) return 'previous';

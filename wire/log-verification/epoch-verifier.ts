@@ -3,6 +3,7 @@
 // hostile until the attested key has signed the root above them. The first thing that is wrong is
 // refused, with its index; a verifier that has refused must not be used further.
 
+import { parseHandOver } from '../kms-messages.ts';
 import { equalBytes, toHex } from '../bytes.ts';
 import type { WireCrypto } from '../crypto.ts';
 import { BatchMemory, parseBatch } from '../batch.ts';
@@ -269,6 +270,10 @@ export class EpochVerifier {
         return epoch.anchors.add(index, leaf.timeNs, plaintext, this.tree);
       case KIND.heartbeat:
         return this.#checkHeartbeat(index, plaintext);
+      case KIND.handOver: {
+        const handOver = parseHandOver(plaintext);
+        return handOver.ok ? accept(null) : handOver;
+      }
       case KIND.recovery:
         return this.#checkRecovery(epoch, plaintext);
       case KIND.strategyEvent: {

@@ -34,6 +34,7 @@ const RULES: Readonly<Record<Kind, KindRule>> = {
   // A late report is about an output of an earlier epoch, which no leaf here stands for.
   [KIND.report]: { stream: 'reports', isPrivate: true, causes: [[KIND.output], 0, 1] },
   [KIND.anchor]: ENCLAVE,
+  [KIND.handOver]: ENCLAVE,
   [KIND.heartbeat]: ENCLAVE,
   [KIND.close]: ENCLAVE,
   [KIND.seed]: { stream: 'strategy', isPrivate: true, causes: null },

@@ -40,6 +40,9 @@ const previous: messages.Previous = {
   lastLeaf: vector('heartbeat leaf, public'),
   proof: [HASH, HASH],
   unreleased: [5, 6],
+  leafZero: vector('heartbeat leaf, public'),
+  leafZeroProof: [HASH],
+  nextCommit: 12,
 };
 
 export function bootMessagesTarget(): Target {
@@ -53,11 +56,18 @@ export function bootMessagesTarget(): Target {
         item,
         { ...item, purpose: 'parameters' },
       ]),
-      codec('previous', messages.parsePrevious, messages.encodePrevious, [previous]),
+      codec('previous', messages.parsePrevious, messages.encodePrevious, [
+        previous,
+        { ...previous, nextCommit: null },
+      ]),
       codec('ready', messages.parseReady, messages.encodeReady, [
         { origin: ORIGIN, logKey: KEY, leaf0Hash: HASH },
       ]),
-      codec('failed', messages.parseFailed, messages.encodeFailed, ['boot_timeout', 'internal']),
+      codec('failed', messages.parseFailed, messages.encodeFailed, [
+        { code: 'boot_timeout', position: null, purpose: null, name: null },
+        { code: 'kms_denied', position: 2, purpose: 'strategy', name: 'example' },
+        { code: 'kms_denied', position: null, purpose: 'data_key', name: 'book' },
+      ]),
     ],
   });
 }

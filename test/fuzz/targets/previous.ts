@@ -8,6 +8,8 @@ import type { Previous } from '../../../wire/messages.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { encodeCheckpoint } from '../../../wire/tlog/checkpoint.ts';
 import { inclusionProof, leafHash, MemoryTree } from '../../../wire/tlog/merkle.ts';
+import { encodeHeader } from '../../../wire/header.ts';
+import { testHeader } from '../../helpers/log-writer.ts';
 import { encodePublicLeaf, KIND, LABEL, STREAM } from '../../../wire/leaf.ts';
 import { encodeClose, encodeHeartbeat } from '../../../wire/payloads.ts';
 import type { Mutator } from '../mutate/bytes.ts';
@@ -36,11 +38,22 @@ function lastLeaf(close: boolean): Uint8Array {
   return encodePublicLeaf(nodeCrypto, header, SALT, plaintext).bytes;
 }
 
+function leafZeroOf(origin: string): Uint8Array {
+  const { enclave: stream } = STREAM;
+  const header = { kind: KIND.header, timeNs: 1n, stream, label: LABEL.enclave, sequence: 0 };
+  const base = testHeader(1, { spki: SPKI, sign: () => SALT });
+  const epoch = Math.max(Number(/\d+$/u.exec(origin)?.[0]), 1);
+  const plaintext = encodeHeader({ ...base, origin, epoch });
+  return encodePublicLeaf(nodeCrypto, { ...header, causes: [] }, SALT, plaintext).bytes;
+}
+
 function previousOf(size: number, leaf: Uint8Array, changes: Partial<Previous> = {}): Previous {
   const tree = new MemoryTree(nodeCrypto);
-  for (let index = 0; index < size - 1; index++) tree.append(new Uint8Array(32).fill(index));
-  tree.append(leafHash(nodeCrypto, leaf));
   const origin = changes.origin ?? `${LOG_ID}/e0000000004`;
+  const leafZero = size === 1 ? leaf : leafZeroOf(origin);
+  if (size > 1) tree.append(leafHash(nodeCrypto, leafZero));
+  for (let index = 1; index < size - 1; index++) tree.append(new Uint8Array(32).fill(index));
+  tree.append(leafHash(nodeCrypto, leaf));
   return {
     origin,
     note: signText(encodeCheckpoint({ origin, size, root: tree.root() }), SPKI, origin),
@@ -48,6 +61,9 @@ function previousOf(size: number, leaf: Uint8Array, changes: Partial<Previous> =
     lastLeaf: leaf,
     proof: inclusionProof(nodeCrypto, tree, size - 1, size),
     unreleased: [],
+    leafZero,
+    leafZeroProof: inclusionProof(nodeCrypto, tree, 0, size),
+    nextCommit: null,
     ...changes,
   };
 }
