@@ -22,8 +22,8 @@ export interface PutOptions {
 
 export interface PutResult {
   /**
-   * `written` by this call; `same`: these bytes were there, from a call whose answer was lost or from another
-   * writer; `different`: other bytes were there, and still are.
+   * `written` by this call, and the key's oldest version; `same`: these bytes were there, from a call whose
+   * answer was lost or from another writer; `different`: the key's oldest version has other bytes.
    */
   readonly outcome: 'written' | 'same' | 'different';
   /** Of the oldest version. */
@@ -53,7 +53,7 @@ export interface ObjectVersion {
   readonly versionId: string;
   /** It hides the versions before it from whoever does not ask for them: always a finding. */
   readonly isDeleteMarker: boolean;
-  /** 1 for the oldest of its key, which is the record; every other is a finding. */
+  /** 1 for the oldest version of its key, which is the record; 2 and more are findings. 0 for a delete marker. */
   readonly ordinal: number;
   /** 0 for a delete marker. */
   readonly bytes: number;
