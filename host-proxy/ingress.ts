@@ -5,9 +5,9 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { MAX_WRITE_BYTES } from '../wire/limits.ts';
 import { PORT } from '../wire/messages.ts';
 import type { Transport } from '../wire/node/transport.ts';
+import { joinStreams } from './join-streams.ts';
 import type { Logger } from './logger.ts';
 
 export interface IngressOptions {
@@ -100,57 +100,15 @@ export class Ingress {
       client.destroy();
       return;
     }
-    await this.#join(client, enclave);
-  }
-
-  async #join(client: Socket, enclave: Duplex): Promise<void> {
-    // Also when the client is gone already: an error on a destroyed stream must find a listener.
-    for (const [one, other] of [
-      [client, enclave],
-      [enclave, client],
-    ] as const) {
-      one.on('error', () => other.destroy());
-      one.once('close', () => other.destroy());
-    }
-    if (client.destroyed) {
-      enclave.destroy();
-      return;
-    }
-    await Promise.all([
-      copy(client, enclave, (bytes) => {
+    await joinStreams(
+      client,
+      enclave,
+      (bytes) => {
         this.counters.bytesIn += bytes;
-      }),
-      copy(enclave, client, (bytes) => {
+      },
+      (bytes) => {
         this.counters.bytesOut += bytes;
-      }),
-    ]);
+      },
+    );
   }
-}
-
-/** Writes one slice at a time, so that a transport never sees more than 32 KiB in one write. */
-async function copy(source: Duplex, sink: Duplex, count: (bytes: number) => void): Promise<void> {
-  try {
-    for await (const chunk of source.iterator({
-      destroyOnReturn: false,
-    }) as AsyncIterable<Buffer>) {
-      for (let at = 0; at < chunk.length; at += MAX_WRITE_BYTES) {
-        const slice = chunk.subarray(at, at + MAX_WRITE_BYTES);
-        await written(sink, slice);
-        count(slice.length);
-      }
-    }
-    sink.end();
-  } catch {
-    source.destroy();
-    sink.destroy();
-  }
-}
-
-function written(sink: Duplex, slice: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    sink.write(slice, (error) => {
-      if (error === null || error === undefined) resolve();
-      else reject(error);
-    });
-  });
 }

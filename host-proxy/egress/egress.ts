@@ -1,0 +1,183 @@
+// Port 7002: the enclave's way out. One stream is one TCP connection, to a name of the operator's list and to
+// nothing else; TLS is between the enclave and the peer, so whoever controls this can stop, delay or divert
+// connections and sees names, sizes and timing. The enclave may be hostile, too: frames, connections and
+// times are limited, and a slow end slows the other one and nobody else.
+
+import type { Socket } from 'node:net';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { RefusalCode } from '../../wire/codes.ts';
+import { encodeFrame } from '../../wire/frame.ts';
+import { encodeDialed } from '../../wire/kms-messages.ts';
+import type { Dial } from '../../wire/kms-messages.ts';
+import { FRAME, PORT } from '../../wire/messages.ts';
+import type { Listener, Transport } from '../../wire/node/transport.ts';
+import type { Result } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
+import { joinStreams } from '../join-streams.ts';
+import type { Logger } from '../logger.ts';
+import { readDial } from './dial-stream.ts';
+
+export interface EgressTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Where the name is served instead of where DNS says; for simulators and private endpoints. */
+  readonly address: { readonly host: string; readonly port: number } | null;
+}
+
+export interface EgressOptions {
+  readonly transport: Transport;
+  readonly allow: readonly EgressTarget[];
+  readonly maxConnections: number;
+  /** Name resolution and all attempts at addresses together. */
+  readonly connectMs: number;
+  /** A connection without bytes in either direction ends after this. */
+  readonly idleMs: number;
+  readonly logger: Logger;
+  /** For the enclave's frame. Default 5 s. */
+  readonly dialMs?: number;
+}
+
+export interface EgressCounters {
+  accepted: number;
+  open: number;
+  connected: number;
+  bytesOut: number;
+  bytesIn: number;
+  readonly refused: Map<RefusalCode, number>;
+}
+
+const DIAL_MS = 5000;
+
+export class Egress {
+  readonly counters: EgressCounters = {
+    accepted: 0,
+    open: 0,
+    connected: 0,
+    bytesOut: 0,
+    bytesIn: 0,
+    refused: new Map(),
+  };
+  readonly #options: EgressOptions;
+  readonly #streams = new Set<Duplex>();
+  #listener: Listener | null = null;
+
+  private constructor(options: EgressOptions) {
+    this.#options = options;
+  }
+
+  static async listen(options: EgressOptions): Promise<Egress> {
+    const egress = new Egress(options);
+    egress.#listener = await options.transport.listen(PORT.egress, (stream) => {
+      void egress.#serve(stream);
+    });
+    return egress;
+  }
+
+  /** Stops accepting and ends what is open. */
+  async close(): Promise<void> {
+    for (const stream of this.#streams) stream.destroy();
+    await this.#listener?.close();
+  }
+
+  async #serve(stream: Duplex): Promise<void> {
+    stream.on('error', () => undefined);
+    this.counters.accepted++;
+    if (this.#streams.size >= this.#options.maxConnections) {
+      this.#refuse(stream, 'rate_limited', null);
+      return;
+    }
+    this.#streams.add(stream);
+    this.counters.open++;
+    stream.once('close', () => {
+      this.#streams.delete(stream);
+      this.counters.open--;
+    });
+    const dial = await readDial(stream, this.#options.dialMs ?? DIAL_MS);
+    if (!dial.ok) {
+      this.#refuse(stream, dial.refusal.code, null);
+      return;
+    }
+    const connected = await this.#connect(dial.value, stream);
+    if (!connected.ok) {
+      this.#refuse(stream, connected.refusal.code, dial.value);
+      return;
+    }
+    this.counters.connected++;
+    const socket = connected.value;
+    stream.write(encodeFrame(FRAME.dialed, encodeDialed(null)));
+    socket.setTimeout(this.#options.idleMs, () => socket.destroy());
+    await joinStreams(
+      stream,
+      socket,
+      (bytes) => {
+        this.counters.bytesOut += bytes;
+      },
+      (bytes) => {
+        this.counters.bytesIn += bytes;
+      },
+    );
+  }
+
+  async #connect({ host, port }: Dial, stream: Duplex): Promise<Result<Socket>> {
+    const target = this.#options.allow.find((one) => one.host === host && one.port === port);
+    if (target === undefined) return refuse('egress_refused', { port });
+    const socket = await open(target.address ?? target, this.#options.connectMs, stream);
+    return socket === null ? refuse('source_unreachable', { port }) : accept(socket);
+  }
+
+  /** Names of the operator's list get into the log, and no others: they are the enclave's text. */
+  #refuse(stream: Duplex, code: RefusalCode, dial: Dial | null): void {
+    const { refused } = this.counters;
+    refused.set(code, (refused.get(code) ?? 0) + 1);
+    const known = code === 'source_unreachable' ? dial : null;
+    this.#options.logger.warn('egress_refused', {
+      code,
+      host: known?.host ?? null,
+      port: dial?.port ?? null,
+    });
+    if (stream.destroyed) return;
+    stream.end(encodeFrame(FRAME.dialed, encodeDialed(code)));
+    // Who does not end after the answer is not waited for.
+    stream.resume();
+    const timer = setTimeout(() => stream.destroy(), DIAL_MS);
+    stream.once('end', () => stream.destroy());
+    stream.once('close', () => {
+      clearTimeout(timer);
+    });
+  }
+}
+
+/** All addresses of the name, both families, the first that answers (RFC 8305); null when none does in time. */
+function open(
+  { host, port }: { readonly host: string; readonly port: number },
+  connectMs: number,
+  asker: Duplex,
+): Promise<Socket | null> {
+  const { promise, resolve } = Promise.withResolvers<Socket | null>();
+  const socket = connect({
+    host,
+    port,
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    autoSelectFamily: true,
+  });
+  const settle = (opened: Socket | null): void => {
+    clearTimeout(timer);
+    asker.off('close', give);
+    if (opened === null) socket.destroy();
+    resolve(opened);
+  };
+  const give = (): void => {
+    settle(null);
+  };
+  const timer = setTimeout(give, connectMs);
+  asker.once('close', give);
+  // Stays: an error must find a listener after the connection is open, too.
+  socket.on('error', give);
+  socket.once('connect', () => {
+    settle(socket);
+  });
+  return promise;
+}

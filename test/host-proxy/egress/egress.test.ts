@@ -1,0 +1,342 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { EgressOptions, EgressTarget } from '../../../host-proxy/egress/egress.ts';
+import { Egress } from '../../../host-proxy/egress/egress.ts';
+import { createLogger } from '../../../host-proxy/logger.ts';
+import { utf8 } from '../../../wire/bytes.ts';
+import { encodeFrame, FRAME_HEAD_BYTES } from '../../../wire/frame.ts';
+import { encodeDial, MAX_DIAL_BYTES, parseDialed } from '../../../wire/kms-messages.ts';
+import { FRAME, PORT } from '../../../wire/messages.ts';
+import { unixTransport } from '../../../wire/node/unix.ts';
+import { assertAccepted } from '../../../wire/result.ts';
+
+const NAME = 'kms.eu-central-1.amazonaws.com';
+
+function dialFrame(host: string, port: number): Uint8Array {
+  return encodeFrame(FRAME.dial, encodeDial({ host, port }));
+}
+
+/** The head of a frame that announces `bytes`. */
+function head(type: number, bytes: number): Uint8Array {
+  const frame = encodeFrame(type, new Uint8Array(0));
+  new DataView(frame.buffer).setUint32(0, bytes);
+  return frame;
+}
+
+/** Reads exactly `count` bytes and leaves the rest. */
+function readBytes(stream: Duplex, count: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let bytes = Buffer.alloc(0);
+    const read = (): void => {
+      for (;;) {
+        const chunk = stream.read() as Buffer | null;
+        if (chunk === null) return;
+        bytes = Buffer.concat([bytes, chunk]);
+        if (bytes.length < count) continue;
+        stream.off('readable', read);
+        if (bytes.length > count) stream.unshift(bytes.subarray(count));
+        resolve(bytes.subarray(0, count));
+        return;
+      }
+    };
+    stream.on('readable', read);
+    stream.once('end', () => {
+      reject(new Error(`ended after ${bytes.length} of ${count} bytes`));
+    });
+  });
+}
+
+/** The code of the host's DIALED. */
+async function readDialed(stream: Duplex): Promise<string | null> {
+  const head = await readBytes(stream, FRAME_HEAD_BYTES);
+  expect(head[4]).toBe(FRAME.dialed);
+  return assertAccepted(parseDialed(await readBytes(stream, head.readUInt32BE(0))));
+}
+
+function collect(stream: Duplex): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.once('end', () => {
+      resolve(Buffer.concat(chunks));
+    });
+  });
+}
+
+/** A peer that reads all and finishes when the enclave does: a stream that is gone looks like one that ended. */
+function answerEnd(socket: Socket): void {
+  socket.resume();
+  socket.once('end', () => socket.end());
+}
+
+function whenClosed(stream: Duplex): Promise<string> {
+  return new Promise((resolve) => {
+    stream.resume();
+    stream.on('error', () => undefined);
+    stream.once('close', () => {
+      resolve('closed');
+    });
+    stream.once('end', () => stream.destroy());
+  });
+}
+
+describe('egress', () => {
+  let directory: string;
+  let egress: Egress | null = null;
+  let peer: Server | null = null;
+  const open: (Duplex | Socket)[] = [];
+  let log = '';
+
+  const listen = async (onSocket: (socket: Socket) => void): Promise<number> => {
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      open.push(socket);
+      socket.on('error', () => undefined);
+      onSocket(socket);
+    });
+    peer = server;
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    return (server.address() as AddressInfo).port;
+  };
+
+  const start = async (
+    allow: readonly EgressTarget[],
+    limits: Partial<EgressOptions> = {},
+  ): Promise<void> => {
+    egress = await Egress.listen({
+      transport: unixTransport(directory),
+      allow,
+      maxConnections: 8,
+      connectMs: 30_000,
+      idleMs: 60_000,
+      logger: createLogger({
+        level: 'debug',
+        write: (line) => (log += line),
+        now: () => new Date(0),
+      }),
+      ...limits,
+    });
+  };
+
+  const counters = (): Egress['counters'] => {
+    if (egress === null) throw new Error('not started');
+    return egress.counters;
+  };
+
+  const dial = async (frame: Uint8Array): Promise<Duplex> => {
+    const stream = await unixTransport(directory).connect(PORT.egress);
+    stream.on('error', () => undefined);
+    open.push(stream);
+    stream.write(frame);
+    return stream;
+  };
+
+  const target = (port: number): EgressTarget => ({
+    host: NAME,
+    port: 443,
+    address: { host: '127.0.0.1', port },
+  });
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'eg-'));
+    log = '';
+  });
+
+  afterEach(async () => {
+    for (const stream of open.splice(0)) stream.destroy();
+    await egress?.close();
+    egress = null;
+    peer?.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  it('carries bytes both ways to where the name is served, and lets one side finish first', async () => {
+    const question = Promise.withResolvers<Buffer>();
+    const port = await listen((socket) => {
+      void collect(socket).then((bytes) => {
+        question.resolve(bytes);
+        socket.write('answer ');
+        socket.end('after the end');
+      });
+    });
+    await start([target(port)]);
+    const stream = await dial(dialFrame(NAME, 443));
+    expect(await readDialed(stream)).toBeNull();
+    stream.end('question');
+    expect((await question.promise).toString()).toBe('question');
+    expect((await collect(stream)).toString()).toBe('answer after the end');
+    expect(counters()).toMatchObject({ accepted: 1, connected: 1, bytesOut: 8, bytesIn: 20 });
+  });
+
+  it('resolves a name when no address is given', async () => {
+    const port = await listen((socket) => socket.end('found'));
+    await start([{ host: 'localhost', port, address: null }]);
+    const stream = await dial(dialFrame('localhost', port));
+    expect(await readDialed(stream)).toBeNull();
+    expect((await collect(stream)).toString()).toBe('found');
+  });
+
+  it('takes the frame byte by byte, and what follows it at once belongs to the connection', async () => {
+    const received = Promise.withResolvers<Buffer>();
+    const port = await listen((socket) => {
+      void readBytes(socket, 5).then(received.resolve);
+    });
+    await start([target(port)]);
+    const stream = await dial(new Uint8Array(0));
+    const frame = dialFrame(NAME, 443);
+    for (const [at, byte] of frame.entries()) {
+      const isLast = at === frame.length - 1;
+      stream.write(
+        isLast ? Buffer.concat([Buffer.of(byte), Buffer.from('early')]) : Buffer.of(byte),
+      );
+      await new Promise((resolve) => {
+        setImmediate(resolve);
+      });
+    }
+    expect(await readDialed(stream)).toBeNull();
+    expect((await received.promise).toString()).toBe('early');
+  });
+
+  it('a peer that does not read holds its own writer up and is bounded', async () => {
+    const sockets: Socket[] = [];
+    const port = await listen((socket) => {
+      socket.pause();
+      sockets.push(socket);
+    });
+    await start([target(port)]);
+    const stream = await dial(dialFrame(NAME, 443));
+    expect(await readDialed(stream)).toBeNull();
+    const piece = new Uint8Array(64 * 1024);
+    const drained = (): Promise<boolean> =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          resolve(false);
+        }, 500);
+        stream.once('drain', () => {
+          clearTimeout(timer);
+          resolve(true);
+        });
+      });
+    // Until the way is full: a way that takes 64 MiB has no backpressure.
+    for (let at = 0; at < 1024; at++) {
+      if (!stream.write(piece) && !(await drained())) break;
+    }
+    const held = counters().bytesOut;
+    expect(stream.writableNeedDrain).toBe(true);
+    expect(held).toBeLessThan(32 * 1024 * 1024);
+    sockets[0]?.resume();
+    await new Promise<void>((resolve) => {
+      stream.once('drain', resolve);
+    });
+    expect(stream.writableNeedDrain).toBe(false);
+  });
+
+  it.each([
+    ['a name that the operator does not allow', 'metadata.internal', 443, 'egress_refused'],
+    ['another port of an allowed name', NAME, 80, 'egress_refused'],
+  ])('%s is refused, and never named in the log', async (_, host, port, code) => {
+    const at = await listen(() => undefined);
+    await start([target(at)]);
+    const stream = await dial(dialFrame(host, port));
+    expect(await readDialed(stream)).toBe(code);
+    expect(await whenClosed(stream)).toBe('closed');
+    expect(counters().refused.get('egress_refused')).toBe(1);
+    expect(log).not.toContain('metadata.internal');
+  });
+
+  it('a peer that is not there is source_unreachable', async () => {
+    const port = await listen(() => undefined);
+    peer?.close();
+    await start([target(port)]);
+    const stream = await dial(dialFrame(NAME, 443));
+    expect(await readDialed(stream)).toBe('source_unreachable');
+    expect(log).toContain(NAME);
+  });
+
+  it('a peer that does not answer in time is source_unreachable', async () => {
+    // TEST-NET-1 (RFC 5737) answers nobody, and where there is no route at all it is unreachable, too.
+    await start([{ host: NAME, port: 443, address: { host: '192.0.2.1', port: 443 } }], {
+      connectMs: 200,
+    });
+    const stream = await dial(dialFrame(NAME, 443));
+    expect(await readDialed(stream)).toBe('source_unreachable');
+  });
+
+  it.each([
+    ['another frame', encodeFrame(FRAME.hello, utf8('x')), 'frame_unknown'],
+    [
+      'a frame of N+1 bytes, by its head alone',
+      head(FRAME.dial, MAX_DIAL_BYTES + 1),
+      'frame_too_large',
+    ],
+    ['a frame of 4 GiB', head(FRAME.dial, 0xffff_ffff), 'frame_too_large'],
+    ['no CBOR', encodeFrame(FRAME.dial, utf8('not a map')), 'cbor_'],
+    ['a name in capitals', dialFrame('KMS.amazonaws.com', 443), 'message_malformed'],
+    ['a name with a NUL', dialFrame('a\0b', 443), 'message_malformed'],
+    ['port 0', dialFrame(NAME, 0), 'message_malformed'],
+    ['port 65536', dialFrame(NAME, 65_536), 'message_malformed'],
+  ])('%s is refused with a code', async (_, frame, code) => {
+    const port = await listen(() => undefined);
+    await start([target(port)]);
+    const stream = await dial(frame);
+    expect(await readDialed(stream)).toContain(code);
+    expect(await whenClosed(stream)).toBe('closed');
+  });
+
+  it('a frame of N bytes is read as far as its fields', async () => {
+    await start([]);
+    const stream = await dial(encodeFrame(FRAME.dial, new Uint8Array(MAX_DIAL_BYTES)));
+    expect(await readDialed(stream)).toMatch(/^(?:cbor_|message_malformed)/u);
+  });
+
+  it('an enclave that never sends its frame is cut off', async () => {
+    await start([], { dialMs: 50 });
+    const stream = await dial(new Uint8Array([0]));
+    expect(await readDialed(stream)).toBe('stream_closed');
+    expect(await whenClosed(stream)).toBe('closed');
+  });
+
+  it('connections are limited: N are served, N+1 is refused, one that ends makes room', async () => {
+    const port = await listen(answerEnd);
+    await start([target(port)], { maxConnections: 2 });
+    const [first, second] = [await dial(dialFrame(NAME, 443)), await dial(dialFrame(NAME, 443))];
+    expect(await readDialed(first)).toBeNull();
+    expect(await readDialed(second)).toBeNull();
+    expect(await readDialed(await dial(dialFrame(NAME, 443)))).toBe('rate_limited');
+    first.destroy();
+    await expect.poll(() => counters().open).toBe(1);
+    expect(await readDialed(await dial(dialFrame(NAME, 443)))).toBeNull();
+  });
+
+  it('an idle connection ends', async () => {
+    const port = await listen(answerEnd);
+    await start([target(port)], { idleMs: 100 });
+    const stream = await dial(dialFrame(NAME, 443));
+    expect(await readDialed(stream)).toBeNull();
+    expect(await whenClosed(stream)).toBe('closed');
+    await expect.poll(() => counters().open).toBe(0);
+  });
+
+  it('an enclave that is gone ends its connection, and a peer that is gone the stream', async () => {
+    const sockets: Socket[] = [];
+    const port = await listen((socket) => {
+      answerEnd(socket);
+      sockets.push(socket);
+    });
+    await start([target(port)]);
+    const first = await dial(dialFrame(NAME, 443));
+    expect(await readDialed(first)).toBeNull();
+    first.destroy();
+    await expect.poll(() => counters().open).toBe(0);
+    const second = await dial(dialFrame(NAME, 443));
+    expect(await readDialed(second)).toBeNull();
+    sockets[1]?.resetAndDestroy();
+    expect(await whenClosed(second)).toBe('closed');
+  });
+});
