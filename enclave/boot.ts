@@ -8,12 +8,14 @@ import { parseConfiguration } from '../wire/configuration.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
 import type { EpochHeader } from '../wire/header.ts';
 import { HEADER_VERSION, originOf, streamsOf } from '../wire/header.ts';
+import type { Transport } from '../wire/node/transport.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import { attestTimed } from './attester.ts';
 import type { BootMessages } from './boot-stream.ts';
 import type { Clock } from './clock.ts';
 import { checkDivergence, errorBoundNs } from './clock.ts';
+import { Egress } from './egress.ts';
 import { orFatal } from './fatal.ts';
 import type { StrategyMaterial } from './items.ts';
 import { checkItems } from './items.ts';
@@ -36,6 +38,7 @@ export interface PreparedEpoch {
   readonly disclosureKey: Uint8Array;
   readonly strategies: readonly StrategyMaterial[];
   readonly previous: VerifiedPrevious | null;
+  readonly egress: Egress;
 }
 
 export interface BootServices {
@@ -45,6 +48,9 @@ export interface BootServices {
   readonly secrets: SecretSource;
   /** Bytes of the measured manifest. */
   readonly measured: Uint8Array;
+  /** Bytes of the measured roots.pem. */
+  readonly roots: Uint8Array;
+  readonly transport: Transport;
 }
 
 /** PCR16 = SHA-384(48 zero bytes ‖ configuration digest), and no PCR can change any more. */
@@ -81,12 +87,13 @@ export async function prepareEpoch(
   services: BootServices,
   messages: BootMessages,
 ): Promise<PreparedEpoch> {
-  const { crypto, nsm, clock, secrets, measured } = services;
+  const { crypto, nsm, clock, secrets, measured, roots, transport } = services;
   const configuration = orFatal(parseConfiguration(messages.configuration));
   const configurationDigest = crypto.sha256(messages.configuration);
   orFatal(await lockConfiguration(services, configurationDigest));
 
   const manifest = orFatal(parseManifest(measured));
+  const egress = orFatal(Egress.open(crypto, transport, manifest, roots));
   const strategies = orFatal(checkItems(crypto, configuration, manifest, messages.items));
   const previous =
     messages.previous === null
@@ -138,5 +145,5 @@ export async function prepareEpoch(
     sealed: [],
     dataKeys: [],
   };
-  return { configuration, header, logKey, tlsKey, disclosureKey, strategies, previous };
+  return { configuration, header, logKey, tlsKey, disclosureKey, strategies, previous, egress };
 }

@@ -51,6 +51,8 @@ export interface EnclaveOptions {
   readonly nsmDevice: NsmDevice;
   /** Bytes of the measured manifest. */
   readonly measured: Uint8Array;
+  /** Bytes of the measured roots.pem; empty where the manifest has no hosts. */
+  readonly roots: Uint8Array;
   readonly strategyRunner: RunnerProgram;
   readonly startStrategy: StartStrategy;
   readonly clock?: ClockSource;
@@ -110,7 +112,7 @@ export class Enclave {
   }
 
   async #boot(): Promise<void> {
-    const { transport, measured } = this.#options;
+    const { transport, measured, roots } = this.#options;
     await this.#diagnostics.connect(transport);
     const bootStream = await this.#connectBoot();
     const crypto = nodeCrypto;
@@ -119,7 +121,10 @@ export class Enclave {
     const secrets = orFatal(await checkEntropy(crypto, nsm));
     const messages = await bootStream.receive();
     this.#deadline(this.#timeouts.bootMs, 'booting', 'boot_timeout');
-    const prepared = await prepareEpoch({ crypto, nsm, clock, secrets, measured }, messages);
+    const prepared = await prepareEpoch(
+      { crypto, nsm, clock, secrets, measured, roots, transport },
+      messages,
+    );
     this.#assertAlive();
     const epoch = await Epoch.connect(
       {

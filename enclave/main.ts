@@ -1,9 +1,10 @@
 // Entry point of the image; only wires. The image fixes the arguments:
 //   main TRANSPORT MANIFEST RUNNER     e.g. vsock:parent /trackseal/measured.json /trackseal/strategy-runner.mjs
-// Beside this file lie the native addon, addon.node, and the launcher of strategies, launch.
+// Beside this file lie the native addon, addon.node, and the launcher of strategies, launch; beside the
+// manifest the TLS roots that it has measured, roots.pem.
 
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { NativeAddon } from '../wire/node/native-addon.ts';
 import { loadAddon } from '../wire/node/native-addon.ts';
 import { runnerFlags } from '../wire/node/strategy-program.ts';
@@ -36,6 +37,7 @@ runEnclave({
   transport: vsockTransport(addon, peers),
   nsmDevice: nsmDevice.value,
   measured: new Uint8Array(readFileSync(manifestPath)),
+  roots: new Uint8Array(readFileSync(join(dirname(manifestPath), 'roots.pem'))),
   strategyRunner: { execPath: process.execPath, flags: runnerFlags(), path: runnerPath, launcher },
   startStrategy,
 });

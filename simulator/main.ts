@@ -18,12 +18,13 @@ import { SimulatedNsm } from './nsm/device.ts';
 import type { Measurements } from './nsm/measure.ts';
 import { SimulatedRoot } from './nsm/root.ts';
 
-const USAGE = `usage: node simulator/main.ts --transport ADDRESS --measured FILE --measurements FILE --root DIR
+const USAGE = `usage: node simulator/main.ts --transport ADDRESS --measured FILE --measurements FILE --root DIR [--roots FILE]
 
   --transport ADDRESS    unix:DIR, or guest:PATH for a host with hvsock:PATH
   --measured FILE        the measured manifest, which a real image contains
   --measurements FILE    PCR0 to PCR2, as nitro-cli prints them
   --root DIR             the simulator's root certificate and key; made at the first start
+  --roots FILE           the TLS roots that the manifest has measured; none without
 `;
 
 const pcr = z.string().regex(/^[0-9a-f]{96}$/u);
@@ -60,9 +61,10 @@ async function main(): Promise<void> {
       measured: { type: 'string' },
       measurements: { type: 'string' },
       root: { type: 'string' },
+      roots: { type: 'string' },
     },
   });
-  const { transport: address = '', measured, measurements, root } = values;
+  const { transport: address = '', measured, measurements, root, roots } = values;
   const transport = await transportOf(address);
   if (
     transport === null ||
@@ -82,6 +84,7 @@ async function main(): Promise<void> {
     transport,
     nsmDevice,
     measured: new Uint8Array(await readFile(measured)),
+    roots: new Uint8Array(roots === undefined ? [] : await readFile(roots)),
     strategyRunner: findRunner(join(import.meta.dirname, '..')),
     startStrategy,
   });

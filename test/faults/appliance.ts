@@ -127,6 +127,7 @@ export class SimulatedAppliance {
       transport: network.transportOf('enclave'),
       nsmDevice,
       measured: manifestOf(this.#configuration),
+      roots: new Uint8Array(),
       strategyRunner: { execPath: '', flags: [], path: '' },
       startStrategy: strategies.start,
       timeouts: { tearDownMs: 500 },

@@ -126,6 +126,7 @@ export interface HostOptions {
   readonly previous?: Previous | null;
   readonly items?: readonly Item[];
   readonly measured?: Uint8Array;
+  readonly roots?: Uint8Array;
   readonly nsmDevice?: NsmDevice;
   readonly strategies?: FakeStrategies;
   /** A real process in place of the fake ones. */
@@ -188,6 +189,7 @@ export class TestHost {
       transport: this.#transport(),
       nsmDevice,
       measured: options.measured ?? manifestOf(this.configuration),
+      roots: options.roots ?? new Uint8Array(),
       strategyRunner: options.strategyRunner ?? { execPath: '', flags: [], path: '' },
       startStrategy: options.startStrategy ?? this.strategies.start,
       timeouts: { tearDownMs: 500, ...options.timeouts },

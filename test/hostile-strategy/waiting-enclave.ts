@@ -8,6 +8,7 @@ runEnclave({
   transport: { connect: never, listen: never },
   nsmDevice: { request: never },
   measured: new Uint8Array(),
+  roots: new Uint8Array(),
   strategyRunner: { execPath: '', flags: [], path: '' },
   startStrategy,
 });

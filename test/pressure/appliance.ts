@@ -219,6 +219,7 @@ export class MemoryAppliance {
       transport: this.transport,
       nsmDevice,
       measured: manifestOf(this.configuration),
+      roots: new Uint8Array(),
       strategyRunner: findRunner(ROOT),
       startStrategy: this.#options.bundle === undefined ? this.#strategies.start : startStrategy,
       timeouts: { tearDownMs: 500, countersMs: 5, logStallMs: 50, ...timeouts },

@@ -1,0 +1,149 @@
+// The way out, port 7002: TLS to hosts that the image has measured, over streams that the host opens. TLS ends
+// here and trusts roots.pem of the image alone, so that whoever carries the bytes can end or delay them and
+// nothing else. Certificates are judged by the guest's clock, and revocation is not looked at.
+
+import type { Duplex } from 'node:stream';
+import { connect as connectTls, createSecureContext } from 'node:tls';
+import type { SecureContext, TLSSocket } from 'node:tls';
+import { equalBytes, parseHex } from '../wire/bytes.ts';
+import type { RefusalCode } from '../wire/codes.ts';
+import type { WireCrypto } from '../wire/crypto.ts';
+import { encodeFrame, FrameDecoder } from '../wire/frame.ts';
+import { encodeDial, MAX_DIALED_BYTES, parseDialed } from '../wire/kms-messages.ts';
+import type { MeasuredHost, MeasuredManifest } from '../wire/manifest.ts';
+import { FRAME, PORT } from '../wire/messages.ts';
+import { SlicedStream } from '../wire/node/sliced-stream.ts';
+import type { Transport } from '../wire/node/transport.ts';
+import type { Result } from '../wire/result.ts';
+import { accept, refuse } from '../wire/result.ts';
+
+/** For the host's connection, and again for the handshake. */
+const DIAL_MS = 10_000;
+/** What a peer that is not there or gives up looks like; everything else is about its certificate. */
+const NETWORK_ERRORS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNREFUSED', 'ENOENT']);
+
+/** Codes: `host_not_measured`, `egress_refused`, `tls_untrusted`. */
+export class EgressError extends Error {
+  readonly code: RefusalCode;
+
+  constructor(code: RefusalCode) {
+    super(code);
+    this.code = code;
+  }
+}
+
+function codeOf(error: unknown): RefusalCode {
+  if (error instanceof EgressError) return error.code;
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  return typeof code === 'string' && NETWORK_ERRORS.has(code) ? 'egress_refused' : 'tls_untrusted';
+}
+
+/** Runs `start` until it settles, the stream breaks or the time is up; ends the stream unless it resolves. */
+async function within<T>(
+  stream: Duplex,
+  start: (resolve: (value: T) => void, reject: (error: Error) => void) => void,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const give = (): void => {
+    reject(new EgressError('egress_refused'));
+  };
+  const timer = setTimeout(give, DIAL_MS);
+  stream.on('error', reject);
+  stream.on('close', give);
+  try {
+    start(resolve, reject);
+    return await promise;
+  } catch (error) {
+    stream.destroy();
+    throw new EgressError(codeOf(error));
+  } finally {
+    clearTimeout(timer);
+    stream.off('error', reject);
+    stream.off('close', give);
+  }
+}
+
+/** Sends DIAL and waits for DIALED; what comes next are the bytes of the connection. */
+async function dial(stream: Duplex, { host, port }: MeasuredHost): Promise<void> {
+  const decoder = new FrameDecoder({
+    maxPayloadBytes: new Map([[FRAME.dialed, MAX_DIALED_BYTES]]),
+  });
+  await within<null>(stream, (resolve, reject) => {
+    stream.on('end', () => {
+      reject(new EgressError('egress_refused'));
+    });
+    const take = (chunk: Uint8Array): void => {
+      const { frames, refusal } = decoder.push(chunk);
+      if (frames.length === 0 && refusal === null) return;
+      stream.off('data', take);
+      stream.pause();
+      const dialed = parseDialed(frames[0]?.payload ?? new Uint8Array(0));
+      // A TLS server does not speak first: bytes after the frame are the host's own.
+      const clean = refusal === null && frames.length === 1 && !decoder.partial;
+      if (clean && dialed.ok && dialed.value === null) resolve(null);
+      else reject(new EgressError('egress_refused'));
+    };
+    stream.on('data', take);
+    stream.write(encodeFrame(FRAME.dial, encodeDial({ host, port })));
+  });
+}
+
+export class Egress {
+  readonly #transport: Transport;
+  readonly #hosts: readonly MeasuredHost[];
+  readonly #context: SecureContext;
+
+  private constructor(
+    transport: Transport,
+    hosts: readonly MeasuredHost[],
+    context: SecureContext,
+  ) {
+    this.#transport = transport;
+    this.#hosts = hosts;
+    this.#context = context;
+  }
+
+  /** `roots` is the PEM file that the image has measured. Refuses `roots_mismatch`. */
+  static open(
+    crypto: WireCrypto,
+    transport: Transport,
+    manifest: Pick<MeasuredManifest, 'hosts' | 'roots_sha256'>,
+    roots: Uint8Array,
+  ): Result<Egress> {
+    const expected = parseHex(manifest.roots_sha256);
+    if (expected === null || !equalBytes(crypto.sha256(roots), expected)) {
+      return refuse('roots_mismatch');
+    }
+    // Without `ca`, OpenSSL's own roots would count.
+    const ca = Buffer.from(roots).toString('latin1');
+    const context = createSecureContext({ ca: ca === '' ? [] : ca, minVersion: 'TLSv1.2' });
+    return accept(new Egress(transport, manifest.hosts, context));
+  }
+
+  /** Resolves after the handshake, with the peer's certificate verified. Rejects with an EgressError. */
+  async connect(host: string, port: number): Promise<TLSSocket> {
+    const measured = this.#hosts.find((one) => one.host === host && one.port === port);
+    if (measured === undefined) throw new EgressError('host_not_measured');
+    let stream: Duplex;
+    try {
+      stream = await this.#transport.connect(PORT.egress);
+    } catch {
+      throw new EgressError('egress_refused');
+    }
+    await dial(stream, measured);
+    const socket = connectTls({
+      socket: new SlicedStream(stream, { allowHalfOpen: true }),
+      secureContext: this.#context,
+      servername: measured.tls_name ?? host,
+      ALPNProtocols: ['http/1.1'],
+      rejectUnauthorized: true,
+    });
+    // Whoever gets the socket has its own handlers; between two of them nothing may be thrown.
+    socket.on('error', () => undefined);
+    return within(socket, (resolve) => {
+      socket.once('secureConnect', () => {
+        resolve(socket);
+      });
+    });
+  }
+}
