@@ -45,12 +45,29 @@ const UNDECIDED: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
   'usage_invalid',
   'source_unreachable',
   'file_unreadable',
+  'kms_unreachable',
+  'tls_untrusted',
+  'credentials_missing',
+  'credentials_expired',
 ]);
 
 const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   usage_invalid: '--help lists the options',
   file_unreadable: 'check the path and its permissions',
   source_unreachable: 'check address, network and --ca, and try again',
+  kms_unreachable: 'check region, network, --endpoint and --ca, and try again',
+  kms_denied:
+    'the key policy does not let these credentials: compare `aws sts get-caller-identity` with the policy',
+  tls_untrusted: 'somebody else answers at this address, or --ca is of another simulator',
+  credentials_missing:
+    'set AWS_PROFILE, or give --profile; `aws sts get-caller-identity` shows who you are',
+  credentials_expired: 'sign in again',
+  commitment_mismatch: 'pack the strategy again with its salt, or configure the new commitment',
+  seal_missing: 'the configuration wants this item sealed: name a file for it',
+  seal_unexpected: 'the configuration does not want this item sealed',
+  seal_rolled_back: 'leave --version away: the next one is taken',
+  debug_mode:
+    'these are measurements of an enclave in debug mode: build the image and take its own',
 };
 
 /** Text of a service or a file, as a terminal may show it. */

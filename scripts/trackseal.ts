@@ -109,6 +109,11 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('./strategy-backtest.ts')).run,
   },
   {
+    words: ['seal'],
+    summary: 'seal strategies, parameters and keys for one image',
+    load: async () => (await import('../owner/commands/seal.ts')).run,
+  },
+  {
     words: ['host'],
     summary: 'run the host proxy beside an enclave',
     load: async () => (await import('../host-proxy/main.ts')).run,

@@ -24,7 +24,8 @@ const READING = ['log list', 'log prove'];
 const MEASUREMENTS = ['measurements sign', 'measurements verify'];
 const IMAGE = ['build', 'reproduce', 'describe', 'sign', 'verify'].map((name) => `image ${name}`);
 const STRATEGY = ['strategy new', 'strategy test', 'strategy backtest', 'strategy pack'];
-const OTHERS = ['demo', ...STRATEGY, 'host', ...IMAGE];
+const OWNER = ['seal'];
+const OTHERS = ['demo', ...STRATEGY, 'host', ...IMAGE, ...OWNER];
 const COMMANDS = [...VERIFYING, ...READING, ...MEASUREMENTS, ...OTHERS];
 
 describe('the list of commands', () => {
