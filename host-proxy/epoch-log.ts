@@ -56,8 +56,18 @@ export interface EpochLogOptions {
   readonly maxKeptBytes?: number;
   readonly maxUnpublishedLeaves?: number;
   readonly maxUnpublishedCommits?: number;
+  /** Told what may be shipped; when too much is not, acknowledgements wait. */
+  readonly shipping?: LogShipping;
   /** Called once when publishing fails: the process must stop. */
   readonly onFailure: (error: unknown) => void;
+}
+
+export interface LogShipping {
+  readonly isFull: () => boolean;
+  /** A commit of so many bytes is durable in the spool. */
+  readonly durable: (bytes: number) => void;
+  /** So many leaves are durable in the log folder. */
+  readonly published: (size: number) => void;
 }
 
 interface Entry {
@@ -97,7 +107,7 @@ export class EpochLog implements LogReader {
   readonly #maxKeptBytes: number;
   readonly #intervalMs: number;
   #keptBytes = 0;
-  /** Settles when publishing has caught up; null while it is not far behind. */
+  /** Settles when publishing and shipping have caught up; null while it is not far behind. */
   #behind: PromiseWithResolvers<void> | null = null;
   #acknowledged: { readonly size: number; readonly root: Uint8Array } | null = null;
   #publishing: Promise<void> | null = null;
@@ -155,7 +165,7 @@ export class EpochLog implements LogReader {
   }
 
   /**
-   * Takes a COMMIT payload; resolves when it is durable and publishing is not too far behind, in the order
+   * Takes a COMMIT payload; resolves when it is durable and neither publishing nor shipping is too far behind, in the order
    * of the calls. A refusal means that nothing was stored. Rejects with a DiskFailure: the process must
    * stop.
    */
@@ -175,11 +185,22 @@ export class EpochLog implements LogReader {
       position,
       commit: kept ? commit : null,
     });
+    this.#options.shipping?.durable(payload.length);
     this.#wakePublisher();
     if (this.#behind === null && this.#isBehind()) this.#behind = waitOfSeveral();
     // Also when it has just caught up: who came before goes first.
     await this.#behind?.promise;
     return accept({ ack: { epoch: this.epoch, size, root }, checked });
+  }
+
+  /** What acknowledgements wait for may have come. */
+  catchUp(): void {
+    const behind = this.#behind;
+    if (behind === null || this.#isBehind()) return;
+    behind.resolve();
+    void behind.promise.then(() => {
+      this.#behind = null;
+    });
   }
 
   leaf(index: number): Uint8Array | null {
@@ -245,17 +266,9 @@ export class EpochLog implements LogReader {
     } = this.#options;
     return (
       this.#unpublishedLeaves > maxUnpublishedLeaves ||
-      this.#unpublishedCommits > maxUnpublishedCommits
+      this.#unpublishedCommits > maxUnpublishedCommits ||
+      this.#options.shipping?.isFull() === true
     );
-  }
-
-  #catchUp(): void {
-    const behind = this.#behind;
-    if (behind === null || this.#isBehind()) return;
-    behind.resolve();
-    void behind.promise.then(() => {
-      this.#behind = null;
-    });
   }
 
   /** The newest are asked for, by releases: the oldest that are published make room for them. */
@@ -330,6 +343,7 @@ export class EpochLog implements LogReader {
   async #publish(): Promise<void> {
     this.#lastPublishMs = performance.now();
     await this.#publisher.publish();
+    this.#options.shipping?.published(this.#publisher.publishedSize);
     this.#dropPublished();
   }
 
@@ -345,7 +359,7 @@ export class EpochLog implements LogReader {
     this.#entries = this.#entries.slice(count);
     this.#nextToPublish -= count;
     this.#oldestKept = Math.max(0, this.#oldestKept - count);
-    this.#catchUp();
+    this.catchUp();
   }
 }
 

@@ -18,6 +18,7 @@ import type { ProgressNumbers } from './progress.ts';
 import { removeAll, removeSpool, spoolDirectory } from './recovery.ts';
 import { ReleaseJournal } from './release-journal.ts';
 import { journalDirectory, settleEpoch } from './settle.ts';
+import type { EpochProgress } from './ship/epoch-progress.ts';
 import type { EnclaveExit } from './supervisor.ts';
 import { EnclaveProcess } from './supervisor.ts';
 
@@ -32,6 +33,7 @@ export class EpochRun {
   readonly #material: BootMaterial;
   readonly #log: EpochLog;
   readonly #journal: ReleaseJournal;
+  readonly #progress: EpochProgress | null;
   readonly #ready = Promise.withResolvers<Ready | null>();
   readonly #over = Promise.withResolvers<null>();
   /** The disk or execution failed: `run` rejects with it. */
@@ -56,6 +58,7 @@ export class EpochRun {
     material: BootMaterial,
     log: EpochLog,
     journal: ReleaseJournal,
+    progress: EpochProgress | null,
     failed: PromiseWithResolvers<never>,
   ) {
     this.#services = services;
@@ -63,6 +66,7 @@ export class EpochRun {
     this.#material = material;
     this.#log = log;
     this.#journal = journal;
+    this.#progress = progress;
     this.#failed = failed;
   }
 
@@ -76,6 +80,8 @@ export class EpochRun {
     const failed = Promise.withResolvers<never>();
     // Whoever runs the epoch sees it; before that it waits here.
     failed.promise.catch(() => undefined);
+    const shipper = services.shipper ?? null;
+    const progress = shipper?.begin(epoch) ?? null;
     const log = await EpochLog.create({
       files,
       crypto,
@@ -84,10 +90,17 @@ export class EpochRun {
       epoch,
       ...(segmentBytes === undefined ? {} : { segmentBytes }),
       ...(checkpointIntervalMs === undefined ? {} : { checkpointIntervalMs }),
+      ...(shipper === null || progress === null ? {} : { shipping: shipper.shippingOf(progress) }),
       onFailure: failed.reject,
     });
+    if (shipper !== null) {
+      shipper.onRoom = () => {
+        log.catchUp();
+      };
+      shipper.failed.catch(failed.reject);
+    }
     const journal = await ReleaseJournal.create(files, journalDirectory(folders, epoch));
-    return new EpochRun(services, epoch, material, log, journal, failed);
+    return new EpochRun(services, epoch, material, log, journal, progress, failed);
   }
 
   get numbers(): ProgressNumbers {
@@ -155,6 +168,7 @@ export class EpochRun {
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
+    this.#services.shipper?.lift();
     const { closeMs } = this.#services.timeouts;
     this.#feed?.stop();
     if (this.#feed === null) this.#boot?.askToClose();
@@ -329,9 +343,12 @@ export class EpochRun {
     if (this.#log.acknowledgedSize === 0) {
       await removeSpool(files, spoolDirectory(folders, this.#epoch));
       await removeAll(files, journalDirectory(folders, this.#epoch));
+      this.#services.shipper?.forget(this.#epoch);
       return;
     }
-    await settleEpoch(files, folders, this.#epoch, [...this.#unreleased]);
+    const unshipped = this.#progress?.durableBytes ?? null;
+    await settleEpoch(files, folders, this.#epoch, [...this.#unreleased], unshipped);
+    this.#progress?.end(this.#log.acknowledgedSize);
     logger.info('epoch_settled', {
       epoch: this.#epoch,
       size: this.#log.acknowledgedSize,

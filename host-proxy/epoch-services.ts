@@ -11,6 +11,7 @@ import type { FeedNumbers, FeedSource, SignalHandler } from './feed-session.ts';
 import type { Files } from './files.ts';
 import type { Logger } from './logger.ts';
 import type { HostFolders } from './recovery.ts';
+import type { Shipper } from './ship/shipper.ts';
 import type { SpoolCounters } from './spool.ts';
 import type { EnclaveCommand, EnclaveExit } from './supervisor.ts';
 
@@ -19,6 +20,8 @@ export interface EpochTimeouts {
   readonly readyMs: number;
   /** From the request to close to the end. */
   readonly closeMs: number;
+  /** From the end of the last epoch to the end of its shipping; default a minute. */
+  readonly shipMs?: number;
 }
 
 /** Execution of one epoch. */
@@ -47,6 +50,8 @@ export interface EpochServices {
   readonly segmentBytes?: number;
   /** What waits for room on a full disk must fail now: somebody asked to stop, or something else failed. */
   readonly giveUpRoom?: () => void;
+  /** Null or absent: the log stays on this machine. */
+  readonly shipper?: Shipper | null;
   /** Between two checkpoints of a running epoch; default a second. */
   readonly checkpointIntervalMs?: number;
   /** Execution against the log of this epoch; `report` sends a REPORT. A refusal ends the epoch, and the host. */

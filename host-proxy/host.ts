@@ -29,6 +29,7 @@ import { Backoff } from './supervisor.ts';
 import { TileServer } from './tile-server.ts';
 import { isPermanent } from './permanent.ts';
 
+const DEFAULT_SHIP_MS = 60_000;
 const BACKOFF = { firstMs: 500, maximumMs: 30_000, resetAfterMs: 60_000 };
 
 export interface HostOptions extends EpochServices {
@@ -96,6 +97,7 @@ export class Host {
         logger.warn('epoch_recovered', { epoch, size, commits, cut_bytes: cutBytes, closed });
       }
       await host.#listen();
+      await options.shipper?.start();
       return accept(host);
     } catch (error) {
       await host.#close();
@@ -117,7 +119,11 @@ export class Host {
 
   /** Asks for a clean close of the running epoch; no other one is started. */
   stop(): void {
-    if (this.#stopping.signal.aborted) return;
+    if (this.#stopping.signal.aborted) {
+      // Asked twice: what is not shipped is left for the next start.
+      void this.#options.shipper?.stop();
+      return;
+    }
     this.#stopping.abort();
     this.#current?.close();
     this.#giveUp = setTimeout(() => this.#options.giveUpRoom?.(), this.#options.timeouts.closeMs);
@@ -125,28 +131,37 @@ export class Host {
 
   /** Epoch after epoch. Refuses when the log folder contradicts itself or belongs to another log. */
   async run(): Promise<Result<HostSummary>> {
-    const backoff = new Backoff(BACKOFF);
+    const { shipper, timeouts } = this.#options;
     try {
-      // Asked to stop while it was opened: no epoch for nothing.
-      if (this.#stopping.signal.aborted) return accept({ clean: true, epochs: [] });
-      for (;;) {
-        const summary = await this.#runEpoch();
-        if (!summary.ok) return summary;
-        this.#epochs.push(summary.value);
-        const { closed, feedComplete, readyMs } = summary.value;
-        const wanted = feedComplete || this.#stopping.signal.aborted;
-        if (wanted || isHopeless(summary.value) || !this.#options.restart) {
-          // An epoch that was stopped before its first leaf has nothing to close.
-          const clean = wanted && (closed || summary.value.size === 0);
-          return accept({ clean, epochs: this.#epochs });
-        }
-        const waitMs = backoff.next(readyMs);
-        this.#options.logger.warn('enclave_restart', { after_ms: waitMs });
-        await this.#pause(waitMs);
-        if (this.#stopping.signal.aborted) return accept({ clean: false, epochs: this.#epochs });
-      }
+      const summary = await this.#runEpochs();
+      await shipper?.finish(timeouts.shipMs ?? DEFAULT_SHIP_MS);
+      return summary;
     } finally {
       await this.#close();
+    }
+  }
+
+  async #runEpochs(): Promise<Result<HostSummary>> {
+    const { shipper, logger, restart } = this.#options;
+    const backoff = new Backoff(BACKOFF);
+    for (;;) {
+      await shipper?.waitForRoom(this.#stopping.signal);
+      // Asked to stop while it was opened, or between two epochs: no epoch for nothing.
+      const isStopped = this.#stopping.signal.aborted;
+      if (isStopped) return accept({ clean: this.#epochs.length === 0, epochs: this.#epochs });
+      const summary = await this.#runEpoch();
+      if (!summary.ok) return summary;
+      this.#epochs.push(summary.value);
+      const { closed, feedComplete, readyMs } = summary.value;
+      const wanted = feedComplete || this.#stopping.signal.aborted;
+      if (wanted || isHopeless(summary.value) || !restart) {
+        // An epoch that was stopped before its first leaf has nothing to close.
+        const clean = wanted && (closed || summary.value.size === 0);
+        return accept({ clean, epochs: this.#epochs });
+      }
+      const waitMs = backoff.next(readyMs);
+      logger.warn('enclave_restart', { after_ms: waitMs });
+      await this.#pause(waitMs);
     }
   }
 
@@ -157,7 +172,8 @@ export class Host {
       folders,
       reconcile = () => Promise.resolve(accept(null)),
     } = this.#options;
-    const settled = await settleAll(files, crypto, folders, reconcile);
+    const ships = (this.#options.shipper ?? null) !== null;
+    const settled = await settleAll(files, crypto, folders, reconcile, ships);
     if (!settled.ok) return settled;
     const readable = await reconcile(null);
     return readable.ok ? settled : readable;
@@ -247,6 +263,7 @@ export class Host {
       ...this.#listeners.map((listener) => listener.close()),
       this.#tiles?.close(),
       this.#ingress?.close(),
+      this.#options.shipper?.stop(),
     ]);
     await this.#options.closeFiles?.();
     this.#lock.close();

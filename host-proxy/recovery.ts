@@ -39,6 +39,8 @@ export interface RecoveredEpoch {
   readonly commits: number;
   /** Leaves; 0 when no commit was whole. */
   readonly size: number;
+  /** Of its commits. */
+  readonly bytes: number;
   /** Bytes of a commit that was never acknowledged. */
   readonly cutBytes: number;
   /** Null when no commit was whole. */
@@ -95,7 +97,7 @@ export async function completeFolder(
   const publisher = new Publisher(crypto, folder, tree);
   const outputs = new Map<number, string>();
   const reported = new Set<number>();
-  let [commits, size, closed] = [0, 0, false];
+  let [commits, bytes, size, closed] = [0, 0, 0, false];
   await syncSpool(files, spoolDirectory(folders, epoch));
   const reader = readSpool(files, spoolDirectory(folders, epoch));
   let next = reader.next();
@@ -113,6 +115,7 @@ export async function completeFolder(
     for (const output of checked.value.reports) if (output !== null) reported.add(output);
     ({ size, closed } = checked.value);
     commits++;
+    bytes += next.value.length;
   }
   if (!next.value.ok) return next.value;
   const beyond = checkPublished(crypto, folder, checker, size);
@@ -120,7 +123,7 @@ export async function completeFolder(
   if (commits > 0) await publisher.finish();
   const { cutBytes } = next.value.value;
   const origin = checker.header?.origin ?? null;
-  return accept({ epoch, origin, commits, size, cutBytes, outputs, reported, closed });
+  return accept({ epoch, origin, commits, bytes, size, cutBytes, outputs, reported, closed });
 }
 
 /** Only acknowledged commits are published, so a spool that ends before the checkpoint has lost some. */

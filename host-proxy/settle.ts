@@ -1,6 +1,6 @@
 // The end of an epoch on the host, live or at the next start: when its folder is complete, the outputs
 // that were never released are written down for the next epoch, and only then are spool and journal
-// removed. Each step can be done again after a crash.
+// removed, or kept elsewhere until they are shipped. Each step can be done again after a crash.
 
 import { crc32 } from 'node:zlib';
 import type { WireCrypto } from '../wire/crypto.ts';
@@ -12,6 +12,7 @@ import { makeDirectories } from './files.ts';
 import type { HostFolders, RecoveredEpoch } from './recovery.ts';
 import { completeFolder, listSpools, removeAll, removeSpool, spoolDirectory } from './recovery.ts';
 import { readReleases } from './release-journal.ts';
+import { keepUnshipped } from './ship/unshipped.ts';
 import { syncSpool } from './spool.ts';
 
 /** docs/PROTOCOL.md: PREVIOUS names at most this many. */
@@ -26,15 +27,20 @@ function unreleasedPath(folders: HostFolders): string {
   return `${folders.state}/unreleased-outputs`;
 }
 
-/** After the folder of `epoch` is complete and durable. */
+/**
+ * After the folder of `epoch` is complete and durable. `unshippedBytes`: its spool, with so many bytes of
+ * commits, is kept to be shipped; null when nothing is.
+ */
 export async function settleEpoch(
   files: Files,
   folders: HostFolders,
   epoch: number,
   unreleased: readonly number[],
+  unshippedBytes: number | null,
 ): Promise<void> {
   await writeUnreleased(files, folders, epoch, unreleased);
-  await removeSpool(files, spoolDirectory(folders, epoch));
+  if (unshippedBytes === null) await removeSpool(files, spoolDirectory(folders, epoch));
+  else await keepUnshipped(files, folders, epoch, unshippedBytes);
   await removeAll(files, journalDirectory(folders, epoch));
 }
 
@@ -93,13 +99,15 @@ export type Reconcile = (epoch: BrokenEpoch) => Promise<Result<null>>;
 
 /**
  * Settles every epoch that a stopped host has left. Rejects with a DiskFailure or a FolderConflict,
- * refuses `spool_corrupt`; either way nothing was removed that is not in the folder.
+ * refuses `spool_corrupt`; either way nothing was removed that is not in the folder. `ships`: spools are
+ * kept to be shipped.
  */
 export async function settleAll(
   files: Files,
   crypto: WireCrypto,
   folders: HostFolders,
   reconcile: Reconcile = () => Promise.resolve(accept(null)),
+  ships = false,
 ): Promise<Result<readonly RecoveredEpoch[]>> {
   const settled: RecoveredEpoch[] = [];
   for (const epoch of await listSpools(files, folders)) {
@@ -122,7 +130,8 @@ export async function settleAll(
       if (!reconciled.ok) return reconciled;
     }
     const unreleased = [...outputs.keys()].filter((index) => !released.value.has(index));
-    if (recovered.value.commits > 0) await settleEpoch(files, folders, epoch, unreleased);
+    const { commits, bytes } = recovered.value;
+    if (commits > 0) await settleEpoch(files, folders, epoch, unreleased, ships ? bytes : null);
     else await removeSpool(files, spoolDirectory(folders, epoch));
     settled.push(recovered.value);
   }

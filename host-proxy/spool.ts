@@ -53,7 +53,7 @@ interface Segment {
   readonly file: OpenFile;
 }
 
-function segmentPath(directory: string, segment: number): string {
+export function segmentPath(directory: string, segment: number): string {
   return `${directory}/${String(segment).padStart(10, '0')}`;
 }
 

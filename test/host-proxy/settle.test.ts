@@ -70,7 +70,7 @@ async function runEpoch(
     if (!settle) return journaled;
     await log.finish();
     await journal.close();
-    await settleEpoch(files, FOLDERS, epoch, outputs.slice(released));
+    await settleEpoch(files, FOLDERS, epoch, outputs.slice(released), null);
   } catch (error) {
     if (!(error instanceof Crash)) throw error;
   }
