@@ -114,6 +114,21 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../owner/commands/seal.ts')).run,
   },
   {
+    words: ['kms', 'policy'],
+    summary: 'write the key policy that lets one image in',
+    load: async () => (await import('../owner/commands/kms-policy.ts')).run,
+  },
+  {
+    words: ['kms', 'lint'],
+    summary: 'find what is wrong with a key policy',
+    load: async () => (await import('../owner/commands/kms-lint.ts')).run,
+  },
+  {
+    words: ['kms', 'canary'],
+    summary: 'try to open sealed items without attestation, and alarm if it works',
+    load: async () => (await import('../owner/commands/kms-canary.ts')).run,
+  },
+  {
     words: ['host'],
     summary: 'run the host proxy beside an enclave',
     load: async () => (await import('../host-proxy/main.ts')).run,

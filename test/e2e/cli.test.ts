@@ -24,7 +24,7 @@ const READING = ['log list', 'log prove'];
 const MEASUREMENTS = ['measurements sign', 'measurements verify'];
 const IMAGE = ['build', 'reproduce', 'describe', 'sign', 'verify'].map((name) => `image ${name}`);
 const STRATEGY = ['strategy new', 'strategy test', 'strategy backtest', 'strategy pack'];
-const OWNER = ['seal'];
+const OWNER = ['seal', 'kms policy', 'kms lint', 'kms canary'];
 const OTHERS = ['demo', ...STRATEGY, 'host', ...IMAGE, ...OWNER];
 const COMMANDS = [...VERIFYING, ...READING, ...MEASUREMENTS, ...OTHERS];
 
