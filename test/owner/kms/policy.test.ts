@@ -35,6 +35,11 @@ import {
 
 const ROLE_PCR3 = 'c3'.repeat(48);
 
+function put({ kms }: Scene, principal: Principal): Attempt {
+  const command = new PutKeyPolicyCommand({ KeyId: KEY_ARN, Policy: policyOf() });
+  return outcome(clientOf(kms, principal).send(command));
+}
+
 describe('a generated policy', () => {
   it('lets the right image open what is sealed for it, and make and read data keys', async () => {
     const there = await scene(policyOf());
@@ -170,19 +175,13 @@ describe('a generated policy', () => {
     const open = JSON.stringify({
       Statement: { Effect: 'Allow', Principal: '*', Action: 'kms:*', Resource: '*' },
     });
-    const put = new PutKeyPolicyCommand({ KeyId: KEY_ARN, Policy: open });
-    expect(await outcome(clientOf(there.kms, OWNER).send(put))).toBeNull();
+    const opened = new PutKeyPolicyCommand({ KeyId: KEY_ARN, Policy: open });
+    expect(await outcome(clientOf(there.kms, OWNER).send(opened))).toBeNull();
     const codes = lintPolicy(parseKeyPolicy(policy)).map(({ code }) => code);
     expect(codes).toEqual(expect.arrayContaining(['root_delegation', 'put_key_policy_open']));
   });
 
   it('without one, only the admin can replace the policy; locked down, nobody', async () => {
-    const put = (there: Scene, principal: Principal): Attempt =>
-      outcome(
-        clientOf(there.kms, principal).send(
-          new PutKeyPolicyCommand({ KeyId: KEY_ARN, Policy: policyOf() }),
-        ),
-      );
     const there = await scene(policyOf());
     expect([await put(there, OWNER), await put(there, HOST)]).toEqual([DENIED, DENIED]);
     expect(await put(there, ADMIN)).toBeNull();
