@@ -7,6 +7,8 @@ import { z } from 'zod';
 import { parseDecimal } from './feed/decimal.ts';
 import type { Level } from './logger.ts';
 import { LEVELS } from './logger.ts';
+import type { ShipConfig } from './ship/ship-config.ts';
+import { shipSchema, withAbsoluteShipPaths } from './ship/ship-config.ts';
 
 const path = z.string().min(1).max(4096);
 const host = z.string().min(1).max(255);
@@ -86,6 +88,8 @@ export interface HostConfig {
     /** Fewer free bytes than this at `state` or `log` are warned of; 0: never. */
     readonly min_free_bytes: number;
   };
+  /** Null: the log stays on this machine. */
+  readonly ship: ShipConfig | null;
   readonly tiles: { readonly host: string; readonly port: number } | null;
   readonly ingress: {
     readonly host: string;
@@ -160,6 +164,7 @@ const schema: z.ZodType<HostConfig> = z.strictObject({
         .default(1024 * 1024 * 1024),
     })
     .prefault({}),
+  ship: shipSchema,
   tiles: z.strictObject({ host: host.default('127.0.0.1'), port }).nullable(),
   ingress: z
     .strictObject({
@@ -220,6 +225,7 @@ function withAbsolutePaths(config: HostConfig, directory: string): HostConfig {
       parameters_salt:
         strategy.parameters_salt === null ? null : absolute(strategy.parameters_salt),
     })),
+    ship: withAbsoluteShipPaths(config.ship, absolute),
     feed: feed && { ...feed, capture: absolute(feed.capture) },
     execution: {
       ...execution,

@@ -29,6 +29,7 @@ import { LogFile } from './log-file.ts';
 import type { Logger } from './logger.ts';
 import { createLogger } from './logger.ts';
 import { ProgressDisplay } from './progress.ts';
+import { openShipper } from './ship/open-shipper.ts';
 import { renderSummary, toJson } from './summary.ts';
 
 const USAGE = `usage: trackseal host --config FILE [--json] [--quiet]
@@ -331,6 +332,8 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     watch.start();
     const gate = new FilesGate(waiting.filesOf(nodeFiles));
     const { files } = gate;
+    const { ship } = config;
+    const shipper = await openShipper(ship, { files, folders, logger });
     const { command, show_output: showOutput, restart } = config.enclave;
     const [program, ...rest] = command ?? [];
     const host = await Host.open({
@@ -344,7 +347,12 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       folders,
       logger,
       command: program === undefined ? null : { command: [program, ...rest], showOutput },
-      timeouts: { readyMs: config.enclave.ready_ms, closeMs: config.enclave.close_ms },
+      shipper,
+      timeouts: {
+        readyMs: config.enclave.ready_ms,
+        closeMs: config.enclave.close_ms,
+        ...(ship === null ? {} : { shipMs: ship.finish_ms }),
+      },
       source: sourceOf(config, configuration, logger),
       whenFull: config.feed?.when_full ?? 'wait',
       ...executionService(config, configuration, files, logger),

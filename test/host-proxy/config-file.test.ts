@@ -28,6 +28,12 @@ const GOOD = {
   ingress: null,
 };
 
+function shipOf(target: unknown): unknown {
+  const text = JSON.stringify({ ...GOOD, ship: { target, retention_days: 2192 } });
+  const parsed = parseHostConfig(text, '/etc/trackseal/host.json');
+  return parsed.ok ? parsed.config.ship : null;
+}
+
 describe('host configuration', () => {
   it('takes the file, fills in defaults and makes paths absolute', () => {
     const parsed = parseHostConfig(JSON.stringify(GOOD), '/etc/trackseal/host.json');
@@ -45,13 +51,43 @@ describe('host configuration', () => {
           kill_switch: null,
         },
         disk: { min_free_bytes: 1_073_741_824 },
+        ship: null,
         tiles: { host: '127.0.0.1' },
         logging: { level: 'info', file: null },
       },
     });
   });
 
+  it('knows where the log is shipped to', () => {
+    const s3 = { region: 'eu-central-1', bucket: 'log-bucket', prefix: 'logs/a', ca: 'roots.pem' };
+    expect(shipOf({ s3 })).toEqual({
+      target: {
+        s3: { ...s3, ca: '/etc/trackseal/roots.pem', endpoint: null, expected_bucket_owner: null },
+      },
+      retention_days: 2192,
+      checkpoint_ms: 60_000,
+      max_unshipped_bytes: 1024 ** 3,
+      group_bytes: 1024 ** 2,
+      group_ms: 1000,
+      max_pause_ms: 30_000,
+      finish_ms: 60_000,
+    });
+    expect(shipOf({ folder: 'store' })).toMatchObject({
+      target: { folder: '/etc/trackseal/store' },
+    });
+    expect(shipOf({ s3: { ...s3, prefix: '' } })).not.toBeNull();
+    expect(shipOf({ s3: { ...s3, prefix: '../a' } })).toBeNull();
+    expect(shipOf({ s3: { ...s3, endpoint: 'ftp://host' } })).toBeNull();
+    expect(shipOf({ s3: { ...s3, bucket: 'Bucket' } })).toBeNull();
+    expect(shipOf({ s3, folder: 'store' })).toBeNull();
+  });
+
   it.each<[string, unknown, string]>([
+    [
+      'a ship without a date',
+      { ...GOOD, ship: { target: { folder: 'x' } } },
+      'ship.retention_days',
+    ],
     ['an unknown key', { ...GOOD, retries: 3 }, 'retries'],
     ['an unknown key inside', { ...GOOD, tiles: { port: 0, hots: 'x' } }, 'tiles'],
     ['a missing key', { ...GOOD, log: undefined }, 'log'],
