@@ -34,6 +34,11 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../verifier/commands/verify-proof.ts')).run,
   },
   {
+    words: ['verify', 'bundle'],
+    summary: 'verify an evidence file: leaves of a log with all that proves them',
+    load: async () => (await import('../verifier/commands/verify-bundle.ts')).run,
+  },
+  {
     words: ['attest'],
     summary: 'challenge a running enclave with a fresh nonce and verify its answer',
     load: async () => (await import('../verifier/commands/attest.ts')).run,
@@ -47,6 +52,11 @@ const COMMANDS: readonly Command[] = [
     words: ['log', 'prove'],
     summary: 'write the proof file of one leaf, disclosed if you hold the key',
     load: async () => (await import('../verifier/commands/log-prove.ts')).run,
+  },
+  {
+    words: ['log', 'pull'],
+    summary: 'write an evidence file: a time, an order or a leaf, disclosed if you hold the key',
+    load: async () => (await import('../verifier/commands/log-pull.ts')).run,
   },
   {
     words: ['measurements', 'sign'],

@@ -119,6 +119,14 @@ export const REFUSAL_CODES = {
   rollback: 'the head is older than one seen before',
   fork: 'the head contradicts one seen before',
   replay_mismatch: 'the strategy, run again, gives another output',
+  // evidence files
+  bundle_zip_malformed: 'an evidence file that is not a ZIP in our one form',
+  bundle_too_large: 'an evidence file with more or larger parts than allowed',
+  bundle_name: 'an evidence file with a part that has no business there, or that is there twice',
+  bundle_manifest: 'the manifest of an evidence file breaks its format',
+  bundle_parts: 'an evidence file has other parts than its manifest says',
+  bundle_incomplete: 'a leaf of the range is neither shown nor withheld',
+  bundle_contradiction: 'a part of an evidence file says something else than its leaves',
   // attestation documents: invalid proof
   document_too_large: 'the document is larger than 16 KiB',
   cose_malformed: 'not an untagged or tag-18 COSE_Sign1 of four parts',

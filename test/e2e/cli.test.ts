@@ -19,8 +19,15 @@ const FIXTURES = join(ROOT, 'test/fixtures/attestation');
 const DOCUMENT = join(FIXTURES, 'real-2026-02-06-prod-indefmap-nonce32.cbor');
 
 /** Those that have a verdict. */
-const VERIFYING = ['verify attestation', 'verify log', 'verify proof', 'attest', 'replay'];
-const READING = ['log list', 'log prove'];
+const VERIFYING = [
+  'verify attestation',
+  'verify log',
+  'verify proof',
+  'verify bundle',
+  'attest',
+  'replay',
+];
+const READING = ['log list', 'log prove', 'log pull'];
 const MEASUREMENTS = ['measurements sign', 'measurements verify'];
 const IMAGE = ['build', 'reproduce', 'describe', 'sign', 'verify'].map((name) => `image ${name}`);
 const STRATEGY = ['strategy new', 'strategy test', 'strategy backtest', 'strategy pack'];

@@ -45,6 +45,8 @@ const TARGETS: Readonly<Record<string, Load>> = {
   eif: async () => (await import('./targets/image.ts')).eifTarget(),
   ramdisk: async () => (await import('./targets/image.ts')).ramdiskTarget(),
   'wasm-module': async () => (await import('./targets/wasm-module.ts')).wasmModuleTarget(),
+  zip: async () => (await import('./targets/bundle.ts')).zipTarget(),
+  bundle: async () => (await import('./targets/bundle.ts')).bundleTarget(),
   evidence: async () => (await import('./targets/header.ts')).evidenceTarget(),
 };
 

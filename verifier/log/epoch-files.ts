@@ -82,6 +82,17 @@ export class EpochFiles {
       : refuse('tile_mismatch', { path });
   }
 
+  /** A hash tile as it is, `width` hashes, nothing verified. */
+  async tile(level: number, index: number, width: number): Promise<Result<Uint8Array>> {
+    const pathOf = (fileWidth: number): string => tilePath(level, index, fileWidth);
+    const file = await this.#readTile(pathOf, width, (fileWidth) => fileWidth * HASH_BYTES);
+    if (!file.ok) return file;
+    const { bytes, path, fileWidth } = file.value;
+    return bytes.length === fileWidth * HASH_BYTES
+      ? accept(bytes.subarray(0, width * HASH_BYTES))
+      : refuse('tile_mismatch', { path });
+  }
+
   /** Files of commits/ in order; null when the source cannot list them. Unknown names are refused. */
   async commits(): Promise<Result<readonly CommitsFile[] | null>> {
     const names = await this.source.list(`${this.#prefix}commits`);

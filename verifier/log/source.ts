@@ -7,6 +7,33 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 
+/** What a store says of an object that was read; its word, which no signature covers. */
+export interface StoredObjectFacts {
+  readonly key: string;
+  readonly version_id: string;
+  readonly sha256: string;
+  readonly mode: 'COMPLIANCE' | 'GOVERNANCE' | 'none';
+  /** ISO time; null without a lock. */
+  readonly retain_until: string | null;
+  readonly legal_hold: boolean;
+}
+
+export type StoreProblem =
+  'other_version' | 'delete_marker' | 'lock_missing' | 'lock_short' | 'lock_governance';
+
+export interface StoreFinding {
+  readonly problem: StoreProblem;
+  readonly key: string;
+  readonly version_id: string;
+}
+
+export interface StoreFacts {
+  readonly store: string;
+  /** Objects that were read, by key. */
+  readonly objects: readonly StoredObjectFacts[];
+  readonly findings: readonly StoreFinding[];
+}
+
 export interface LogSource {
   /** The folder or URL, for messages. */
   readonly name: string;
@@ -14,6 +41,8 @@ export interface LogSource {
   read(path: string, maximum: number): Promise<Result<Uint8Array | null>>;
   /** Names in a folder, unsorted; null when there is none or the source cannot list. */
   list(path: string): Promise<Result<readonly string[] | null>>;
+  /** Of a store with versions and locks: what it has said so far. */
+  facts?(): StoreFacts;
 }
 
 const TIMEOUT_MS = 30_000;

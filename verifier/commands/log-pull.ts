@@ -1,0 +1,197 @@
+// trackseal log pull: evidence out of a log, in one file: a range of time, one order with its reports, or one
+// leaf. With compliance's key it discloses the trades in it, and nothing else.
+
+import { writeFile } from 'node:fs/promises';
+import { parseOptions, refused, undecided } from '../command-line.ts';
+import { readComplianceKey } from '../compliance-key.ts';
+import { makeBundle } from '../evidence/make-bundle.ts';
+import type { MadeBundle, PullRequest } from '../evidence/make-bundle.ts';
+import type { Selection } from '../evidence/manifest.ts';
+import { isReason } from '../evidence/manifest.ts';
+import { refuseWriting } from '../heads.ts';
+import type { CommandIo } from '../io.ts';
+import { selectEpoch } from '../log/epoch-list.ts';
+import { snakeCase } from '../log/names.ts';
+import { ProgressBar } from '../log/progress.ts';
+import { verifierCrypto } from '../log/verifier-crypto.ts';
+import type { Kind } from '../../wire/leaf.ts';
+import { KIND } from '../../wire/leaf.ts';
+import type { Result } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
+import { parseInstantNs } from '../log/instant.ts';
+
+const KINDS = Object.entries(KIND).map(([name, kind]) => [snakeCase(name), kind] as const);
+
+const USAGE = `usage: trackseal log pull SOURCE (--from T --to T | --order ID | --index N) -o FILE [OPTIONS]
+
+Writes one evidence file (ZIP) that \`trackseal verify bundle\` checks offline. SOURCE is a log, or the
+folder of one epoch in it: a folder or a URL. Reads only what is needed for the leaves
+that are asked for, and checks that against the signed head.
+
+  --from T --to T        all leaves of a time, in UTC: 2026-11-21T09:30:00Z, fractions down to 1 ns
+  --order ID             one order (client order id, ts...) and all reports about it
+  --index N              one leaf
+  --epoch N              which epoch; the newest by default
+  --key FILE             compliance's private key (PEM): discloses orders and reports
+  --withhold KINDS       of a time: only hashes of these kinds, for example input,gap
+  --reason TEXT          why, for the manifest
+  -o FILE                where to write the evidence
+  --json                 what was written, as JSON on stdout
+  --help
+
+Exit codes: 0 written, 1 the log is damaged, 2 wrong usage or unreadable files.
+`;
+
+const OPTIONS = {
+  from: { type: 'string' },
+  to: { type: 'string' },
+  order: { type: 'string' },
+  index: { type: 'string' },
+  epoch: { type: 'string' },
+  key: { type: 'string' },
+  withhold: { type: 'string' },
+  reason: { type: 'string' },
+  output: { type: 'string', short: 'o' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+type Values = {
+  readonly [name in Exclude<keyof typeof OPTIONS, 'json' | 'help'>]?: string | undefined;
+};
+
+interface Task {
+  readonly request: Omit<PullRequest, 'onProgress'>;
+  readonly output: string;
+}
+
+export async function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const json = args.includes('--json');
+  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
+  if (!parsed.ok) return undecided(io, parsed.refusal, json);
+  const { values, positionals } = parsed.value;
+  if (values.help === true) {
+    io.stdout(USAGE);
+    return 0;
+  }
+  const task = await prepare(values, positionals);
+  if (!task.ok) return undecided(io, task.refusal, json);
+  const { request, output } = task.value;
+  const progress = new ProgressBar(io, 'evidence');
+  const onProgress = (done: number, total: number): void => {
+    progress.update(done, total);
+  };
+  const made = await makeBundle(verifierCrypto(), { ...request, onProgress });
+  progress.clear();
+  if (!made.ok) return refused(io, made.refusal, json);
+  const written = await writeFile(output, made.value.bytes).then(() => accept(null), refuseWriting);
+  if (!written.ok) return undecided(io, written.refusal, json);
+  const facts = factsOf(output, made.value);
+  io.stdout(json ? `${JSON.stringify(facts, null, 2)}\n` : textOf(facts));
+  return 0;
+}
+
+async function prepare(values: Values, positionals: readonly string[]): Promise<Result<Task>> {
+  const [address] = positionals;
+  const { output, reason = '', key } = values;
+  if (address === undefined || positionals.length !== 1 || output === undefined) {
+    return refuse('usage_invalid', { what: 'give one SOURCE and -o FILE' });
+  }
+  const selection = selectionOf(values);
+  if (!selection.ok) return selection;
+  const withhold = kindsOf(values.withhold, selection.value);
+  if (!withhold.ok) return withhold;
+  if (!isReason(reason)) {
+    return refuse('usage_invalid', { what: '--reason: up to 500 printable ASCII characters' });
+  }
+  const keys = key === undefined ? accept(null) : await readComplianceKey(key);
+  if (!keys.ok) return keys;
+  const selected = await selectEpoch(address, values.epoch);
+  if (!selected.ok) return selected;
+  const { files } = selected.value;
+  return accept({
+    request: {
+      files,
+      selection: selection.value,
+      keys: keys.value,
+      withhold: withhold.value,
+      reason,
+    },
+    output,
+  });
+}
+
+function selectionOf({ from, to, order, index }: Values): Result<Selection> {
+  const ways = [from !== undefined || to !== undefined, order !== undefined, index !== undefined];
+  if (ways.filter(Boolean).length !== 1) {
+    return refuse('usage_invalid', { what: 'give one of --from and --to, --order, --index' });
+  }
+  if (order !== undefined) {
+    return /^ts[0-9a-f]{16}$/u.test(order)
+      ? accept({ by: 'order', order })
+      : refuse('usage_invalid', { what: '--order: ts and 16 hex digits' });
+  }
+  if (index !== undefined) {
+    return /^\d{1,15}$/u.test(index)
+      ? accept({ by: 'index', index: Number(index) })
+      : refuse('usage_invalid', { what: '--index: a number from 0' });
+  }
+  const [fromNs, toNs] = [parseInstantNs(from ?? ''), parseInstantNs(to ?? '')];
+  if (fromNs === null || toNs === null || fromNs > toNs) {
+    const what = '--from, --to: two times in UTC, such as 2026-11-21T09:30:00Z';
+    return refuse('usage_invalid', { what });
+  }
+  return accept({ by: 'time', from_ns: String(fromNs), to_ns: String(toNs) });
+}
+
+function kindsOf(text: string | undefined, { by }: Selection): Result<ReadonlySet<Kind>> {
+  if (text === undefined) return accept(new Set());
+  if (by !== 'time') return refuse('usage_invalid', { what: '--withhold: with --from and --to' });
+  const kinds = new Set<Kind>();
+  for (const word of text.split(',')) {
+    const kind = KINDS.find(([name]) => name === word)?.[1];
+    if (kind === undefined) {
+      return refuse('usage_invalid', {
+        what: `--withhold: ${KINDS.map(([name]) => name).join(',')}`,
+      });
+    }
+    kinds.add(kind);
+  }
+  return accept(kinds);
+}
+
+interface PulledFacts {
+  readonly file: string;
+  readonly bytes: number;
+  readonly origin: string;
+  readonly first: number;
+  readonly last: number;
+  readonly size: number;
+  readonly disclosed: number;
+  readonly withheld: number;
+  readonly findings: number;
+}
+
+function factsOf(file: string, { bytes, manifest, leaves, findings }: MadeBundle): PulledFacts {
+  const { origin, range, size, disclosed } = manifest;
+  const withheld = leaves.filter((leaf) => 'why' in leaf).length;
+  return {
+    file,
+    bytes: bytes.length,
+    origin,
+    ...range,
+    size,
+    disclosed: disclosed.length,
+    withheld,
+    findings,
+  };
+}
+
+function textOf(facts: PulledFacts): string {
+  const { file, first, last, size, origin, disclosed, withheld, findings } = facts;
+  const found = findings === 0 ? '' : `FINDINGS: ${findings} in the store, see s3-versions.json\n`;
+  return (
+    `wrote ${file}: leaves ${first} to ${last} of ${size} of ${origin}, ` +
+    `${disclosed} disclosed, ${withheld} withheld\n${found}`
+  );
+}

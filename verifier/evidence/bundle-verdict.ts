@@ -1,0 +1,326 @@
+// The verdict on an evidence file, as JSON and for people: what is shown, what is withheld, and what the
+// range proves by itself. The reason, and what the store said of versions and locks, are words: the verdict
+// calls them so.
+
+import { toHex } from '../../wire/bytes.ts';
+import { REFUSAL_CODES } from '../../wire/codes.ts';
+import type { RefusalCode } from '../../wire/codes.ts';
+import { KIND } from '../../wire/leaf.ts';
+import type { Refusal, RefusalDetail } from '../../wire/result.ts';
+import { renderDetail } from '../attestation-text.ts';
+import { hintOf } from '../hints.ts';
+import { risksOfInputs, risksOfOutputs, risksOfPolicy } from '../log/log-risks.ts';
+import { nameOf } from '../log/names.ts';
+import { isoOfNs } from '../log/payload.ts';
+import type { StoreFacts } from '../log/source.ts';
+import { printable, row } from '../log/verdict-text.ts';
+import type { TrustOptions } from '../policy-options.ts';
+import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
+import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
+import type { Redaction, Selection } from './manifest.ts';
+import type { ShownLeaf } from './parts.ts';
+import type { VerifiedBundle } from './verify-bundle.ts';
+
+/** Where a range of time ends: a later leaf, the last leaf of the epoch, or the head, behind which all is open. */
+export type RangeEnd = 'later_leaf' | 'close' | 'head';
+
+export interface BundleFacts extends RiskFields {
+  readonly origin: string;
+  readonly epoch: number;
+  readonly size: number;
+  readonly root: string;
+  readonly selection: Selection;
+  /** The word of whoever made the file. */
+  readonly reason: string;
+  readonly range: { readonly first: number; readonly last: number };
+  /** Leaves of the range; shown ones are open or closed. */
+  readonly counts: {
+    readonly shown: number;
+    readonly closed: number;
+    readonly disclosed: number;
+    readonly withheld: number;
+    readonly kinds: Readonly<Record<string, number>>;
+  };
+  readonly redactions: readonly Redaction[];
+  readonly proofs: number;
+  /** Of a range of time: the neighbours that bound it, and so whether nothing else was logged in it. */
+  readonly time: {
+    readonly before_ns: string | null;
+    readonly after_ns: string | null;
+    readonly end: RangeEnd;
+  } | null;
+  readonly commit_policy: string;
+  readonly feed_mode: string;
+  readonly config_digest: string;
+  readonly attestation: {
+    readonly module_id: string;
+    readonly timestamp_ms: number;
+    readonly image_checked: boolean;
+  };
+  /** What the store said when the file was made; null for a folder or a URL. */
+  readonly unproven_versions: {
+    readonly store: string;
+    readonly objects: number;
+    readonly locked: number;
+    readonly findings: StoreFacts['findings'];
+  } | null;
+}
+
+type NoFacts = { readonly [name in keyof BundleFacts]: null };
+
+interface Judgement {
+  readonly verdict: 'verified' | 'refused' | 'undecided';
+  readonly code: RefusalCode | null;
+  readonly detail: RefusalDetail;
+  readonly source: string;
+  readonly root_certificate: { readonly sha256: string; readonly aws: boolean };
+  readonly skipped: readonly string[];
+  readonly unsafe: readonly string[];
+}
+
+export type BundleVerdict = Judgement & (BundleFacts | NoFacts);
+
+const NO_FACTS: NoFacts = {
+  origin: null,
+  epoch: null,
+  size: null,
+  root: null,
+  selection: null,
+  reason: null,
+  range: null,
+  counts: null,
+  redactions: null,
+  proofs: null,
+  time: null,
+  commit_policy: null,
+  feed_mode: null,
+  config_digest: null,
+  attestation: null,
+  unproven_versions: null,
+  ...NO_RISKS,
+};
+
+function rootOf({ root }: TrustOptions): Judgement['root_certificate'] {
+  return { sha256: root.sha256, aws: root.aws };
+}
+
+export function refusedBundle(
+  source: string,
+  trust: TrustOptions,
+  refusal: Refusal,
+): BundleVerdict {
+  const { unsafe, unchecked: skipped } = trust;
+  const root_certificate = rootOf(trust);
+  return { verdict: 'refused', ...refusal, source, root_certificate, skipped, unsafe, ...NO_FACTS };
+}
+
+/** `undecided` with `policy_missing` when no image policy was given: then all else was checked. */
+export function verifiedBundle(
+  source: string,
+  trust: TrustOptions,
+  bundle: VerifiedBundle,
+  comparedHeads: boolean,
+): BundleVerdict {
+  const decided = trust.policy !== null;
+  const imageChecked = trust.policy !== null && trust.policy.pcrs !== null;
+  return {
+    verdict: decided ? 'verified' : 'undecided',
+    code: decided ? null : 'policy_missing',
+    detail: {},
+    source,
+    root_certificate: rootOf(trust),
+    skipped: [
+      ...(imageChecked ? [] : ['pcrs']),
+      ...(trust.policy?.configDigest === undefined ? ['config_digest'] : []),
+      ...(trust.policy?.origin === undefined ? ['origin'] : []),
+      ...(comparedHeads ? ['consistency'] : ['remembered_heads']),
+      'object_versions',
+      ...trust.unchecked,
+    ],
+    unsafe: trust.unsafe,
+    ...factsOf(bundle, imageChecked),
+    ...riskFields(trust, risksOfBundle(bundle, trust, comparedHeads)),
+  };
+}
+
+function shownOf({ leaves }: VerifiedBundle): readonly ShownLeaf[] {
+  return leaves.filter((leaf): leaf is ShownLeaf => !('why' in leaf));
+}
+
+function factsOf(
+  bundle: VerifiedBundle,
+  imageChecked: boolean,
+): Omit<BundleFacts, keyof RiskFields> {
+  const { manifest, boot, checkpoint, leaves, proofs } = bundle;
+  const { header, attestation } = boot;
+  const shown = shownOf(bundle);
+  const kinds: Record<string, number> = {};
+  for (const { leaf } of shown) {
+    const kind = nameOf(KIND, leaf.kind);
+    kinds[kind] = (kinds[kind] ?? 0) + 1;
+  }
+  return {
+    origin: header.origin,
+    epoch: header.epoch,
+    size: checkpoint.size,
+    root: toHex(checkpoint.root),
+    selection: manifest.selection,
+    reason: manifest.reason,
+    range: manifest.range,
+    counts: {
+      shown: shown.length,
+      closed: shown.filter(({ plaintext }) => plaintext === null).length,
+      disclosed: manifest.disclosed.length,
+      withheld: leaves.length - shown.length,
+      kinds,
+    },
+    redactions: manifest.redactions,
+    proofs,
+    time: timeOf(bundle),
+    commit_policy: header.commitPolicy,
+    feed_mode: header.feedMode,
+    config_digest: toHex(header.configurationDigest),
+    attestation: {
+      module_id: attestation.document.moduleId,
+      timestamp_ms: attestation.document.timestampMs,
+      image_checked: imageChecked,
+    },
+    unproven_versions: versionsOf(bundle),
+  };
+}
+
+function timeOf(bundle: VerifiedBundle): BundleFacts['time'] {
+  const { boundary, manifest } = bundle;
+  if (manifest.selection.by !== 'time') return null;
+  const { before, after } = boundary;
+  const closed = shownOf(bundle).at(-1)?.leaf.kind === KIND.close;
+  return {
+    before_ns: before === null ? null : String(before.timeNs),
+    after_ns: after === null ? null : String(after.timeNs),
+    end: after !== null ? 'later_leaf' : closed ? 'close' : 'head',
+  };
+}
+
+function versionsOf({ versions }: VerifiedBundle): BundleFacts['unproven_versions'] {
+  if (versions === null) return null;
+  const { store, objects, findings } = versions;
+  const locked = objects.filter(({ mode }) => mode === 'COMPLIANCE').length;
+  return { store, objects: objects.length, locked, findings };
+}
+
+function risksOfBundle(
+  bundle: VerifiedBundle,
+  trust: TrustOptions,
+  comparedHeads: boolean,
+): readonly ResidualRisk[] {
+  const { boot, checkpoint, manifest } = bundle;
+  const { header } = boot;
+  const risks: ResidualRisk[] = [
+    ...risksOfOptions(trust),
+    {
+      risk: 'chosen_leaf',
+      sentence:
+        manifest.selection.by === 'time'
+          ? 'choose which time to show: nothing is missing inside of it, and it says nothing of the rest'
+          : 'choose which leaves to show: they say nothing of the others, and later reports may be missing; `trackseal verify log` reads all',
+    },
+    {
+      risk: 'tail_cut',
+      sentence: `have cut off everything above this head (size ${checkpoint.size}), or show it to nobody else: compare it with what others have seen`,
+    },
+  ];
+  if (!comparedHeads) {
+    const sentence = 'show a log that contradicts the one you knew: no heads are remembered';
+    risks.push({ risk: 'no_memory', sentence });
+  }
+  risks.push(...risksOfPolicy(header), ...risksOfInputs(header), {
+    risk: 'delay',
+    sentence: 'delay the enclave: the times of a few leaves are without the anchors around them',
+  });
+  const kinds = new Set(shownOf(bundle).map(({ leaf }) => leaf.kind));
+  const outputs = risksOfOutputs(header).filter(
+    ({ risk }) =>
+      (risk === 'forged_reports' && kinds.has(KIND.report)) ||
+      (risk === 'front_running' && kinds.has(KIND.output)),
+  );
+  return [...risks, ...outputs];
+}
+
+export function renderBundle(verdict: BundleVerdict): string {
+  const { code, detail, skipped, unsafe } = verdict;
+  const lines = [`${verdict.verdict.toUpperCase()}  ${verdict.source}`];
+  if (code !== null) {
+    lines.push(`  ${code}: ${REFUSAL_CODES[code]}`, ...renderDetail(detail));
+    lines.push(row('next', hintOf(code)));
+  }
+  if (verdict.origin !== null) lines.push(...renderFacts(verdict));
+  if (skipped.length > 0) lines.push(row('not checked', skipped.join(', ')));
+  if (unsafe.length > 0) {
+    lines.push(row('UNSAFE', `${unsafe.join(' ')}: do not rely on this verdict`));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function selectionText({ selection, time }: BundleFacts): readonly string[] {
+  if (selection.by === 'index') return [row('asked for', `leaf ${selection.index}`)];
+  if (selection.by === 'order') return [row('asked for', `order ${selection.order}`)];
+  const [from, to] = [isoOfNs(BigInt(selection.from_ns)), isoOfNs(BigInt(selection.to_ns))];
+  const begin =
+    time?.before_ns === null || time === null
+      ? 'the epoch begins in it'
+      : `the leaf before is of ${isoOfNs(BigInt(time.before_ns))}`;
+  const end =
+    time?.end === 'later_leaf'
+      ? `the leaf behind is of ${isoOfNs(BigInt(time.after_ns ?? '0'))}`
+      : time?.end === 'close'
+        ? 'the epoch was closed in it'
+        : 'it ends with the head: what was logged after that is not known';
+  return [
+    row('asked for', `${from} to ${to}`),
+    row('complete', `every leaf of that time is shown or withheld: ${begin}; ${end}`),
+  ];
+}
+
+function renderFacts(facts: BundleFacts): readonly string[] {
+  const { attestation, counts, redactions, range } = facts;
+  const attested = new Date(attestation.timestamp_ms).toISOString();
+  const kinds = Object.entries(counts.kinds).map(([kind, count]) => `${count} ${kind}`);
+  return [
+    row('origin', facts.origin),
+    row('log head', `size ${facts.size}, root ${facts.root}`),
+    ...selectionText(facts),
+    row('range', `leaves ${range.first} to ${range.last}, without holes`),
+    row('shown', `${counts.shown}: ${kinds.join(', ')}`),
+    row('disclosed', `${counts.disclosed} private leaves, ${counts.closed} shown and closed`),
+    row('withheld', withheldText(counts.withheld, redactions)),
+    row('proofs', `${facts.proofs}, each for one order or report`),
+    row('reason', facts.reason === '' ? 'none given' : `${facts.reason} (not proven)`),
+    row('enclave', `${attestation.module_id}, attested ${attested}`),
+    row('image', attestation.image_checked ? 'PCR0, PCR1, PCR2 as in the policy' : 'NOT CHECKED'),
+    row('configuration', facts.config_digest),
+    row('policy', `commits: ${facts.commit_policy}, feed: ${facts.feed_mode}`),
+    ...versionsText(facts.unproven_versions),
+    ...renderRisks(facts).map(printable),
+  ];
+}
+
+function withheldText(count: number, redactions: readonly Redaction[]): string {
+  if (count === 0) return 'nothing';
+  const ofKind = redactions.some(({ why }) => why === 'kind');
+  const why = ofKind ? 'kinds that were left out' : 'not what was asked for';
+  return `${count} leaves in ${redactions.length} places: ${why}; only their hashes are here`;
+}
+
+function versionsText(versions: BundleFacts['unproven_versions']): readonly string[] {
+  if (versions === null) return [row('store', 'a copy without versions and locks')];
+  const { store, objects, locked, findings } = versions;
+  return [
+    row('store', `${store}: ${locked} of ${objects} objects locked, as it said (not proven)`),
+    ...findings.map(({ problem, key }) => row('FINDING', `${problem} ${key}`)),
+  ];
+}
+
+/** 0 verified, 1 refused, 2 could not decide. */
+export function bundleExitCode({ verdict }: Pick<Judgement, 'verdict'>): number {
+  return { verified: 0, refused: 1, undecided: 2 }[verdict];
+}
