@@ -21,10 +21,13 @@ import type { StrategyMaterial } from './items.ts';
 import { checkItems } from './items.ts';
 import type { LogKey, SecretSource, TlsKey } from './keys.ts';
 import { generateLogKey, generateTlsKey, wrapForCompliance } from './keys.ts';
+import type { AwsCredentials } from '../wire/kms-messages.ts';
 import { parseManifest } from '../wire/manifest.ts';
 import type { Nsm } from './nsm/nsm.ts';
 import type { VerifiedPrevious } from './previous.ts';
 import { verifyPrevious } from './previous.ts';
+import type { Lease } from './s3/lease.ts';
+import { checkBucket, openLease, takeOver } from './s3/lease.ts';
 
 const CONFIGURATION_PCR = 16;
 const ALL_PCRS = 32;
@@ -39,6 +42,8 @@ export interface PreparedEpoch {
   readonly strategies: readonly StrategyMaterial[];
   readonly previous: VerifiedPrevious | null;
   readonly egress: Egress;
+  /** Null under policy spool. */
+  readonly lease: Lease | null;
 }
 
 export interface BootServices {
@@ -51,6 +56,10 @@ export interface BootServices {
   /** Bytes of the measured roots.pem. */
   readonly roots: Uint8Array;
   readonly transport: Transport;
+  /** The latest ones from the host; null while there are none. */
+  readonly credentials: () => AwsCredentials | null;
+  /** Aborted at the end of the enclave. */
+  readonly ending: AbortSignal;
 }
 
 /** PCR16 = SHA-384(48 zero bytes ‖ configuration digest), and no PCR can change any more. */
@@ -109,6 +118,12 @@ export async function prepareEpoch(
   const { moduleId } = orFatal(await nsm.describe());
 
   const logKey = generateLogKey();
+  const lease = openLease(services, configuration, egress);
+  // After the clock was checked, which the dates of the retention are made of.
+  if (lease !== null) await checkBucket(lease);
+  if (lease !== null && previous !== null && messages.previous !== null) {
+    await takeOver(lease, messages.previous, previous.entry, { origin, key: logKey });
+  }
   const tlsKey = generateTlsKey();
   const disclosureKey = secrets.draw();
   const compliancePublic = parseHex(configuration.compliance_public_key) ?? new Uint8Array(0);
@@ -145,5 +160,15 @@ export async function prepareEpoch(
     sealed: [],
     dataKeys: [],
   };
-  return { configuration, header, logKey, tlsKey, disclosureKey, strategies, previous, egress };
+  return {
+    configuration,
+    header,
+    logKey,
+    tlsKey,
+    disclosureKey,
+    strategies,
+    previous,
+    egress,
+    lease,
+  };
 }

@@ -71,6 +71,7 @@ export class Enclave {
   readonly #guard: Guard;
   readonly #diagnostics = new Diagnostics();
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #ending = new AbortController();
   #phase: Phase = 'booting';
   #closeReason: CloseReason | null = null;
   #bootStream: BootStream | null = null;
@@ -121,8 +122,9 @@ export class Enclave {
     const secrets = orFatal(await checkEntropy(crypto, nsm));
     const messages = await bootStream.receive();
     this.#deadline(this.#timeouts.bootMs, 'booting', 'boot_timeout');
+    const { signal: ending } = this.#ending;
     const prepared = await prepareEpoch(
-      { crypto, nsm, clock, secrets, measured, roots, transport },
+      { crypto, nsm, clock, secrets, measured, roots, transport, credentials: () => null, ending },
       messages,
     );
     this.#assertAlive();
@@ -192,6 +194,7 @@ export class Enclave {
   /** Gives streams and processes some time, then says that it is over. */
   async #end(code: RefusalCode | null): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
+    this.#ending.abort();
     const timeout = Promise.withResolvers<null>();
     const timer = setTimeout(() => {
       timeout.resolve(null);

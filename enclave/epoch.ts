@@ -26,6 +26,7 @@ import { LogWriter } from './log/writer.ts';
 import type { Nsm } from './nsm/nsm.ts';
 import { Orders } from './orders.ts';
 import { Releases } from './release.ts';
+import { Committer } from './s3/committer.ts';
 import { Strategies } from './strategies.ts';
 import type { RunnerProgram, StartStrategy } from './strategy/types.ts';
 import { createCertificate } from './tls-certificate.ts';
@@ -51,6 +52,7 @@ export class Epoch {
   readonly #orders: Orders;
   readonly #logStream: LogStream;
   readonly #log: LogWriter;
+  readonly #committer: Committer | null;
   readonly #strategies: Strategies;
   readonly #inputs: Inputs;
   readonly #feed: Feed;
@@ -61,13 +63,27 @@ export class Epoch {
 
   private constructor(services: EpochServices, prepared: PreparedEpoch, logStream: LogStream) {
     const { clock, guard } = services;
-    const { configuration, header, logKey, disclosureKey } = prepared;
+    const { configuration, header, logKey, disclosureKey, lease } = prepared;
     const releases = this.#releases;
     const orders = new Orders(header.epoch);
     this.#orders = orders;
     this.#services = services;
     this.#prepared = prepared;
     this.#logStream = logStream;
+    const { epoch } = header;
+    const committer =
+      lease === null
+        ? null
+        : new Committer({
+            lease,
+            epoch,
+            guard,
+            onStored: (size) => {
+              this.receiveStored(size);
+            },
+            sentSize: () => this.#log.sentSize,
+          });
+    this.#committer = committer;
     const log = new LogWriter({
       crypto: nodeCrypto,
       clock,
@@ -79,6 +95,13 @@ export class Epoch {
       send: (commit) => {
         logStream.send(commit);
       },
+      ...(committer === null
+        ? {}
+        : {
+            store: (commit: Uint8Array, size: number) => {
+              committer.add(commit, size);
+            },
+          }),
       onAcknowledged: ({ size }) => {
         releases.acknowledge(size);
       },
@@ -128,6 +151,7 @@ export class Epoch {
   get counters(): Readonly<Record<string, number>> {
     return {
       ...this.#log.counters,
+      ...this.#committer?.counters,
       ...this.#releases.counters,
       ...this.#orders.counters,
       ...this.#strategies.counters,
@@ -147,6 +171,10 @@ export class Epoch {
 
   receiveAck(payload: Uint8Array): void {
     if (!this.#stopped) this.#log.receiveAck(payload);
+  }
+
+  receiveStored(size: number): void {
+    if (!this.#stopped) this.#log.receiveStored(size);
   }
 
   loseLog(): void {

@@ -1,7 +1,8 @@
 // The log of this epoch: gives each leaf its place and time, closes commits, signs their checkpoints and
 // hands them to the host. In memory are the tree's right edge, the leaves of the open commit, and size
-// and root of each commit that waits for its acknowledgement. The host can delay acknowledgements, and
-// then the feed waits, for good if need be; one for a size or root that was never sent ends the enclave.
+// and root of each commit that waits for its acknowledgement, under policy s3 its bytes too. The host can
+// delay acknowledgements, and then the feed waits, for good if need be; one for a size or root that was
+// never sent ends the enclave.
 
 import type { WireCrypto } from '../../wire/crypto.ts';
 import { encodeCommitOf, parseAck } from '../../wire/commit.ts';
@@ -26,6 +27,8 @@ import { StallWatch } from './stall.ts';
 const COMMIT_BYTES = 512 * 1024;
 /** With so many on their way to the disk another commit would only wait behind them there. */
 const SHARE_FROM_IN_FLIGHT = 4;
+/** One object is on its way to the bucket at a time: what is not in it shares the next one. */
+const SHARE_FROM_STORING = 1;
 /** Together with the 64 commits this bounds what waits for acknowledgements. */
 const MAX_BYTES_IN_FLIGHT: number = 16 * 1024 * 1024;
 /**
@@ -67,6 +70,8 @@ export interface LogWriterOptions {
   readonly onStalled: (stalled: boolean) => void;
   /** Sends one COMMIT. */
   readonly send: (commit: Uint8Array) => void;
+  /** Policy s3: takes each COMMIT that the host has acknowledged; it counts once `receiveStored` covers it. */
+  readonly store?: (commit: Uint8Array, size: number) => void;
   /** After each acknowledgement that is new. */
   readonly onAcknowledged: (head: Head) => void;
   /** For errors of timers. */
@@ -84,6 +89,8 @@ interface OpenLeaf {
 
 interface SentCommit extends Head {
   readonly bytes: number;
+  /** Null where nothing is stored. */
+  readonly payload: Uint8Array | null;
 }
 
 interface Waiter {
@@ -107,6 +114,9 @@ export class LogWriter {
   #timer: NodeJS.Timeout | null = null;
   #inFlight: SentCommit[] = [];
   #bytesInFlight = 0;
+  /** The first ones of those in flight: the host has them, and the bucket not yet. */
+  #storing = 0;
+  #hostHead: Head | null = null;
   #acknowledged: Head | null = null;
   #lastCommitNs = 0n;
   #lastLeafNs = 0n;
@@ -128,7 +138,12 @@ export class LogWriter {
     return this.#edge.size + this.#open.length;
   }
 
-  /** The last head that the host has acknowledged. */
+  /** Leaves in closed commits. */
+  get sentSize(): number {
+    return this.#edge.size;
+  }
+
+  /** The last head that the host has acknowledged, and under policy s3 the bucket has too. */
   get acknowledged(): Head | null {
     return this.#acknowledged;
   }
@@ -163,7 +178,7 @@ export class LogWriter {
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
-  /** Resolves when the host has acknowledged `size` leaves; never, when the log stops before. */
+  /** Resolves when `size` leaves are acknowledged; never, when the log stops before. */
   acknowledgement(size: number): Promise<void> {
     if ((this.#acknowledged?.size ?? 0) >= size) return Promise.resolve();
     return new Promise((resolve) => this.#sizeWaiters.push({ size, resolve }));
@@ -209,15 +224,42 @@ export class LogWriter {
     const parsed = parseAck(payload);
     if (!parsed.ok || parsed.value.epoch !== this.#options.epoch) throw new Fatal('ack_unknown');
     const { size, root } = parsed.value;
-    const last = this.#acknowledged;
+    const last = this.#hostHead;
     if (last !== null && last.size === size && equalBytes(last.root, root)) return;
     const position = this.#inFlight.findIndex((commit) => commit.size === size);
     const commit = this.#inFlight[position];
-    if (commit === undefined || !equalBytes(commit.root, root)) throw new Fatal('ack_unknown');
-    for (const covered of this.#inFlight.splice(0, position + 1)) {
-      this.#bytesInFlight -= covered.bytes;
+    if (position < this.#storing || commit === undefined || !equalBytes(commit.root, root)) {
+      throw new Fatal('ack_unknown');
     }
-    this.#acknowledged = { size, root: commit.root };
+    this.#hostHead = { size, root: commit.root };
+    const { store } = this.#options;
+    if (store === undefined) {
+      this.#settle(position + 1);
+      return;
+    }
+    const acknowledged = this.#inFlight.slice(this.#storing, position + 1);
+    this.#storing = position + 1;
+    for (const { payload, size: end } of acknowledged) if (payload !== null) store(payload, end);
+  }
+
+  /** The bucket has the first `size` leaves, which were given to `store` as whole commits. */
+  receiveStored(size: number): void {
+    const count = this.#inFlight.findIndex((commit) => commit.size === size) + 1;
+    if (count === 0 || count > this.#storing) throw new Fatal('internal');
+    this.#storing -= count;
+    // The next object begins now: what waits for company has it.
+    this.#due ||= this.#wanted;
+    this.#settle(count);
+  }
+
+  /** The oldest `count` commits are acknowledged. */
+  #settle(count: number): void {
+    const covered = this.#inFlight.splice(0, count);
+    for (const { bytes } of covered) this.#bytesInFlight -= bytes;
+    const last = covered.at(-1);
+    if (last === undefined) return;
+    const { size, root } = last;
+    this.#acknowledged = { size, root };
     this.#stall.acknowledged(this.#inFlight.length > 0);
     this.#closeDue();
     this.#options.onAcknowledged(this.#acknowledged);
@@ -295,7 +337,8 @@ export class LogWriter {
   }
 
   get #isDue(): boolean {
-    return this.#due || (this.#wanted && this.#inFlight.length < SHARE_FROM_IN_FLIGHT);
+    const shareFrom = this.#options.store === undefined ? SHARE_FROM_IN_FLIGHT : SHARE_FROM_STORING;
+    return this.#due || (this.#wanted && this.#inFlight.length < shareFrom);
   }
 
   #closeDue(): void {
@@ -331,7 +374,8 @@ export class LogWriter {
       blobs: leaves.flatMap(({ blob }) => (blob === null ? [] : [blob])),
       note: encodeNote(text, origin, this.#keyId, key.sign(utf8(text))),
     });
-    this.#inFlight.push({ size, root, bytes: commit.length });
+    const payload = this.#options.store === undefined ? null : commit;
+    this.#inFlight.push({ size, root, bytes: commit.length, payload });
     this.#bytesInFlight += commit.length;
     this.#commits++;
     this.#stall.sent();
