@@ -1,5 +1,5 @@
 # Everything a newcomer needs: `make demo`, `make test`. Needs npm and git, nothing else.
-.PHONY: setup demo test check bench bundle eif lock vm test-vm clean
+.PHONY: setup demo test check bench bundle eif lock vm test-vm s3 test-s3 clean
 
 setup: node_modules/.installed
 
@@ -47,6 +47,14 @@ else
 test-vm: eif
 	@npm run --silent test:vm
 endif
+
+# A real S3 server with Object Lock on this machine, until it is interrupted (docs/S3.md). Debian on x86-64.
+s3: setup
+	@npm run --silent s3
+
+# The rules of S3 and the contract of our stores, asked of Ceph, of versitygw where Go is, of AWS where a bucket is named.
+test-s3: setup
+	@npm run --silent test:s3
 
 clean:
 	rm -rf build dist node_modules

@@ -38,7 +38,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...E2E_TESTS, 'test/peers/**', 'test/vm/**', ...PROCESS_TESTS],
+          exclude: [...E2E_TESTS, 'test/peers/**', 'test/vm/**', 'test/s3/**', ...PROCESS_TESTS],
           testTimeout: 60_000,
         },
       },
@@ -63,6 +63,16 @@ export default defineConfig({
           include: E2E_TESTS,
           testTimeout: 300_000,
           hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+      // Against real S3 servers: `make test-s3`, not part of `make test`.
+      {
+        test: {
+          name: 's3',
+          include: ['test/s3/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 600_000,
           fileParallelism: false,
         },
       },

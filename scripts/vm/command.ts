@@ -41,13 +41,16 @@ export async function runCommand(
   throw new CommandFailed(`${[program, ...args].join(' ')}: ${status}\n${last}`);
 }
 
-/** For downloads, which fail now and then. */
-export async function retry<T>(attempt: () => Promise<T>): Promise<T> {
+/** For downloads, which fail now and then; not again after a failure that is final. */
+export async function retry<T>(
+  attempt: () => Promise<T>,
+  isFinal: (failure: CommandFailed) => boolean = () => false,
+): Promise<T> {
   for (const pauseMs of [2000, 8000]) {
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof CommandFailed)) throw error;
+      if (!(error instanceof CommandFailed) || isFinal(error)) throw error;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }

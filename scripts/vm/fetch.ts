@@ -12,16 +12,29 @@ import type { PinnedFile } from './lock.ts';
 const APT_HELPER = '/usr/lib/apt/apt-helper';
 const DEBIAN = 'http://deb.debian.org/debian/';
 
-async function configuredMirrors(): Promise<readonly string[]> {
+let mirrors: Promise<readonly string[]> | null = null;
+
+/** Asked once: apt takes a while to answer. */
+function configuredMirrors(): Promise<readonly string[]> {
+  mirrors ??= askMirrors();
+  return mirrors;
+}
+
+async function askMirrors(): Promise<readonly string[]> {
   const format = ['--format', '$(REPO_URI)', 'ShortDesc: Packages', 'Origin: Debian'];
   const text = await runCommand(['apt-get', 'indextargets', ...format]).catch(() => '');
-  const mirrors = text.split('\n').filter((uri) => uri.endsWith('/debian/'));
-  return [...new Set([...mirrors, DEBIAN])];
+  const found = text.split('\n').filter((uri) => uri.endsWith('/debian/'));
+  return [...new Set([...found, DEBIAN])];
 }
 
 async function isWhole(path: string, { sha256 }: PinnedFile): Promise<boolean> {
   const bytes = await readFile(path).catch(() => null);
   return bytes !== null && createHash('sha256').update(bytes).digest('hex') === sha256;
+}
+
+/** What has left a mirror does not come back. */
+function isGone({ message }: CommandFailed): boolean {
+  return /\b404 +Not Found/u.test(message);
 }
 
 /** The file's path in the cache. Throws CommandFailed with the last failure when no source has it. */
@@ -39,7 +52,7 @@ export async function fetchPinned(file: PinnedFile): Promise<string> {
   for (const source of sources) {
     try {
       const hash = `SHA256:${file.sha256}`;
-      await retry(() => runCommand([APT_HELPER, 'download-file', source, partial, hash]));
+      await retry(() => runCommand([APT_HELPER, 'download-file', source, partial, hash]), isGone);
       if (!(await isWhole(partial, file))) throw new CommandFailed(`${source}: another file`);
       await rename(partial, path);
       return path;
