@@ -1,7 +1,10 @@
 // trackseal kms policy: a key policy from measurements, for people to read before they put it.
 
 import { writeFile } from 'node:fs/promises';
+import { toHex, utf8 } from '../../wire/bytes.ts';
+import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
+import { PCR_BYTES } from '../../wire/sealed.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { CommandIo } from '../command-line.ts';
 import { parseOptions, refused } from '../command-line.ts';
@@ -21,7 +24,8 @@ PCR0, 1 and 2, and 3, 4 or 8 where the measurements have them, and denies everyt
   --enclave-role ARN   role of the EC2 instance whose credentials the enclave uses; may be repeated
   --owner ARN          who may seal (kms:Encrypt); may be repeated
   --admin ARN          who administers the key and can use it for nothing; may be repeated
-  --pcr3 HEX           the role that the instance must have, for all images; --pcr8 HEX the signing certificate
+  --pin-role           the instance must have the one --enclave-role (PCR3), for all images
+  --pcr3 HEX           the same as a value; --pcr8 HEX the certificate that signed the images
   --earlier HEX        PCR0 of an image that is gone and whose data keys must stay readable; may be repeated
   --lockdown           nobody can ever change the policy again: the next image needs another key
   --root-bypass ID     let IAM of this account do everything but use the key: AWS's default, and a hole
@@ -43,6 +47,7 @@ interface PolicyValues {
   readonly owner?: readonly string[] | undefined;
   readonly admin?: readonly string[] | undefined;
   readonly earlier?: readonly string[] | undefined;
+  readonly 'pin-role'?: boolean | undefined;
   readonly pcr3?: string | undefined;
   readonly pcr8?: string | undefined;
   readonly lockdown?: boolean | undefined;
@@ -59,6 +64,11 @@ function arns(option: string, values: readonly string[] | undefined): Result<rea
   });
 }
 
+/** As the hypervisor measures it: a zero register, extended with the role's ARN. */
+function roleRegister(arn: string): string {
+  return toHex(nodeCrypto.sha384(new Uint8Array(PCR_BYTES), utf8(arn)));
+}
+
 async function readImages(values: PolicyValues): Promise<Result<readonly ImageMeasurements[]>> {
   const paths = values.measurements ?? [];
   if (paths.length === 0) return refuse('usage_invalid', { what: '--measurements is needed' });
@@ -67,6 +77,8 @@ async function readImages(values: PolicyValues): Promise<Result<readonly ImageMe
     const image = await readMeasurements(path);
     if (!image.ok) return image;
     const others = new Map(image.value.others);
+    const [role = ''] = values['enclave-role'] ?? [];
+    if (values['pin-role'] === true) others.set(3, roleRegister(role));
     if (values.pcr3 !== undefined) others.set(3, values.pcr3.toLowerCase());
     if (values.pcr8 !== undefined) others.set(8, values.pcr8.toLowerCase());
     images.push({ ...image.value, others });
@@ -88,6 +100,10 @@ async function readOptions(values: PolicyValues): Promise<Result<PolicyOptions>>
   const admins = arns('admin', values.admin);
   for (const one of [enclaveRoles, owners, admins]) if (!one.ok) return one;
   if (!enclaveRoles.ok || !owners.ok || !admins.ok) return refuse('usage_invalid');
+  const pinned = values['pin-role'] === true;
+  if (pinned && (pcr3 !== undefined || enclaveRoles.value.length !== 1)) {
+    return refuse('usage_invalid', { what: '--pin-role takes one --enclave-role and no --pcr3' });
+  }
   const users = new Set([...enclaveRoles.value, ...owners.value]);
   const both = admins.value.find((arn) => users.has(arn));
   if (both !== undefined) {
@@ -146,6 +162,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
       owner: many,
       admin: many,
       earlier: many,
+      'pin-role': { type: 'boolean' },
       pcr3: { type: 'string' },
       pcr8: { type: 'string' },
       lockdown: { type: 'boolean' },

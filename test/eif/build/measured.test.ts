@@ -1,8 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ROOT } from '../../../eif/build/bundles.ts';
 import { exampleFiles } from '../../../eif/build/image.ts';
 import { measuredOf } from '../../../eif/build/measured.ts';
 import { parseManifest } from '../../../wire/manifest.ts';
@@ -43,6 +45,33 @@ afterAll(async () => {
 });
 
 const refusal = (code: string): object => ({ ok: false, refusal: { code } });
+
+// Where Debian's package is installed its names and its certificates are those that the image would get.
+const INSTALLED = '/usr/share/ca-certificates/mozilla';
+const HAVE_ROOTS = existsSync(INSTALLED);
+if (!HAVE_ROOTS) console.log(`not here: ${INSTALLED}, so no real roots are read`);
+
+describe('the example of hosts', () => {
+  it.skipIf(!HAVE_ROOTS)(
+    'names roots that are there, and are certificate authorities',
+    async () => {
+      const hosts = join(ROOT, 'eif/hosts.example.json');
+      const measured = await measuredOf({ ...NOTHING, hosts }, '/');
+      const { manifest, roots } = assertAccepted(measured);
+      const blocks = Buffer.from(roots)
+        .toString('utf8')
+        .split(/(?<=-----END CERTIFICATE-----\n)/u);
+      const certificates = blocks
+        .filter((text) => text !== '')
+        .map((text) => new X509Certificate(text));
+      expect(certificates.map(({ ca }) => ca)).toEqual([true, true, true, true, true]);
+      const names = certificates.map(({ subject }) => /CN=(.*)/u.exec(subject)?.[1]);
+      expect(names).toContain('Amazon Root CA 1');
+      const { hosts: measuredHosts } = assertAccepted(parseManifest(manifest));
+      expect(measuredHosts.map(({ port }) => port)).toEqual([443, 443]);
+    },
+  );
+});
 
 describe('what an image measures', () => {
   it('are commitments, owner, hosts and the roots that these need', async () => {

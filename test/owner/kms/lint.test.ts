@@ -290,6 +290,8 @@ describe('the commands', () => {
     [['--admin', 'admin'], 'usage_invalid', 2],
     [['--admin', ADMIN.arn, '--pcr3', '0'.repeat(96)], 'usage_invalid', 2],
     [['--admin', ADMIN.arn, '--pcr8', 'ab'], 'usage_invalid', 2],
+    [['--admin', ADMIN.arn, '--pin-role', '--pcr3', 'ab'.repeat(48)], 'usage_invalid', 2],
+    [['--admin', ADMIN.arn, '--pin-role', '--enclave-role', ADMIN.arn], 'usage_invalid', 2],
     [['--admin', ADMIN.arn, '--root-bypass', 'me'], 'usage_invalid', 2],
   ])('policy refuses %j', async (more, code, exitCode) => {
     const measurements = writeMeasurements(join(temporaryFolder(), 'measurements.json'));

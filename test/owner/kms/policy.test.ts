@@ -1,8 +1,11 @@
 // Generated key policies against the simulated KMS: the right image gets in, and each single thing that is wrong
 // keeps it out.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { PutKeyPolicyCommand } from '@aws-sdk/client-kms';
 import { describe, expect, it } from 'vitest';
+import { run as policyCommand } from '../../../owner/commands/kms-policy.ts';
 import { lintPolicy } from '../../../owner/kms/lint.ts';
 import { parseKeyPolicy } from '../../../owner/kms/policy-document.ts';
 import type { Principal } from '../../../simulator/kms/signature.ts';
@@ -32,6 +35,7 @@ import {
   scene,
   STRATEGY,
 } from '../../helpers/kms-scene.ts';
+import { call, temporaryFolder, writeMeasurements } from '../../helpers/owner.ts';
 
 const ROLE_PCR3 = 'c3'.repeat(48);
 
@@ -119,12 +123,17 @@ describe('a generated policy', () => {
     const others = new Map([[3, ROLE_PCR3]]);
     const wrong = await scene(policyOf({ images: [measured(IMAGE, others)] }));
     expect(await wrong.decrypt(STRATEGY, recipient)).toBe(DENIED);
-    // The right value, from the document itself as CloudTrail would show it.
-    const recipientEvent = wrong.kms.events.at(-1)?.additionalEventData?.recipient;
-    const right = new Map([[3, recipientEvent?.['attestationDocumentEnclavePCR3'] ?? '']]);
-    const there = await scene(policyOf({ images: [measured(IMAGE, right)] }));
+    const folder = temporaryFolder();
+    const out = join(folder, 'policy.json');
+    const image = writeMeasurements(join(folder, 'measurements.json'));
+    const who = ['--enclave-role', roleArn, '--owner', OWNER.arn, '--admin', ADMIN.arn];
+    const args = ['--measurements', image, ...who, '--pin-role', '-o', out];
+    expect((await call(policyCommand, args)).code).toBe(0);
+    const there = await scene(readFileSync(out, 'utf8'));
     expect(await there.decrypt(STRATEGY, recipient)).toBeNull();
     expect(await there.decrypt(STRATEGY, await recipientOf())).toBe(DENIED);
+    const other = await recipientOf({ roleArn: `${roleArn}-2` });
+    expect(await there.decrypt(STRATEGY, other)).toBe(DENIED);
   });
 
   describe('for an upgrade', () => {
