@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseOrigin } from '../wire/header.ts';
 import { PORT } from '../wire/messages.ts';
-import type { Item } from '../wire/messages.ts';
+import type { Item, Previous } from '../wire/messages.ts';
 import type { Listener } from '../wire/node/transport.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
@@ -37,6 +37,8 @@ export interface HostOptions extends EpochServices {
   readonly configuration: Uint8Array;
   readonly logId: string;
   readonly items: readonly Item[];
+  /** Of the configuration; default `spool`. */
+  readonly commitPolicy?: 'spool' | 's3';
   readonly restart: boolean;
   /** Execution's part in settling; null: only looks whether its records can be read. */
   readonly reconcile?: (epoch: BrokenEpoch | null) => Promise<Result<null>>;
@@ -183,13 +185,21 @@ export class Host {
     const found = this.#readPrevious();
     if (!found.ok) return found;
     const { configuration, items } = this.#options;
-    const previous = found.value?.previous ?? null;
+    const previous = await this.#withNextCommit(found.value);
     const epoch = (found.value?.epoch ?? 0) + 1;
     const run = await EpochRun.open(this.#options, epoch, { configuration, items, previous });
     this.#current = run;
     this.#admitEarly(run);
     if (this.#stopping.signal.aborted) run.close();
     return accept(await run.run());
+  }
+
+  /** Policy s3: the enclave takes over the last epoch at this number, when the bucket has all of it. */
+  async #withNextCommit(last: PreviousEpoch | null): Promise<Previous | null> {
+    const { shipper, commitPolicy } = this.#options;
+    if (last === null || commitPolicy !== 's3') return last?.previous ?? null;
+    const found = await shipper?.nextCommit(last.epoch, this.#stopping.signal);
+    return { ...last.previous, nextCommit: found ?? null };
   }
 
   #readPrevious(): Result<PreviousEpoch | null> {

@@ -30,6 +30,7 @@ import type { Logger } from './logger.ts';
 import { createLogger } from './logger.ts';
 import { ProgressDisplay } from './progress.ts';
 import { openShipper } from './ship/open-shipper.ts';
+import { findShipMistake } from './ship/ship-config.ts';
 import { renderSummary, toJson } from './summary.ts';
 
 const USAGE = `usage: trackseal host --config FILE [--json] [--quiet]
@@ -309,6 +310,11 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     return 2;
   }
   const { configuration, configurationBytes, items } = enclaveFiles.value;
+  const mistake = findShipMistake(config.ship, configuration);
+  if (mistake !== null) {
+    explain(io, mistake);
+    return 2;
+  }
   if (config.feed !== null && !isReadable(config.feed.capture)) {
     explain(io, { code: 'file_unreadable', detail: { file: config.feed.capture } });
     return 2;
@@ -358,6 +364,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       ...executionService(config, configuration, files, logger),
       configuration: configurationBytes,
       logId: configuration.log_id,
+      commitPolicy: configuration.commit_policy,
       items,
       restart,
       tiles: config.tiles,

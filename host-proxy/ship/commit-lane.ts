@@ -3,7 +3,7 @@
 // spool has next, wherever its groups were cut: then it goes on behind it. Anything else is a finding.
 // Holds one group in memory, at most 16 MiB.
 
-import { equalBytes, toHex, utf8 } from '../../wire/bytes.ts';
+import { equalBytes, toHex } from '../../wire/bytes.ts';
 import type { Commit } from '../../wire/commit.ts';
 import { parseCommit } from '../../wire/commit.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
@@ -14,15 +14,12 @@ import { blobKey, claimKey, commitsKey } from '../../wire/object-keys.ts';
 import { encodeCommitGroup, groupedBytes, MAX_COMMIT_GROUP_BYTES } from '../../wire/objects.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import type { EpochProgress } from './epoch-progress.ts';
+import { isSuperseded, MAX_SUPERSEDED_BYTES } from './next-commit.ts';
 import type { SpoolTail } from './spool-tail.ts';
 import type { Uploads } from './uploads.ts';
 import { ShipFinding } from './uploads.ts';
 
 const BLOBS_AT_ONCE = 4;
-const MAX_SUPERSEDED_BYTES = 8192;
-/** First line of the object that ends an epoch for its successor. */
-const SUPERSEDED: Uint8Array = utf8('trackseal/superseded/v1\n');
-
 export interface LaneTimes {
   readonly nowMs: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -73,11 +70,6 @@ export class CommitLane {
   /** The last commit that is in the store. */
   get head(): CommittedHead | null {
     return this.#head;
-  }
-
-  /** Number of the next group; null where the host writes them. */
-  get nextNumber(): number | null {
-    return this.#enclaveWrites ? this.#number : null;
   }
 
   /** Resolves when the store has all commits of the epoch. */
@@ -174,7 +166,7 @@ export class CommitLane {
   async #isSuperseded({ key, bytes }: ObjectHead): Promise<boolean> {
     if (bytes > MAX_SUPERSEDED_BYTES) return false;
     const there = await this.#options.uploads.run((store) => store.get(key, bytes));
-    return there !== null && equalBytes(there.bytes.subarray(0, SUPERSEDED.length), SUPERSEDED);
+    return there !== null && isSuperseded(there.bytes);
   }
 
   /** Waits for the rest of a group. */

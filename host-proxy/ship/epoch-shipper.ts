@@ -77,11 +77,6 @@ export class EpochShipper {
     return this.#commits.head?.size ?? 0;
   }
 
-  /** Number of the next group when the enclave writes them, null when the host does or it is not known yet. */
-  get nextNumber(): number | null {
-    return this.#commits.nextNumber;
-  }
-
   /** Rejects with a ShipFinding, a DiskFailure, or when the signal aborts; nothing of it runs afterwards. */
   async run(): Promise<void> {
     let failure: unknown = null;

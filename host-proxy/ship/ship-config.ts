@@ -2,7 +2,9 @@
 // locked there, and how much may wait for it.
 
 import { z } from 'zod';
+import type { Configuration } from '../../wire/configuration.ts';
 import { isObjectKey } from '../../wire/object-keys.ts';
+import type { Refusal } from '../../wire/result.ts';
 
 const path = z.string().min(1).max(4096);
 const ms = z.int().min(1).max(86_400_000);
@@ -88,4 +90,20 @@ export function withAbsoluteShipPaths(
   if ('folder' in target) return { ...ship, target: { folder: absolute(target.folder) } };
   const { s3 } = target;
   return { ...ship, target: { s3: { ...s3, ca: s3.ca === null ? null : absolute(s3.ca) } } };
+}
+
+/** With commit policy `s3` enclave and shipper write to the same place; null when they do. */
+export function findShipMistake(
+  ship: ShipConfig | null,
+  { commit_policy: policy, s3 }: Pick<Configuration, 'commit_policy' | 's3'>,
+): Refusal | null {
+  if (policy !== 's3') return null;
+  const target = ship !== null && 's3' in ship.target ? ship.target.s3 : null;
+  for (const field of ['region', 'bucket', 'prefix'] as const) {
+    const configured = s3?.[field] ?? '';
+    if (target?.[field] === configured) continue;
+    const detail = { field: `ship.target.s3.${field}`, expected: configured };
+    return { code: 'config_invalid', detail };
+  }
+  return null;
 }

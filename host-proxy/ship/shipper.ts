@@ -20,6 +20,7 @@ import { EpochProgress } from './epoch-progress.ts';
 import type { ShipTimes } from './epoch-shipper.ts';
 import { EpochShipper } from './epoch-shipper.ts';
 import { finishRemovals, listUnshipped, locateSpool, removeShipped } from './unshipped.ts';
+import { findNextCommit } from './next-commit.ts';
 import type { FindingCode } from './uploads.ts';
 import { ShipFinding, Uploads } from './uploads.ts';
 
@@ -81,7 +82,6 @@ export class Shipper {
   readonly #findings: Finding[] = [];
   /** Not shipped yet, ascending. */
   #epochs: EpochProgress[] = [];
-  #current: EpochShipper | null = null;
   #running: Promise<void> = Promise.resolve();
   readonly #failed: PromiseWithResolvers<never> = Promise.withResolvers<never>();
   #failure: unknown = null;
@@ -213,19 +213,17 @@ export class Shipper {
   }
 
   /**
-   * With commit policy `s3`: resolves when the store has all commits of a settled epoch, with the number of
-   * its next group; null when this host does not know the epoch any more, or wrote its groups itself.
+   * For commit policy `s3`: where the next epoch may take over this one, which was settled: the number behind
+   * its last group, once the store has all of its commits. Null when the store does not know the epoch, or
+   * when the signal aborts.
    */
-  async committed(epoch: number, signal: AbortSignal): Promise<number | null> {
-    let number: number | null = null;
+  async nextCommit(epoch: number, signal: AbortSignal): Promise<number | null> {
     await this.#until(() => {
       const progress = this.#epochs.find((other) => other.epoch === epoch);
-      if (progress === undefined) return true;
-      if (this.#current === null || this.#epochs[0] !== progress) return false;
-      number = this.#current.nextNumber;
-      return progress.unshippedBytes === 0;
+      return progress === undefined || progress.unshippedBytes === 0;
     }, signal);
-    return number;
+    if (signal.aborted || this.#stop.signal.aborted) return null;
+    return this.#uploads.run((store) => findNextCommit(store, epoch));
   }
 
   /** Waits until all is shipped, at most so long; then nothing of it runs any more. Rejects as `failed` does. */
@@ -321,7 +319,6 @@ export class Shipper {
       signal: this.#stop.signal,
       locateSpool: () => locateSpool(files, folders, epoch),
     });
-    this.#current = shipper;
     try {
       await shipper.run();
       await removeShipped(files, folders, epoch);
@@ -331,7 +328,6 @@ export class Shipper {
       if (this.#stop.signal.aborted) return;
       await this.#refuse(progress, error);
     }
-    this.#current = null;
     this.#epochs = this.#epochs.filter((other) => other !== progress);
     this.#changed();
   }

@@ -68,7 +68,10 @@ export class FakeEnclave {
   constructor(options: FakeEnclaveOptions) {
     this.#options = options;
     this.ended = this.#ended.promise;
-    void this.#start();
+    // A host that has ended listens no more.
+    this.#start().catch(() => {
+      this.die();
+    });
   }
 
   /** As a kill -9 would. */

@@ -63,9 +63,9 @@ export class LogWriter {
   #sequence = 0;
   #waiting: EncodedLeaf[] = [];
 
-  constructor(epoch = 1, key: LogKey = newLogKey()) {
+  constructor(epoch = 1, key: LogKey = newLogKey(), change: Partial<EpochHeader> = {}) {
     this.key = key;
-    this.header = testHeader(epoch, key);
+    this.header = { ...testHeader(epoch, key), ...change };
     this.add(KIND.header, encodeHeader(this.header));
   }
 

@@ -137,7 +137,7 @@ describe('a host that is killed while it ships', () => {
           expect(epochs.map(({ epoch }) => epoch)).toEqual(listEpochs(files, SHIP_FOLDERS));
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 
