@@ -1,6 +1,6 @@
 // The stream to the host's port 7003: what the epoch is made of comes in, READY or FAILED goes out, and
-// CLOSE may come in later. The host is hostile: each message is taken once, sizes and their number are
-// limited, and it has limited time.
+// CLOSE, HAND_OVER and credentials may come in later. The host is hostile: each message but credentials is
+// taken once, sizes and their number are limited, and it has limited time.
 
 import type { RefusalCode } from '../wire/codes.ts';
 import { Channel } from '../wire/channel.ts';
@@ -9,8 +9,17 @@ import {
   FIRST_CREDIT_BULK_BYTES,
   MAX_BOOT_BYTES,
   MAX_CONFIGURATION_BYTES,
+  MAX_ITEM_BYTES,
 } from '../wire/limits.ts';
-import type { Item, Previous, Ready } from '../wire/messages.ts';
+import type { AwsCredentials, DataKeys, HandOver } from '../wire/kms-messages.ts';
+import {
+  MAX_CREDENTIALS_BYTES,
+  MAX_HAND_OVER_BYTES,
+  parseCredentials,
+  parseDataKeys,
+  parseHandOver,
+} from '../wire/kms-messages.ts';
+import type { Failed, Item, Previous, Ready } from '../wire/messages.ts';
 import {
   encodeFailed,
   encodeHello,
@@ -20,17 +29,23 @@ import {
   parsePrevious,
   PORT,
 } from '../wire/messages.ts';
+import { MAX_SEALED_ITEMS } from '../wire/sealed.ts';
 import type { Transport } from '../wire/node/transport.ts';
 import { Fatal, orFatal } from './fatal.ts';
 import type { Guard } from './fatal.ts';
 
 /** Bundle and parameters of each of the eight strategies that a configuration may have. */
 const MAX_ITEMS = 16;
+/** As many bytes as that many items could have. */
+const MAX_SEALED_BYTES: number = MAX_ITEMS * MAX_ITEM_BYTES;
 
 export interface BootMessages {
   readonly configuration: Uint8Array;
   readonly items: readonly Item[];
   readonly previous: Previous | null;
+  /** Payloads of SEALED, not looked at. */
+  readonly sealed: readonly Uint8Array[];
+  readonly dataKeys: DataKeys;
 }
 
 export interface BootStreamOptions {
@@ -39,6 +54,10 @@ export interface BootStreamOptions {
   readonly timeoutMs: number;
   /** The host asks for a clean close; at any time after HELLO, once. */
   readonly onClose: () => void;
+  /** At any time after HELLO, as often as the host likes. */
+  readonly onCredentials: (credentials: AwsCredentials) => void;
+  /** After READY, once. */
+  readonly onHandOver: (handOver: HandOver) => void;
   /** The stream is over: `stream_closed`, or what the host broke. */
   readonly onLost: (code: RefusalCode) => void;
 }
@@ -50,6 +69,9 @@ export class BootStream {
   #items: Item[] = [];
   /** Undefined until the message came. */
   #previous: Previous | null | undefined;
+  #sealed: Uint8Array[] = [];
+  #dataKeys: DataKeys | null = null;
+  #ready = false;
   #done = false;
   #closeAsked = false;
   readonly #received = Promise.withResolvers<BootMessages>();
@@ -62,9 +84,21 @@ export class BootStream {
         [FRAME.config, MAX_CONFIGURATION_BYTES],
         [FRAME.go, 0],
         [FRAME.close, 0],
+        [FRAME.credentials, MAX_CREDENTIALS_BYTES],
+        [FRAME.handOver, MAX_HAND_OVER_BYTES],
       ]),
       firstCreditBytes: FIRST_CREDIT_BULK_BYTES,
-      types: [FRAME.config, FRAME.item, FRAME.previous, FRAME.go, FRAME.close],
+      types: [
+        FRAME.config,
+        FRAME.item,
+        FRAME.previous,
+        FRAME.go,
+        FRAME.close,
+        FRAME.credentials,
+        FRAME.sealed,
+        FRAME.dataKeys,
+        FRAME.handOver,
+      ],
       onFrame: (frame) => {
         options.guard.run(() => {
           this.#take(frame);
@@ -98,14 +132,17 @@ export class BootStream {
   }
 
   sendReady(ready: Ready): void {
+    this.#ready = true;
     this.#channel.send(FRAME.ready, encodeReady(ready));
   }
 
-  sendFailed(code: RefusalCode): void {
-    this.#channel.send(
-      FRAME.failed,
-      encodeFailed({ code, position: null, purpose: null, name: null }),
-    );
+  sendFailed(failed: Failed): void {
+    this.#channel.send(FRAME.failed, encodeFailed(failed));
+  }
+
+  /** A new data-key record. */
+  sendKept(record: Uint8Array): void {
+    this.#channel.send(FRAME.kept, record);
   }
 
   close(): Promise<boolean> {
@@ -117,6 +154,15 @@ export class BootStream {
       if (this.#closeAsked) return;
       this.#closeAsked = true;
       this.#options.onClose();
+      return;
+    }
+    if (frame.type === FRAME.credentials) {
+      this.#options.onCredentials(orFatal(parseCredentials(frame.payload)));
+      return;
+    }
+    if (frame.type === FRAME.handOver) {
+      if (!this.#ready) throw new Fatal('boot_order');
+      this.#options.onHandOver(orFatal(parseHandOver(frame.payload)));
       return;
     }
     if (this.#done) throw new Fatal('boot_order');
@@ -133,9 +179,24 @@ export class BootStream {
         if (this.#previous !== undefined) throw new Fatal('boot_order');
         this.#previous = frame.payload.length === 0 ? null : orFatal(parsePrevious(frame.payload));
         break;
+      case FRAME.sealed:
+        this.#takeSealed(frame.payload);
+        break;
+      case FRAME.dataKeys:
+        if (this.#dataKeys !== null) throw new Fatal('boot_order');
+        this.#dataKeys = orFatal(parseDataKeys(frame.payload));
+        break;
       default:
         this.#go();
     }
+  }
+
+  #takeSealed(payload: Uint8Array): void {
+    const bytes = this.#sealed.reduce((sum, { length }) => sum + length, payload.length);
+    if (this.#sealed.length === MAX_SEALED_ITEMS || bytes > MAX_SEALED_BYTES) {
+      throw new Fatal('seal_unexpected');
+    }
+    this.#sealed.push(payload);
   }
 
   #go(): void {
@@ -147,7 +208,10 @@ export class BootStream {
       configuration: this.#configuration,
       items: this.#items,
       previous: this.#previous,
+      sealed: this.#sealed,
+      dataKeys: this.#dataKeys ?? { records: [], rotate: [] },
     });
     this.#items = [];
+    this.#sealed = [];
   }
 }

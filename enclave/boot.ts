@@ -19,9 +19,11 @@ import { Egress } from './egress.ts';
 import { orFatal } from './fatal.ts';
 import type { StrategyMaterial } from './items.ts';
 import { checkItems } from './items.ts';
+import type { Credentials } from './kms/credentials.ts';
+import type { SealTerms } from './kms/sealed-items.ts';
+import { readImage, unseal } from './kms/unseal.ts';
 import type { LogKey, SecretSource, TlsKey } from './keys.ts';
 import { generateLogKey, generateTlsKey, wrapForCompliance } from './keys.ts';
-import type { AwsCredentials } from '../wire/kms-messages.ts';
 import { parseManifest } from '../wire/manifest.ts';
 import type { Nsm } from './nsm/nsm.ts';
 import type { VerifiedPrevious } from './previous.ts';
@@ -56,8 +58,9 @@ export interface BootServices {
   /** Bytes of the measured roots.pem. */
   readonly roots: Uint8Array;
   readonly transport: Transport;
-  /** The latest ones from the host; null while there are none. */
-  readonly credentials: () => AwsCredentials | null;
+  readonly credentials: Credentials;
+  /** A new data-key record, for the host to keep. */
+  readonly keep: (record: Uint8Array) => void;
   /** Aborted at the end of the enclave. */
   readonly ending: AbortSignal;
 }
@@ -103,13 +106,23 @@ export async function prepareEpoch(
 
   const manifest = orFatal(parseManifest(measured));
   const egress = orFatal(Egress.open(crypto, transport, manifest, roots));
-  const strategies = orFatal(checkItems(crypto, configuration, manifest, messages.items));
   const previous =
     messages.previous === null
       ? null
       : orFatal(verifyPrevious(crypto, messages.previous, configuration.log_id));
   const epoch = (previous?.entry.epoch ?? 0) + 1;
   const origin = originOf(configuration.log_id, epoch);
+  const terms: SealTerms = {
+    configuration,
+    configurationDigest,
+    ownerKey: manifest.owner_key === null ? null : parseHex(manifest.owner_key),
+    image: await readImage(nsm),
+    previous: previous?.header ?? null,
+  };
+  const unsealing = { ...services, egress };
+  const sealed = await unseal(unsealing, terms, origin, messages.sealed, messages.dataKeys);
+  const items = [...messages.items, ...sealed.items];
+  const strategies = orFatal(checkItems(crypto, configuration, manifest, items));
 
   // The document is for its time only and never leaves.
   const nothing = { userData: null, nonce: null, publicKey: null };
@@ -118,7 +131,11 @@ export async function prepareEpoch(
   const { moduleId } = orFatal(await nsm.describe());
 
   const logKey = generateLogKey();
-  const lease = openLease(services, configuration, egress);
+  const lease = openLease(
+    { ...services, credentials: () => services.credentials.latest },
+    configuration,
+    egress,
+  );
   // After the clock was checked, which the dates of the retention are made of.
   if (lease !== null) await checkBucket(lease);
   if (lease !== null && previous !== null && messages.previous !== null) {
@@ -157,8 +174,8 @@ export async function prepareEpoch(
       errorBoundNs: Number(errorBoundNs(reading)),
     },
     moduleId,
-    sealed: [],
-    dataKeys: [],
+    sealed: sealed.entries,
+    dataKeys: sealed.dataKeys,
   };
   return {
     configuration,

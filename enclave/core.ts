@@ -3,6 +3,7 @@
 // arrives here as a code; no text of an exception leaves.
 
 import type { RefusalCode } from '../wire/codes.ts';
+import type { HandOver } from '../wire/kms-messages.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import type { Transport } from '../wire/node/transport.ts';
 import type { CloseReason } from '../wire/payloads.ts';
@@ -18,11 +19,16 @@ import { createGuard, Fatal, orFatal } from './fatal.ts';
 import { checkEntropy } from './keys.ts';
 import type { NsmDevice } from './nsm/nsm.ts';
 import { Nsm } from './nsm/nsm.ts';
+import { Credentials } from './kms/credentials.ts';
+import type { SecretName } from './kms/secret-error.ts';
+import { SecretError } from './kms/secret-error.ts';
 import type { RunnerProgram, StartStrategy } from './strategy/types.ts';
 
 export interface EnclaveTimeouts {
   /** From HELLO to GO, and again from GO to READY. */
   readonly bootMs: number;
+  /** For credentials that did not come yet, or have expired. */
+  readonly credentialsMs: number;
   /** From the request to close to the acknowledgement of the close leaf. */
   readonly closeMs: number;
   /** Without an acknowledgement for this long the log is stalled, which is reported and ends nothing. */
@@ -35,6 +41,7 @@ export interface EnclaveTimeouts {
 
 const TIMEOUTS: EnclaveTimeouts = {
   bootMs: 60_000,
+  credentialsMs: 20_000,
   closeMs: 20_000,
   logStallMs: 5000,
   tearDownMs: 2000,
@@ -73,7 +80,10 @@ export class Enclave {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #ending = new AbortController();
   #phase: Phase = 'booting';
+  readonly #credentials: Credentials;
   #closeReason: CloseReason | null = null;
+  #handOver: HandOver | null = null;
+  #failedAt: SecretName = { position: null, purpose: null, name: null };
   #bootStream: BootStream | null = null;
   #epoch: Epoch | null = null;
 
@@ -82,10 +92,20 @@ export class Enclave {
     this.#timeouts = { ...TIMEOUTS, ...options.timeouts };
     this.#clock = new Clock(options.clock ?? systemClock);
     this.#nsm = new Nsm(options.nsmDevice);
+    this.#credentials = new Credentials(this.#timeouts.credentialsMs, () =>
+      Number(this.#clock.nowNs() / 1_000_000n),
+    );
     this.#guard = createGuard((code) => {
       this.fail(code);
     });
-    void this.#guard.runAsync(() => this.#boot());
+    void this.#guard.runAsync(async () => {
+      try {
+        await this.#boot();
+      } catch (error) {
+        if (error instanceof SecretError) this.#failedAt = error.secret;
+        throw error;
+      }
+    });
   }
 
   /**
@@ -108,7 +128,7 @@ export class Enclave {
     this.#phase = 'ended';
     this.#epoch?.stop();
     this.#diagnostics.report(code, this.#epoch?.counters);
-    this.#bootStream?.sendFailed(code);
+    this.#bootStream?.sendFailed({ code, ...this.#failedAt });
     void this.#end(code);
   }
 
@@ -119,12 +139,16 @@ export class Enclave {
     const crypto = nodeCrypto;
     const nsm = this.#nsm;
     const clock = this.#clock;
+    const credentials = this.#credentials;
+    const keep = (record: Uint8Array): void => {
+      bootStream.sendKept(record);
+    };
     const secrets = orFatal(await checkEntropy(crypto, nsm));
     const messages = await bootStream.receive();
     this.#deadline(this.#timeouts.bootMs, 'booting', 'boot_timeout');
     const { signal: ending } = this.#ending;
     const prepared = await prepareEpoch(
-      { crypto, nsm, clock, secrets, measured, roots, transport, credentials: () => null, ending },
+      { crypto, nsm, clock, secrets, measured, roots, transport, credentials, keep, ending },
       messages,
     );
     this.#assertAlive();
@@ -170,6 +194,13 @@ export class Enclave {
         onClose: () => {
           this.close(CLOSE_REASON.host);
         },
+        onCredentials: (credentials) => {
+          this.#credentials.push(credentials);
+        },
+        onHandOver: (handOver) => {
+          this.#handOver ??= handOver;
+          this.close(CLOSE_REASON.handOver);
+        },
         onLost: (code) => {
           if (this.#phase === 'booting') this.fail(code);
         },
@@ -184,7 +215,7 @@ export class Enclave {
     this.#phase = 'closing';
     this.#diagnostics.report('closing', this.#epoch?.counters);
     this.#deadline(this.#timeouts.closeMs, 'closing', 'log_unavailable');
-    await this.#epoch?.closeCleanly(reason);
+    await this.#epoch?.closeCleanly(reason, this.#handOver);
     this.#assertAlive();
     this.#phase = 'ended';
     this.#diagnostics.report('closed', this.#epoch?.counters);

@@ -6,10 +6,12 @@ import type { RefusalCode } from '../wire/codes.ts';
 import { encodeHeader } from '../wire/header.ts';
 import type { Kind } from '../wire/leaf.ts';
 import { KIND, LABEL, STREAM } from '../wire/leaf.ts';
+import type { HandOver } from '../wire/kms-messages.ts';
+import { encodeHandOver } from '../wire/kms-messages.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import type { Transport } from '../wire/node/transport.ts';
 import type { CloseReason } from '../wire/payloads.ts';
-import { encodeClose, encodeRecovery } from '../wire/payloads.ts';
+import { CLOSE_REASON, encodeClose, encodeRecovery } from '../wire/payloads.ts';
 import { Anchors } from './anchors.ts';
 import { Attester } from './attester.ts';
 import type { PreparedEpoch } from './boot.ts';
@@ -209,11 +211,14 @@ export class Epoch {
   }
 
   /** Throws a Fatal, or never resolves when acknowledgements stop; the caller has a deadline. */
-  async closeCleanly(reason: CloseReason): Promise<void> {
+  async closeCleanly(reason: CloseReason, handOver: HandOver | null): Promise<void> {
     this.#feed.stop();
     await this.#strategies.settled();
     await this.#strategies.stop();
     await this.#anchors?.stop();
+    if (reason === CLOSE_REASON.handOver && handOver !== null) {
+      this.#append(KIND.handOver, encodeHandOver(handOver));
+    }
     // Everything so far first, so that the last anchor covers it.
     await this.#durable();
     await this.#anchors?.anchor();

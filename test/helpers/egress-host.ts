@@ -36,25 +36,25 @@ function carry(stream: Duplex, port: number): void {
   });
 }
 
-/** Accepts the enclave's egress streams over `transport`. */
-export async function serveEgress(host: EgressHost): Promise<void> {
-  const listener = await host.transport.listen(PORT.egress, (stream) => {
-    const decoder = new FrameDecoder({ maxPayloadBytes: new Map([[FRAME.dial, MAX_DIAL_BYTES]]) });
-    stream.on('error', () => undefined);
-    const take = (chunk: Uint8Array): void => {
-      const [frame] = decoder.push(chunk).frames;
-      if (frame === undefined) return;
-      stream.off('data', take);
-      const dial = assertAccepted(parseDial(frame.payload));
-      host.dials.push(dial);
-      const port = host.routes.get(`${dial.host}:${dial.port}`);
-      if (host.answer !== null) host.answer(stream, dial);
-      else if (port !== undefined) carry(stream, port);
-      else stream.end(encodeFrame(FRAME.dialed, encodeDialed('source_unreachable')));
-    };
-    stream.on('data', take);
-  });
-  onTestFinished(() => listener.close());
+/** Takes one stream of the enclave's. */
+export function serveStream(
+  host: Pick<EgressHost, 'answer' | 'dials' | 'routes'>,
+  stream: Duplex,
+): void {
+  const decoder = new FrameDecoder({ maxPayloadBytes: new Map([[FRAME.dial, MAX_DIAL_BYTES]]) });
+  stream.on('error', () => undefined);
+  const take = (chunk: Uint8Array): void => {
+    const [frame] = decoder.push(chunk).frames;
+    if (frame === undefined) return;
+    stream.off('data', take);
+    const dial = assertAccepted(parseDial(frame.payload));
+    host.dials.push(dial);
+    const port = host.routes.get(`${dial.host}:${dial.port}`);
+    if (host.answer !== null) host.answer(stream, dial);
+    else if (port !== undefined) carry(stream, port);
+    else stream.end(encodeFrame(FRAME.dialed, encodeDialed('source_unreachable')));
+  };
+  stream.on('data', take);
 }
 
 /** Over Unix sockets in a folder of its own. */
@@ -67,6 +67,9 @@ export async function egressHost(): Promise<EgressHost> {
     routes: new Map(),
     answer: null,
   };
-  await serveEgress(host);
+  const listener = await host.transport.listen(PORT.egress, (stream) => {
+    serveStream(host, stream);
+  });
+  onTestFinished(() => listener.close());
   return host;
 }

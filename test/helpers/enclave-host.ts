@@ -26,7 +26,9 @@ import {
   MAX_FEED_OUT_BYTES,
   MAX_LOG_OUT_BYTES,
 } from '../../wire/limits.ts';
-import type { Diagnostic, Item, Previous, Ready } from '../../wire/messages.ts';
+import type { AwsCredentials, DataKeys } from '../../wire/kms-messages.ts';
+import { encodeCredentials, encodeDataKeys } from '../../wire/kms-messages.ts';
+import type { Diagnostic, Failed, Item, Previous, Ready } from '../../wire/messages.ts';
 import {
   encodeItem,
   encodePrevious,
@@ -127,6 +129,12 @@ export interface HostOptions {
   readonly items?: readonly Item[];
   readonly measured?: Uint8Array;
   readonly roots?: Uint8Array;
+  /** Payloads of SEALED. */
+  readonly sealed?: readonly Uint8Array[];
+  readonly dataKeys?: DataKeys;
+  readonly credentials?: AwsCredentials;
+  /** A stream of the enclave's to port 7002. */
+  readonly onEgress?: (stream: Duplex) => void;
   readonly nsmDevice?: NsmDevice;
   readonly strategies?: FakeStrategies;
   /** A real process in place of the fake ones. */
@@ -220,9 +228,26 @@ export class TestHost {
 
   /** The code of FAILED. */
   async failed(): Promise<string> {
+    return (await this.failure()).code;
+  }
+
+  /** FAILED, as far as it has come. */
+  get failures(): readonly Failed[] {
+    return this.bootFrames.flatMap(({ type, payload }) =>
+      type === FRAME.failed ? [assertAccepted(parseFailed(payload))] : [],
+    );
+  }
+
+  /** All that FAILED says. */
+  async failure(): Promise<Failed> {
     await this.until(() => this.bootFrames.some(({ type }) => type === FRAME.failed));
     const frame = this.bootFrames.find(({ type }) => type === FRAME.failed);
-    return assertAccepted(parseFailed(frame?.payload ?? NOTHING)).code;
+    return assertAccepted(parseFailed(frame?.payload ?? NOTHING));
+  }
+
+  /** The data-key records that the enclave gave away. */
+  get kept(): readonly Uint8Array[] {
+    return this.bootFrames.flatMap(({ type, payload }) => (type === FRAME.kept ? [payload] : []));
   }
 
   async connectFeed(): Promise<Channel> {
@@ -363,6 +388,7 @@ export class TestHost {
   #serve(port: number, stream: Duplex): void {
     if (port === PORT.boot) this.#serveBoot(stream);
     else if (port === PORT.log) this.#serveLog(stream);
+    else if (port === PORT.egress) this.#options.onEgress?.(stream);
     else this.#serveDiagnostics(stream);
   }
 
@@ -370,7 +396,7 @@ export class TestHost {
     const channel = new Channel(stream, {
       maxReceiveBytes: MAX_BOOT_BYTES,
       firstCreditBytes: FIRST_CREDIT_BULK_BYTES,
-      types: [FRAME.hello, FRAME.ready, FRAME.failed],
+      types: [FRAME.hello, FRAME.ready, FRAME.failed, FRAME.kept],
       onFrame: (frame) => {
         this.bootFrames.push(frame);
         if (frame.type === FRAME.hello) this.#boot();
@@ -394,6 +420,10 @@ export class TestHost {
     const { previous = null, items = testItems() } = this.#options;
     send(FRAME.config, canonicalJson(this.configuration));
     for (const item of items) send(FRAME.item, encodeItem(item));
+    const { credentials, sealed = [], dataKeys } = this.#options;
+    if (credentials !== undefined) send(FRAME.credentials, encodeCredentials(credentials));
+    for (const one of sealed) send(FRAME.sealed, one);
+    if (dataKeys !== undefined) send(FRAME.dataKeys, encodeDataKeys(dataKeys));
     send(FRAME.previous, previous === null ? NOTHING : encodePrevious(previous));
     send(FRAME.go, NOTHING);
   }
