@@ -3,8 +3,8 @@
 // objects itself.
 
 import { equalBytes, utf8 } from '../../wire/bytes.ts';
-import type { ObjectStore } from '../../wire/node/objects/store.ts';
-import { claimKey, commitsKey, epochPrefix } from '../../wire/object-keys.ts';
+import type { ObjectHead, ObjectStore } from '../../wire/node/objects/store.ts';
+import { claimKey, commitsKey } from '../../wire/object-keys.ts';
 
 export const MAX_SUPERSEDED_BYTES = 8192;
 /** First line of the object that ends an epoch for its successor (wire/superseded.ts). */
@@ -14,19 +14,26 @@ export function isSuperseded(bytes: Uint8Array): boolean {
   return equalBytes(bytes.subarray(0, SUPERSEDED.length), SUPERSEDED);
 }
 
-/** Null when the store does not know the epoch. */
+/**
+ * Null when the store does not know the epoch. Numbers have no holes, so that it takes few questions even
+ * after a day of fifty groups a second.
+ */
 export async function findNextCommit(store: ObjectStore, epoch: number): Promise<number | null> {
   if ((await store.head(claimKey(epoch))) === null) return null;
-  let last = { number: 0, bytes: 0 };
-  const commits = `${epochPrefix(epoch)}commits/`;
-  for await (const { bytes, isDeleteMarker, ordinal } of store.list(commits)) {
-    // Other versions are for readers to find.
-    if (!isDeleteMarker && ordinal === 1) last = { number: last.number + 1, bytes };
+  const headOf = (number: number): Promise<ObjectHead | null> =>
+    store.head(commitsKey(epoch, number));
+  // The last one that is there is `low` or above, and below `high`.
+  let [low, high] = [0, 1];
+  while ((await headOf(high)) !== null) [low, high] = [high, 2 * high];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if ((await headOf(middle)) === null) high = middle;
+    else low = middle;
   }
-  const { number, bytes } = last;
-  if (number > 0 && bytes <= MAX_SUPERSEDED_BYTES) {
-    const object = await store.get(commitsKey(epoch, number), MAX_SUPERSEDED_BYTES);
-    if (object !== null && isSuperseded(object.bytes)) return number;
+  const last = low === 0 ? null : await headOf(low);
+  if (last !== null && last.bytes <= MAX_SUPERSEDED_BYTES) {
+    const object = await store.get(last.key, MAX_SUPERSEDED_BYTES);
+    if (object !== null && isSuperseded(object.bytes)) return low;
   }
-  return number + 1;
+  return low + 1;
 }
