@@ -26,7 +26,8 @@ const USAGE = `usage: trackseal image build [OPTIONS]
 Builds the enclave image from the inputs that eif/image.lock pins. The network is used for nothing but
 pinned inputs that are not in the cache (TRACKSEAL_CACHE, default ~/.cache/trackseal).
 
-${BUILD_USAGE}  --out FILE         default: build/trackseal.eif; measurements.json goes beside it
+${BUILD_USAGE}  --out FILE         default: build/trackseal.eif; measurements.json and the measured manifest,
+                     measured.json, go beside it
   --rootfs FILE      the application's file system as a tar archive too, for Dockerfile.enclave
   --json
 
@@ -86,6 +87,13 @@ function renderContents({ rootFiles, ramdisks }: BuiltImage): string {
   ].join('\n');
 }
 
+/** What `trackseal seal --manifest` compares the owner's key with. */
+function manifestOf({ rootFiles }: BuiltImage): Uint8Array {
+  const manifest = rootFiles.find(({ path }) => path === 'trackseal/measured.json');
+  if (manifest === undefined) throw new Error('an image has a measured manifest');
+  return manifest.data;
+}
+
 async function writeOutput(path: string, data: Uint8Array | string): Promise<Result<null>> {
   try {
     await mkdir(dirname(path), { recursive: true });
@@ -124,6 +132,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const outputs: readonly (readonly [string, Uint8Array | string])[] = [
     [out, built.value.eif],
     [join(dirname(out), 'measurements.json'), `${JSON.stringify(measurements, null, 2)}\n`],
+    [join(dirname(out), 'measured.json'), manifestOf(built.value)],
     ...(values.rootfs === undefined
       ? []
       : [[values.rootfs, encodeTar(built.value.rootFiles)] as const]),
