@@ -1,12 +1,14 @@
-// Port 7003: tells an enclave what its epoch is made of, hears whether it is ready, and can ask it to
-// close. Nothing that is sent here is secret from the host; the enclave checks all of it. What the enclave
-// says of itself (READY) must agree with the log that it writes; proof comes from its attestation only.
+// Port 7003: tells an enclave what its epoch is made of, keeps it in AWS credentials, hears whether it is ready,
+// and can ask it to close or to hand over. Nothing that is sent here is secret from the host (sealed items are
+// ciphertext to it); the enclave checks all of it. What the enclave says of itself (READY) must agree with the
+// log that it writes; proof comes from its attestation only.
 
 import { Channel } from '../wire/channel.ts';
-import type { RefusalCode } from '../wire/codes.ts';
 import type { Frame } from '../wire/frame.ts';
+import type { AwsCredentials, DataKeys, HandOver } from '../wire/kms-messages.ts';
+import { encodeCredentials, encodeDataKeys, encodeHandOver } from '../wire/kms-messages.ts';
 import { FIRST_CREDIT_BULK_BYTES, MAX_BOOT_BYTES } from '../wire/limits.ts';
-import type { Item, Previous, Ready } from '../wire/messages.ts';
+import type { Failed, Item, Previous, Ready } from '../wire/messages.ts';
 import {
   encodeItem,
   encodePrevious,
@@ -16,21 +18,30 @@ import {
   parseReady,
 } from '../wire/messages.ts';
 import type { Refusal } from '../wire/result.ts';
+import { MAX_DATA_KEY_RECORD_BYTES } from '../wire/sealed.ts';
 
 export interface BootMaterial {
   /** In canonical form: their digest is what gets measured. */
   readonly configuration: Uint8Array;
   readonly items: readonly Item[];
   readonly previous: Previous | null;
+  /** As `trackseal seal` wrote them. */
+  readonly sealed: readonly Uint8Array[];
+  /** Null: the configuration has none. */
+  readonly dataKeys: DataKeys | null;
 }
 
 export interface BootHandlers {
   readonly onReady: (ready: Ready) => void;
   /** The enclave refused to start or stopped, with its code. */
-  readonly onFailed: (code: RefusalCode) => void;
+  readonly onFailed: (failed: Failed) => void;
+  /** The record of a new data key, still to be checked and kept. */
+  readonly onKept: (record: Uint8Array) => void;
   /** Once: null for a clean end. */
   readonly onEnd: (refusal: Refusal | null) => void;
 }
+
+const MAX_SMALL_BYTES = 1024;
 
 type ByteStream = ConstructorParameters<typeof Channel>[0];
 type Phase = 'hello' | 'booting' | 'ready' | 'ended';
@@ -40,6 +51,8 @@ export class BootStream {
   readonly #handlers: BootHandlers;
   readonly #channel: Channel;
   #phase: Phase = 'hello';
+  /** The latest, for an enclave that has not said HELLO yet. */
+  #credentials: AwsCredentials | null = null;
 
   constructor(stream: ByteStream, material: BootMaterial, handlers: BootHandlers) {
     this.#material = material;
@@ -47,10 +60,13 @@ export class BootStream {
     this.#channel = new Channel(stream, {
       maxReceiveBytes: MAX_BOOT_BYTES,
       firstCreditBytes: FIRST_CREDIT_BULK_BYTES,
-      types: [FRAME.hello, FRAME.ready, FRAME.failed],
-      maxReceiveBytesOf: new Map(
-        [FRAME.hello, FRAME.ready, FRAME.failed].map((type) => [type, 1024]),
-      ),
+      types: [FRAME.hello, FRAME.ready, FRAME.failed, FRAME.kept],
+      maxReceiveBytesOf: new Map([
+        [FRAME.hello, MAX_SMALL_BYTES],
+        [FRAME.ready, MAX_SMALL_BYTES],
+        [FRAME.failed, MAX_SMALL_BYTES],
+        [FRAME.kept, MAX_DATA_KEY_RECORD_BYTES],
+      ]),
       onFrame: (frame) => {
         this.#take(frame);
       },
@@ -68,6 +84,18 @@ export class BootStream {
     this.#channel.send(FRAME.close, new Uint8Array());
   }
 
+  /** Tells the enclave which image comes next; it logs that and closes. */
+  handOver(handOver: HandOver): void {
+    this.#channel.send(FRAME.handOver, encodeHandOver(handOver));
+  }
+
+  /** At any time; the enclave uses the latest. */
+  sendCredentials(credentials: AwsCredentials): void {
+    this.#credentials = credentials;
+    if (this.#phase !== 'booting' && this.#phase !== 'ready') return;
+    this.#channel.send(FRAME.credentials, encodeCredentials(credentials));
+  }
+
   destroy(): void {
     this.#channel.destroy({ code: 'stream_closed', detail: {} });
   }
@@ -81,7 +109,7 @@ export class BootStream {
     if (type === FRAME.failed) {
       const failed = parseFailed(payload);
       if (!failed.ok) return failed.refusal;
-      this.#handlers.onFailed(failed.value.code);
+      this.#handlers.onFailed(failed.value);
       return null;
     }
     if (type === FRAME.hello) {
@@ -93,6 +121,10 @@ export class BootStream {
       return null;
     }
     if (this.#phase !== 'booting') return { code: 'boot_order', detail: { type } };
+    if (type === FRAME.kept) {
+      this.#handlers.onKept(payload.slice());
+      return null;
+    }
     const ready = parseReady(payload);
     if (!ready.ok) return ready.refusal;
     this.#phase = 'ready';
@@ -101,9 +133,12 @@ export class BootStream {
   }
 
   #sendMaterial(): void {
-    const { configuration, items, previous } = this.#material;
+    const { configuration, items, previous, sealed, dataKeys } = this.#material;
     this.#channel.send(FRAME.config, configuration);
+    if (this.#credentials !== null) this.sendCredentials(this.#credentials);
     for (const item of items) this.#channel.send(FRAME.item, encodeItem(item));
+    for (const item of sealed) this.#channel.send(FRAME.sealed, item);
+    if (dataKeys !== null) this.#channel.send(FRAME.dataKeys, encodeDataKeys(dataKeys));
     this.#channel.send(
       FRAME.previous,
       previous === null ? new Uint8Array() : encodePrevious(previous),

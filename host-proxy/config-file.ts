@@ -4,6 +4,8 @@
 
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import type { CloudConfig } from './config-cloud.ts';
+import { cloudShape } from './config-cloud.ts';
 import { parseDecimal } from './feed/decimal.ts';
 import type { Level } from './logger.ts';
 import { LEVELS } from './logger.ts';
@@ -23,7 +25,7 @@ const money = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-export interface HostConfig {
+export interface HostConfig extends CloudConfig {
   /** `unix:DIR`, `hvsock:PATH` or `vsock:CID` */
   readonly transport: string;
   /** The native addon, for `vsock:CID`. */
@@ -105,6 +107,7 @@ export interface HostConfig {
 }
 
 const schema: z.ZodType<HostConfig> = z.strictObject({
+  ...cloudShape,
   transport: z.string().min(6).max(4096),
   addon: path.nullable().default(null),
   state: path,
@@ -226,6 +229,7 @@ function withAbsolutePaths(config: HostConfig, directory: string): HostConfig {
         strategy.parameters_salt === null ? null : absolute(strategy.parameters_salt),
     })),
     ship: withAbsoluteShipPaths(config.ship, absolute),
+    sealed: config.sealed.map(absolute),
     feed: feed && { ...feed, capture: absolute(feed.capture) },
     execution: {
       ...execution,

@@ -3,11 +3,11 @@
 // does, everything that was acknowledged is in the folder when `run` resolves.
 
 import type { Duplex } from 'node:stream';
-import { equalBytes, toHex } from '../wire/bytes.ts';
+import { toHex } from '../wire/bytes.ts';
 import type { RefusalCode } from '../wire/codes.ts';
-import type { Ready } from '../wire/messages.ts';
+import type { HandOver } from '../wire/kms-messages.ts';
+import type { Failed, Ready } from '../wire/messages.ts';
 import { PORT } from '../wire/messages.ts';
-import { leafHash } from '../wire/tlog/merkle.ts';
 import type { BootMaterial } from './boot-server.ts';
 import { BootStream } from './boot-server.ts';
 import { EpochLog } from './epoch-log.ts';
@@ -15,11 +15,14 @@ import type { EpochExecution, EpochServices, EpochSummary } from './epoch-servic
 import { FeedSession } from './feed-session.ts';
 import { LogStream } from './log-server.ts';
 import type { ProgressNumbers } from './progress.ts';
+import { agreesWithLog } from './ready-check.ts';
 import { removeAll, removeSpool, spoolDirectory } from './recovery.ts';
+import { refuseStream } from './join-streams.ts';
 import { ReleaseJournal } from './release-journal.ts';
+import { keepDataKey } from './secrets/data-key-store.ts';
+import { failureFields } from './secrets/failure.ts';
 import { journalDirectory, settleEpoch } from './settle.ts';
 import type { EpochProgress } from './ship/epoch-progress.ts';
-import type { EnclaveExit } from './supervisor.ts';
 import { EnclaveProcess } from './supervisor.ts';
 
 /** How long an enclave whose log stream has ended may take to go away by itself. */
@@ -46,8 +49,12 @@ export class EpochRun {
   #feed: FeedSession | null = null;
   #execution: EpochExecution | null = null;
   #code: RefusalCode | null = null;
+  #failure: Failed | null = null;
+  #keeping: Promise<unknown> = Promise.resolve();
+  #handOver: HandOver | null = null;
   #closed = false;
   #closing = false;
+  #closeAsked = false;
   #isOver = false;
   #readyAtMs: number | null = null;
   #root: Uint8Array | null = null;
@@ -126,19 +133,25 @@ export class EpochRun {
       return;
     }
     this.#boot = new BootStream(stream, this.#material, {
-      onReady: (ready) => {
-        this.#takeReady(ready);
+      onReady: (ready) => void this.#awaitKept(ready),
+      onFailed: (failed) => {
+        const fields = failureFields(failed, this.#services.secrets?.sealed ?? []);
+        this.#services.logger.error('enclave_failed', { epoch: this.#epoch, ...fields });
+        this.#code ??= failed.code;
+        this.#failure ??= failed;
       },
-      onFailed: (code) => {
-        this.#services.logger.error('enclave_failed', { epoch: this.#epoch, code });
-        this.#code ??= code;
+      onKept: (record) => {
+        this.#keeping = Promise.all([this.#keeping, this.#keep(record)]);
       },
       onEnd: (refusal) => {
         if (refusal !== null && refusal.code !== 'stream_closed') this.#note(refusal.code);
         if (this.#logStream === null) this.#end();
       },
     });
-    if (this.#closing) this.#boot.askToClose();
+    this.#services.secrets?.credentials?.listen((credentials) => {
+      this.#boot?.sendCredentials(credentials);
+    });
+    if (this.#closing) this.#askToClose();
   }
 
   /** A connection to the log port; one per epoch. */
@@ -158,10 +171,21 @@ export class EpochRun {
         if (refusal !== null && refusal.code !== 'stream_closed') this.#note(refusal.code);
         this.#end();
       },
-      onFailure: (error) => {
-        this.#failed.reject(error);
-      },
+      onFailure: this.#failed.reject,
     });
+  }
+
+  /** As `close`, but the enclave first logs which image comes next. False: it is closing already. */
+  handOver(handOver: HandOver): boolean {
+    if (this.#closing || this.#isOver || this.#readyAtMs === null) return false;
+    this.#handOver = handOver;
+    this.close();
+    return true;
+  }
+
+  /** The host cannot go on. */
+  get fail(): (error: unknown) => void {
+    return this.#failed.reject;
   }
 
   /** Asks for a clean close, once: the feed first, then the enclave. */
@@ -171,9 +195,9 @@ export class EpochRun {
     this.#services.shipper?.lift();
     const { closeMs } = this.#services.timeouts;
     this.#feed?.stop();
-    if (this.#feed === null) this.#boot?.askToClose();
+    if (this.#feed === null) this.#askToClose();
     // Batches that are never answered must not keep the close leaf from being written.
-    this.#after(closeMs / 2, () => this.#boot?.askToClose());
+    this.#after(closeMs / 2, () => this.#askToClose());
     this.#after(closeMs, () => {
       this.#note('log_unavailable');
       this.#end();
@@ -190,6 +214,7 @@ export class EpochRun {
       throw error;
     } finally {
       this.#isOver = true;
+      this.#services.secrets?.credentials?.listen(null);
       for (const timer of this.#timers) clearTimeout(timer);
       this.#feed?.destroy();
       this.#boot?.destroy();
@@ -218,7 +243,7 @@ export class EpochRun {
     const feedEnd = ready === null ? null : await this.#runFeed(ready);
     await this.#over.promise;
     const readyMs = this.#readyAtMs === null ? 0 : performance.now() - this.#readyAtMs;
-    const exit = await this.#stopProcess();
+    const exit = (await this.#process?.end(EXIT_GRACE_MS)) ?? null;
     await this.#settle();
     const { header } = this.#log;
     return {
@@ -230,6 +255,8 @@ export class EpochRun {
       feedComplete: feedEnd?.reason === 'complete',
       feedFailed: feedEnd?.reason === 'failed',
       code: this.#code,
+      failure: this.#failure,
+      handedOver: this.#handOver !== null,
       size: this.#log.acknowledgedSize,
       root: this.#root === null ? null : toHex(this.#root),
       feed: this.#feed?.numbers ?? null,
@@ -250,24 +277,35 @@ export class EpochRun {
     void process.exited.then((exit) => {
       logger.info('enclave_exited', { epoch: this.#epoch, ...exit });
       if (this.#logStream === null) this.#end();
-      else
-        this.#after(DRAIN_MS, () => {
-          this.#end();
-        });
+      else this.#after(DRAIN_MS, () => this.#end());
     });
+  }
+
+  /** Once, and instead of CLOSE where the epoch hands over; a second message would be refused. */
+  #askToClose(): void {
+    if (this.#closeAsked || this.#boot === null) return;
+    this.#closeAsked = true;
+    if (this.#handOver === null) this.#boot.askToClose();
+    else this.#boot.handOver(this.#handOver);
+  }
+
+  async #keep(record: Uint8Array): Promise<void> {
+    const { secrets, logger } = this.#services;
+    const code = await keepDataKey(secrets ?? null, record, logger).catch(this.#failed.reject);
+    if (typeof code !== 'string') return;
+    this.#note(code);
+    this.#end();
+  }
+
+  /** READY counts when what the enclave has to keep is durable. */
+  async #awaitKept(ready: Ready): Promise<void> {
+    await this.#keeping;
+    if (!this.#isOver) this.#takeReady(ready);
   }
 
   #takeReady(ready: Ready): void {
     const { crypto, logger } = this.#services;
-    const { header } = this.#log;
-    const leaf = this.#log.leaf(0);
-    const matches =
-      header !== null &&
-      leaf !== null &&
-      header.origin === ready.origin &&
-      equalBytes(header.logKey, ready.logKey) &&
-      equalBytes(leafHash(crypto, leaf), ready.leaf0Hash);
-    if (!matches) {
+    if (!agreesWithLog(crypto, ready, this.#log)) {
       this.#note('header_mismatch');
       this.#end();
       return;
@@ -284,7 +322,7 @@ export class EpochRun {
       stream = await transport.connect(PORT.feed);
     } catch {
       this.#note('source_unreachable');
-      this.#boot?.askToClose();
+      this.#askToClose();
       return null;
     }
     const created = await createExecution(this.#log, origin, (payload) => {
@@ -305,34 +343,19 @@ export class EpochRun {
       journal: this.#journal,
       logger,
       onReleased: (leafIndex) => this.#unreleased.delete(leafIndex),
-      onFailure: (error) => {
-        this.#failed.reject(error);
-      },
+      onFailure: this.#failed.reject,
     });
     this.#feed = feed;
     await execution.start();
     if (this.#closing) feed.stop();
-    void this.#over.promise.then(() => {
-      feed.destroy();
-    });
+    void this.#over.promise.then(() => feed.destroy());
     const end = await feed.run();
     const { reason, refusal } = end;
     logger.info('feed_ended', { epoch: this.#epoch, reason, code: refusal?.code ?? null });
     if (refusal !== null && refusal.code !== 'stream_closed') this.#note(refusal.code);
-    this.#boot?.askToClose();
+    this.#askToClose();
     this.close();
     return end;
-  }
-
-  async #stopProcess(): Promise<EnclaveExit | null> {
-    if (this.#process === null) return null;
-    const grace = Promise.withResolvers<null>();
-    const timer = setTimeout(() => {
-      grace.resolve(null);
-    }, EXIT_GRACE_MS);
-    await Promise.race([this.#process.exited, grace.promise]);
-    clearTimeout(timer);
-    return this.#process.terminate(EXIT_GRACE_MS);
   }
 
   async #settle(): Promise<void> {
@@ -372,9 +395,4 @@ export class EpochRun {
     this.#logStream?.destroy();
     this.#over.resolve(null);
   }
-}
-
-function refuseStream(stream: Duplex): void {
-  stream.on('error', () => undefined);
-  stream.destroy();
 }

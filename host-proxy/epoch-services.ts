@@ -2,6 +2,7 @@
 
 import type { RefusalCode } from '../wire/codes.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
+import type { Failed } from '../wire/messages.ts';
 import type { Transport } from '../wire/node/transport.ts';
 import type { Result } from '../wire/result.ts';
 import type { EpochLog } from './epoch-log.ts';
@@ -11,6 +12,7 @@ import type { FeedNumbers, FeedSource, SignalHandler } from './feed-session.ts';
 import type { Files } from './files.ts';
 import type { Logger } from './logger.ts';
 import type { HostFolders } from './recovery.ts';
+import type { Secrets } from './secrets/secrets.ts';
 import type { Shipper } from './ship/shipper.ts';
 import type { SpoolCounters } from './spool.ts';
 import type { EnclaveCommand, EnclaveExit } from './supervisor.ts';
@@ -54,6 +56,8 @@ export interface EpochServices {
   readonly shipper?: Shipper | null;
   /** Between two checkpoints of a running epoch; default a second. */
   readonly checkpointIntervalMs?: number;
+  /** What comes sealed, data keys, and credentials; nothing of it by default. */
+  readonly secrets?: Secrets;
   /** Execution against the log of this epoch; `report` sends a REPORT. A refusal ends the epoch, and the host. */
   readonly createExecution: (
     log: EpochLog,
@@ -77,6 +81,10 @@ export interface EpochSummary {
   readonly feedFailed: boolean;
   /** Why it ended, when the enclave or a check said so. */
   readonly code: RefusalCode | null;
+  /** What the enclave said of its end, if it said anything. */
+  readonly failure: Failed | null;
+  /** It was asked to tell its log which image comes next. */
+  readonly handedOver: boolean;
   /** Acknowledged leaves and their root. */
   readonly size: number;
   readonly root: string | null;

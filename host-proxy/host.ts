@@ -2,21 +2,23 @@
 // another. Not trusted: whoever controls it can at most stop or delay traffic, invent prices on host
 // streams, and cut off what came after the last head that was seen outside.
 
-import { createHash } from 'node:crypto';
-import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseOrigin } from '../wire/header.ts';
 import { PORT } from '../wire/messages.ts';
-import type { Item, Previous } from '../wire/messages.ts';
+import type { Diagnostic, Item, Previous } from '../wire/messages.ts';
 import type { Listener } from '../wire/node/transport.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import { listenForDiagnostics } from './diagnostics.ts';
+import { Egress } from './egress/egress.ts';
+import type { EgressOptions } from './egress/egress.ts';
 import type { EpochServices, EpochSummary } from './epoch-services.ts';
 import { EpochRun } from './epoch-run.ts';
 import { listenForExitReason } from './exit-reason.ts';
+import { lockFolder } from './folder-lock.ts';
+import { HandOverWatch } from './hand-over-watch.ts';
 import { Ingress } from './ingress.ts';
 import type { IngressOptions } from './ingress.ts';
 import { readPrevious } from './previous.ts';
@@ -25,6 +27,7 @@ import type { ProgressNumbers } from './progress.ts';
 import type { RecoveredEpoch } from './recovery.ts';
 import type { BrokenEpoch } from './settle.ts';
 import { readUnreleased, settleAll } from './settle.ts';
+import { requestsDirectory } from './requests.ts';
 import { Backoff } from './supervisor.ts';
 import { TileServer } from './tile-server.ts';
 import { isPermanent } from './permanent.ts';
@@ -45,6 +48,8 @@ export interface HostOptions extends EpochServices {
   /** Before the folder is given up: from then on nothing may change a file any more. */
   readonly closeFiles?: () => Promise<void>;
   readonly tiles: { readonly host: string; readonly port: number } | null;
+  /** The enclave's way out; by default there is none. */
+  readonly egress?: Omit<EgressOptions, 'transport' | 'logger'> | null;
   readonly ingress: Pick<IngressOptions, 'host' | 'port' | 'maxConnections' | 'idleMs'> | null;
 }
 
@@ -53,6 +58,12 @@ export interface HostSummary {
   readonly clean: boolean;
   readonly epochs: readonly EpochSummary[];
 }
+
+/** What an enclave says when AWS does not take its credentials. */
+const WANTS_CREDENTIALS: ReadonlySet<string> = new Set([
+  'credentials_missing',
+  'credentials_expired',
+]);
 
 const NOTHING: ProgressNumbers = {
   epoch: 0,
@@ -70,6 +81,9 @@ export class Host {
   #listeners: Listener[] = [];
   #tiles: TileServer | null = null;
   #ingress: Ingress | null = null;
+  #egress: Egress | null = null;
+  readonly #handOvers: HandOverWatch;
+  #enclaveCounters: Readonly<Record<string, number>> = {};
   #current: EpochRun | null = null;
   #early: Duplex | null = null;
   #epochs: EpochSummary[] = [];
@@ -78,6 +92,13 @@ export class Host {
   private constructor(options: HostOptions, lock: Server) {
     this.#options = options;
     this.#lock = lock;
+    this.#handOvers = new HandOverWatch({
+      files: options.files,
+      directory: requestsDirectory(options.folders.state),
+      logger: options.logger,
+      handOver: (handOver) => this.#current?.handOver(handOver) === true,
+      onFailure: (error) => this.#current?.fail(error),
+    });
   }
 
   /**
@@ -98,6 +119,7 @@ export class Host {
       for (const { epoch, size, commits, cutBytes, closed } of settled.value) {
         logger.warn('epoch_recovered', { epoch, size, commits, cut_bytes: cutBytes, closed });
       }
+      await host.#handOvers.forget();
       await host.#listen();
       await options.shipper?.start();
       return accept(host);
@@ -117,6 +139,28 @@ export class Host {
 
   get ingressPort(): number | null {
     return this.#ingress?.port ?? null;
+  }
+
+  get epochs(): readonly EpochSummary[] {
+    return this.#epochs;
+  }
+
+  /** Of the running epoch, or the last one. */
+  get current(): EpochRun | null {
+    return this.#current;
+  }
+
+  get ingress(): Ingress | null {
+    return this.#ingress;
+  }
+
+  get egress(): Egress | null {
+    return this.#egress;
+  }
+
+  /** As the enclave last reported them; its word. */
+  get enclaveCounters(): Readonly<Record<string, number>> {
+    return this.#enclaveCounters;
   }
 
   /** Asks for a clean close of the running epoch; no other one is started. */
@@ -146,6 +190,7 @@ export class Host {
   async #runEpochs(): Promise<Result<HostSummary>> {
     const { shipper, logger, restart } = this.#options;
     const backoff = new Backoff(BACKOFF);
+    this.#handOvers.start();
     for (;;) {
       await shipper?.waitForRoom(this.#stopping.signal);
       // Asked to stop while it was opened, or between two epochs: no epoch for nothing.
@@ -154,8 +199,10 @@ export class Host {
       const summary = await this.#runEpoch();
       if (!summary.ok) return summary;
       this.#epochs.push(summary.value);
-      const { closed, feedComplete, readyMs } = summary.value;
-      const wanted = feedComplete || this.#stopping.signal.aborted;
+      const { closed, feedComplete, readyMs, handedOver } = summary.value;
+      if (handedOver) await this.#handOvers.finish(summary.value);
+      // After a hand-over the next epoch is another image's.
+      const wanted = feedComplete || handedOver || this.#stopping.signal.aborted;
       if (wanted || isHopeless(summary.value) || !restart) {
         // An epoch that was stopped before its first leaf has nothing to close.
         const clean = wanted && (closed || summary.value.size === 0);
@@ -184,10 +231,21 @@ export class Host {
   async #runEpoch(): Promise<Result<EpochSummary>> {
     const found = this.#readPrevious();
     if (!found.ok) return found;
-    const { configuration, items } = this.#options;
+    const { configuration, items, secrets } = this.#options;
+    const kept = (await secrets?.dataKeys?.read()) ?? accept(null);
+    if (!kept.ok) return kept;
+    // An enclave that finds none stops: better to be late.
+    if (secrets?.credentials?.current === null) await secrets.credentials.refresh();
+    const sealed = secrets?.sealed.map(({ bytes }) => bytes) ?? [];
     const previous = await this.#withNextCommit(found.value);
     const epoch = (found.value?.epoch ?? 0) + 1;
-    const run = await EpochRun.open(this.#options, epoch, { configuration, items, previous });
+    const run = await EpochRun.open(this.#options, epoch, {
+      configuration,
+      items,
+      previous,
+      sealed,
+      dataKeys: kept.value,
+    });
     this.#current = run;
     this.#admitEarly(run);
     if (this.#stopping.signal.aborted) run.close();
@@ -217,7 +275,7 @@ export class Host {
   }
 
   async #listen(): Promise<void> {
-    const { transport, logger, folders, tiles, ingress } = this.#options;
+    const { transport, logger, folders, tiles, ingress, egress = null } = this.#options;
     this.#listeners.push(
       await transport.listen(PORT.boot, (stream) => {
         this.#takeBootStream(stream);
@@ -228,17 +286,27 @@ export class Host {
       }),
     );
     this.#listeners.push(
-      await listenForDiagnostics(transport, logger, () => undefined),
+      await listenForDiagnostics(transport, logger, (diagnostic) => {
+        this.#takeDiagnostic(diagnostic);
+      }),
       await listenForExitReason(transport, logger),
     );
     if (tiles !== null) {
       this.#tiles = await TileServer.listen({ logDirectory: folders.log, ...tiles });
       logger.info('tiles_listening', { host: tiles.host, port: this.#tiles.port });
     }
+    if (egress !== null) {
+      this.#egress = await Egress.listen({ transport, logger, ...egress });
+    }
     if (ingress !== null) {
       this.#ingress = await Ingress.listen({ transport, logger, ...ingress });
       logger.info('ingress_listening', { host: ingress.host, port: this.#ingress.port });
     }
+  }
+
+  #takeDiagnostic({ code, counters }: Diagnostic): void {
+    this.#enclaveCounters = counters;
+    if (WANTS_CREDENTIALS.has(code)) this.#options.secrets?.credentials?.wanted();
   }
 
   /** An enclave may come before its epoch is open, when somebody else starts it: it waits. */
@@ -273,6 +341,8 @@ export class Host {
       ...this.#listeners.map((listener) => listener.close()),
       this.#tiles?.close(),
       this.#ingress?.close(),
+      this.#egress?.close(),
+      this.#handOvers.stop(),
       this.#options.shipper?.stop(),
     ]);
     await this.#options.closeFiles?.();
@@ -284,24 +354,4 @@ export class Host {
 function isHopeless({ feedFailed, ready, code, exit }: EpochSummary): boolean {
   const notStarted = exit !== null && exit.error !== null;
   return notStarted || feedFailed || (!ready && code !== null && isPermanent(code));
-}
-
-/**
- * One host per state folder. The name is an abstract socket, which the kernel frees when the process is
- * gone, however it went. Null when another process has it.
- */
-async function lockFolder(state: string): Promise<Server | null> {
-  const name = createHash('sha256').update(state).digest('hex').slice(0, 32);
-  const server = createServer((socket) => {
-    socket.destroy();
-  });
-  const { promise, resolve, reject } = Promise.withResolvers<Server | null>();
-  server.once('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EADDRINUSE') resolve(null);
-    else reject(error);
-  });
-  server.listen({ path: `\0trackseal-host-${name}` }, () => {
-    resolve(server);
-  });
-  return promise;
 }

@@ -13,13 +13,16 @@ import { ITEM_SALT_BYTES } from '../wire/messages.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import { BUNDLE_FILES } from '../wire/strategy-bundle.ts';
+import { parseSealed } from '../wire/sealed.ts';
 import type { HostConfig } from './config-file.ts';
+import type { SealedFile } from './secrets/secrets.ts';
 
 export interface EnclaveFiles {
   readonly configuration: Configuration;
   /** In canonical form, whatever the file's spacing was. */
   readonly configurationBytes: Uint8Array;
   readonly items: readonly Item[];
+  readonly sealed: readonly SealedFile[];
 }
 
 const packSchema = z.object({ name: z.string().max(64), version: z.string().max(32) });
@@ -74,6 +77,17 @@ function readStrategy(strategy: HostConfig['strategies'][number]): Result<readon
   ]);
 }
 
+function readSealed(paths: readonly string[]): Result<readonly SealedFile[]> {
+  const sealed: SealedFile[] = [];
+  for (const file of paths) {
+    const bytes = readBytes(file);
+    if (!bytes.ok) return bytes;
+    if (!parseSealed(bytes.value).ok) return refuse('seal_malformed', { file });
+    sealed.push({ file, bytes: bytes.value });
+  }
+  return accept(sealed);
+}
+
 /** Refuses with the file that is missing or wrong. */
 export function readEnclaveFiles(config: HostConfig): Result<EnclaveFiles> {
   const json = readJson(config.configuration);
@@ -87,5 +101,12 @@ export function readEnclaveFiles(config: HostConfig): Result<EnclaveFiles> {
     if (!read.ok) return read;
     items.push(...read.value);
   }
-  return accept({ configuration: configuration.value, configurationBytes, items });
+  const sealed = readSealed(config.sealed);
+  if (!sealed.ok) return sealed;
+  return accept({
+    configuration: configuration.value,
+    configurationBytes,
+    items,
+    sealed: sealed.value,
+  });
 }

@@ -55,3 +55,9 @@ function written(sink: Duplex, slice: Buffer): Promise<void> {
     });
   });
 }
+
+/** Ends a stream that nobody waits for. */
+export function refuseStream(stream: Duplex): void {
+  stream.on('error', () => undefined);
+  stream.destroy();
+}

@@ -1,27 +1,21 @@
 // `trackseal host`: reads the operator's file, starts the host proxy, and ends with it. SIGTERM and ^C ask
 // for a clean close.
 
-import { accessSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { accessSync, constants, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { REFUSAL_CODES } from '../wire/codes.ts';
-import type { RefusalCode } from '../wire/codes.ts';
-import type { Configuration } from '../wire/configuration.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import { parseTransport } from '../wire/node/parse-transport.ts';
-import type { Refusal } from '../wire/result.ts';
-import { accept } from '../wire/result.ts';
 import type { HostConfig } from './config-file.ts';
-import { parseHostConfig } from './config-file.ts';
 import type { DiskPlace } from './disk-room.ts';
 import { DiskRoom } from './disk-room.ts';
 import { DiskWatch } from './disk-watch.ts';
-import { FolderConflict } from './epoch-folder.ts';
 import { FilesGate } from './files-gate.ts';
+import { explain, explainFailure, failureOf, readConfig } from './explain.ts';
+import type { HostIo } from './explain.ts';
 import { executionService } from './execution/service.ts';
-import { replayCapture } from './feed/replay.ts';
-import type { FeedSource } from './feed-session.ts';
-import { DiskFailure, makeDirectories, nodeFiles } from './files.ts';
+import { sourceOf } from './feed/configured-source.ts';
+import { makeDirectories, nodeFiles } from './files.ts';
 import type { HostSummary } from './host.ts';
 import { Host } from './host.ts';
 import { readEnclaveFiles } from './items.ts';
@@ -29,6 +23,12 @@ import { LogFile } from './log-file.ts';
 import type { Logger } from './logger.ts';
 import { createLogger } from './logger.ts';
 import { ProgressDisplay } from './progress.ts';
+import {
+  configuredSecrets,
+  findMissingWay,
+  findSealMistake,
+} from './secrets/configured-secrets.ts';
+import type { SealedFile, Secrets } from './secrets/secrets.ts';
 import { openShipper } from './ship/open-shipper.ts';
 import { findShipMistake } from './ship/ship-config.ts';
 import { renderSummary, toJson } from './summary.ts';
@@ -43,25 +43,6 @@ Runs the host proxy: starts the enclave, feeds it, keeps its log, executes its s
 
 Exit codes: 0 closed cleanly, 1 ended otherwise, 2 could not start.
 `;
-
-/** What the command may touch of the terminal. */
-export interface HostIo {
-  readonly stdout: (text: string) => void;
-  readonly stderr: (text: string) => void;
-  readonly isTerminal: boolean;
-}
-
-const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
-  folder_in_use: 'stop the other host proxy, or give this one a state folder of its own',
-  spool_corrupt:
-    'acknowledged commits are damaged: keep the state folder as it is, check the disk, restore from a copy',
-  folder_conflict:
-    'keep the log folder as it is and compare it with a copy; nothing was overwritten',
-  origin_mismatch: 'the log folder belongs to another log_id: give this log a folder of its own',
-  disk_failed: 'check the disk and its free space; the next start recovers what was acknowledged',
-  file_unreadable: 'check the path in the configuration file and its permissions',
-  config_invalid: 'correct the field in the file that `configuration` names',
-};
 
 interface Options {
   readonly config: string;
@@ -84,20 +65,6 @@ function readOptions(args: readonly string[]): Options | null {
   } catch {
     return null;
   }
-}
-
-function readConfig(path: string, io: HostIo): HostConfig | null {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    io.stderr(`${path}: cannot be read; --config names the operator's file\n`);
-    return null;
-  }
-  const parsed = parseHostConfig(text, resolve(path));
-  if (parsed.ok) return parsed.config;
-  for (const problem of parsed.problems) io.stderr(`${path}: ${problem}\n`);
-  return null;
 }
 
 function now(): Date {
@@ -132,60 +99,6 @@ function createLog(config: HostConfig, io: HostIo): Logger {
   });
 }
 
-/** Without a feed the enclave runs until it is asked to stop. */
-const noFeed: FeedSource = async (_, signal) => {
-  if (!signal.aborted) {
-    await new Promise((stop) => {
-      signal.addEventListener('abort', stop, { once: true });
-    });
-  }
-  return accept({
-    messages: 0,
-    events: 0,
-    batches: 0,
-    refusedLines: 0,
-    firstTimeNs: 0n,
-    lastTimeNs: 0n,
-    ended: 'aborted',
-  });
-};
-
-function sourceOf(config: HostConfig, configuration: Configuration, logger: Logger): FeedSource {
-  const { feed } = config;
-  if (feed === null) return noFeed;
-  return (sender, signal) =>
-    replayCapture(
-      {
-        path: feed.capture,
-        instruments: configuration.instruments,
-        stream: feed.stream,
-        speed: feed.speed,
-        limitEvents: feed.limit_events,
-        closeRows: feed.close_rows,
-        closeMs: feed.close_ms,
-        onMalformed: feed.skip_malformed ? 'continue' : 'stop',
-        onRefusal: ({ code, detail }) => {
-          logger.warn('capture_refused', { ...detail, code });
-        },
-        signal,
-      },
-      sender,
-    );
-}
-
-function explain(io: HostIo, { code, detail }: Refusal): void {
-  const facts = Object.entries(detail).map(([name, value]) => `  ${name}  ${value}`);
-  const hint = HINTS[code];
-  io.stderr(
-    [
-      `${code}: ${REFUSAL_CODES[code]}`,
-      ...facts,
-      ...(hint === undefined ? [] : [`  next  ${hint}`]),
-      '',
-    ].join('\n'),
-  );
-}
-
 interface SystemError extends Error {
   readonly syscall: string;
   readonly code: string;
@@ -198,19 +111,12 @@ function isSystemError(error: unknown): error is SystemError {
   return error instanceof Error && 'syscall' in error && error.syscall === 'listen';
 }
 
-/** What ends the process, as a refusal that can be explained; null for a bug. */
-function failureOf(error: unknown): Refusal | null {
-  if (error instanceof DiskFailure) {
-    const { operation, path, systemCode } = error;
-    return { code: 'disk_failed', detail: { operation, path, error: systemCode } };
-  }
-  if (error instanceof FolderConflict) {
-    return { code: 'folder_conflict', detail: { path: error.path } };
-  }
-  return null;
-}
-
-async function runHost(host: Host, options: Options, io: HostIo): Promise<number> {
+async function runHost(
+  host: Host,
+  sealed: readonly SealedFile[],
+  options: Options,
+  io: HostIo,
+): Promise<number> {
   const progress = new ProgressDisplay({
     isTerminal: io.isTerminal,
     write: io.stderr,
@@ -226,6 +132,8 @@ async function runHost(host: Host, options: Options, io: HostIo): Promise<number
       return 2;
     }
     showSummary(ended.value, options, io);
+    const failure = ended.value.epochs.at(-1)?.failure ?? null;
+    if (failure !== null) explainFailure(io, failure, sealed);
     return ended.value.clean ? 0 : 1;
   } finally {
     progress.stop();
@@ -309,8 +217,14 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     explain(io, enclaveFiles.refusal);
     return 2;
   }
-  const { configuration, configurationBytes, items } = enclaveFiles.value;
-  const mistake = findShipMistake(config.ship, configuration);
+  const { configuration, configurationBytes, items, sealed } = enclaveFiles.value;
+  const missing = findMissingWay(config, configuration);
+  if (missing !== null) {
+    io.stderr(`${options.config}: ${missing}\n`);
+    return 2;
+  }
+  const mistake =
+    findSealMistake(nodeCrypto, enclaveFiles.value) ?? findShipMistake(config.ship, configuration);
   if (mistake !== null) {
     explain(io, mistake);
     return 2;
@@ -322,6 +236,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
   const folders = { state: config.state, log: config.log };
   let watch: DiskWatch | null = null;
   let room: DiskRoom | null = null;
+  let secrets: Secrets | null = null;
   try {
     for (const path of [...Object.values(folders), ...socketFolders(config.transport)]) {
       await makeFolder(path);
@@ -338,6 +253,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     watch.start();
     const gate = new FilesGate(waiting.filesOf(nodeFiles));
     const { files } = gate;
+    secrets = configuredSecrets(config, configuration, sealed, files, logger);
     const { ship } = config;
     const shipper = await openShipper(ship, { files, folders, logger });
     const { command, show_output: showOutput, restart } = config.enclave;
@@ -367,7 +283,17 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       commitPolicy: configuration.commit_policy,
       items,
       restart,
+      secrets,
       tiles: config.tiles,
+      egress:
+        config.egress === null
+          ? null
+          : {
+              allow: config.egress.allow,
+              maxConnections: config.egress.max_connections,
+              connectMs: config.egress.connect_ms,
+              idleMs: config.egress.idle_ms,
+            },
       ingress:
         config.ingress === null
           ? null
@@ -383,7 +309,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       return 2;
     }
     stop.passTo(host.value);
-    return await runHost(host.value, options, io);
+    return await runHost(host.value, sealed, options, io);
   } catch (error) {
     const failure = failureOf(error);
     if (failure !== null) {
@@ -399,6 +325,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     throw error;
   } finally {
     watch?.stop();
+    secrets?.credentials?.stop();
     // Nothing waits for a disk when the host is over.
     room?.giveUp();
   }

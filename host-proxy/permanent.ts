@@ -16,6 +16,19 @@ const PERMANENT: ReadonlySet<RefusalCode> = new Set([
   'boot_order',
   'strategy_malformed',
   'strategy_parameters',
+  'roots_mismatch',
+  'host_not_measured',
+  // A policy that is being changed is another attempt's, by whoever changed it.
+  'kms_denied',
+  'seal_malformed',
+  'seal_signature_invalid',
+  'seal_wrong_image',
+  'seal_wrong_configuration',
+  'seal_unexpected',
+  'seal_missing',
+  'seal_rolled_back',
+  'seal_commitment_mismatch',
+  'compliance_key_mismatch',
 ]);
 
 export function isPermanent(code: RefusalCode): boolean {

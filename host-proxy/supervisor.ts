@@ -51,6 +51,17 @@ export class EnclaveProcess {
     return this.#child.pid;
   }
 
+  /** Waits `graceMs` for an end by itself, then terminates it. */
+  async end(graceMs: number): Promise<EnclaveExit> {
+    const grace = Promise.withResolvers<null>();
+    const timer = setTimeout(() => {
+      grace.resolve(null);
+    }, graceMs);
+    await Promise.race([this.exited, grace.promise]);
+    clearTimeout(timer);
+    return this.terminate(graceMs);
+  }
+
   /** SIGTERM, and SIGKILL when it is still there after `graceMs`. Resolves with its end. */
   async terminate(graceMs: number): Promise<EnclaveExit> {
     if (this.#running) this.#child.kill('SIGTERM');

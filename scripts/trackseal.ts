@@ -139,6 +139,16 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../owner/commands/kms-canary.ts')).run,
   },
   {
+    words: ['host', 'hand-over'],
+    summary: 'have the running enclave log which image comes next, and close',
+    load: async () => (await import('../host-proxy/commands/hand-over.ts')).run,
+  },
+  {
+    words: ['kms', 'rotate'],
+    summary: 'ask for a new version of a data key',
+    load: async () => (await import('../host-proxy/commands/kms-rotate.ts')).run,
+  },
+  {
     words: ['host'],
     summary: 'run the host proxy beside an enclave',
     load: async () => (await import('../host-proxy/main.ts')).run,

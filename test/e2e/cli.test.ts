@@ -32,7 +32,8 @@ const MEASUREMENTS = ['measurements sign', 'measurements verify'];
 const IMAGE = ['build', 'reproduce', 'describe', 'sign', 'verify'].map((name) => `image ${name}`);
 const STRATEGY = ['strategy new', 'strategy test', 'strategy backtest', 'strategy pack'];
 const OWNER = ['seal', 'kms policy', 'kms lint', 'kms canary'];
-const OTHERS = ['demo', ...STRATEGY, 'host', ...IMAGE, ...OWNER];
+const HOST = ['host', 'host hand-over', 'kms rotate'];
+const OTHERS = ['demo', ...STRATEGY, ...HOST, ...IMAGE, ...OWNER];
 const COMMANDS = [...VERIFYING, ...READING, ...MEASUREMENTS, ...OTHERS];
 
 describe('the list of commands', () => {
@@ -40,7 +41,7 @@ describe('the list of commands', () => {
     const { code, stdout, stderr } = await trackseal(args);
     expect(code).toBe(0);
     expect(stderr).toBe('');
-    const listed = Array.from(stdout.matchAll(/^ {2}([a-z ]+?) {2,}\S/gmu), (match) => match[1]);
+    const listed = Array.from(stdout.matchAll(/^ {2}([a-z -]+?) {2,}\S/gmu), (match) => match[1]);
     // A command that is not here is not tested.
     expect(new Set(listed)).toEqual(new Set(COMMANDS));
   });

@@ -29,7 +29,8 @@ import {
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Listener, Transport } from '../../wire/node/transport.ts';
 import { parseOrigin } from '../../wire/header.ts';
-import { encodeClose } from '../../wire/payloads.ts';
+import type { CloseReason } from '../../wire/payloads.ts';
+import { CLOSE_REASON, encodeClose } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { leafHash } from '../../wire/tlog/merkle.ts';
 import { LogWriter } from './log-writer.ts';
@@ -40,6 +41,8 @@ export interface FakeEnclaveOptions {
   readonly fail?: RefusalCode;
   /** A READY that contradicts the log. */
   readonly wrongReady?: boolean;
+  /** Records of new data keys, told before READY. */
+  readonly kept?: readonly Uint8Array[];
   /** Log an output for each batch with this sequence or more, and release it… */
   readonly outputs?: boolean;
   /** …unless its batch has this sequence or more: then everything stops without a word. */
@@ -94,11 +97,11 @@ export class FakeEnclave {
       FRAME.diagnostic,
       encodeDiagnostic({ code: 'booting', counters: { leaves: 0 } }),
     );
-    const { config, item, previous, go, close } = FRAME;
+    const { config, item, previous, go, close, credentials, sealed, dataKeys, handOver } = FRAME;
     this.#bootChannel = this.#channel(
       await this.#connect(PORT.boot),
       MAX_BOOT_BYTES,
-      [config, item, previous, go, close],
+      [config, item, previous, go, close, credentials, sealed, dataKeys, handOver],
       (frame) => {
         this.#takeBoot(frame);
       },
@@ -147,8 +150,9 @@ export class FakeEnclave {
     if (frame.type === FRAME.go) void this.#begin();
     if (frame.type === FRAME.close) {
       this.closeAsked = true;
-      void this.#close();
+      void this.#close(CLOSE_REASON.host);
     }
+    if (frame.type === FRAME.handOver) void this.#close(CLOSE_REASON.handOver);
   }
 
   async #begin(): Promise<void> {
@@ -175,6 +179,9 @@ export class FakeEnclave {
       FIRST_CREDIT_BULK_BYTES,
     );
     await this.#commit();
+    for (const record of this.#options.kept ?? []) {
+      this.#bootChannel?.send(FRAME.kept, record);
+    }
     const { header, key, leaves } = this.writer;
     const leaf0Hash = leafHash(nodeCrypto, leaves[wrongReady === true ? 1 : 0] ?? new Uint8Array());
     this.#bootChannel?.send(
@@ -231,9 +238,9 @@ export class FakeEnclave {
     );
   }
 
-  async #close(): Promise<void> {
+  async #close(reason: CloseReason): Promise<void> {
     if (this.#dead) return;
-    this.writer.add(KIND.close, encodeClose(2));
+    this.writer.add(KIND.close, encodeClose(reason));
     await this.#commit();
     await Promise.all([
       this.#listener?.close(),

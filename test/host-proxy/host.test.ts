@@ -4,11 +4,21 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EpochExecution } from '../../host-proxy/epoch-services.ts';
 import type { FeedSource } from '../../host-proxy/feed-session.ts';
-import { DiskFailure } from '../../host-proxy/files.ts';
+import { writeDurably } from '../../host-proxy/durable-file.ts';
+import { DiskFailure, makeDirectories } from '../../host-proxy/files.ts';
 import { Host } from '../../host-proxy/host.ts';
 import type { HostOptions } from '../../host-proxy/host.ts';
 import { createLogger } from '../../host-proxy/logger.ts';
 import { listEpochs } from '../../host-proxy/previous.ts';
+import {
+  encodeHandOverRequest,
+  HAND_OVER_DONE,
+  HAND_OVER_REQUEST,
+  requestsDirectory,
+} from '../../host-proxy/requests.ts';
+import { DataKeyStore } from '../../host-proxy/secrets/data-key-store.ts';
+import { parseDataKeys, parseHandOver } from '../../wire/kms-messages.ts';
+import { encodeDataKeyRecord } from '../../wire/sealed.ts';
 import { KIND, parseLeaf } from '../../wire/leaf.ts';
 import type { Release } from '../../wire/messages.ts';
 import { FRAME } from '../../wire/messages.ts';
@@ -114,6 +124,27 @@ describe('host', () => {
     ingress: null,
     ...change,
   });
+
+  // Data keys are on the test's disk.
+  const keeping = (): Partial<HostOptions> => {
+    const { state } = folders();
+    const directory = `${state}/data-keys`;
+    const requests = requestsDirectory(state);
+    const dataKeys = new DataKeyStore({ files, directory, requests, names: ['venue'] });
+    return { secrets: { sealed: [], dataKeys, credentials: null } };
+  };
+
+  /** As the command does. */
+  const ask = async (text?: string): Promise<void> => {
+    const directory = requestsDirectory(folders().state);
+    const pcrs = ['01', '02', '03'].map((byte) => byte.repeat(48));
+    const request = encodeHandOverRequest(pcrs, 'version 2') ?? new Uint8Array();
+    await makeDirectories(files, directory);
+    const bytes = text === undefined ? request : new TextEncoder().encode(text);
+    await writeDurably(files, directory, HAND_OVER_REQUEST, bytes);
+  };
+
+  const requests = (): readonly string[] => files.list(requestsDirectory(folders().state));
 
   /** Starts an enclave for each epoch that the host waits for. */
   const supply = (...plans: Omit<FakeEnclaveOptions, 'transport'>[]): FakeEnclave[] => {
@@ -265,6 +296,102 @@ describe('host', () => {
         { epoch: 1, code: 'nsm_error', ready: false },
         { epoch: 1, closed: true },
       ],
+    });
+  });
+
+  describe('with data keys', () => {
+    const ARN = 'arn:aws:kms:eu-central-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef';
+    const record = (name: string): Uint8Array => {
+      const image = new Uint8Array(48).fill(7);
+      return encodeDataKeyRecord({ name, version: 1, keyArn: ARN, image, ciphertext: image });
+    };
+
+    it('keeps a new one before READY counts, and brings it to the next epoch', async () => {
+      const host = assertAccepted(await Host.open(optionsOf(sourceOf(1), keeping())));
+      const running = host.run();
+      supply({ kept: [record('venue')] });
+      expect(assertAccepted(await running).clean).toBe(true);
+      // Durable, and before the first event that a ready epoch has.
+      expect(files.afterCrash('nothing').list(`${folders().state}/data-keys`)).toHaveLength(1);
+      const events = lines.map((line) => (JSON.parse(line) as { event: string }).event);
+      expect(events.indexOf('data_key_kept')).toBeGreaterThan(-1);
+      expect(events.indexOf('data_key_kept')).toBeLessThan(events.indexOf('enclave_ready'));
+
+      const next = assertAccepted(await Host.open(optionsOf(sourceOf(1), keeping())));
+      const again = next.run();
+      const [enclave] = supply({});
+      assertAccepted(await again);
+      const sent = enclave?.boot.find(({ type }) => type === FRAME.dataKeys);
+      expect(assertAccepted(parseDataKeys(sent?.payload ?? new Uint8Array())).records).toEqual([
+        record('venue'),
+      ]);
+    });
+
+    it.each([
+      ['that the configuration does not name', 'other', keeping],
+      ['where there are none', 'venue', () => ({})],
+    ])('one %s ends the epoch', async (_, name, change) => {
+      const host = assertAccepted(await Host.open(optionsOf(sourceOf(null), change())));
+      const running = host.run();
+      supply({ kept: [record(name)] });
+      expect(assertAccepted(await running)).toMatchObject({
+        epochs: [{ ready: false, code: 'seal_unexpected' }],
+      });
+    });
+
+    it('a disk that fails ends the host', async () => {
+      const host = assertAccepted(await Host.open(optionsOf(sourceOf(null), keeping())));
+      const running = host.run();
+      files.fault = { operation: 'rename', at: 0, systemCode: 'EIO' };
+      supply({ kept: [record('venue')] });
+      await expect(running).rejects.toBeInstanceOf(DiskFailure);
+    });
+  });
+
+  describe('asked to hand over', () => {
+    it('has the enclave log the next image, closes, ends, and says how the log ends', async () => {
+      const options = optionsOf(sourceOf(null), { restart: true });
+      const host = assertAccepted(await Host.open(options));
+      const running = host.run();
+      const [enclave] = supply({});
+      await expect.poll(() => releases.length + calls.length).toBeGreaterThan(0);
+      await ask();
+      const summary = assertAccepted(await running);
+      expect(summary).toMatchObject({ clean: true, epochs: [{ closed: true, handedOver: true }] });
+      const frame = enclave?.boot.find(({ type }) => type === FRAME.handOver);
+      const sent = assertAccepted(parseHandOver(frame?.payload ?? new Uint8Array()));
+      expect(sent.note).toBe('version 2');
+      expect(sent.pcrs.map((pcr) => pcr[0])).toEqual([1, 2, 3]);
+      // CLOSE as well would be a second wish.
+      expect(enclave?.closeAsked).toBe(false);
+      expect(requests()).toEqual([HAND_OVER_DONE]);
+      const done = files.readFile(`${requestsDirectory(folders().state)}/${HAND_OVER_DONE}`, 4096);
+      expect(JSON.parse(new TextDecoder().decode(done ?? new Uint8Array()))).toMatchObject({
+        epoch: 1,
+        closed: true,
+        root: summary.epochs[0]?.root,
+      });
+    });
+
+    it('a request that nobody can read is put aside', async () => {
+      const host = assertAccepted(await Host.open(optionsOf(sourceOf(null))));
+      const running = host.run();
+      supply({});
+      await ask('{"pcrs": []}');
+      await expect.poll(requests).toEqual([]);
+      expect(lines.join('')).toContain('"hand_over_refused"');
+      host.stop();
+      expect(assertAccepted(await running).clean).toBe(true);
+    });
+
+    it('a request of before the start is about another image: it is dropped', async () => {
+      await ask();
+      const host = assertAccepted(await Host.open(optionsOf(sourceOf(1))));
+      expect(requests()).toEqual([]);
+      const running = host.run();
+      const [enclave] = supply({});
+      expect(assertAccepted(await running).epochs[0]?.handedOver).toBe(false);
+      expect(enclave?.boot.map(({ type }) => type)).not.toContain(FRAME.handOver);
     });
   });
 

@@ -28,7 +28,7 @@ async function configWith(pack: string, bundle: Uint8Array): Promise<HostConfig>
   const configuration = join(folder, 'configuration.json');
   const parameters = join(folder, 'parameters.json');
   const strategies = [{ pack: join(folder, pack), parameters, parameters_salt: null }];
-  return { configuration, strategies } as unknown as HostConfig;
+  return { configuration, strategies, sealed: [] } as unknown as HostConfig;
 }
 
 describe('the files for the enclave', () => {

@@ -8,10 +8,13 @@ import { Channel } from '../../wire/channel.ts';
 import type { Ack } from '../../wire/commit.ts';
 import { parseAck } from '../../wire/commit.ts';
 import type { Frame } from '../../wire/frame.ts';
+import type { AwsCredentials } from '../../wire/kms-messages.ts';
+import { parseCredentials, parseDataKeys, parseHandOver } from '../../wire/kms-messages.ts';
 import { FIRST_CREDIT_BULK_BYTES, MAX_BOOT_BYTES, MAX_LOG_IN_BYTES } from '../../wire/limits.ts';
 import { encodeFailed, encodeHello, encodeReady, FRAME } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
+import { MAX_DATA_KEY_RECORD_BYTES } from '../../wire/sealed.ts';
 import { LogWriter } from '../helpers/log-writer.ts';
 import { MemoryFiles } from '../helpers/memory-files.ts';
 
@@ -135,6 +138,15 @@ const MATERIAL: BootMaterial = {
     },
   ],
   previous: null,
+  sealed: [Uint8Array.of(3), Uint8Array.of(4)],
+  dataKeys: { records: [Uint8Array.of(5)], rotate: ['venue'] },
+};
+
+const CREDENTIALS: AwsCredentials = {
+  accessKeyId: 'ASIAEXAMPLE',
+  secretAccessKey: 'secret',
+  sessionToken: 'token',
+  expiresMs: 1,
 };
 
 interface BootRig {
@@ -150,13 +162,24 @@ function bootRig(): BootRig {
   const frames: Frame[] = [];
   const stream = new BootStream(host, MATERIAL, {
     onReady: ({ origin }) => events.push(`ready ${origin}`),
-    onFailed: (code) => events.push(`failed ${code}`),
+    onFailed: ({ code }) => events.push(`failed ${code}`),
+    onKept: (record) => events.push(`kept ${record.length}`),
     onEnd: (refusal) => events.push(`end ${refusal?.code ?? 'clean'}`),
   });
   const channel = new Channel(enclave, {
     maxReceiveBytes: MAX_BOOT_BYTES,
     firstCreditBytes: FIRST_CREDIT_BULK_BYTES,
-    types: [FRAME.config, FRAME.item, FRAME.previous, FRAME.go, FRAME.close],
+    types: [
+      FRAME.config,
+      FRAME.item,
+      FRAME.previous,
+      FRAME.go,
+      FRAME.close,
+      FRAME.credentials,
+      FRAME.sealed,
+      FRAME.dataKeys,
+      FRAME.handOver,
+    ],
     onFrame: (frame) => {
       frames.push(frame);
     },
@@ -178,10 +201,15 @@ describe('boot stream', () => {
     expect(frames).toEqual([]);
     channel.send(FRAME.hello, encodeHello());
     await settled();
-    const { config, item, previous, go, close } = FRAME;
-    expect(frames.map(({ type }) => type)).toEqual([config, item, item, previous, go]);
+    const { config, item, sealed, dataKeys, previous, go, close } = FRAME;
+    const types = [config, item, item, sealed, sealed, dataKeys, previous, go];
+    expect(frames.map(({ type }) => type)).toEqual(types);
     expect(frames[0]?.payload).toEqual(MATERIAL.configuration);
-    expect(frames[3]?.payload).toHaveLength(0);
+    expect(frames[4]?.payload).toEqual(MATERIAL.sealed[1]);
+    expect(assertAccepted(parseDataKeys(frames[5]?.payload ?? new Uint8Array()))).toEqual(
+      MATERIAL.dataKeys,
+    );
+    expect(frames[6]?.payload).toHaveLength(0);
     channel.send(FRAME.ready, READY);
     stream.askToClose();
     await settled();
@@ -190,6 +218,56 @@ describe('boot stream', () => {
     await channel.close();
     await settled();
     expect(events.at(-1)).toBe('end clean');
+  });
+
+  it('sends no credentials before HELLO, the latest with the material, and newer ones as they come', async () => {
+    const { channel, stream, frames } = bootRig();
+    stream.sendCredentials({ ...CREDENTIALS, accessKeyId: 'ASIAOLD' });
+    stream.sendCredentials(CREDENTIALS);
+    await settled();
+    expect(frames).toEqual([]);
+    channel.send(FRAME.hello, encodeHello());
+    await settled();
+    stream.sendCredentials({ ...CREDENTIALS, accessKeyId: 'ASIANEW' });
+    await settled();
+    const sent = frames
+      .filter(({ type }) => type === FRAME.credentials)
+      .map(({ payload }) => assertAccepted(parseCredentials(payload)).accessKeyId);
+    expect(sent).toEqual(['ASIAEXAMPLE', 'ASIANEW']);
+    // Before GO: an enclave that needs them does not wait for a second message.
+    const goes = frames.findIndex(({ type }) => type === FRAME.go);
+    expect(frames.findIndex(({ type }) => type === FRAME.credentials)).toBeLessThan(goes);
+  });
+
+  it('hands over', async () => {
+    const { channel, stream, frames } = bootRig();
+    channel.send(FRAME.hello, encodeHello());
+    channel.send(FRAME.ready, READY);
+    await settled();
+    const pcrs = [1, 2, 3].map((byte) => new Uint8Array(48).fill(byte));
+    stream.handOver({ pcrs, note: 'version 2' });
+    await settled();
+    const last = frames.at(-1);
+    expect(last?.type).toBe(FRAME.handOver);
+    expect(assertAccepted(parseHandOver(last?.payload ?? new Uint8Array()))).toEqual({
+      pcrs,
+      note: 'version 2',
+    });
+  });
+
+  it('hears of data keys up to READY, and of none after it', async () => {
+    const { channel, events } = bootRig();
+    channel.send(FRAME.hello, encodeHello());
+    channel.send(FRAME.kept, new Uint8Array(MAX_DATA_KEY_RECORD_BYTES));
+    channel.send(FRAME.ready, READY);
+    await settled();
+    expect(events).toEqual([
+      `kept ${MAX_DATA_KEY_RECORD_BYTES}`,
+      'ready trackseal.test/log/e0000000001',
+    ]);
+    channel.send(FRAME.kept, new Uint8Array(1));
+    await settled();
+    expect(events.at(-1)).toBe('end boot_order');
   });
 
   it('hears why an enclave did not start', async () => {
@@ -205,6 +283,12 @@ describe('boot stream', () => {
 
   it.each<[string, string, readonly (readonly [number, Uint8Array])[]]>([
     ['READY before HELLO', 'boot_order', [[FRAME.ready, READY]]],
+    ['a data key before HELLO', 'boot_order', [[FRAME.kept, new Uint8Array(1)]]],
+    [
+      'a data key too long',
+      'frame_too_large',
+      [[FRAME.kept, new Uint8Array(MAX_DATA_KEY_RECORD_BYTES + 1)]],
+    ],
     [
       'HELLO twice',
       'boot_order',
