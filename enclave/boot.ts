@@ -131,11 +131,7 @@ export async function prepareEpoch(
   const { moduleId } = orFatal(await nsm.describe());
 
   const logKey = generateLogKey();
-  const lease = openLease(
-    { ...services, credentials: () => services.credentials.latest },
-    configuration,
-    egress,
-  );
+  const lease = openLease(services, configuration, egress);
   // After the clock was checked, which the dates of the retention are made of.
   if (lease !== null) await checkBucket(lease);
   if (lease !== null && previous !== null && messages.previous !== null) {

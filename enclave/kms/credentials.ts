@@ -31,11 +31,6 @@ export class Credentials {
     this.#nowMs = nowMs;
   }
 
-  /** Null while there are none; they may have expired. */
-  get latest(): AwsCredentials | null {
-    return this.#latest;
-  }
-
   /** The latest count. */
   push(credentials: AwsCredentials): void {
     this.#latest = credentials;

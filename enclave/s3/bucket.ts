@@ -11,6 +11,8 @@ import type { RefusalCode } from '../../wire/codes.ts';
 import type { ConfiguredS3 } from '../../wire/configuration.ts';
 import type { AwsCredentials } from '../../wire/kms-messages.ts';
 import { EgressError } from '../egress.ts';
+import type { Credentials } from '../kms/credentials.ts';
+import { CredentialsError } from '../kms/credentials.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -69,8 +71,7 @@ export interface HttpHandler {
 export interface S3Services {
   /** With a deadline, and a maximum for answers: enclave/egress-http.ts. */
   readonly http: HttpHandler;
-  /** Null: none yet, or they have expired. */
-  readonly credentials: () => AwsCredentials | null;
+  readonly credentials: Pick<Credentials, 'current' | 'reject'>;
   readonly now: () => Date;
 }
 
@@ -171,10 +172,9 @@ export class S3Bucket implements Bucket {
     body: Uint8Array = NOTHING,
   ): Promise<Answer> {
     const { host, bucket, prefix, region, expected_bucket_owner: owner } = this.#settings;
-    const { http, credentials: current, now } = this.#services;
-    const credentials = current();
-    if (credentials === null) throw new S3Error(null);
-    const { accessKeyId, secretAccessKey, sessionToken } = credentials;
+    const { http, credentials, now } = this.#services;
+    const used = await currentOf(credentials);
+    const { accessKeyId, secretAccessKey, sessionToken } = used;
     const signer = new SignatureV4({
       service: 's3',
       region,
@@ -201,7 +201,17 @@ export class S3Bucket implements Bucket {
       body,
     };
     const signed = await signer.sign(request, { signingDate: now() });
-    return exchange(http, { ...request, headers: signed.headers });
+    const answer = await exchange(http, { ...request, headers: signed.headers });
+    if (answer.status !== 200 && EXPIRED.has(errorOf(answer))) credentials.reject(used);
+    return answer;
+  }
+}
+
+async function currentOf(credentials: S3Services['credentials']): Promise<AwsCredentials> {
+  try {
+    return await credentials.current();
+  } catch (error) {
+    throw new S3Error(error instanceof CredentialsError ? error.code : null);
   }
 }
 
@@ -212,9 +222,9 @@ async function exchange(http: HttpHandler, request: HttpRequest): Promise<Answer
     const checksum = response.headers['x-amz-checksum-sha256'] ?? null;
     return { status: response.statusCode, checksum, body: await readAll(response.body) };
   } catch (error) {
-    const tooLarge = error instanceof EgressError && error.code === 'frame_too_large';
-    if (tooLarge) return { status: 200, checksum: null, body: NOTHING };
-    throw new S3Error(null);
+    const code = error instanceof EgressError ? error.code : 'egress_refused';
+    if (code === 'frame_too_large') return { status: 200, checksum: null, body: NOTHING };
+    throw new S3Error(code === 'egress_refused' ? null : code);
   }
 }
 
@@ -237,6 +247,8 @@ function errorOf(answer: Answer): string {
   return elementOf(textOf(answer), 'Code') ?? '';
 }
 
+/** Newer credentials may help. */
+const EXPIRED: ReadonlySet<string> = new Set(['ExpiredToken', 'TokenRefreshRequired']);
 const REGION_ERRORS: ReadonlySet<string> = new Set([
   'PermanentRedirect',
   'TemporaryRedirect',

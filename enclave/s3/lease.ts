@@ -8,7 +8,6 @@ import { parseCommit } from '../../wire/commit.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { PreviousEpoch } from '../../wire/header.ts';
-import type { AwsCredentials } from '../../wire/kms-messages.ts';
 import type { Previous } from '../../wire/messages.ts';
 import { claimKey, commitsKey } from '../../wire/object-keys.ts';
 import { MAX_COMMIT_GROUP_BYTES, parseCommitGroup } from '../../wire/objects.ts';
@@ -22,6 +21,7 @@ import type { HttpLimits } from '../egress-http.ts';
 import { EgressHttp } from '../egress-http.ts';
 import { Fatal } from '../fatal.ts';
 import type { LogKey } from '../keys.ts';
+import type { Credentials } from '../kms/credentials.ts';
 import type { Bucket, HttpHandler } from './bucket.ts';
 import { S3Bucket } from './bucket.ts';
 import { createOnce, insist } from './insist.ts';
@@ -38,7 +38,7 @@ export interface Lease {
 export interface LeaseServices {
   readonly crypto: WireCrypto;
   readonly clock: Clock;
-  readonly credentials: () => AwsCredentials | null;
+  readonly credentials: Credentials;
   readonly ending: AbortSignal;
 }
 

@@ -9,7 +9,9 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BucketState, HttpHandler } from '../../../enclave/s3/bucket.ts';
 import { S3Bucket, S3Error } from '../../../enclave/s3/bucket.ts';
+import { EgressError } from '../../../enclave/egress.ts';
 import { fatalCode } from '../../../enclave/fatal.ts';
+import { Credentials } from '../../../enclave/kms/credentials.ts';
 import { createOnce } from '../../../enclave/s3/insist.ts';
 import { checkBucket, leaseOf } from '../../../enclave/s3/lease.ts';
 import { Clock, systemClock } from '../../../enclave/clock.ts';
@@ -47,10 +49,12 @@ function bucketOf(changes: Partial<ConfiguredS3> = {}, http?: HttpHandler): S3Bu
     ...changes,
   };
   const { accessKeyId, secretAccessKey } = ALICE;
-  const credentials = { accessKeyId, secretAccessKey, sessionToken: null, expiresMs: 0 };
+  const credentials = new Credentials(1, Date.now);
+  const expiresMs = Number.MAX_SAFE_INTEGER;
+  credentials.push({ accessKeyId, secretAccessKey, sessionToken: null, expiresMs });
   return new S3Bucket(settings, {
     http: http ?? handlerTo(test.s3.port),
-    credentials: () => credentials,
+    credentials,
     now,
   });
 }
@@ -126,7 +130,6 @@ describe('an answer that was lost or is of no use', () => {
     ['409, a race', { type: 'refuse', status: 409, code: 'ConditionalRequestConflict' }, 1],
     ['500 although it was done', { type: 'lie', status: 500, code: 'InternalError' }, 1],
     ['another checksum', { type: 'lying-checksum' }, 1],
-    ['expired credentials', { type: 'refuse', status: 400, code: 'ExpiredToken' }, 1],
   ])('%s: passes, and the next try finds the bytes there or writes them', async (_, fault) => {
     const bucket = bucketOf();
     const first = await withFault(fault, () => errorOf(createOnce(bucket, KEY, BYTES, UNTIL)));
@@ -144,6 +147,27 @@ describe('an answer that was lost or is of no use', () => {
     expect(await withFault(cut, () => errorOf(bucket.read(KEY)))).toBe('transient');
   });
 
+  it('credentials that have expired are not used again', async () => {
+    const bucket = bucketOf();
+    const expired: Fault = { type: 'refuse', status: 400, code: 'ExpiredToken' };
+    expect(await withFault(expired, () => errorOf(bucket.read(KEY)))).toBe('transient');
+    expect(await errorOf(bucket.read(KEY))).toBe('credentials_expired');
+  });
+
+  it.each([
+    ['host_not_measured', 'host_not_measured'],
+    ['tls_untrusted', 'tls_untrusted'],
+    ['egress_refused', 'transient'],
+  ] as const)('%s on the way out is %s', async (code, expected) => {
+    const http: HttpHandler = { handle: () => Promise.reject(new EgressError(code)) };
+    expect(await errorOf(bucketOf({}, http).read(KEY))).toBe(expected);
+  });
+
+  it('an object larger than any of ours reads as another one', async () => {
+    const http: HttpHandler = { handle: () => Promise.reject(new EgressError('frame_too_large')) };
+    expect(await bucketOf({}, http).read(KEY)).toEqual(new Uint8Array(0));
+  });
+
   it('without credentials nothing is sent', async () => {
     const sent: unknown[] = [];
     const http: HttpHandler = {
@@ -153,8 +177,8 @@ describe('an answer that was lost or is of no use', () => {
       },
     };
     const settings = { region: 'x', host: 'y', bucket: 'z', prefix: 'p', retention_days: 1 };
-    const bucket = new S3Bucket(settings, { http, credentials: () => null, now });
-    expect(await errorOf(bucket.read(KEY))).toBe('transient');
+    const bucket = new S3Bucket(settings, { http, credentials: new Credentials(1, Date.now), now });
+    expect(await errorOf(bucket.read(KEY))).toBe('credentials_missing');
     expect(sent).toEqual([]);
   });
 });
