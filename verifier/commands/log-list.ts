@@ -1,4 +1,4 @@
-// trackseal log list DIR|URL: what is in an epoch, leaf by leaf, for whoever looks for one of them. With
+// trackseal log list SOURCE: what is in an epoch, leaf by leaf, for whoever looks for one of them. With
 // compliance's key also what the private leaves say. It reads, and holds the log together under its own
 // key; whether an enclave has that key is for `verify log`.
 
@@ -15,6 +15,7 @@ import { parseOptions, refused, undecided } from '../command-line.ts';
 import { readComplianceKey } from '../compliance-key.ts';
 import type { CommandIo } from '../io.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
+import { STORE_OPTIONS, STORE_USAGE } from '../log/store-options.ts';
 import { nameOf, snakeCase } from '../log/names.ts';
 import type { Payload } from '../log/payload.ts';
 import { describePayload, isoOfNs } from '../log/payload.ts';
@@ -23,13 +24,15 @@ import { verifierCrypto } from '../log/verifier-crypto.ts';
 import type { ReplayLeaf } from '../replay/epoch-leaves.ts';
 import { EpochLeaves } from '../replay/epoch-leaves.ts';
 
-const USAGE = `usage: trackseal log list DIR|URL [OPTIONS]
+const USAGE = `usage: trackseal log list SOURCE [OPTIONS]
 
-Lists the leaves of an epoch. DIR or URL is a log, or the folder of one epoch in it.
+Lists the leaves of an epoch. SOURCE is a log, or the folder of one epoch in it: a folder, a URL or
+s3://BUCKET/PREFIX.
 
   --epoch N              which epoch; the newest by default
   --kind NAME            only this kind: ${Object.keys(KIND).map(snakeCase).join(', ')}
   --key FILE             compliance's private key (PEM): shows what private leaves say
+${STORE_USAGE}
   --json                 one JSON object per line on stdout
   --help
 
@@ -37,6 +40,7 @@ Exit codes: 0 listed, 1 the log does not hold together, 2 wrong usage or unreada
 `;
 
 const OPTIONS = {
+  ...STORE_OPTIONS,
   epoch: { type: 'string' },
   kind: { type: 'string' },
   key: { type: 'string' },
@@ -85,7 +89,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const crypto = verifierCrypto();
   const keys = values.key === undefined ? accept(null) : await readComplianceKey(values.key);
   if (!keys.ok) return undecided(io, keys.refusal, json);
-  const selected = await selectEpoch(address, values.epoch);
+  const selected = await selectEpoch(address, values.epoch, values, io.env);
   if (!selected.ok) return undecided(io, selected.refusal, json);
   const leaves = await EpochLeaves.open(crypto, selected.value.files);
   if (!leaves.ok) return refused(io, leaves.refusal, json);

@@ -6,6 +6,8 @@ import { parseOptions, refused, undecided } from '../command-line.ts';
 import { readComplianceKey } from '../compliance-key.ts';
 import type { CommandIo } from '../io.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
+import { STORE_OPTIONS, STORE_USAGE } from '../log/store-options.ts';
+import type { StoreOptionValues } from '../log/store-options.ts';
 import { makeProof } from '../log/make-proof.ts';
 import type { ProofRequest } from '../log/make-proof.ts';
 import { ProgressBar } from '../log/progress.ts';
@@ -13,7 +15,7 @@ import { verifierCrypto } from '../log/verifier-crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 
-const USAGE = `usage: trackseal log prove DIR|URL --index N -o FILE [OPTIONS]
+const USAGE = `usage: trackseal log prove SOURCE --index N -o FILE [OPTIONS]
 
 Writes a c2sp.org/tlog-proof@v1 file for leaf N of an epoch, with all that \`trackseal verify proof\`
 needs to check it offline. The copy of the log is compared with its checkpoint first.
@@ -22,6 +24,7 @@ needs to check it offline. The copy of the log is compared with its checkpoint f
   -o FILE                where to write the proof
   --epoch N              which epoch; the newest by default
   --key FILE             compliance's private key (PEM): discloses the leaf when it is private
+${STORE_USAGE}
   --json                 what was written, as JSON on stdout
   --help
 
@@ -29,6 +32,7 @@ Exit codes: 0 written, 1 the log is damaged, 2 wrong usage or unreadable files.
 `;
 
 const OPTIONS = {
+  ...STORE_OPTIONS,
   index: { type: 'string' },
   output: { type: 'string', short: 'o' },
   epoch: { type: 'string' },
@@ -37,7 +41,7 @@ const OPTIONS = {
   help: { type: 'boolean' },
 } as const;
 
-interface Values {
+interface Values extends StoreOptionValues {
   readonly index?: string | undefined;
   readonly output?: string | undefined;
   readonly epoch?: string | undefined;
@@ -58,7 +62,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     io.stdout(USAGE);
     return 0;
   }
-  const task = await prepare(values, positionals);
+  const task = await prepare(values, positionals, io.env);
   if (!task.ok) return undecided(io, task.refusal, json);
   const { request, output } = task.value;
   const progress = new ProgressBar(io, 'leaves');
@@ -81,7 +85,11 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   return 0;
 }
 
-async function prepare(values: Values, positionals: readonly string[]): Promise<Result<Task>> {
+async function prepare(
+  values: Values,
+  positionals: readonly string[],
+  env: CommandIo['env'],
+): Promise<Result<Task>> {
   const [address] = positionals;
   const { index, output } = values;
   if (address === undefined || positionals.length !== 1 || output === undefined) {
@@ -92,7 +100,7 @@ async function prepare(values: Values, positionals: readonly string[]): Promise<
   }
   const keys = values.key === undefined ? accept(null) : await readComplianceKey(values.key);
   if (!keys.ok) return keys;
-  const selected = await selectEpoch(address, values.epoch);
+  const selected = await selectEpoch(address, values.epoch, values, env);
   if (!selected.ok) return selected;
   const { files } = selected.value;
   return accept({ request: { files, index: Number(index), keys: keys.value }, output });

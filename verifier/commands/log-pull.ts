@@ -11,6 +11,7 @@ import { isReason } from '../evidence/manifest.ts';
 import { refuseWriting } from '../heads.ts';
 import type { CommandIo } from '../io.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
+import { STORE_OPTIONS, STORE_USAGE } from '../log/store-options.ts';
 import { snakeCase } from '../log/names.ts';
 import { ProgressBar } from '../log/progress.ts';
 import { verifierCrypto } from '../log/verifier-crypto.ts';
@@ -25,7 +26,7 @@ const KINDS = Object.entries(KIND).map(([name, kind]) => [snakeCase(name), kind]
 const USAGE = `usage: trackseal log pull SOURCE (--from T --to T | --order ID | --index N) -o FILE [OPTIONS]
 
 Writes one evidence file (ZIP) that \`trackseal verify bundle\` checks offline. SOURCE is a log, or the
-folder of one epoch in it: a folder or a URL. Reads only what is needed for the leaves
+folder of one epoch in it: a folder, a URL or s3://BUCKET/PREFIX. Reads only what is needed for the leaves
 that are asked for, and checks that against the signed head.
 
   --from T --to T        all leaves of a time, in UTC: 2026-11-21T09:30:00Z, fractions down to 1 ns
@@ -36,6 +37,7 @@ that are asked for, and checks that against the signed head.
   --withhold KINDS       of a time: only hashes of these kinds, for example input,gap
   --reason TEXT          why, for the manifest
   -o FILE                where to write the evidence
+${STORE_USAGE}
   --json                 what was written, as JSON on stdout
   --help
 
@@ -43,6 +45,7 @@ Exit codes: 0 written, 1 the log is damaged, 2 wrong usage or unreadable files.
 `;
 
 const OPTIONS = {
+  ...STORE_OPTIONS,
   from: { type: 'string' },
   to: { type: 'string' },
   order: { type: 'string' },
@@ -74,7 +77,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     io.stdout(USAGE);
     return 0;
   }
-  const task = await prepare(values, positionals);
+  const task = await prepare(values, positionals, io.env);
   if (!task.ok) return undecided(io, task.refusal, json);
   const { request, output } = task.value;
   const progress = new ProgressBar(io, 'evidence');
@@ -91,7 +94,11 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   return 0;
 }
 
-async function prepare(values: Values, positionals: readonly string[]): Promise<Result<Task>> {
+async function prepare(
+  values: Values,
+  positionals: readonly string[],
+  env: CommandIo['env'],
+): Promise<Result<Task>> {
   const [address] = positionals;
   const { output, reason = '', key } = values;
   if (address === undefined || positionals.length !== 1 || output === undefined) {
@@ -106,7 +113,7 @@ async function prepare(values: Values, positionals: readonly string[]): Promise<
   }
   const keys = key === undefined ? accept(null) : await readComplianceKey(key);
   if (!keys.ok) return keys;
-  const selected = await selectEpoch(address, values.epoch);
+  const selected = await selectEpoch(address, values.epoch, values, env);
   if (!selected.ok) return selected;
   const { files } = selected.value;
   return accept({

@@ -1,4 +1,4 @@
-// trackseal replay DIR|URL: runs strategies again over the logged inputs, in the same kind of process as
+// trackseal replay SOURCE: runs strategies again over the logged inputs, in the same kind of process as
 // the enclave's, and compares every output byte for byte. For their owner, who may read them; it shows
 // that the outputs in the log are these strategies' and nobody else's.
 
@@ -13,6 +13,8 @@ import { optionalHeadsPath } from '../heads.ts';
 import type { CommandIo } from '../io.ts';
 import type { SelectedEpoch } from '../log/epoch-list.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
+import { STORE_OPTIONS, STORE_USAGE } from '../log/store-options.ts';
+import type { StoreOptionValues } from '../log/store-options.ts';
 import type { JudgedEpoch } from '../log/judge-epoch.ts';
 import { judgeEpoch } from '../log/judge-epoch.ts';
 import { ProgressBar } from '../log/progress.ts';
@@ -30,7 +32,7 @@ import { renderVerdict, verdictOf } from '../replay/verdict.ts';
 
 const DEFAULT_STALL_S = 60;
 
-const USAGE = `usage: trackseal replay DIR|URL --strategy PATH --key FILE [OPTIONS]
+const USAGE = `usage: trackseal replay SOURCE --strategy PATH --key FILE [OPTIONS]
 
 Runs strategies again over the logged inputs and compares every output with the log. DIR or URL is
 a log, or the folder of one epoch in it (epochs/0000000001).
@@ -48,6 +50,7 @@ a log, or the folder of one epoch in it (epochs/0000000001).
   --heads FILE           memory of log heads (default: $TRACKSEAL_HEADS, or the user's state folder;
                          with an --unsafe- flag only a file that is named)
   --no-heads             neither compare with remembered heads nor remember this one
+${STORE_USAGE}
   --json                 the verdict as JSON on stdout
   --help
 
@@ -59,6 +62,7 @@ Exit codes: 0 identical, 1 different or a log that is refused, 2 could not repla
 `;
 
 const OPTIONS = {
+  ...STORE_OPTIONS,
   ...POLICY_OPTIONS,
   strategy: { type: 'string', multiple: true },
   parameters: { type: 'string', multiple: true },
@@ -74,18 +78,19 @@ const OPTIONS = {
   help: { type: 'boolean' },
 } as const;
 
-type Values = PolicyOptionValues & {
-  readonly strategy?: string[] | undefined;
-  readonly parameters?: string[] | undefined;
-  readonly 'parameters-salt'?: string[] | undefined;
-  readonly only?: string | undefined;
-  readonly all?: boolean | undefined;
-  readonly key?: string | undefined;
-  readonly epoch?: string | undefined;
-  readonly stall?: string | undefined;
-  readonly heads?: string | undefined;
-  readonly 'no-heads'?: boolean | undefined;
-};
+type Values = PolicyOptionValues &
+  StoreOptionValues & {
+    readonly strategy?: string[] | undefined;
+    readonly parameters?: string[] | undefined;
+    readonly 'parameters-salt'?: string[] | undefined;
+    readonly only?: string | undefined;
+    readonly all?: boolean | undefined;
+    readonly key?: string | undefined;
+    readonly epoch?: string | undefined;
+    readonly stall?: string | undefined;
+    readonly heads?: string | undefined;
+    readonly 'no-heads'?: boolean | undefined;
+  };
 
 interface Task {
   readonly crypto: WireCrypto;
@@ -143,7 +148,7 @@ async function prepare(
   const asked = Object.keys(POLICY_OPTIONS).some((name) => Object.hasOwn(values, name));
   const trust = asked ? await readTrustOptions(values, env) : accept(null);
   if (!trust.ok) return trust;
-  const selected = await selectEpoch(address, values.epoch);
+  const selected = await selectEpoch(address, values.epoch, values, env);
   if (!selected.ok) return selected;
   return accept({
     crypto: verifierCrypto(),

@@ -1,4 +1,4 @@
-// trackseal verify log DIR|URL: a whole epoch, leaf by leaf, under the key that its attestation binds.
+// trackseal verify log SOURCE: a whole epoch, leaf by leaf, under the key that its attestation binds.
 // This is what compliance runs over an archive and what an LP runs over a track record.
 
 import { parseOptions, undecided } from '../command-line.ts';
@@ -6,6 +6,8 @@ import { readComplianceKey } from '../compliance-key.ts';
 import { optionalHeadsPath } from '../heads.ts';
 import type { CommandIo } from '../io.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
+import { STORE_OPTIONS, STORE_USAGE } from '../log/store-options.ts';
+import type { StoreOptionValues } from '../log/store-options.ts';
 import type { SelectedEpoch } from '../log/epoch-list.ts';
 import { judgeEpoch } from '../log/judge-epoch.ts';
 import { ProgressBar } from '../log/progress.ts';
@@ -19,11 +21,11 @@ import type { PrivateKeys } from '../../wire/log-verification/private-leaves.ts'
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 
-const USAGE = `usage: trackseal verify log DIR|URL [OPTIONS]
+const USAGE = `usage: trackseal verify log SOURCE [OPTIONS]
 
 Verifies one epoch of a log: every leaf, tile and signed head, the attestation that binds its key,
-the order of time, streams and causes, and the link to the epoch before. DIR or URL is a log, or
-the folder of one epoch in it (epochs/0000000001).
+the order of time, streams and causes, and the link to the epoch before. SOURCE is a log, or
+the folder of one epoch in it (epochs/0000000001): a folder, a URL or s3://BUCKET/PREFIX.
 
 ${POLICY_USAGE}
   --epoch N              which epoch; the newest by default
@@ -31,6 +33,7 @@ ${POLICY_USAGE}
   --heads FILE           memory of log heads (default: $TRACKSEAL_HEADS, or the user's state folder;
                          with an --unsafe- flag only a file that is named)
   --no-heads             neither compare with remembered heads nor remember this one
+${STORE_USAGE}
   --json                 the verdict as JSON on stdout
   --help
 
@@ -38,6 +41,7 @@ Exit codes: 0 verified, 1 refused, 2 could not decide (no policy, no such log, w
 `;
 
 const OPTIONS = {
+  ...STORE_OPTIONS,
   ...POLICY_OPTIONS,
   epoch: { type: 'string' },
   key: { type: 'string' },
@@ -47,12 +51,13 @@ const OPTIONS = {
   help: { type: 'boolean' },
 } as const;
 
-type Values = PolicyOptionValues & {
-  readonly epoch?: string | undefined;
-  readonly key?: string | undefined;
-  readonly heads?: string | undefined;
-  readonly 'no-heads'?: boolean | undefined;
-};
+type Values = PolicyOptionValues &
+  StoreOptionValues & {
+    readonly epoch?: string | undefined;
+    readonly key?: string | undefined;
+    readonly heads?: string | undefined;
+    readonly 'no-heads'?: boolean | undefined;
+  };
 
 interface Task {
   readonly trust: TrustOptions;
@@ -95,7 +100,7 @@ async function prepare(
   const keys = values.key === undefined ? accept(null) : await readComplianceKey(values.key);
   if (!keys.ok) return keys;
   const headsPath = optionalHeadsPath(values, env, trust.value.unsafe);
-  const selected = await selectEpoch(address, values.epoch);
+  const selected = await selectEpoch(address, values.epoch, values, env);
   if (!selected.ok) return selected;
   return accept({
     trust: trust.value,

@@ -2,9 +2,11 @@
 // A partial tile may be gone when the full one is there (C2SP tlog-tiles), then its first part serves.
 
 import { equalBytes, readU32 } from '../../wire/bytes.ts';
-import { MAX_NOTE_BYTES } from '../../wire/commit.ts';
+import { MAX_NOTE_BYTES, parseCommit } from '../../wire/commit.ts';
 import { MAX_BLOB_BYTES } from '../../wire/limits.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
+import { MAX_COMMIT_GROUP_BYTES, parseCommitGroup } from '../../wire/objects.ts';
+import { parseSuperseded } from '../../wire/superseded.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
@@ -24,10 +26,17 @@ const MAX_NOTES = 16_384;
 const MAX_COMMITS_BYTES: number = MAX_NOTES * (4 + MAX_NOTE_BYTES);
 
 export interface CommitsFile {
+  /** Below the epoch's folder. */
   readonly name: string;
-  /** Indexes of its first and last leaf, as the name says. */
-  readonly first: number;
-  readonly last: number;
+  /** Indexes of its first and last leaf, as the name says; null where names are numbers. */
+  readonly first: number | null;
+  readonly last: number | null;
+}
+
+/** What a file of commits/ holds; or the object by which a later epoch took over. */
+export interface CommitsContent {
+  readonly notes: readonly Uint8Array[];
+  readonly superseded: Uint8Array | null;
 }
 
 export function epochPath(epoch: number): string {
@@ -97,31 +106,25 @@ export class EpochFiles {
   async commits(): Promise<Result<readonly CommitsFile[] | null>> {
     const names = await this.source.list(`${this.#prefix}commits`);
     if (!names.ok || names.value === null) return names.ok ? accept(null) : names;
+    const sorted = names.value.toSorted();
+    const areNumbers = sorted.length > 0 && sorted.every((name) => /^\d{12}$/u.test(name));
+    if (areNumbers) return numberedCommits(sorted);
     const files: CommitsFile[] = [];
-    for (const name of names.value.toSorted()) {
+    for (const name of sorted) {
       const match = /^(\d{20})-(\d{20})$/u.exec(name);
       if (match === null) return refuse('commit_mismatch', { what: 'a name in commits/' });
-      files.push({ name, first: Number(match[1]), last: Number(match[2]) });
+      files.push({ name: `commits/${name}`, first: Number(match[1]), last: Number(match[2]) });
     }
     return accept(files);
   }
 
   /** The notes of one file of commits/. */
-  async notes({ name }: CommitsFile): Promise<Result<readonly Uint8Array[]>> {
-    const bytes = await this.source.read(`${this.#prefix}commits/${name}`, MAX_COMMITS_BYTES);
+  async notes({ name, first }: CommitsFile): Promise<Result<CommitsContent>> {
+    const maximum = first === null ? MAX_COMMIT_GROUP_BYTES : MAX_COMMITS_BYTES;
+    const bytes = await this.source.read(`${this.#prefix}${name}`, maximum);
     if (!bytes.ok) return bytes;
-    if (bytes.value === null) return refuse('tile_missing', { path: `commits/${name}` });
-    const notes: Uint8Array[] = [];
-    let offset = 0;
-    while (offset + 4 <= bytes.value.length) {
-      const end = offset + 4 + readU32(bytes.value, offset);
-      if (end > bytes.value.length) break;
-      notes.push(bytes.value.subarray(offset + 4, end));
-      offset = end;
-    }
-    return offset === bytes.value.length && notes.length > 0
-      ? accept(notes)
-      : refuse('commit_mismatch', { file: name, what: 'lengths' });
+    if (bytes.value === null) return refuse('tile_missing', { path: name });
+    return first === null ? notesOfGroup(name, bytes.value) : notesOfFile(name, bytes.value);
   }
 
   /** Null when it is not there. */
@@ -157,4 +160,44 @@ export function unsafeClaimedSize(note: Uint8Array): Result<number> {
 
 export function hashLeaves(leaves: readonly Uint8Array[]): readonly Uint8Array[] {
   return leaves.map((leaf) => leafHash(nodeCrypto, leaf));
+}
+
+/** Groups of commits by their numbers, from 1 without holes, behind the claim. */
+function numberedCommits(names: readonly string[]): Result<readonly CommitsFile[]> {
+  const hole = names.findIndex((name, at) => Number(name) !== at + 1);
+  if (hole !== -1) return refuse('commit_mismatch', { what: 'numbers', expected: hole + 1 });
+  const files = ['claim', ...names.map((name) => `commits/${name}`)];
+  return accept(files.map((name) => ({ name, first: null, last: null })));
+}
+
+function notesOfFile(name: string, bytes: Uint8Array): Result<CommitsContent> {
+  const notes: Uint8Array[] = [];
+  let offset = 0;
+  while (offset + 4 <= bytes.length) {
+    const end = offset + 4 + readU32(bytes, offset);
+    if (end > bytes.length) break;
+    notes.push(bytes.subarray(offset + 4, end));
+    offset = end;
+  }
+  return offset === bytes.length && notes.length > 0
+    ? accept({ notes, superseded: null })
+    : refuse('commit_mismatch', { file: name, what: 'lengths' });
+}
+
+function notesOfGroup(name: string, bytes: Uint8Array): Result<CommitsContent> {
+  if (name === 'claim') {
+    const claim = parseCommit(bytes);
+    return claim.ok ? accept({ notes: [claim.value.note], superseded: null }) : claim;
+  }
+  const text = unsafeNoteText(bytes);
+  if (text.ok && parseSuperseded(text.value).ok) return accept({ notes: [], superseded: bytes });
+  const group = parseCommitGroup(bytes);
+  if (!group.ok) return refuse('commit_mismatch', { file: name, what: 'group' });
+  const notes: Uint8Array[] = [];
+  for (const payload of group.value) {
+    const commit = parseCommit(payload);
+    if (!commit.ok) return refuse('commit_mismatch', { file: name, cause: commit.refusal.code });
+    notes.push(commit.value.note);
+  }
+  return accept({ notes, superseded: null });
 }

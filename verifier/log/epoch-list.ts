@@ -6,6 +6,8 @@ import { accept, refuse } from '../../wire/result.ts';
 import { EpochFiles, epochPath } from './epoch-files.ts';
 import type { LogSource } from './source.ts';
 import { openSource } from './source.ts';
+import type { CommandIo } from '../io.ts';
+import type { StoreOptionValues } from './store-options.ts';
 
 export interface SelectedEpoch {
   readonly source: LogSource;
@@ -24,11 +26,13 @@ export interface SelectedEpoch {
 export async function selectEpoch(
   address: string,
   wanted: string | undefined,
+  values: StoreOptionValues = {},
+  env: CommandIo['env'] = {},
 ): Promise<Result<SelectedEpoch>> {
   if (wanted !== undefined && !/^[1-9]\d{0,9}$/u.test(wanted)) {
     return refuse('usage_invalid', { what: '--epoch: a number from 1' });
   }
-  const opened = await openSource(address);
+  const opened = await openSource(address, values, env);
   if (!opened.ok) return opened;
   const { source, alone } = opened.value;
   const asked = wanted === undefined ? opened.value.epoch : Number(wanted);

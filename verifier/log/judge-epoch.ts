@@ -12,6 +12,7 @@ import { accept, refuse } from '../../wire/result.ts';
 import type { EarlierEpoch, MemoryOptions, Remembrance, SeenEpoch } from './check-memory.ts';
 import { checkMemory, isUnlinked, rememberEpoch } from './check-memory.ts';
 import { EpochFiles } from './epoch-files.ts';
+import type { StoreFacts } from './source.ts';
 import { verifyLink } from './epoch-link.ts';
 import type { SelectedEpoch } from './epoch-list.ts';
 import type { VerifiedEpoch } from './verify-epoch.ts';
@@ -35,6 +36,8 @@ export interface JudgedEpoch {
   readonly remembrance: Remembrance | null;
   /** A later epoch of the log is there. */
   readonly succeeded: boolean;
+  /** Versions and locks of what was read, where the source has such. */
+  readonly storage: StoreFacts | null;
 }
 
 /** `file_unreadable` and `source_unreachable` mean "I could not look"; all others "it is wrong". */
@@ -65,6 +68,7 @@ export async function judgeEpoch(request: JudgeRequest): Promise<Result<JudgedEp
     chain: chain.value,
     remembrance: remembrance.value,
     succeeded: selected.succeeded,
+    storage: selected.source.facts?.() ?? null,
   });
 }
 

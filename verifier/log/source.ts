@@ -6,6 +6,9 @@ import { open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
+import { FolderStore } from '../../wire/node/objects/folder.ts';
+import type { CommandIo } from '../io.ts';
+import type { StoreOptionValues } from './store-options.ts';
 
 /** What a store says of an object that was read; its word, which no signature covers. */
 export interface StoredObjectFacts {
@@ -163,19 +166,50 @@ export interface OpenedSource {
   readonly alone: boolean;
 }
 
-/** A log's folder, one epoch's folder in it, or the URL of either. */
-export async function openSource(address: string): Promise<Result<OpenedSource>> {
+/** A log's folder, one epoch's folder in it, the URL of either, or `s3://` and a bucket. */
+export async function openSource(
+  address: string,
+  values: StoreOptionValues = {},
+  env: CommandIo['env'] = {},
+): Promise<Result<OpenedSource>> {
   if (/^https?:\/\//u.test(address)) return openUrl(address);
+  if (address.startsWith('s3://')) {
+    const { openS3Source } = await import('./store-address.ts');
+    const opened = await openS3Source(address, values, env);
+    return opened.ok ? accept({ ...opened.value, alone: false }) : opened;
+  }
   const directory = resolve(address);
   const facts = await stat(directory).catch(() => null);
   if (facts?.isDirectory() !== true) return refuse('file_unreadable', { path: address });
   const inLog = basename(dirname(directory)) === 'epochs';
   if (/^\d{10}$/u.test(basename(directory)) && inLog) {
-    const source = new FolderSource(dirname(dirname(directory)));
+    const source = await openFolder(dirname(dirname(directory)));
     return accept({ source, epoch: Number(basename(directory)), alone: false });
   }
-  const alone = (await stat(join(directory, 'checkpoint')).catch(() => null)) !== null;
-  return accept({ source: new FolderSource(directory), epoch: null, alone });
+  const alone = await exists(join(directory, 'checkpoint'));
+  const source = alone ? new FolderSource(directory) : await openFolder(directory);
+  return accept({ source, epoch: null, alone });
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** A folder in the layout of a bucket has claims and no checkpoint; the log folder of a host is the other way. */
+async function openFolder(directory: string): Promise<LogSource> {
+  const epochs = await readdir(join(directory, 'epochs')).catch(() => []);
+  for (const epoch of epochs) {
+    const folder = join(directory, 'epochs', epoch);
+    if (await exists(join(folder, 'checkpoint'))) return new FolderSource(directory);
+    if (await exists(join(folder, 'claim'))) {
+      const { StoreSource } = await import('./store-source.ts');
+      return new StoreSource(new FolderStore(directory), { locks: false });
+    }
+  }
+  return new FolderSource(directory);
 }
 
 async function openUrl(address: string): Promise<Result<OpenedSource>> {

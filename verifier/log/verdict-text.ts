@@ -9,6 +9,8 @@ import { renderRisks } from '../residual-risks.ts';
 import { duration } from './log-risks.ts';
 import type { LogFacts, LogVerdict } from './verdict.ts';
 
+const MAX_SHOWN_FINDINGS = 20;
+
 /** Printable ASCII only. */
 export function printable(text: string): string {
   return text.replaceAll(/[^\u0020-\u007e]/gu, '?');
@@ -67,6 +69,7 @@ function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly stri
     ),
     row('signed heads', commits.checked ? `${commits.notes}, none contradicts` : 'none is here'),
   ];
+  lines.push(...storageText(facts));
   if (previous !== null) {
     const { epoch, size, changed } = previous;
     const since = changed?.length === 0 ? 'nothing' : changed?.join(', ');
@@ -78,6 +81,20 @@ function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly stri
   lines.push(row('memory', result === 'ok' ? `consistent with ${heads} seen before` : first));
   lines.push(...renderRisks(facts).map(printable));
   return lines;
+}
+
+function storageText({ storage, commits }: LogFacts): readonly string[] {
+  const lines: string[] = [];
+  if (commits.superseded_by !== null) {
+    lines.push(row('superseded', `its commits were ended by ${commits.superseded_by}`));
+  }
+  if (storage === null) return lines;
+  const { store, objects, locked, findings } = storage;
+  lines.push(row('store', `${store}: ${locked} of ${objects} objects locked (COMPLIANCE)`));
+  const shown = findings.slice(0, MAX_SHOWN_FINDINGS);
+  lines.push(...shown.map(({ problem, key }) => row('FINDING', `${problem} ${key}`)));
+  const more = findings.length - shown.length;
+  return more > 0 ? [...lines, row('FINDING', `${more} more: see --json`)] : lines;
 }
 
 function endText({ end, close_reason: reason }: LogFacts): string {

@@ -17,6 +17,7 @@ import { endOf, risksOfLog } from './log-risks.ts';
 import type { EpochChange } from './epoch-changes.ts';
 import { changesSince } from './epoch-changes.ts';
 import type { JudgedEpoch } from './judge-epoch.ts';
+import type { StoreFacts } from './source.ts';
 
 export type LinkState = 'verified' | 'not_present';
 
@@ -87,7 +88,16 @@ export interface LogFacts extends RiskFields {
     readonly notes: number;
     readonly covered_size: number;
     readonly beyond_checkpoint: { readonly size: number; readonly root: string } | null;
+    /** In a store of objects: the epoch that took over, and so ended this one's commits. */
+    readonly superseded_by: string | null;
   };
+  /** What the store says of versions and locks of what was read; null for other sources. */
+  readonly storage: {
+    readonly store: string;
+    readonly objects: number;
+    readonly locked: number;
+    readonly findings: StoreFacts['findings'];
+  } | null;
   readonly private_leaves: { readonly total: number; readonly opened: number | null };
   readonly blobs: number;
   readonly previous: {
@@ -147,6 +157,7 @@ const NO_FACTS: NoFacts = {
   attestation: null,
   anchors: null,
   commits: null,
+  storage: null,
   private_leaves: null,
   blobs: null,
   previous: null,
@@ -258,7 +269,9 @@ function factsOf(findings: JudgedEpoch, trust: TrustOptions, imageChecked: boole
       notes: commits.notes,
       covered_size: commits.coveredSize,
       beyond_checkpoint: beyond === null ? null : { size: beyond.size, root: toHex(beyond.root) },
+      superseded_by: commits.supersededBy,
     },
+    storage: storageOf(findings),
     private_leaves: {
       total: countOf(KIND.output) + countOf(KIND.report) + countOf(KIND.seed),
       opened: facts.privateOpened,
@@ -301,6 +314,13 @@ function feedOf({ feed, boot }: EpochFacts): LogFacts['feed'] {
     }),
     lag_ms: boot.header.feedMode === 'live' ? feed.lagMs : null,
   };
+}
+
+function storageOf({ storage }: JudgedEpoch): LogFacts['storage'] {
+  if (storage === null) return null;
+  const { store, objects, findings } = storage;
+  const locked = objects.filter(({ mode }) => mode === 'COMPLIANCE').length;
+  return { store, objects: objects.length, locked, findings };
 }
 
 function previousOf({ epoch: { facts }, chain }: JudgedEpoch): LogFacts['previous'] {

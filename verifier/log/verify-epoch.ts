@@ -12,6 +12,9 @@ import { accept, refuse } from '../../wire/result.ts';
 import type { Checkpoint } from '../../wire/tlog/checkpoint.ts';
 import { verifyCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { TILE_WIDTH, tilesOf } from '../../wire/tlog/tile.ts';
+import { unsafeNoteText } from '../../wire/tlog/note.ts';
+import { parseSuperseded } from '../../wire/superseded.ts';
+import { equalBytes } from '../../wire/bytes.ts';
 import type { EpochFiles } from './epoch-files.ts';
 import { hashLeaves, unsafeClaimedSize } from './epoch-files.ts';
 import { readAhead } from './read-ahead.ts';
@@ -26,6 +29,16 @@ export interface CommitFacts {
   readonly coveredSize: number;
   /** The largest head that was signed beyond the checkpoint: the rest of the log is missing here. */
   readonly beyond: Checkpoint | null;
+  /** In a store of objects: the origin of the epoch that ended this one's commits. */
+  readonly supersededBy: string | null;
+}
+
+class CommitProgress implements CommitFacts {
+  checked = false;
+  notes = 0;
+  coveredSize = 0;
+  beyond: Checkpoint | null = null;
+  supersededBy: string | null = null;
 }
 
 export interface VerifiedEpoch {
@@ -153,26 +166,64 @@ async function checkCommits(
 ): Promise<Result<CommitFacts>> {
   const listed = await files.commits();
   if (!listed.ok) return listed;
-  let facts: CommitFacts = { checked: false, notes: 0, coveredSize: 0, beyond: null };
+  const facts = new CommitProgress();
   for (const file of listed.value ?? []) {
-    if (file.first !== facts.coveredSize) {
-      return refuse('commit_mismatch', { file: file.name, expected: facts.coveredSize });
+    const { coveredSize } = facts;
+    if (facts.supersededBy !== null) {
+      return refuse('commit_mismatch', { file: file.name, what: 'behind the end' });
     }
-    const notes = await files.notes(file);
-    if (!notes.ok) return notes;
-    for (const note of notes.value) {
+    if (file.first !== null && file.first !== coveredSize) {
+      return refuse('commit_mismatch', { file: file.name, expected: coveredSize });
+    }
+    const content = await files.notes(file);
+    if (!content.ok) return content;
+    const { notes, superseded } = content.value;
+    if (superseded !== null) {
+      const successor = checkSuperseded(verifier, file.name, superseded, coveredSize);
+      if (!successor.ok) return successor;
+      facts.supersededBy = successor.value;
+    }
+    for (const note of notes) {
       const head = verifier.checkNote(note);
       if (!head.ok) return mismatch(file.name, head.refusal);
       const { size } = head.value;
       if (size <= facts.coveredSize) return refuse('commit_mismatch', { file: file.name, size });
-      const beyond = size > verifier.tree.size ? head.value : null;
-      facts = { checked: true, notes: facts.notes + 1, coveredSize: size, beyond };
+      facts.checked = true;
+      facts.notes++;
+      facts.coveredSize = size;
+      facts.beyond = size > verifier.tree.size ? head.value : null;
     }
-    if (file.last !== facts.coveredSize - 1) {
+    if (file.last !== null && file.last !== facts.coveredSize - 1) {
       return refuse('commit_mismatch', { file: file.name, size: facts.coveredSize });
     }
   }
   return accept(facts);
+}
+
+/**
+ * The origin of the epoch that took over. Its key may be known to nobody; what counts is that the object
+ * stands at this place, and names the state in which this epoch was fenced.
+ */
+function checkSuperseded(
+  verifier: EpochVerifier,
+  file: string,
+  note: Uint8Array,
+  coveredSize: number,
+): Result<string> {
+  const text = unsafeNoteText(note);
+  const parsed = text.ok ? parseSuperseded(text.value) : text;
+  if (!parsed.ok) return mismatch(file, parsed.refusal);
+  const { origin, number, size, root, successor } = parsed.value;
+  const own = verifier.boot?.header.origin;
+  const fits =
+    origin === own &&
+    file === `commits/${String(number).padStart(12, '0')}` &&
+    size === coveredSize &&
+    size <= verifier.tree.size &&
+    equalBytes(root, verifier.tree.root(size));
+  return fits
+    ? accept(successor)
+    : refuse('commit_mismatch', { file, what: 'superseded', size, expected: coveredSize });
 }
 
 /** A head that contradicts the tree is a fork; anything else is a damaged or forged file. */

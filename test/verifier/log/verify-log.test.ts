@@ -119,6 +119,7 @@ describe('verify log', () => {
       'attestation',
       'anchors',
       'commits',
+      'storage',
       'private_leaves',
       'blobs',
       'previous',
