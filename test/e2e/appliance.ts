@@ -65,6 +65,9 @@ export interface HostOptions {
   readonly transport?: string;
   readonly command?: readonly string[];
   readonly readyMs?: number;
+  /** `ship` of its configuration, and the credentials for it. */
+  readonly ship?: object;
+  readonly env?: Readonly<Record<string, string>>;
   /** The command that runs the host's command, for a disk or limits of its own. */
   readonly within?: (command: readonly string[]) => readonly [string, ...string[]];
 }
@@ -156,6 +159,7 @@ function hostConfig(
       kill_switch: killSwitchOf(appliance),
       keep_journals: true,
     },
+    ...(options.ship === undefined ? {} : { ship: options.ship }),
     tiles: { port: 0 },
     ingress: { port: 0 },
     logging: { level: 'debug', file: logFile },
@@ -194,7 +198,8 @@ export class TestHost {
     writeFileSync(configFile, JSON.stringify(config, null, 2));
     const command = [LAUNCHER, 'host', '--config', configFile, '--json', '--quiet'] as const;
     const [program, ...args] = options.within?.(command) ?? command;
-    const process = new TestProcess(program, args);
+    const { env = {} } = options;
+    const process = new TestProcess(program, args, { env });
     return new TestHost(process, configFile, logFile);
   }
 

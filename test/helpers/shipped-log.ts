@@ -6,7 +6,7 @@ import { equalBytes, toHex } from '../../wire/bytes.ts';
 import { parseCommit } from '../../wire/commit.ts';
 import type { EpochHeader } from '../../wire/header.ts';
 import { parseHeader } from '../../wire/header.ts';
-import { blobOf, openLeaf, parseLeaf } from '../../wire/leaf.ts';
+import { blobOf, KIND, openLeaf, parseLeaf } from '../../wire/leaf.ts';
 import { encodeBundleIndex } from '../../wire/log-index.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { ObjectStore } from '../../wire/node/objects/store.ts';
@@ -33,6 +33,8 @@ export interface ShippedEpoch {
   readonly leaves: readonly Uint8Array[];
   readonly groups: number;
   readonly checkpoints: number;
+  /** Its last leaf is a close leaf. */
+  readonly closed: boolean;
 }
 
 export interface ShippedLog {
@@ -101,7 +103,13 @@ class EpochReader {
       leaves: this.#leaves,
       groups,
       checkpoints,
+      closed: this.#endsWithClose(),
     };
+  }
+
+  #endsWithClose(): boolean {
+    const leaf = parseLeaf(this.#leaves.at(-1) ?? new Uint8Array());
+    return leaf.ok && leaf.value.kind === KIND.close;
   }
 
   #take(key: string): Uint8Array | null {
