@@ -37,7 +37,7 @@ for the one image whose PCR0 is in the measurements. The host gets the files and
   -o, --out DIR         one file PURPOSE-NAME.sealed for each item
   --plan FILE           JSON {items: [{purpose, name, path, salt?}]}, paths relative to it
   --item ITEM           PURPOSE/NAME=PATH instead of a plan, once per item
-                        strategy: what \`trackseal strategy pack\` wrote; compliance_key: PEM or 32 bytes
+                        strategy: what \`trackseal strategy pack\` wrote; compliance_key: the public key, PEM or 32 bytes
   --manifest FILE       the image's measured manifest: the owner's key must be the one in it
   --versions FILE       counter of versions, kept by the owner; default: DIR/versions.json
   --version N           this version for all items; not lower than any before

@@ -6,7 +6,7 @@
 //
 // Paths are relative to the plan. A strategy's path is what `trackseal strategy pack` wrote.
 
-import { createPrivateKey, createPublicKey, randomBytes, X509Certificate } from 'node:crypto';
+import { createPublicKey, randomBytes, X509Certificate } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { equalBytes, parseHex, parseUtf8, toHex } from '../../wire/bytes.ts';
@@ -102,21 +102,16 @@ async function readBundle(folder: string): Promise<Result<Uint8Array>> {
   return refuse('file_unreadable', { path: join(folder, BUNDLE_FILES[0]) });
 }
 
-/** The raw private key of an X25519 key in PEM, or 32 raw bytes. */
-function complianceKeyOf(bytes: Uint8Array): { raw: Uint8Array; publicHex: string } | null {
-  const pkcs8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
+/** An X25519 public key in PEM, or its 32 bytes; null for anything else, compliance's private key above all. */
+function complianceKeyOf(bytes: Uint8Array): Uint8Array | null {
+  if (bytes.length === 32) return bytes.slice();
+  const text = parseUtf8(bytes) ?? '';
   try {
-    const key =
-      bytes.length === 32
-        ? createPrivateKey({ key: Buffer.concat([pkcs8, bytes]), format: 'der', type: 'pkcs8' })
-        : createPrivateKey(Buffer.from(bytes));
-    const { d } = key.export({ format: 'jwk' });
-    const { x } = createPublicKey(key).export({ format: 'jwk' });
-    if (key.asymmetricKeyType !== 'x25519' || d === undefined || x === undefined) return null;
-    return {
-      raw: new Uint8Array(Buffer.from(d, 'base64url')),
-      publicHex: Buffer.from(x, 'base64url').toString('hex'),
-    };
+    const key = createPublicKey(text);
+    const { x } = key.export({ format: 'jwk' });
+    // Node would take the public part of a private key that has no business here.
+    if (text.includes('PRIVATE') || key.asymmetricKeyType !== 'x25519') return null;
+    return x === undefined ? null : new Uint8Array(Buffer.from(x, 'base64url'));
   } catch {
     return null;
   }
@@ -157,11 +152,14 @@ function checkForm(
   if (purpose !== 'compliance_key') return accept(bytes);
   const key = complianceKeyOf(bytes);
   bytes.fill(0);
-  if (key === null) return refuse('seal_malformed', { file: path, what: 'not an X25519 key' });
+  if (key === null) {
+    return refuse('seal_malformed', { file: path, what: 'not an X25519 public key' });
+  }
   const { compliance_public_key: expected } = configuration;
-  if (key.publicHex === expected) return accept(key.raw);
-  key.raw.fill(0);
-  return refuse('compliance_key_mismatch', { expected, actual: key.publicHex });
+  const actual = toHex(key);
+  return actual === expected
+    ? accept(key)
+    : refuse('compliance_key_mismatch', { expected, actual });
 }
 
 async function readStrategy(

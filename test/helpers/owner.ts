@@ -29,6 +29,8 @@ export interface OwnersDesk {
   readonly plan: string;
   readonly spki: Uint8Array;
   readonly compliancePem: string;
+  /** What an owner never has. */
+  readonly compliancePrivatePem: string;
   readonly options: readonly string[];
 }
 
@@ -94,7 +96,7 @@ export function ownersDesk(changes: Partial<Configuration> = {}): OwnersDesk {
   const owner = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const compliance = generateKeyPairSync('x25519');
   const { x = '' } = compliance.publicKey.export({ format: 'jwk' });
-  const compliancePem = compliance.privateKey.export({ type: 'pkcs8', format: 'pem' });
+  const compliancePem = compliance.publicKey.export({ type: 'spki', format: 'pem' });
   mkdirSync(path('pack'));
   writeFileSync(path('pack/bundle.js'), BUNDLE);
   writeFileSync(path('pack/salt'), `${toHex(SALT)}\n`);
@@ -140,6 +142,7 @@ export function ownersDesk(changes: Partial<Configuration> = {}): OwnersDesk {
     plan: path('plan.json'),
     spki: new Uint8Array(owner.publicKey.export({ type: 'spki', format: 'der' })),
     compliancePem,
+    compliancePrivatePem: compliance.privateKey.export({ type: 'pkcs8', format: 'pem' }),
     options,
   };
 }

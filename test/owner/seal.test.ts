@@ -108,7 +108,10 @@ describe('trackseal seal', () => {
       contents.push(await open(kms, sealed));
     }
     expect(contents.slice(0, 2)).toEqual([BUNDLE, PARAMETERS]);
-    expect(contents[2]).toHaveLength(32);
+    const { compliance_public_key: complianceKey } = JSON.parse(
+      readFileSync(desk.configuration, 'utf8'),
+    ) as { compliance_public_key: string };
+    expect(toHex(contents[2] ?? new Uint8Array())).toBe(complianceKey);
     expect(readdirSync(out).toSorted()).toEqual([
       'compliance_key-main.sealed',
       'parameters-example.sealed',
@@ -179,6 +182,13 @@ describe('trackseal seal', () => {
     writeFileSync(join(desk.folder, 'compliance.pem'), ownersDesk().compliancePem);
     const { code, json } = await seal(desk, await simulatedKms());
     expect([code, json['code']]).toEqual([1, 'compliance_key_mismatch']);
+  });
+
+  it("refuses compliance's private key, which is nobody else's", async () => {
+    const desk = ownersDesk();
+    writeFileSync(join(desk.folder, 'compliance.pem'), desk.compliancePrivatePem);
+    const { code, json } = await seal(desk, await simulatedKms());
+    expect([code, json['code']]).toEqual([1, 'seal_malformed']);
   });
 
   it("refuses measurements of a debug enclave, which is everybody's image", async () => {
