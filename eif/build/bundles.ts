@@ -38,15 +38,21 @@ export interface Bundle {
   readonly metafile: Metafile;
 }
 
+/** How a program of the image is bundled; nothing is written. */
+export const IMAGE_OPTIONS: BundleOptions = {
+  ...BUNDLE_OPTIONS,
+  minify: true,
+  write: false,
+  alias: { '@aws-sdk/credential-provider-node': './enclave/kms/no-provider.ts' },
+};
+
 async function bundleOne(name: string, entry: string): Promise<Bundle> {
   const result = await build({
-    ...BUNDLE_OPTIONS,
+    ...IMAGE_OPTIONS,
     entryPoints: [entry],
     outfile: `dist/${name}`,
-    minify: true,
-    write: false,
   });
-  const bytes = result.outputFiles[0]?.contents;
+  const bytes = result.outputFiles?.[0]?.contents;
   if (bytes === undefined) throw new Error(`no output for ${entry}`);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   return { name, bytes, sha256, metafile: result.metafile };

@@ -107,6 +107,8 @@ export class Kms {
       useDualstackEndpoint: false,
       useFipsEndpoint: false,
       authSchemePreference: ['sigv4'],
+      // The clock is checked against the NSM, not set by whoever answers.
+      disableClockSkewCorrection: true,
       userAgentAppId: 'trackseal',
       defaultUserAgentProvider: () => Promise.resolve([['trackseal', '1']]),
     });

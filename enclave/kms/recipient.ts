@@ -28,7 +28,7 @@ export class Recipient {
   /** Once per boot; a document is good for as long as its certificates, which is hours. */
   static async create(
     crypto: WireCrypto,
-    nsm: Nsm,
+    nsm: Pick<Nsm, 'attest'>,
     identity: { readonly origin: string; readonly configDigest: Uint8Array },
   ): Promise<Result<Recipient>> {
     const pair = await promisify(generateKeyPair)('rsa', { modulusLength: RSA_BITS });
