@@ -1,6 +1,7 @@
 // What the operator of the host could still have done to an epoch, given all that verified. Each sentence
 // belongs to a commit policy, a stream label, a missing piece, or to what was not looked at.
 
+import { parseConfiguration } from '../../wire/configuration.ts';
 import type { EpochHeader } from '../../wire/header.ts';
 import { LABEL } from '../../wire/leaf.ts';
 import type { EpochFacts } from '../../wire/log-verification/epoch-verifier.ts';
@@ -33,16 +34,31 @@ export function duration(ms: number): string {
   return unit === undefined ? `${ms} ms` : `${(ms / unit[1]).toFixed(1)} ${unit[0]}`;
 }
 
+/** Where policy s3 keeps the log, as the attested configuration says; null under policy spool. */
+function leasedPlace({ commitPolicy, configuration }: EpochHeader): string | null {
+  const parsed = parseConfiguration(configuration);
+  const s3 = parsed.ok ? parsed.value.s3 : undefined;
+  return commitPolicy === 's3' && s3 !== undefined ? `s3://${s3.bucket}/${s3.prefix}` : null;
+}
+
 /** What follows from the commit policy, and from there being one log among others. */
-export function risksOfPolicy({ commitPolicy }: EpochHeader): readonly ResidualRisk[] {
+export function risksOfPolicy(header: EpochHeader): readonly ResidualRisk[] {
+  const { commitPolicy } = header;
+  const place = leasedPlace(header);
   return [
     {
       risk: 'second_enclave',
-      sentence: `run a second enclave of the same image and log, and show different logs to different readers: policy "${commitPolicy}" has no lease and no witness`,
+      sentence:
+        place === null
+          ? `run a second enclave of the same image and log, and show different logs to different readers: policy "${commitPolicy}" has no lease and no witness`
+          : `run a second enclave of the same image and log where the lease does not reach: with another bucket, prefix or policy, which is another "config_digest", or after hiding objects of ${place}, which leaves delete markers or second versions there`,
     },
     {
       risk: 'hidden_epoch',
-      sentence: 'hide a whole epoch, after this one or beside it, that nobody outside has seen',
+      sentence:
+        place === null
+          ? 'hide a whole epoch, after this one or beside it, that nobody outside has seen'
+          : `hide a whole epoch after this one from whoever does not look into ${place}`,
     },
     {
       risk: 'chosen_log',
@@ -132,12 +148,16 @@ function delay({ anchors, lastNs }: EpochFacts): ResidualRisk {
 function risksOfEnd(judged: JudgedEpoch): readonly ResidualRisk[] {
   const { facts, commits } = judged.epoch;
   const { size } = facts.checkpoint;
-  const { commitPolicy } = facts.boot.header;
+  const place = leasedPlace(facts.boot.header);
+  const copy =
+    place === null
+      ? `policy "${facts.boot.header.commitPolicy}" keeps no copy outside`
+      : `whatever was released is in ${place}`;
   const risks: ResidualRisk[] = [];
   if (endOf(judged) !== 'clean') {
     risks.push({
       risk: 'tail_cut',
-      sentence: `have cut off what the enclave logged after leaf ${size - 1}: there is no close leaf, and policy "${commitPolicy}" keeps no copy outside`,
+      sentence: `have cut off what the enclave logged after leaf ${size - 1}: there is no close leaf, and ${copy}`,
     });
   }
   if (commits.beyond !== null) {
