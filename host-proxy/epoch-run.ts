@@ -11,10 +11,9 @@ import { PORT } from '../wire/messages.ts';
 import type { BootMaterial } from './boot-server.ts';
 import { BootStream } from './boot-server.ts';
 import { EpochLog } from './epoch-log.ts';
-import type { EpochExecution, EpochServices, EpochSummary } from './epoch-services.ts';
+import type { EpochExecution, EpochServices, EpochSummary, LiveEpoch } from './epoch-services.ts';
 import { FeedSession } from './feed-session.ts';
 import { LogStream } from './log-server.ts';
-import type { ProgressNumbers } from './progress.ts';
 import { agreesWithLog } from './ready-check.ts';
 import { removeAll, removeSpool, spoolDirectory } from './recovery.ts';
 import { refuseStream } from './join-streams.ts';
@@ -110,15 +109,14 @@ export class EpochRun {
     return new EpochRun(services, epoch, material, log, journal, progress, failed);
   }
 
-  get numbers(): ProgressNumbers {
-    const feed = this.#feed?.numbers;
+  get live(): LiveEpoch {
     return {
       epoch: this.#epoch,
-      events: feed?.events ?? 0,
-      batchesSent: feed?.batchesSent ?? 0,
-      batchesDone: feed?.batchesDone ?? 0,
-      signals: feed?.signals ?? 0,
+      ready: this.#readyAtMs !== null && !this.#isOver,
       leaves: this.#log.acknowledgedSize,
+      unreleased: this.#unreleased.size,
+      feed: this.#feed?.numbers ?? null,
+      spool: this.#log.counters,
     };
   }
 

@@ -66,6 +66,18 @@ export interface EpochServices {
   ) => Promise<Result<EpochExecution>>;
 }
 
+/** An epoch as it is now. */
+export interface LiveEpoch {
+  readonly epoch: number;
+  /** And not over. */
+  readonly ready: boolean;
+  /** Acknowledged. */
+  readonly leaves: number;
+  readonly unreleased: number;
+  readonly feed: Readonly<FeedNumbers> | null;
+  readonly spool: Readonly<SpoolCounters>;
+}
+
 export interface EpochSummary {
   readonly epoch: number;
   /** Null when no commit arrived. */

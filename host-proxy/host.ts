@@ -14,7 +14,7 @@ import { accept, refuse } from '../wire/result.ts';
 import { listenForDiagnostics } from './diagnostics.ts';
 import { Egress } from './egress/egress.ts';
 import type { EgressOptions } from './egress/egress.ts';
-import type { EpochServices, EpochSummary } from './epoch-services.ts';
+import type { EpochServices, EpochSummary, LiveEpoch } from './epoch-services.ts';
 import { EpochRun } from './epoch-run.ts';
 import { listenForExitReason } from './exit-reason.ts';
 import { lockFolder } from './folder-lock.ts';
@@ -24,6 +24,7 @@ import type { IngressOptions } from './ingress.ts';
 import { readPrevious } from './previous.ts';
 import type { PreviousEpoch } from './previous.ts';
 import type { ProgressNumbers } from './progress.ts';
+import { progressOf } from './progress.ts';
 import type { RecoveredEpoch } from './recovery.ts';
 import type { BrokenEpoch } from './settle.ts';
 import { readUnreleased, settleAll } from './settle.ts';
@@ -64,15 +65,6 @@ const WANTS_CREDENTIALS: ReadonlySet<string> = new Set([
   'credentials_missing',
   'credentials_expired',
 ]);
-
-const NOTHING: ProgressNumbers = {
-  epoch: 0,
-  events: 0,
-  batchesSent: 0,
-  batchesDone: 0,
-  signals: 0,
-  leaves: 0,
-};
 
 export class Host {
   readonly #options: HostOptions;
@@ -130,7 +122,7 @@ export class Host {
   }
 
   get numbers(): ProgressNumbers {
-    return this.#current?.numbers ?? NOTHING;
+    return progressOf(this.live);
   }
 
   get tilesPort(): number | null {
@@ -145,9 +137,9 @@ export class Host {
     return this.#epochs;
   }
 
-  /** Of the running epoch, or the last one. */
-  get current(): EpochRun | null {
-    return this.#current;
+  /** The running epoch, or the last one. */
+  get live(): LiveEpoch | null {
+    return this.#current?.live ?? null;
   }
 
   get ingress(): Ingress | null {

@@ -22,6 +22,8 @@ import { readEnclaveFiles } from './items.ts';
 import { LogFile } from './log-file.ts';
 import type { Logger } from './logger.ts';
 import { createLogger } from './logger.ts';
+import type { MetricsServer } from './metrics/metrics-server.ts';
+import { serveMetrics } from './metrics/serve-metrics.ts';
 import { ProgressDisplay } from './progress.ts';
 import {
   configuredSecrets,
@@ -237,6 +239,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
   let watch: DiskWatch | null = null;
   let room: DiskRoom | null = null;
   let secrets: Secrets | null = null;
+  let metricsServer: MetricsServer | null = null;
   try {
     for (const path of [...Object.values(folders), ...socketFolders(config.transport)]) {
       await makeFolder(path);
@@ -309,6 +312,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       return 2;
     }
     stop.passTo(host.value);
+    metricsServer = await serveMetrics(config, { host: host.value, secrets, shipper }, logger);
     return await runHost(host.value, sealed, options, io);
   } catch (error) {
     const failure = failureOf(error);
@@ -319,13 +323,16 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     if (isSystemError(error)) {
       const { syscall, code, address, port } = error;
       io.stderr(`${syscall} failed with ${code} ${address ?? ''}:${port ?? ''}\n`);
-      io.stderr('  next  free the address, or give another one in `tiles` or `ingress`\n');
+      io.stderr(
+        '  next  free the address, or give another one in `tiles`, `ingress` or `metrics`\n',
+      );
       return 2;
     }
     throw error;
   } finally {
     watch?.stop();
     secrets?.credentials?.stop();
+    await metricsServer?.close();
     // Nothing waits for a disk when the host is over.
     room?.giveUp();
   }

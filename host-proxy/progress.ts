@@ -1,6 +1,8 @@
 // What the host is doing, for a person: one line that is rewritten on a terminal, and a plain line every
 // few seconds where there is none. Numbers only.
 
+import type { LiveEpoch } from './epoch-services.ts';
+
 const TERMINAL_INTERVAL_MS = 200;
 const PLAIN_INTERVAL_MS = 5000;
 
@@ -14,6 +16,18 @@ export interface ProgressNumbers {
   readonly signals: number;
   /** Leaves that the host has acknowledged. */
   readonly leaves: number;
+}
+
+export function progressOf(live: LiveEpoch | null): ProgressNumbers {
+  const feed = live?.feed ?? null;
+  return {
+    epoch: live?.epoch ?? 0,
+    events: feed?.events ?? 0,
+    batchesSent: feed?.batchesSent ?? 0,
+    batchesDone: feed?.batchesDone ?? 0,
+    signals: feed?.signals ?? 0,
+    leaves: live?.leaves ?? 0,
+  };
 }
 
 export interface ProgressOptions {
