@@ -15,6 +15,7 @@ const PROCESS_TESTS = [
   'test/replay/cuts.test.ts',
   'test/strategies/**/*.test.ts',
   'test/scripts/**/*.test.ts',
+  'test/simulator/kms/program.test.ts',
   'test/fuzz/**/*.test.ts',
   'test/verifier/heads-processes.test.ts',
   'test/verifier/replay/**/*.test.ts',
