@@ -1,12 +1,12 @@
 // Opens CiphertextForRecipient: CMS EnvelopedData (RFC 5652) in the two encodings that KMS writes, for our key
 // alone. All but four fields are constants, so what comes is compared with a template rather than parsed as BER.
-// It has no MAC: that KMS sent it rests on TLS. Whatever is wrong with it has one answer, null, and a key that
-// does not unwrap is treated like a wrong one, so that nobody learns which check failed.
+// It has no MAC: that KMS sent it rests on TLS. Whatever is wrong with it has one answer, null, so that
+// nobody learns which check failed.
 //
 //   head ‖ SHA-256(SPKI) (32) ‖ OAEP parameters ‖ wrapped key (256) ‖ content type ‖ IV (16) ‖ content ‖ 4 end marks
 //   content A: a0 80 (04 length octets)* 00 00      content B: 80 length octets
 
-import { constants, createDecipheriv, privateDecrypt, randomBytes } from 'node:crypto';
+import { constants, createDecipheriv, privateDecrypt } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { concatBytes, equalBytes, parseHex } from '../../wire/bytes.ts';
 
@@ -15,7 +15,6 @@ const MAX_ENVELOPE_BYTES = 6144;
 const RSA_BYTES = 256;
 const SKI_BYTES = 32;
 const IV_BYTES = 16;
-const BLOCK_BYTES = 16;
 const KEY_BYTES = 32;
 
 function octets(hex: string): Uint8Array {
@@ -110,20 +109,14 @@ function readEnvelope(bytes: Uint8Array, spkiHash: Uint8Array): Envelope {
   const ciphertext = readContent(reader);
   reader.expect(ENDS);
   reader.expectEnd();
-  if (ciphertext.length === 0 || ciphertext.length % BLOCK_BYTES !== 0) throw new Malformed();
   return { wrappedKey, iv, ciphertext };
 }
 
-/** The content key; a random one when it does not unwrap to 32 bytes, and false beside it. */
-function unwrapKey(privateKey: KeyObject, wrapped: Uint8Array): [key: Uint8Array, good: boolean] {
-  const random = randomBytes(KEY_BYTES);
-  try {
-    const padding = constants.RSA_PKCS1_OAEP_PADDING;
-    const key = privateDecrypt({ key: privateKey, padding, oaepHash: 'sha256' }, wrapped);
-    return key.length === KEY_BYTES ? [key, true] : [random, false];
-  } catch {
-    return [random, false];
-  }
+function unwrapKey(privateKey: KeyObject, wrapped: Uint8Array): Uint8Array {
+  const padding = constants.RSA_PKCS1_OAEP_PADDING;
+  const key = privateDecrypt({ key: privateKey, padding, oaepHash: 'sha256' }, wrapped);
+  if (key.length !== KEY_BYTES) throw new Malformed();
+  return key;
 }
 
 /** `spkiHash`: SHA-256 of the DER of our public key, RSA-2048. Null for whatever is wrong. */
@@ -135,15 +128,11 @@ export function openEnvelope(
   let key: Uint8Array = new Uint8Array(0);
   try {
     const { wrappedKey, iv, ciphertext } = readEnvelope(bytes, spkiHash);
-    let good: boolean;
-    [key, good] = unwrapKey(privateKey, wrappedKey);
+    key = unwrapKey(privateKey, wrappedKey);
     const decipher = createDecipheriv('aes-256-cbc', key, iv);
-    const plaintext = Buffer.concat([decipher.update(ciphertext), decipher.final()]);
-    if (good) return new Uint8Array(plaintext);
-    plaintext.fill(0);
-    return null;
+    return new Uint8Array(Buffer.concat([decipher.update(ciphertext), decipher.final()]));
   } catch {
-    // Ours, or what OpenSSL throws for a wrong padding: the same answer.
+    // Ours, or what OpenSSL throws for a key that does not unwrap or a wrong padding: the same answer.
     return null;
   } finally {
     key.fill(0);

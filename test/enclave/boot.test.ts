@@ -7,13 +7,20 @@ import { encodeCbor, parseCbor } from '../../wire/cbor.ts';
 import { canonicalJson } from '../../wire/configuration.ts';
 import { parseHeader } from '../../wire/header.ts';
 import { KIND } from '../../wire/leaf.ts';
-import { MAX_CONFIGURATION_BYTES } from '../../wire/limits.ts';
+import {
+  encodeDataKeys,
+  encodeHandOver,
+  MAX_CREDENTIALS_BYTES,
+  MAX_HAND_OVER_BYTES,
+} from '../../wire/kms-messages.ts';
+import { MAX_BOOT_BYTES, MAX_CONFIGURATION_BYTES } from '../../wire/limits.ts';
 import type { Item } from '../../wire/messages.ts';
 import { encodeItem, FRAME, PORT } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { parseNsm } from '../../wire/nsm.ts';
 import { CLOSE_REASON } from '../../wire/payloads.ts';
 import { assertAccepted, refuse } from '../../wire/result.ts';
+import { MAX_SEALED_ITEMS } from '../../wire/sealed.ts';
 import type { HostOptions } from '../helpers/enclave-host.ts';
 import {
   commitmentOf,
@@ -61,6 +68,7 @@ async function refusal(options: HostOptions): Promise<string | null> {
   return code;
 }
 
+const PCR = new Uint8Array(48).fill(1);
 type Send = (type: number, payload: Uint8Array) => void;
 
 function sendAll(send: Send, items: readonly Item[] = testItems()): void {
@@ -104,6 +112,63 @@ describe('boot messages', () => {
         sendAll(send);
         send(FRAME.item, encodeItem(testItems()[0]));
       },
+    ],
+    [
+      'a second DATA_KEYS',
+      'boot_order',
+      (send) => {
+        send(FRAME.dataKeys, encodeDataKeys({ records: [], rotate: [] }));
+        send(FRAME.dataKeys, encodeDataKeys({ records: [], rotate: [] }));
+      },
+    ],
+    [
+      'a SEALED after GO',
+      'boot_order',
+      (send) => {
+        sendAll(send);
+        send(FRAME.sealed, NONE);
+      },
+    ],
+    [
+      'a HAND_OVER before READY',
+      'boot_order',
+      (send) => {
+        send(FRAME.handOver, encodeHandOver({ pcrs: [PCR, PCR, PCR], note: '' }));
+      },
+    ],
+    [
+      'one SEALED more than there can be',
+      'seal_unexpected',
+      (send) => {
+        for (let count = 0; count <= MAX_SEALED_ITEMS; count++) send(FRAME.sealed, NONE);
+      },
+    ],
+    [
+      'as many SEALED as there can be, which nobody asked for',
+      'seal_malformed',
+      (send) => {
+        for (let count = 0; count < MAX_SEALED_ITEMS; count++) send(FRAME.sealed, NONE);
+        sendAll(send);
+      },
+    ],
+    [
+      'more bytes of SEALED than there can be',
+      'seal_unexpected',
+      (send) => {
+        const most = new Uint8Array(MAX_BOOT_BYTES);
+        for (let count = 0; count < 9; count++) send(FRAME.sealed, most);
+      },
+    ],
+    ['CREDENTIALS that are none', 'cbor_truncated', (send) => send(FRAME.credentials, NONE)],
+    [
+      'CREDENTIALS beyond their size',
+      'frame_too_large',
+      (send) => send(FRAME.credentials, new Uint8Array(MAX_CREDENTIALS_BYTES + 1)),
+    ],
+    [
+      'a HAND_OVER beyond its size',
+      'frame_too_large',
+      (send) => send(FRAME.handOver, new Uint8Array(MAX_HAND_OVER_BYTES + 1)),
     ],
     ['a frame of another stream', 'frame_unknown', (send) => send(FRAME.batch, NONE)],
     ['a GO with a payload', 'frame_too_large', (send) => send(FRAME.go, new Uint8Array(1))],
