@@ -15,6 +15,8 @@ export interface CommandIo {
   readonly stdout: (text: string) => void;
   /** Progress, hints and errors for people. */
   readonly stderr: (text: string) => void;
+  /** Whether stderr is a terminal: progress bars are for terminals only. */
+  readonly isTerminal?: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 

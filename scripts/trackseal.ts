@@ -149,6 +149,26 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../host-proxy/commands/kms-rotate.ts')).run,
   },
   {
+    words: ['bucket', 'create'],
+    summary: 'make a bucket for a log, with Object Lock and a policy',
+    load: async () => (await import('../owner/commands/bucket-create.ts')).run,
+  },
+  {
+    words: ['bucket', 'policy'],
+    summary: 'print the bucket policy of a log',
+    load: async () => (await import('../owner/commands/bucket-policy.ts')).run,
+  },
+  {
+    words: ['bucket', 'check'],
+    summary: 'audit the bucket of a log, with a report of retention',
+    load: async () => (await import('../owner/commands/bucket-check.ts')).run,
+  },
+  {
+    words: ['bucket', 'hold'],
+    summary: 'set or remove legal holds',
+    load: async () => (await import('../owner/commands/bucket-hold.ts')).run,
+  },
+  {
     words: ['host'],
     summary: 'run the host proxy beside an enclave',
     load: async () => (await import('../host-proxy/main.ts')).run,

@@ -3,6 +3,7 @@
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { Agent } from 'node:https';
 import { startS3 } from '../../../../simulator/s3/server.ts';
 import type { RunningS3, S3Options, S3User } from '../../../../simulator/s3/server.ts';
 import { openS3Client } from '../../../../wire/node/objects/client.ts';
@@ -28,7 +29,8 @@ export interface TestS3 {
 /** Quick, because the server is here. */
 export const QUICK: S3StoreOptions['retry'] = { attempts: 8, firstPauseMs: 1, longestPauseMs: 8 };
 
-export async function startTestS3(options: Partial<S3Options> = {}): Promise<TestS3> {
+/** `ca`: PEM, with `tls`. */
+export async function startTestS3(options: Partial<S3Options> = {}, ca?: string): Promise<TestS3> {
   const s3 = await startS3({ users: [ALICE], ...options });
   const clients: S3Client[] = [];
   const clientOf = (user: S3User): S3Client => {
@@ -36,7 +38,10 @@ export async function startTestS3(options: Partial<S3Options> = {}): Promise<Tes
       region: s3.region,
       endpoint: s3.url,
       credentials: user,
-      handler: new NodeHttpHandler({ connectionTimeout: 5000 }),
+      handler: new NodeHttpHandler({
+        connectionTimeout: 5000,
+        ...(ca === undefined ? {} : { httpsAgent: new Agent({ ca, keepAlive: true }) }),
+      }),
     });
     clients.push(client);
     return client;

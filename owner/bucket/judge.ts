@@ -1,0 +1,159 @@
+// Judges a bucket's settings and policy. The policy is judged by questions: each request that must not be possible
+// is asked of it, as somebody whom it does not name. Denials in IAM or in an organisation's policies are not seen.
+
+import type { Finding, FindingCode } from './findings.ts';
+import { finding } from './findings.ts';
+import type { PolicyQuestion, PolicyStatement } from './evaluate.ts';
+import { allowsEverybody, isDenied, parseBucketPolicy } from './evaluate.ts';
+import type { BucketFacts, LockSettings, Setting } from './settings.ts';
+
+export interface JudgeOptions {
+  readonly bucket: string;
+  readonly prefix: string;
+  /** Null where no number of days was asked for. */
+  readonly retentionDays: number | null;
+  /** Who writes: what a writer may do to the rules is asked in their name. */
+  readonly writers: readonly string[];
+}
+
+const STRANGER = 'arn:aws:iam::000000000000:role/trackseal-check-of-a-stranger';
+const DEFAULT_DAYS = 30;
+const FOREVER_DAYS = 36_500;
+
+function isKnown<T>(setting: Setting<T>): setting is { readonly value: T } {
+  return 'value' in setting;
+}
+
+function judgeLock(
+  { enabled, defaultMode, defaultDays }: LockSettings,
+  days: number | null,
+): readonly Finding[] {
+  if (!enabled) return [finding('lock_off')];
+  if (defaultMode === null) return [finding('default_retention_none')];
+  const found = defaultMode === 'COMPLIANCE' ? [] : [finding('default_governance')];
+  const isShort = days !== null && (defaultDays ?? 0) < days;
+  return isShort ? [...found, finding('default_short', `${String(defaultDays)} days`)] : found;
+}
+
+type Rule = readonly [
+  FindingCode,
+  (question: (more: Partial<PolicyQuestion>) => PolicyQuestion) => PolicyQuestion,
+];
+
+/** A write as ours are. */
+function goodWrite(days: number): Readonly<Record<string, string>> {
+  return {
+    'aws:SecureTransport': 'true',
+    's3:TlsVersion': '1.3',
+    's3:if-none-match': '*',
+    's3:object-lock-mode': 'COMPLIANCE',
+    's3:object-lock-remaining-retention-days': String(days),
+    's3:ObjectCreationOperation': 'true',
+  };
+}
+
+function without(
+  context: Readonly<Record<string, string>>,
+  ...keys: readonly string[]
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(context).filter(([key]) => !keys.includes(key)));
+}
+
+const LOCK_KEYS = ['s3:object-lock-mode', 's3:object-lock-remaining-retention-days'];
+
+/** Each must be denied to whoever asks; the policy is wrong where it is not. */
+function writerRules(days: number): readonly Rule[] {
+  const good = goodWrite(days);
+  const put = 's3:PutObject';
+  const tls = { 'aws:SecureTransport': 'true', 's3:TlsVersion': '1.3' };
+  const daysKey = 's3:object-lock-remaining-retention-days';
+  return [
+    [
+      'overwrite_allowed',
+      (ask) => ask({ action: put, context: without(good, 's3:if-none-match') }),
+    ],
+    ['unlocked_allowed', (ask) => ask({ action: put, context: without(good, ...LOCK_KEYS) })],
+    [
+      'unlocked_allowed',
+      (ask) => ask({ action: put, context: { ...good, 's3:object-lock-mode': 'GOVERNANCE' } }),
+    ],
+    ['short_allowed', (ask) => ask({ action: put, context: { ...good, [daysKey]: '1' } })],
+    [
+      'long_allowed',
+      (ask) => ask({ action: put, context: { ...good, [daysKey]: String(FOREVER_DAYS) } }),
+    ],
+    ['delete_allowed', (ask) => ask({ action: 's3:DeleteObject', context: tls })],
+    ['delete_allowed', (ask) => ask({ action: 's3:DeleteObjectVersion', context: tls })],
+    ['bypass_allowed', (ask) => ask({ action: 's3:BypassGovernanceRetention', context: tls })],
+    ['holds_open', (ask) => ask({ action: 's3:PutObjectLegalHold', context: tls })],
+    [
+      'plain_http_allowed',
+      (ask) => ask({ action: put, context: { ...good, 'aws:SecureTransport': 'false' } }),
+    ],
+  ];
+}
+
+const SETTING_ACTIONS = [
+  's3:PutBucketPolicy',
+  's3:DeleteBucketPolicy',
+  's3:PutBucketVersioning',
+  's3:PutBucketObjectLockConfiguration',
+];
+
+function judgePolicy(
+  policy: readonly PolicyStatement[],
+  options: JudgeOptions,
+): readonly Finding[] {
+  const { bucket, prefix, retentionDays, writers } = options;
+  const days = retentionDays ?? DEFAULT_DAYS;
+  const arn = `arn:aws:s3:::${bucket}`;
+  const key = `${arn}/${prefix === '' ? '' : `${prefix}/`}epochs/0000000001/claim`;
+  const found = new Set<FindingCode>();
+  const asking =
+    (principal: string) =>
+    (more: Partial<PolicyQuestion>): PolicyQuestion => {
+      const { action = '', resource = key, context = {} } = more;
+      return {
+        principal,
+        action,
+        resource,
+        context: { ...context, 'aws:PrincipalArn': principal },
+      };
+    };
+  for (const who of [STRANGER, ...writers]) {
+    for (const [code, question] of writerRules(days)) {
+      if (!isDenied(policy, question(asking(who)))) found.add(code);
+    }
+    const tls = { 'aws:SecureTransport': 'true', 's3:TlsVersion': '1.3' };
+    const isOpen = SETTING_ACTIONS.some(
+      (action) => !isDenied(policy, asking(who)({ action, resource: arn, context: tls })),
+    );
+    if (isOpen) found.add('settings_open');
+  }
+  const write = asking(STRANGER)({ action: 's3:PutObject', context: goodWrite(days) });
+  if (!isDenied(policy, write)) found.add('anybody_writes');
+  if (policy.some(allowsEverybody)) found.add('policy_public');
+  return Array.from(found, (code) => finding(code));
+}
+
+function judgePolicyText(text: string | null, options: JudgeOptions): readonly Finding[] {
+  if (text === null) return [finding('policy_none')];
+  const policy = parseBucketPolicy(text);
+  return policy === null ? [finding('policy_malformed')] : judgePolicy(policy, options);
+}
+
+export function judgeSettings(facts: BucketFacts, options: JudgeOptions): readonly Finding[] {
+  const { versioning, lock, policy, publicAccessBlocked } = facts;
+  const unreadable = Object.entries(facts)
+    .filter(([, setting]) => !isKnown(setting as Setting<unknown>))
+    .map(([name]) => finding('setting_unreadable', name));
+  return [
+    ...(isKnown(versioning) && versioning.value !== 'Enabled' ? [finding('versioning_off')] : []),
+    ...(isKnown(lock) ? judgeLock(lock.value, options.retentionDays) : []),
+    ...(isKnown(publicAccessBlocked) && !publicAccessBlocked.value
+      ? [finding('public_access_open')]
+      : []),
+    ...(isKnown(policy) ? judgePolicyText(policy.value, options) : []),
+    ...unreadable,
+  ];
+}
