@@ -38,6 +38,7 @@ export type Risk =
   | 'front_running'
   // what every verdict rests on
   | 'aws_nitro'
+  | 'aws_kms'
   | 'measured_build'
   | 'side_channels'
   | 'own_machine';
@@ -109,8 +110,13 @@ function foundations(trust: TrustOptions | null): readonly ResidualRisk[] {
   ];
 }
 
-export function riskFields(trust: TrustOptions | null, risks: readonly ResidualRisk[]): RiskFields {
-  const rests = foundations(trust);
+/** `more` is what this verdict rests on besides what every verdict does. */
+export function riskFields(
+  trust: TrustOptions | null,
+  risks: readonly ResidualRisk[],
+  more: readonly ResidualRisk[] = [],
+): RiskFields {
+  const rests = [...foundations(trust), ...more];
   return {
     operator_could_still: risks.map(({ sentence }) => sentence),
     rests_on: rests.map(({ sentence }) => sentence),

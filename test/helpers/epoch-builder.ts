@@ -21,7 +21,8 @@ import type { LeafHeader } from '../../wire/leaf.ts';
 import { KIND, LABEL, STREAM, encodePublicLeaf, leafKey, sealLeaf } from '../../wire/leaf.ts';
 import { SequenceTracker } from '../../wire/market/sequence.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
-import type { Gap, Report, Signal } from '../../wire/payloads.ts';
+import { encodeHandOver } from '../../wire/kms-messages.ts';
+import type { CloseReason, Gap, Report, Signal } from '../../wire/payloads.ts';
 import {
   CLOSE_REASON,
   STRATEGY_EVENT,
@@ -91,6 +92,8 @@ export interface EpochOptions {
   readonly attestedKey?: Uint8Array;
   /** Time of the boot. */
   readonly startMs?: number;
+  /** Of another image. */
+  readonly image?: typeof measurements;
 }
 
 export interface SignedNote {
@@ -167,7 +170,7 @@ export class EpochBuilder {
     const clock = { nowMs: options.startMs ?? Date.UTC(2026, 8, 1) };
     const device = new SimulatedNsm({
       root: await simulatedRoot(),
-      measurements,
+      measurements: options.image ?? measurements,
       debugMode: options.debugMode ?? false,
       now: () => clock.nowMs,
     });
@@ -345,8 +348,13 @@ export class EpochBuilder {
     return this.add({ kind: KIND.recovery }, encodeRecovery({ previousEpoch, unreleased }));
   }
 
-  addClose(): number {
-    return this.add({ kind: KIND.close }, encodeClose(CLOSE_REASON.host));
+  addClose(reason: CloseReason = CLOSE_REASON.host): number {
+    return this.add({ kind: KIND.close }, encodeClose(reason));
+  }
+
+  /** Announces the next image. */
+  addHandOver({ pcr0, pcr1, pcr2 }: typeof measurements, note = ''): number {
+    return this.add({ kind: KIND.handOver }, encodeHandOver({ pcrs: [pcr0, pcr1, pcr2], note }));
   }
 
   /** Signs any head of this log. */

@@ -4,8 +4,10 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { run as runAttest } from '../../verifier/commands/attest.ts';
+import { run as runLogPull } from '../../verifier/commands/log-pull.ts';
 import { run as runReplay } from '../../verifier/commands/replay.ts';
 import { run as runVerifyAttestation } from '../../verifier/commands/verify-attestation.ts';
+import { run as runVerifyBundle } from '../../verifier/commands/verify-bundle.ts';
 import { run as runVerifyLog } from '../../verifier/commands/verify-log.ts';
 import { run as runVerifyProof } from '../../verifier/commands/verify-proof.ts';
 import { HeadMemory } from '../../verifier/heads.ts';
@@ -73,9 +75,9 @@ async function epochOf(options: EpochOptions = {}): Promise<EpochBuilder> {
   const entry = { name: 'example', version: '1.0.0', commitment: toHex(commitment) };
   const epoch = await EpochBuilder.create({
     ...options,
-    configuration: { strategies: [{ ...entry, time_budget_ms: 100 }] },
+    configuration: { ...options.configuration, strategies: [{ ...entry, time_budget_ms: 100 }] },
     header: (header) => ({
-      ...header,
+      ...(options.header?.(header) ?? header),
       strategies: header.strategies.map((strategy) => ({
         ...strategy,
         bundleCommitment: commitment,
@@ -186,6 +188,61 @@ it('a proof of a signal, and of a report', async () => {
   ] as const) {
     const file = await folder.prove(index, '--key', folder.path('key.pem'));
     expect(await show('proof', runVerifyProof, [file, ...options])).toEqual([]);
+  }
+});
+
+it('an evidence file of a time, of an order, and without a memory', async () => {
+  const epoch = await epochOf();
+  const output = epoch.addOutput(epoch.addInput());
+  epoch.addReport(output);
+  epoch.commit();
+  await folder.write([epoch]);
+  const file = folder.path('evidence.zip');
+  const key = ['--key', folder.path('key.pem'), '-o', file];
+  const times = ['--from', '2020-01-01T00:00Z', '--to', '2100-01-01T00:00Z'];
+  for (const [pull, options] of [
+    [times, [...anyImage, '--no-heads']],
+    [
+      ['--index', String(output)],
+      [...trust, '--heads', folder.path('bundle-heads.json')],
+    ],
+  ] as const) {
+    const pulled = await runCommand(runLogPull, folder.log, ...pull, ...key);
+    expect(pulled.err).toBe('');
+    expect(await show('bundle', runVerifyBundle, [file, ...options])).toEqual([]);
+  }
+});
+
+it('a log whose secrets came from KMS', async () => {
+  const arn = 'arn:aws:kms:eu-central-1:210987654321:key/12345678-1234-1234-1234-123456789012';
+  const items = ['strategy', 'parameters'] as const;
+  const epoch = await epochOf({
+    configuration: {
+      kms: { region: 'eu-central-1', host: 'kms.eu-central-1.amazonaws.com' },
+      sealed: items.map((purpose) => ({ purpose, name: 'example', key_arn: arn })),
+    },
+    header: (header) => ({
+      ...header,
+      sealed: items.map((purpose) => ({
+        purpose,
+        name: 'example',
+        version: 1,
+        commitment: new Uint8Array(32),
+        keyArn: arn,
+      })),
+    }),
+  });
+  expect(await showLog([...trust, '--no-heads'], () => folder.write([epoch]))).toEqual([]);
+  const output = epoch.addOutput(epoch.addInput());
+  epoch.commit();
+  await folder.write([epoch]);
+  const proof = await folder.prove(output, '--key', folder.path('key.pem'));
+  expect(await show('proof', runVerifyProof, [proof, ...trust, '--no-heads'])).toEqual([]);
+  const file = folder.path('sealed.zip');
+  await runCommand(runLogPull, folder.log, '--index', String(output), '-o', file);
+  expect(await show('bundle', runVerifyBundle, [file, ...trust, '--no-heads'])).toEqual([]);
+  for (const verdict of ['log', 'replay', 'proof', 'bundle']) {
+    expect([...(printed.get(verdict) ?? [])], verdict).toContain('aws_kms');
   }
 });
 

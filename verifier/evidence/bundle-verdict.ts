@@ -13,7 +13,9 @@ import { risksOfInputs, risksOfOutputs, risksOfPolicy } from '../log/log-risks.t
 import { nameOf } from '../log/names.ts';
 import { isoOfNs } from '../log/payload.ts';
 import type { StoreFacts } from '../log/source.ts';
-import { printable, row } from '../log/verdict-text.ts';
+import type { KeyFacts } from '../log/key-accounts.ts';
+import { keyFacts, keyTrust } from '../log/key-accounts.ts';
+import { keysText, printable, row } from '../log/verdict-text.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
 import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
@@ -24,7 +26,7 @@ import type { VerifiedBundle } from './verify-bundle.ts';
 /** Where a range of time ends: a later leaf, the last leaf of the epoch, or the head, behind which all is open. */
 export type RangeEnd = 'later_leaf' | 'close' | 'head';
 
-export interface BundleFacts extends RiskFields {
+export interface BundleFacts extends RiskFields, KeyFacts {
   readonly origin: string;
   readonly epoch: number;
   readonly size: number;
@@ -95,6 +97,9 @@ const NO_FACTS: NoFacts = {
   commit_policy: null,
   feed_mode: null,
   config_digest: null,
+  sealed: null,
+  data_keys: null,
+  key_accounts: null,
   attestation: null,
   unproven_versions: null,
   ...NO_RISKS,
@@ -139,7 +144,7 @@ export function verifiedBundle(
     ],
     unsafe: trust.unsafe,
     ...factsOf(bundle, imageChecked),
-    ...riskFields(trust, risksOfBundle(bundle, trust, comparedHeads)),
+    ...riskFields(trust, risksOfBundle(bundle, trust, comparedHeads), keyTrust(bundle.boot)),
   };
 }
 
@@ -180,6 +185,7 @@ function factsOf(
     commit_policy: header.commitPolicy,
     feed_mode: header.feedMode,
     config_digest: toHex(header.configurationDigest),
+    ...keyFacts(boot),
     attestation: {
       module_id: attestation.document.moduleId,
       timestamp_ms: attestation.document.timestampMs,
@@ -299,6 +305,7 @@ function renderFacts(facts: BundleFacts): readonly string[] {
     row('image', attestation.image_checked ? 'PCR0, PCR1, PCR2 as in the policy' : 'NOT CHECKED'),
     row('configuration', facts.config_digest),
     row('policy', `commits: ${facts.commit_policy}, feed: ${facts.feed_mode}`),
+    ...keysText(facts),
     ...versionsText(facts.unproven_versions),
     ...renderRisks(facts).map(printable),
   ];

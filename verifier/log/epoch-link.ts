@@ -7,7 +7,9 @@ import { equalBytes, toHex } from '../../wire/bytes.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { PreviousEpoch } from '../../wire/header.ts';
 import { originOf } from '../../wire/header.ts';
-import { KIND, parseLeaf } from '../../wire/leaf.ts';
+import type { HandOver } from '../../wire/kms-messages.ts';
+import { parseHandOver } from '../../wire/kms-messages.ts';
+import { KIND, openLeaf, parseLeaf } from '../../wire/leaf.ts';
 import type { LogTrust, VerifiedBoot } from '../../wire/log-verification/boot.ts';
 import {
   readAttestationLeaf,
@@ -25,6 +27,8 @@ import type { UnverifiedTree } from './read-tree.ts';
 import { readTree } from './read-tree.ts';
 
 const NONE = new Uint8Array();
+/** A map of nine, 1: 1, 2: kind (docs/PROTOCOL.md 4). */
+const KIND_AT = 4;
 
 export interface LinkRequest {
   readonly files: EpochFiles;
@@ -39,6 +43,8 @@ export interface LinkRequest {
 export interface LinkedEpoch {
   readonly boot: VerifiedBoot;
   readonly tree: MemoryTree;
+  /** The next image, as it was announced there. */
+  readonly handOver: HandOver | null;
 }
 
 /** The predecessor, or null when its folder is not there. */
@@ -69,10 +75,12 @@ export async function verifyLink(
   const checkpoint = verifyCheckpoint(crypto, note.value, origin, logKey);
   if (!checkpoint.ok) return unlinked(epoch, checkpoint.refusal);
   const released = new ReleaseCheck(request.unreleased);
+  const announced = new HandOverSearch(crypto);
   const wanted = [0, 1, previous.size - 1];
   const read = await readTree(crypto, files, size.value, wanted, {
     onLeaves: (index, leaves) => {
       released.add(index, leaves);
+      announced.add(leaves);
     },
   });
   if (!read.ok) return read;
@@ -94,7 +102,9 @@ export async function verifyLink(
   if (contradicted !== null) {
     return refuse('epoch_link', { epoch, what: 'unreleased', output: contradicted });
   }
-  return accept({ boot: boot.value, tree });
+  const handOver = announced.result();
+  if (!handOver.ok) return unlinked(epoch, handOver.refusal);
+  return accept({ boot: boot.value, tree, handOver: handOver.value });
 }
 
 /** The head that the later header names is the last one of this tree, and ends as it says. */
@@ -110,6 +120,31 @@ function checkHead({ tree, leaves }: UnverifiedTree, previous: PreviousEpoch): R
   return (last.ok && last.value.kind === KIND.close) === previous.clean
     ? accept(null)
     : refuse('epoch_link', { epoch, what: 'close' });
+}
+
+/** The leaf by which an epoch announces the image of the next one; it is among the last ones. */
+class HandOverSearch {
+  readonly #crypto: WireCrypto;
+  #found: Uint8Array | null = null;
+
+  constructor(crypto: WireCrypto) {
+    this.#crypto = crypto;
+  }
+
+  add(leaves: readonly Uint8Array[]): void {
+    for (const leaf of leaves) {
+      // Its kind is the second field of every leaf: all others need not be parsed.
+      if (leaf[KIND_AT] === KIND.handOver) this.#found = leaf.slice();
+    }
+  }
+
+  result(): Result<HandOver | null> {
+    if (this.#found === null) return accept(null);
+    const leaf = parseLeaf(this.#found);
+    if (!leaf.ok) return leaf;
+    const opened = openLeaf(this.#crypto, leaf.value, null, null);
+    return opened.ok ? parseHandOver(opened.value.plaintext) : opened;
+  }
 }
 
 /**

@@ -16,9 +16,11 @@ import { risksOfInputs, risksOfOutputs, risksOfPolicy } from './log-risks.ts';
 import { nameOf } from './names.ts';
 import type { Payload } from './payload.ts';
 import { isoOfNs } from './payload.ts';
-import { printable, row } from './verdict-text.ts';
+import type { KeyFacts } from './key-accounts.ts';
+import { keyFacts, keyTrust } from './key-accounts.ts';
+import { keysText, printable, row } from './verdict-text.ts';
 
-export interface ProofFacts extends RiskFields {
+export interface ProofFacts extends RiskFields, KeyFacts {
   readonly origin: string;
   readonly epoch: number;
   readonly index: number;
@@ -79,6 +81,9 @@ const NO_FACTS: NoFacts = {
   commit_policy: null,
   feed_mode: null,
   config_digest: null,
+  sealed: null,
+  data_keys: null,
+  key_accounts: null,
   attestation: null,
   ...NO_RISKS,
 };
@@ -119,7 +124,7 @@ export function verifiedProof(
     ],
     unsafe: trust.unsafe,
     ...factsOf(evidence, payload, imageChecked),
-    ...riskFields(trust, risksOfProof(evidence, trust, comparedHeads)),
+    ...riskFields(trust, risksOfProof(evidence, trust, comparedHeads), keyTrust(evidence.boot)),
   };
 }
 
@@ -149,6 +154,7 @@ function factsOf(
     commit_policy: header.commitPolicy,
     feed_mode: header.feedMode,
     config_digest: toHex(header.configurationDigest),
+    ...keyFacts(boot),
     attestation: {
       module_id: attestation.document.moduleId,
       timestamp_ms: attestation.document.timestampMs,
@@ -220,6 +226,7 @@ function renderFacts(facts: ProofFacts): readonly string[] {
     row('image', attestation.image_checked ? 'PCR0, PCR1, PCR2 as in the policy' : 'NOT CHECKED'),
     row('configuration', facts.config_digest),
     row('policy', `commits: ${facts.commit_policy}, feed: ${facts.feed_mode}`),
+    ...keysText(facts),
   ];
   if (facts.payload === null) {
     lines.push(row('says', 'closed: the file holds no key for this leaf'));

@@ -6,6 +6,8 @@ import { REFUSAL_CODES } from '../../wire/codes.ts';
 import { renderDetail } from '../attestation-text.ts';
 import { hintOf } from '../hints.ts';
 import { renderRisks } from '../residual-risks.ts';
+import type { Succession } from './epoch-changes.ts';
+import type { KeyFacts } from './key-accounts.ts';
 import { duration } from './log-risks.ts';
 import type { LogFacts, LogVerdict } from './verdict.ts';
 
@@ -46,6 +48,9 @@ function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly stri
     row('log head', `size ${facts.size}, root ${facts.root}`),
     row('time', `${isoOf(facts.time.first_ns)} to ${isoOf(facts.time.last_ns)}`),
     row('end', endText(facts)),
+    ...(facts.hand_over === null
+      ? []
+      : [row('next image', `PCR0 ${facts.hand_over.pcr0}: ${facts.hand_over.note}`)]),
     row(
       'enclave',
       `${attestation.module_id}, attested ${new Date(attestation.timestamp_ms).toISOString()}`,
@@ -58,6 +63,7 @@ function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly stri
       row('strategy', `${strategy.name} ${strategy.version}, commitment ${strategy.commitment}`),
       row('parameters', `commitment ${strategy.parameters_commitment}`),
     ]),
+    ...keysText(facts),
     row('leaves', countsText(facts.counts)),
     row('rows', String(facts.rows)),
     row('gaps', gapsText(facts.gaps)),
@@ -74,13 +80,43 @@ function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly stri
     const { epoch, size, changed } = previous;
     const since = changed?.length === 0 ? 'nothing' : changed?.join(', ');
     const link = changed === null ? 'its folder is not here' : `verified; changed since: ${since}`;
-    lines.push(row('previous', `epoch ${epoch}, size ${size}: ${link}`));
+    lines.push(
+      row('previous', `epoch ${epoch}, size ${size}: ${link}`),
+      ...successionText(previous),
+    );
   }
   const { result, remembered_heads: heads } = consistency;
   const first = skipped.includes('remembered_heads') ? 'not used' : 'no head of it seen before';
   lines.push(row('memory', result === 'ok' ? `consistent with ${heads} seen before` : first));
   lines.push(...renderRisks(facts).map(printable));
   return lines;
+}
+
+/** Sealed items and data keys, with the account of AWS that holds the key of each. */
+export function keysText({ sealed, data_keys: dataKeys }: KeyFacts): readonly string[] {
+  return [
+    ...sealed.map(({ purpose, name, version, account }) =>
+      row('sealed', `${purpose}/${name} version ${version}, under a key of AWS account ${account}`),
+    ),
+    ...dataKeys.map(({ name, version, account }) =>
+      row('data key', `${name} version ${version}, under a key of AWS account ${account}`),
+    ),
+  ];
+}
+
+const SUCCESSION: Readonly<Record<Succession, string | null>> = {
+  same_image: null,
+  announced: 'this image is the one that the epoch before had announced',
+  unannounced: 'ANOTHER IMAGE, which the epoch before had not announced',
+  other_than_announced: 'ANOTHER IMAGE THAN THE ONE that the epoch before had announced',
+};
+
+function successionText(previous: NonNullable<LogFacts['previous']>): readonly string[] {
+  const { succession, hand_over: handOver } = previous;
+  const text = succession === null ? null : SUCCESSION[succession];
+  if (text === null) return [];
+  const note = handOver === null || handOver.note === '' ? '' : `: "${handOver.note}"`;
+  return [row('hand-over', `${text}${note}`)];
 }
 
 function storageText({ storage, commits }: LogFacts): readonly string[] {

@@ -14,14 +14,17 @@ import { NO_RISKS, riskFields } from '../residual-risks.ts';
 import { nameOf, snakeCase } from './names.ts';
 import type { EpochEnd } from './log-risks.ts';
 import { endOf, risksOfLog } from './log-risks.ts';
-import type { EpochChange } from './epoch-changes.ts';
-import { changesSince } from './epoch-changes.ts';
+import type { HandOver } from '../../wire/kms-messages.ts';
+import type { EpochChange, Succession } from './epoch-changes.ts';
+import { changesSince, successionOf } from './epoch-changes.ts';
+import type { KeyFacts } from './key-accounts.ts';
+import { keyFacts, keyTrust } from './key-accounts.ts';
 import type { JudgedEpoch } from './judge-epoch.ts';
 import type { StoreFacts } from './source.ts';
 
 export type LinkState = 'verified' | 'not_present';
 
-export interface LogFacts extends RiskFields {
+export interface LogFacts extends RiskFields, KeyFacts {
   readonly origin: string;
   readonly epoch: number;
   readonly size: number;
@@ -69,7 +72,9 @@ export interface LogFacts extends RiskFields {
     readonly error_bound_ns: number;
   };
   readonly end: EpochEnd;
-  readonly close_reason: 'signal' | 'host' | null;
+  readonly close_reason: 'signal' | 'host' | 'hand_over' | null;
+  /** The next image, as this epoch announces it; nobody has to believe in it for that. */
+  readonly hand_over: HandOverFact | null;
   readonly attestation: {
     readonly module_id: string;
     readonly timestamp_ms: number;
@@ -108,8 +113,19 @@ export interface LogFacts extends RiskFields {
     readonly link: LinkState;
     /** In what this epoch differs from it; null when it is not there. */
     readonly changed: readonly EpochChange[] | null;
+    /** What it had announced; null when it had not, or is not there. */
+    readonly hand_over: HandOverFact | null;
+    /** How this image follows from its: see `Succession`; null when it is not there. */
+    readonly succession: Succession | null;
   } | null;
   readonly consistency: { readonly result: 'ok' | 'none'; readonly remembered_heads: number };
+}
+
+export interface HandOverFact {
+  readonly pcr0: string;
+  readonly pcr1: string;
+  readonly pcr2: string;
+  readonly note: string;
 }
 
 export interface GapEntry {
@@ -147,6 +163,9 @@ const NO_FACTS: NoFacts = {
   config_digest: null,
   streams: null,
   strategies: null,
+  sealed: null,
+  data_keys: null,
+  key_accounts: null,
   counts: null,
   rows: null,
   gaps: null,
@@ -154,6 +173,7 @@ const NO_FACTS: NoFacts = {
   time: null,
   end: null,
   close_reason: null,
+  hand_over: null,
   attestation: null,
   anchors: null,
   commits: null,
@@ -250,7 +270,9 @@ function factsOf(findings: JudgedEpoch, trust: TrustOptions, imageChecked: boole
       error_bound_ns: header.clock.errorBoundNs,
     },
     end: endOf(findings),
-    close_reason: facts.closeReason === null ? null : facts.closeReason === 1 ? 'signal' : 'host',
+    close_reason: closeReasonOf(facts),
+    hand_over: facts.handOver === null ? null : handOverOf(facts.handOver),
+    ...keyFacts(boot),
     attestation: {
       module_id: document.moduleId,
       timestamp_ms: document.timestampMs,
@@ -279,7 +301,7 @@ function factsOf(findings: JudgedEpoch, trust: TrustOptions, imageChecked: boole
     blobs: facts.blobs,
     previous: previousOf(findings),
     consistency: { result: remembered > 0 ? 'ok' : 'none', remembered_heads: remembered },
-    ...riskFields(trust, risksOfLog(findings, trust)),
+    ...riskFields(trust, risksOfLog(findings, trust), keyTrust(boot)),
   };
 }
 
@@ -316,6 +338,16 @@ function feedOf({ feed, boot }: EpochFacts): LogFacts['feed'] {
   };
 }
 
+function closeReasonOf({ closeReason }: EpochFacts): LogFacts['close_reason'] {
+  if (closeReason === null) return null;
+  return ({ 1: 'signal', 2: 'host', 3: 'hand_over' } as const)[closeReason];
+}
+
+function handOverOf({ pcrs, note }: HandOver): HandOverFact {
+  const [pcr0 = '', pcr1 = '', pcr2 = ''] = pcrs.map((pcr) => toHex(pcr));
+  return { pcr0, pcr1, pcr2, note };
+}
+
 function storageOf({ storage }: JudgedEpoch): LogFacts['storage'] {
   if (storage === null) return null;
   const { store, objects, findings } = storage;
@@ -335,6 +367,8 @@ function previousOf({ epoch: { facts }, chain }: JudgedEpoch): LogFacts['previou
     clean,
     link: linked === null ? 'not_present' : 'verified',
     changed: linked === null ? null : changesSince(linked.boot, facts.boot),
+    hand_over: linked === null || linked.handOver === null ? null : handOverOf(linked.handOver),
+    succession: linked === null ? null : successionOf(linked, facts.boot),
   };
 }
 

@@ -9,6 +9,7 @@ import type { EpochHeader, StrategyEntry } from '../../wire/header.ts';
 import { hintOf } from '../hints.ts';
 import { nameOf } from '../log/names.ts';
 import type { JudgedEpoch } from '../log/judge-epoch.ts';
+import { keyTrust } from '../log/key-accounts.ts';
 import { risksOfInputs, risksOfLog, risksOfOutputs, risksOfPolicy } from '../log/log-risks.ts';
 import { printable, row } from '../log/verdict-text.ts';
 import type { TrustOptions } from '../policy-options.ts';
@@ -191,7 +192,7 @@ function consistencyOf(verified: VerifiedReplay | null): ReplayVerdict['consiste
 function risksOf(verified: VerifiedReplay | null, header: EpochHeader): RiskFields {
   if (verified !== null) {
     const { trust, judged } = verified;
-    return riskFields(trust, risksOfLog(judged, trust));
+    return riskFields(trust, risksOfLog(judged, trust), keyTrust(judged.epoch.facts.boot));
   }
   return riskFields(null, [
     {

@@ -3,6 +3,7 @@
 // hostile until the attested key has signed the root above them. The first thing that is wrong is
 // refused, with its index; a verifier that has refused must not be used further.
 
+import type { HandOver } from '../kms-messages.ts';
 import { parseHandOver } from '../kms-messages.ts';
 import { equalBytes, toHex } from '../bytes.ts';
 import type { WireCrypto } from '../crypto.ts';
@@ -11,6 +12,7 @@ import type { Kind, Leaf } from '../leaf.ts';
 import { KIND, blobOf, checkBlob, openLeaf, parseLeaf } from '../leaf.ts';
 import type { CloseReason, Gap } from '../payloads.ts';
 import {
+  CLOSE_REASON,
   parseClose,
   parseGap,
   parseHeartbeat,
@@ -50,6 +52,10 @@ export interface LoggedGap extends Gap {
   readonly timeNs: bigint;
 }
 
+export interface LoggedHandOver extends HandOver {
+  readonly index: number;
+}
+
 export interface EpochFacts {
   readonly boot: VerifiedBoot;
   readonly checkpoint: Checkpoint;
@@ -65,6 +71,8 @@ export interface EpochFacts {
   readonly closeReason: CloseReason | null;
   readonly anchors: AnchorFacts;
   readonly feed: FeedFacts;
+  /** The next image, as the host has announced it in this log. */
+  readonly handOver: LoggedHandOver | null;
   /** Outputs of the epoch before that, as its host says, were never released. */
   readonly unreleased: readonly number[];
   /** Null without compliance's key. */
@@ -106,6 +114,7 @@ export class EpochVerifier {
   #blobs = 0;
   #closeReason: CloseReason | null = null;
   #unreleased: readonly number[] | null = null;
+  #handOver: LoggedHandOver | null = null;
 
   constructor(crypto: WireCrypto, trust: LogTrust, keys: PrivateKeys | null = null) {
     this.#crypto = crypto;
@@ -191,6 +200,7 @@ export class EpochVerifier {
       closeReason: this.#closeReason,
       anchors: anchors.facts(),
       feed: feed.facts(this.#lastNs),
+      handOver: this.#handOver,
       unreleased: this.#unreleased ?? [],
       privateOpened: privateLeaves?.opened ?? null,
       blobs: this.#blobs,
@@ -270,10 +280,8 @@ export class EpochVerifier {
         return epoch.anchors.add(index, leaf.timeNs, plaintext, this.tree);
       case KIND.heartbeat:
         return this.#checkHeartbeat(index, plaintext);
-      case KIND.handOver: {
-        const handOver = parseHandOver(plaintext);
-        return handOver.ok ? accept(null) : handOver;
-      }
+      case KIND.handOver:
+        return this.#checkHandOver(index, plaintext);
       case KIND.recovery:
         return this.#checkRecovery(epoch, plaintext);
       case KIND.strategyEvent: {
@@ -281,11 +289,8 @@ export class EpochVerifier {
         if (!event.ok) return event;
         return this.#strategies.add(index, leaf.stream, leaf.kind, event.value);
       }
-      case KIND.close: {
-        const reason = parseClose(plaintext);
-        if (reason.ok) this.#closeReason = reason.value;
-        return reason.ok ? accept(null) : reason;
-      }
+      case KIND.close:
+        return this.#checkClose(plaintext);
       case KIND.header:
       case KIND.attestation:
       case KIND.output:
@@ -341,6 +346,26 @@ export class EpochVerifier {
       return refuse('leaf_misplaced', { acknowledged: acknowledgedSize });
     }
     this.#acknowledged = acknowledgedSize;
+    return accept(null);
+  }
+
+  /** Once: a second one could take back what the first has announced. */
+  #checkHandOver(index: number, plaintext: Uint8Array): Result<null> {
+    const handOver = parseHandOver(plaintext);
+    if (!handOver.ok) return handOver;
+    if (this.#handOver !== null) return refuse('leaf_misplaced', { kind: KIND.handOver });
+    this.#handOver = { ...handOver.value, index };
+    return accept(null);
+  }
+
+  /** An epoch that was closed for a hand-over has one, and one that has one ends for nothing else. */
+  #checkClose(plaintext: Uint8Array): Result<null> {
+    const reason = parseClose(plaintext);
+    if (!reason.ok) return reason;
+    if ((reason.value === CLOSE_REASON.handOver) !== (this.#handOver !== null)) {
+      return refuse('leaf_misplaced', { kind: KIND.close, reason: reason.value });
+    }
+    this.#closeReason = reason.value;
     return accept(null);
   }
 
