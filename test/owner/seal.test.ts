@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { DecryptCommand } from '@aws-sdk/client-kms';
 import { describe, expect, it } from 'vitest';
 import { run } from '../../owner/commands/seal.ts';
+import { readOwnerKey } from '../../owner/owner-key.ts';
+import { sealItem } from '../../owner/seal/seal.ts';
 import type { RunningKms } from '../../simulator/kms/server.ts';
 import { FAULTS } from '../../simulator/kms/faults.ts';
 import { toHex } from '../../wire/bytes.ts';
@@ -271,4 +273,25 @@ describe('trackseal seal', () => {
       expect([code, json['code']]).toEqual([2, 'usage_invalid']);
     },
   );
+});
+
+describe('sealItem', () => {
+  it.each([[OWNER], [HOST]])('wipes what it sealed, also when KMS refuses (%#)', async (who) => {
+    const kms = await simulatedKms({ keys: [{ arn: KEY_ARN, policy: openPolicy(OWNER) }] });
+    const desk = ownersDesk();
+    const material = { salt: new Uint8Array(32).fill(1), bytes: PARAMETERS.slice(), label: '' };
+    const about = {
+      purpose: 'parameters',
+      logId: 'a',
+      name: 'example',
+      version: 1,
+      configurationDigest: new Uint8Array(32),
+      keyArn: KEY_ARN,
+      image: IMAGE.pcr0,
+    } as const;
+    const key = assertAccepted(await readOwnerKey(desk.ownerKey, undefined));
+    const sealed = await sealItem(clientOf(kms, who), key, about, material);
+    expect(sealed.ok).toBe(who === OWNER);
+    expect([...material.salt, ...material.bytes].every((byte) => byte === 0)).toBe(true);
+  });
 });

@@ -252,6 +252,18 @@ describe('lint finds', () => {
     expect(lintPolicy(parseKeyPolicy(text)).map((one) => one.code)).toContain(code);
   });
 
+  it('no denial in a Deny that has another condition: whom that is not about, it does not stop', () => {
+    const policy = makeKeyPolicy(OPTIONS);
+    const Statement = policy.Statement.map((one) => {
+      const Condition = { ...one.Condition, Bool: { 'aws:SecureTransport': 'true' } };
+      return one.Sid === 'DenyWithoutPCR1' ? Object.assign({}, one, { Condition }) : one;
+    });
+    const codes = lintPolicy(parseKeyPolicy(JSON.stringify({ ...policy, Statement })));
+    expect(new Set(codes.map(({ code }) => code))).toEqual(
+      new Set(['deny_joined', 'no_explicit_deny', 'policy_changeable']),
+    );
+  });
+
   it.each([32_768, 32_769])('a policy of %d characters', (characters) => {
     const statement = {
       Effect: 'Allow',

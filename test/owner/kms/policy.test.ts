@@ -8,6 +8,8 @@ import { describe, expect, it } from 'vitest';
 import { run as policyCommand } from '../../../owner/commands/kms-policy.ts';
 import { lintPolicy } from '../../../owner/kms/lint.ts';
 import { parseKeyPolicy } from '../../../owner/kms/policy-document.ts';
+import type { PolicyStatement } from '../../../owner/kms/policy.ts';
+import { makeKeyPolicy } from '../../../owner/kms/policy.ts';
 import type { Principal } from '../../../simulator/kms/signature.ts';
 import { toHex } from '../../../wire/bytes.ts';
 import {
@@ -30,6 +32,7 @@ import {
   DENIED,
   measured,
   NEXT,
+  OPTIONS,
   outcome,
   policyOf,
   scene,
@@ -188,6 +191,9 @@ describe('a generated policy', () => {
     expect(await outcome(clientOf(there.kms, OWNER).send(opened))).toBeNull();
     const codes = lintPolicy(parseKeyPolicy(policy)).map(({ code }) => code);
     expect(codes).toEqual(expect.arrayContaining(['root_delegation', 'put_key_policy_open']));
+    // Denied to all, so that not even kms:* has them.
+    expect(codes).not.toContain('grant_hole');
+    expect(codes).not.toContain('reencrypt_hole');
   });
 
   it('without one, only the admin can replace the policy; locked down, nobody', async () => {
@@ -196,5 +202,34 @@ describe('a generated policy', () => {
     expect(await put(there, ADMIN)).toBeNull();
     const locked = await scene(policyOf({ lockdown: true }));
     expect(await put(locked, ADMIN)).toBe(DENIED);
+  });
+
+  const nets: readonly [string, (statement: PolicyStatement) => PolicyStatement | readonly []][] = [
+    ['the Allows', (one) => (one.Effect === 'Deny' ? [] : one)],
+    [
+      'the Denies',
+      ({ Condition, ...one }) =>
+        one.Effect === 'Allow' || Condition === undefined ? one : { ...one, Condition },
+    ],
+  ];
+  it.each(nets)('has two nets: %s alone keep out what is wrong', async (_, change) => {
+    const policy = makeKeyPolicy(OPTIONS);
+    const half = JSON.stringify({ ...policy, Statement: policy.Statement.flatMap(change) });
+    const there = await scene(half);
+    expect(await there.decrypt(STRATEGY, await recipientOf())).toBeNull();
+    expect(await there.decrypt(STRATEGY, undefined)).toBe(DENIED);
+    expect(await there.generate(DATA_KEY, undefined)).toBe(DENIED);
+    for (const name of ['pcr0', 'pcr1', 'pcr2'] as const) {
+      const wrong = await recipientOf({ measurements: { ...IMAGE, [name]: pcr(0xee) } });
+      expect(await there.decrypt(STRATEGY, wrong), name).toBe(DENIED);
+      expect(await there.generate(DATA_KEY, wrong), name).toBe(DENIED);
+    }
+    for (const missing of Object.keys(STRATEGY)) {
+      const context = Object.fromEntries(
+        Object.entries(STRATEGY).filter(([key]) => key !== missing),
+      );
+      expect(await there.decrypt(context, await recipientOf()), missing).toBe(DENIED);
+      expect(await there.encrypt(context, OWNER), missing).toBe(DENIED);
+    }
   });
 });
