@@ -16,6 +16,7 @@ import { SlicedStream } from '../wire/node/sliced-stream.ts';
 import type { Transport } from '../wire/node/transport.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
+import { Fatal } from './fatal.ts';
 
 /** For the host's connection, and again for the handshake. */
 const DIAL_MS = 10_000;
@@ -23,14 +24,7 @@ const DIAL_MS = 10_000;
 const NETWORK_ERRORS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNREFUSED', 'ENOENT']);
 
 /** Codes: `host_not_measured`, `egress_refused`, `tls_untrusted`. */
-export class EgressError extends Error {
-  readonly code: RefusalCode;
-
-  constructor(code: RefusalCode) {
-    super(code);
-    this.code = code;
-  }
-}
+export class EgressError extends Fatal {}
 
 function codeOf(error: unknown): RefusalCode {
   if (error instanceof EgressError) return error.code;

@@ -17,27 +17,19 @@ import { accept, refuse } from '../../wire/result.ts';
 import type { EncryptionContext } from '../../wire/sealed.ts';
 import { CONTENT_KEY_BYTES, MAX_CIPHERTEXT_BLOB_BYTES } from '../../wire/sealed.ts';
 import type { Egress } from '../egress.ts';
-import { EgressError } from '../egress.ts';
 import { EgressHttp } from '../egress-http.ts';
+import { Fatal } from '../fatal.ts';
 import type { Credentials } from './credentials.ts';
-import { CredentialsError } from './credentials.ts';
 import type { Recipient } from './recipient.ts';
 
 /** An envelope and its blob have 6 KiB each, in base64. */
 const LIMITS = { timeoutMs: 10_000, maxAnswerBytes: 64 * 1024, maxConnections: 1 };
 const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 200;
-const EXPIRED: ReadonlySet<string> = new Set(['ExpiredTokenException', 'ExpiredToken']);
-const TRANSIENT: ReadonlySet<string> = new Set([
-  'ThrottlingException',
-  'LimitExceededException',
-  'KMSInternalException',
-  'DependencyTimeoutException',
-  'KeyUnavailableException',
-  'ServiceUnavailable',
-  'InternalFailure',
-]);
-const NETWORK: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ABORT_ERR']);
+const EXPIRED: ReadonlySet<unknown> = new Set(['ExpiredTokenException', 'ExpiredToken']);
+/** Names of the SDK's errors, and codes of the system's: the next try may go through. */
+const TRANSIENT: ReadonlySet<unknown> = new Set(['ThrottlingException', 'AbortError']);
+const NETWORK: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
 
 /** How a call went wrong: what to do next, and the code when nothing helps. */
 interface Failure {
@@ -45,29 +37,24 @@ interface Failure {
   readonly code: RefusalCode;
 }
 
+const AGAIN: Failure = { next: 'again', code: 'kms_unreachable' };
+const INVALID: Failure = { next: 'stop', code: 'kms_answer_invalid' };
+
 function failureOf(error: unknown): Failure {
-  if (error instanceof CredentialsError) return { next: 'stop', code: error.code };
-  if (error instanceof EgressError && error.code === 'egress_refused') {
-    return { next: 'again', code: 'kms_unreachable' };
-  }
-  if (error instanceof EgressError) {
-    const tooLarge = error.code === 'frame_too_large';
-    return { next: 'stop', code: tooLarge ? 'kms_answer_invalid' : error.code };
-  }
-  if (error instanceof KMSServiceException) {
-    const { name, $metadata } = error;
-    if (EXPIRED.has(name)) return { next: 'credentials', code: 'credentials_expired' };
-    const status = $metadata.httpStatusCode ?? 0;
-    if (TRANSIENT.has(name) || status >= 500) return { next: 'again', code: 'kms_unreachable' };
-    if (status === 400 && !/^\d*$|^Unknown/u.test(name))
-      return { next: 'stop', code: 'kms_denied' };
-    return { next: 'stop', code: 'kms_answer_invalid' };
+  // Ours: no credentials, no way, no certificate, too much.
+  if (error instanceof Fatal) {
+    if (error.code === 'egress_refused') return AGAIN;
+    return error.code === 'frame_too_large' ? INVALID : { next: 'stop', code: error.code };
   }
   const { name, code } = error as { readonly name?: unknown; readonly code?: unknown };
-  const cut = NETWORK.has(code) || name === 'AbortError' || name === 'TimeoutError';
-  return cut
-    ? { next: 'again', code: 'kms_unreachable' }
-    : { next: 'stop', code: 'kms_answer_invalid' };
+  if (TRANSIENT.has(name) || NETWORK.has(code)) return AGAIN;
+  if (!(error instanceof KMSServiceException)) return INVALID;
+  if (EXPIRED.has(name)) return { next: 'credentials', code: 'credentials_expired' };
+  const status = error.$metadata.httpStatusCode ?? 0;
+  if (status >= 500) return AGAIN;
+  // An answer that names no error of KMS gets the status or `Unknown` for a name.
+  const named = status === 400 && !/^\d*$|^Unknown/u.test(error.name);
+  return named ? { next: 'stop', code: 'kms_denied' } : INVALID;
 }
 
 export interface KmsServices {

@@ -1,21 +1,14 @@
 // AWS credentials as the host brings and refreshes them. They say nothing about the enclave: the host has them
 // anyway, and what they open is decided by KMS on the attestation document and by S3 on its lock.
 
-import type { RefusalCode } from '../../wire/codes.ts';
 import type { AwsCredentials } from '../../wire/kms-messages.ts';
+import { Fatal } from '../fatal.ts';
 
 /** Those that are about to expire are not used: a call takes a while. */
 const MARGIN_MS = 10_000;
 
 /** Codes: `credentials_missing`, `credentials_expired`. */
-export class CredentialsError extends Error {
-  readonly code: RefusalCode;
-
-  constructor(code: RefusalCode) {
-    super(code);
-    this.code = code;
-  }
-}
+export class CredentialsError extends Fatal {}
 
 export class Credentials {
   readonly #waitMs: number;
