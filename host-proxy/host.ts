@@ -43,6 +43,8 @@ export interface HostOptions extends EpochServices {
   readonly items: readonly Item[];
   /** Of the configuration; default `spool`. */
   readonly commitPolicy?: 'spool' | 's3';
+  /** Policy s3: fetches epochs that the bucket has and the log folder has not, before the first one begins. */
+  readonly restore?: boolean;
   readonly restart: boolean;
   /** Execution's part in settling; null: only looks whether its records can be read. */
   readonly reconcile?: (epoch: BrokenEpoch | null) => Promise<Result<null>>;
@@ -114,6 +116,14 @@ export class Host {
       await host.#handOvers.forget();
       await host.#listen();
       await options.shipper?.start();
+      const restored = options.restore === true ? await options.shipper?.restore() : undefined;
+      if (restored?.ok === false) {
+        await host.#close();
+        return restored;
+      }
+      for (const { epoch, size } of restored?.value ?? []) {
+        logger.warn('epoch_restored', { epoch, size });
+      }
       return accept(host);
     } catch (error) {
       await host.#close();

@@ -35,11 +35,12 @@ import { openShipper } from './ship/open-shipper.ts';
 import { findShipMistake } from './ship/ship-config.ts';
 import { renderSummary, toJson } from './summary.ts';
 
-const USAGE = `usage: trackseal host --config FILE [--json] [--quiet]
+const USAGE = `usage: trackseal host --config FILE [--restore] [--json] [--quiet]
 
 Runs the host proxy: starts the enclave, feeds it, keeps its log, executes its signals.
 
   --config FILE   the operator's configuration (JSON; docs/OPERATE.md)
+  --restore       commit policy s3: first fetches epochs that the bucket has and the log folder has not
   --json          the summary on stdout as JSON
   --quiet         no progress
 
@@ -48,6 +49,7 @@ Exit codes: 0 closed cleanly, 1 ended otherwise, 2 could not start.
 
 interface Options {
   readonly config: string;
+  readonly restore: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
 }
@@ -58,12 +60,13 @@ function readOptions(args: readonly string[]): Options | null {
       args: [...args],
       options: {
         config: { type: 'string' },
+        restore: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         quiet: { type: 'boolean', default: false },
       },
     });
-    const { config, json, quiet } = values;
-    return config === undefined ? null : { config, json, quiet };
+    const { config, restore, json, quiet } = values;
+    return config === undefined ? null : { config, restore, json, quiet };
   } catch {
     return null;
   }
@@ -284,6 +287,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       configuration: configurationBytes,
       logId: configuration.log_id,
       commitPolicy: configuration.commit_policy,
+      restore: options.restore,
       items,
       restart,
       secrets,

@@ -29,6 +29,16 @@ const PERMANENT: ReadonlySet<RefusalCode> = new Set([
   'seal_rolled_back',
   'seal_commitment_mismatch',
   'compliance_key_mismatch',
+  // Another host is at work, or this one does not know the log's end: somebody has to decide.
+  'previous_stale',
+  'epoch_claimed',
+  'object_replaced',
+  'bucket_missing',
+  'bucket_region',
+  'bucket_unversioned',
+  'bucket_unlocked',
+  'bucket_governance',
+  'bucket_retention_short',
 ]);
 
 export function isPermanent(code: RefusalCode): boolean {

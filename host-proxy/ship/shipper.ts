@@ -8,6 +8,7 @@ import type { WireCrypto } from '../../wire/crypto.ts';
 import type { ObjectStore } from '../../wire/node/objects/store.ts';
 import { StoreError } from '../../wire/node/objects/store.ts';
 import { parseUtf8 } from '../../wire/bytes.ts';
+import type { Result } from '../../wire/result.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { EpochFolder } from '../epoch-folder.ts';
 import type { LogShipping } from '../epoch-log.ts';
@@ -21,6 +22,8 @@ import type { ShipTimes } from './epoch-shipper.ts';
 import { EpochShipper } from './epoch-shipper.ts';
 import { finishRemovals, listUnshipped, locateSpool, removeShipped } from './unshipped.ts';
 import { findNextCommit } from './next-commit.ts';
+import type { RestoredEpoch } from './restore.ts';
+import { restoreEpochs } from './restore.ts';
 import type { FindingCode } from './uploads.ts';
 import { ShipFinding, Uploads } from './uploads.ts';
 
@@ -224,6 +227,12 @@ export class Shipper {
     }, signal);
     if (signal.aborted || this.#stop.signal.aborted) return null;
     return this.#uploads.run((store) => findNextCommit(store, epoch));
+  }
+
+  /** Policy `s3`: makes the folders of epochs that the store has behind the last one of the log folder. */
+  restore(): Promise<Result<readonly RestoredEpoch[]>> {
+    const { files, crypto, folders } = this.#options;
+    return restoreEpochs({ run: (call) => this.#uploads.run(call), files, crypto, folders });
   }
 
   /** Waits until all is shipped, at most so long; then nothing of it runs any more. Rejects as `failed` does. */
