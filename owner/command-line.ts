@@ -72,6 +72,12 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
     'these are measurements of an enclave in debug mode: build the image and take its own',
 };
 
+/** Where the code's own text speaks of the enclave's host. */
+const TEXTS: Partial<Readonly<Record<RefusalCode, string>>> = {
+  credentials_missing: 'no AWS credentials were found',
+  credentials_expired: 'the AWS credentials have expired',
+};
+
 /** Text of a service or a file, as a terminal may show it. */
 export function printable(text: string, maxCharacters = 300): string {
   return text.slice(0, maxCharacters).replaceAll(/[^ -~]/gu, '?');
@@ -87,7 +93,7 @@ export function refused(io: CommandIo, refusal: Refusal, json: boolean, hint?: s
   if (json) io.stdout(`${JSON.stringify({ verdict, code, detail }, null, 2)}\n`);
   const next = hint ?? HINTS[code];
   const lines = [
-    `${verdict.toUpperCase()}  ${code}: ${REFUSAL_CODES[code]}`,
+    `${verdict.toUpperCase()}  ${code}: ${TEXTS[code] ?? REFUSAL_CODES[code]}`,
     ...Object.entries(detail).map(([name, value]) => {
       return `  ${name.padEnd(14)}${value === null ? 'none' : printable(String(value))}`;
     }),

@@ -264,6 +264,44 @@ describe('lint finds', () => {
     );
   });
 
+  it.each([
+    [
+      'the default policy of a key',
+      {
+        Effect: 'Allow',
+        Principal: { AWS: 'arn:aws:iam::111111111111:root' },
+        Action: 'kms:*',
+        Resource: '*',
+      },
+      [
+        'root_delegation',
+        'allow_without_attestation',
+        'no_encryption_context',
+        'grant_hole',
+        'reencrypt_hole',
+        'put_key_policy_open',
+      ],
+    ],
+    [
+      'a policy with ImageSha384 alone, as many examples have it',
+      {
+        Sid: 'Enable enclave data processing',
+        Effect: 'Allow',
+        Principal: { AWS: 'arn:aws:iam::111111111111:role/data-processing' },
+        Action: ['kms:Decrypt', 'kms:GenerateDataKey', 'kms:GenerateRandom'],
+        Resource: '*',
+        Condition: {
+          StringEqualsIgnoreCase: { 'kms:RecipientAttestation:ImageSha384': 'ab'.repeat(48) },
+        },
+      },
+      ['pcr0_alone', 'no_encryption_context'],
+    ],
+  ])('in %s all that is wrong', (_, statement, expected) => {
+    const findings = lintPolicy(parseKeyPolicy(JSON.stringify({ Statement: [statement] })));
+    const errors = findings.filter(({ severity }) => severity === 'error');
+    expect(errors.map(({ code }) => code)).toEqual(expected);
+  });
+
   it.each([32_768, 32_769])('a policy of %d characters', (characters) => {
     const statement = {
       Effect: 'Allow',
