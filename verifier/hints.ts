@@ -22,6 +22,20 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   config_mismatch: 'the enclave runs with another configuration than your policy pins',
   tls_key_mismatch:
     'somebody between you and the enclave ends the TLS connection: do not send secrets there',
+  image_revoked:
+    'the publisher has taken this image back: do not rely on it, and ask what happened since',
+  measurements_older:
+    'fetch the newest list from whoever publishes the image, not from the operator',
+  measurements_conflict:
+    'two lists were signed with one number: keep both, and ask whoever holds the release key',
+  measurements_signature:
+    'compare the release_key of your policy with the one that the publisher names',
+  bundle_zip_malformed: 'give the file as `trackseal log pull` has written it, not packed again',
+  bundle_too_large: 'ask for a shorter time, or leave kinds out with --withhold input',
+  bundle_parts: 'the file was changed after it was made: ask for another one, and keep this',
+  bundle_contradiction:
+    'the file says something else than its leaves: keep it, and ask for another',
+  bundle_incomplete: 'leaves of the range are missing: ask for another file, and keep this',
   policy_missing:
     'give --policy FILE or --pcr0/1/2 with the measurements of the image you expect (or --unsafe-any-image)',
   policy_malformed: 'correct the option or the policy file; --help lists them',
