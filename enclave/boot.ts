@@ -112,6 +112,12 @@ export async function prepareEpoch(
       : orFatal(verifyPrevious(crypto, messages.previous, configuration.log_id));
   const epoch = (previous?.entry.epoch ?? 0) + 1;
   const origin = originOf(configuration.log_id, epoch);
+  // Before certificates are judged by the clock. The document is for its time only and never leaves.
+  const nothing = { userData: null, nonce: null, publicKey: null };
+  const { reading } = orFatal(await attestTimed(nsm, clock, nothing));
+  orFatal(checkDivergence(reading, configuration.limits.clock_divergence_ms));
+  const { moduleId } = orFatal(await nsm.describe());
+
   const terms: SealTerms = {
     configuration,
     configurationDigest,
@@ -123,12 +129,6 @@ export async function prepareEpoch(
   const sealed = await unseal(unsealing, terms, origin, messages.sealed, messages.dataKeys);
   const items = [...messages.items, ...sealed.items];
   const strategies = orFatal(checkItems(crypto, configuration, manifest, items));
-
-  // The document is for its time only and never leaves.
-  const nothing = { userData: null, nonce: null, publicKey: null };
-  const { reading } = orFatal(await attestTimed(nsm, clock, nothing));
-  orFatal(checkDivergence(reading, configuration.limits.clock_divergence_ms));
-  const { moduleId } = orFatal(await nsm.describe());
 
   const logKey = generateLogKey();
   const lease = openLease(services, configuration, egress);

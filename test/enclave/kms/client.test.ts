@@ -5,12 +5,22 @@ import { describe, expect, it } from 'vitest';
 import type { FaultName } from '../../../simulator/kms/faults.ts';
 import { FAULT_NAMES, FAULTS } from '../../../simulator/kms/faults.ts';
 import type { RunningKms } from '../../../simulator/kms/server.ts';
+import { SimulatedNsm } from '../../../simulator/nsm/device.ts';
 import { toHex, utf8 } from '../../../wire/bytes.ts';
 import type { Configuration } from '../../../wire/configuration.ts';
 import { encodeCredentials } from '../../../wire/kms-messages.ts';
 import { FRAME } from '../../../wire/messages.ts';
 import type { TestHost } from '../../helpers/enclave-host.ts';
-import { KEY_ARN, openPolicy, OWNER, pcr, PRINCIPALS, simulatedKms } from '../../helpers/kms.ts';
+import {
+  IMAGE,
+  KEY_ARN,
+  openPolicy,
+  OWNER,
+  pcr,
+  PRINCIPALS,
+  simulatedKms,
+  simulatedRoot,
+} from '../../helpers/kms.ts';
 import {
   asked,
   bootWith,
@@ -128,6 +138,18 @@ describe('a way to KMS that is not there', () => {
     const sealed = [await seal(kms, configuration)];
     const host = await bootWith(kms, configuration, { sealed, ...options(kms) });
     expect(await host.failed()).toBe(code);
+    expect(asked(kms)).toEqual([]);
+  });
+
+  it('a clock that is wrong: no certificate is judged by it, and KMS is not asked', async () => {
+    const kms = await simulatedKms();
+    const configuration = sealedConfiguration();
+    const sealed = [await seal(kms, configuration)];
+    const root = await simulatedRoot();
+    const now = (): number => Date.now() - 3_600_000;
+    const nsmDevice = new SimulatedNsm({ root, measurements: IMAGE, now });
+    const host = await bootWith(kms, configuration, { sealed, nsmDevice });
+    expect(await host.failed()).toBe('clock_divergence');
     expect(asked(kms)).toEqual([]);
   });
 
