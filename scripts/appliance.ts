@@ -8,15 +8,21 @@
 //   quant/…                          the packed strategies, their salts and parameters
 //   compliance/key.pem               compliance's private key
 //   host/configuration.json          what the host sends to the enclave
+//   image/roots.pem                  TLS roots of the image; empty where it talks to nobody
 
-import { randomBytes } from 'node:crypto';
+import { createPublicKey, randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SimulatedRoot } from '../simulator/nsm/root.ts';
 import { measure, measurementsJson } from '../simulator/nsm/measure.ts';
 import { generateComplianceKey } from '../verifier/compliance-key.ts';
 import { concatBytes, toHex, utf8 } from '../wire/bytes.ts';
-import type { Configuration, Instrument } from '../wire/configuration.ts';
+import type {
+  Configuration,
+  ConfiguredKms,
+  ConfiguredS3,
+  Instrument,
+} from '../wire/configuration.ts';
 import { canonicalJson } from '../wire/configuration.ts';
 import type { MeasuredManifest } from '../wire/manifest.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
@@ -41,8 +47,24 @@ export interface ApplianceOptions extends ApplianceStrategy {
   readonly others?: readonly ApplianceStrategy[];
   readonly instruments: readonly Instrument[];
   readonly anchorMs: number;
+  /** What comes sealed and from whom, and where the log goes besides; by default nothing is sealed. */
+  readonly cloud?: ApplianceCloud;
   /** measurements.json of a built image; by default an enclave is simulated under a root of its own. */
   readonly image?: string;
+}
+
+/** The AWS of an appliance: whom the image may talk to and what its configuration wants sealed. */
+export interface ApplianceCloud {
+  /** PEM. */
+  readonly roots: string;
+  /** SPKI of whoever seals, hex. */
+  readonly ownerKey: string;
+  readonly hosts: MeasuredManifest['hosts'];
+  /** Strategies, parameters and compliance's key come sealed under this one. */
+  readonly keyArn: string;
+  readonly kms: ConfiguredKms;
+  /** With it the enclave itself writes its commits there (commit policy `s3`). */
+  readonly s3: ConfiguredS3 | null;
 }
 
 /** What a quant has of a strategy, as files. */
@@ -70,6 +92,8 @@ export interface Appliance {
   readonly parameters: string;
   readonly parametersSalt: string;
   readonly complianceKey: string;
+  readonly compliancePublicKey: string;
+  readonly roots: string;
   readonly configuration: string;
   readonly logDirectory: string;
 }
@@ -82,10 +106,15 @@ function newSalt(): Uint8Array {
   return new Uint8Array(randomBytes(SALT_BYTES));
 }
 
-/** Stands in for the image: the programs that run in it and the manifest, measured like an EIF. */
-async function measureImage(manifest: Uint8Array): Promise<string> {
+/** Stands in for the image: the programs that run in it and the manifest, measured like an EIF; with one bit
+ * of the programs changed on request. */
+export async function measureImage(manifest: Uint8Array, flippedBit?: number): Promise<string> {
   const bundles = await bundleImage();
   const programs = concatBytes(...bundles.map(({ bytes }) => bytes));
+  if (flippedBit !== undefined) {
+    const at = flippedBit >> 3;
+    programs[at] = (programs[at] ?? 0) ^ (1 << (flippedBit & 7));
+  }
   const boot = utf8(`node ${process.version}`);
   return measurementsJson(measure({ boot, application: concatBytes(programs, manifest) }));
 }
@@ -110,13 +139,29 @@ async function preparePack(
   return { name, commitment, pack, ...files };
 }
 
+function configuredCloud(
+  cloud: ApplianceCloud | undefined,
+  strategies: readonly { readonly name: string }[],
+): Partial<Configuration> {
+  if (cloud === undefined) return {};
+  const { kms, s3, keyArn: key_arn } = cloud;
+  const sealed = strategies.flatMap(({ name }) => [
+    { purpose: 'strategy', name, key_arn } as const,
+    { purpose: 'parameters', name, key_arn } as const,
+  ]);
+  const complianceKey = { purpose: 'compliance_key', name: 'main', key_arn } as const;
+  return { kms, sealed: [...sealed, complianceKey], ...(s3 === null ? {} : { s3 }) };
+}
+
 export async function prepareAppliance(options: ApplianceOptions): Promise<Appliance> {
   const { directory } = options;
   const path = (...names: readonly string[]): string => join(directory, ...names);
   for (const name of ['image', 'lp', 'quant', 'compliance', 'host', 'log']) {
     await mkdir(path(name), { recursive: true });
   }
-  const { image } = options;
+  const { image, cloud } = options;
+  const roots = utf8(cloud?.roots ?? '');
+  await writeFile(path('image', 'roots.pem'), roots);
   const root = image === undefined ? await SimulatedRoot.open(path('aws')) : null;
 
   const wanted: readonly ApplianceStrategy[] = [options, ...(options.others ?? [])];
@@ -139,9 +184,9 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
   const manifest = canonicalJson({
     version: 2,
     strategies: measured,
-    owner_key: null,
-    hosts: [],
-    roots_sha256: toHex(nodeCrypto.sha256(new Uint8Array(0))),
+    owner_key: cloud?.ownerKey ?? null,
+    hosts: cloud?.hosts ?? [],
+    roots_sha256: toHex(nodeCrypto.sha256(roots)),
   } satisfies MeasuredManifest);
   await writeFile(path('image', 'measured.json'), manifest);
   const measurements =
@@ -150,12 +195,14 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
 
   const compliance = generateComplianceKey();
   await writeFile(path('compliance', 'key.pem'), compliance.pem, { mode: 0o600 });
+  const publicPem = createPublicKey(compliance.pem).export({ type: 'spki', format: 'pem' });
+  await writeFile(path('compliance', 'public.pem'), publicPem);
 
   const configuration: Configuration = {
     version: 1,
     log_id: 'trackseal.local/demo',
     feed_mode: 'replay',
-    commit_policy: 'spool',
+    commit_policy: (cloud?.s3 ?? null) === null ? 'spool' : 's3',
     compliance_public_key: compliance.publicHex,
     instruments: options.instruments,
     streams: [{ id: 1, name: 'binance-capture' }],
@@ -163,6 +210,7 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
     intervals: { anchor_ms: options.anchorMs, heartbeat_ms: 1000, commit_ms: 5 },
     limits: { clock_divergence_ms: 5000, attestations_per_second: 5 },
     tls_names: ['localhost'],
+    ...configuredCloud(cloud, configured),
   };
   const bytes = canonicalJson(configuration);
   await writeFile(path('host', 'configuration.json'), bytes);
@@ -189,6 +237,8 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
     parameters: path('quant', 'parameters.json'),
     parametersSalt: path('quant', 'parameters.salt'),
     complianceKey: path('compliance', 'key.pem'),
+    compliancePublicKey: path('compliance', 'public.pem'),
+    roots: path('image', 'roots.pem'),
     configuration: path('host', 'configuration.json'),
     logDirectory: path('log'),
   };

@@ -17,7 +17,10 @@ import type { CommandIo } from '../verifier/io.ts';
 import type { Appliance } from './appliance.ts';
 import { ROOT } from './bundle.ts';
 import { renderSummary } from './demo-summary.ts';
-import type { DemoSummary, HostJson, Json } from './demo-summary.ts';
+import type { DemoSummary, HostJson, Json, KmsSummary } from './demo-summary.ts';
+import { tryChangedImage } from './demo-changed-image.ts';
+import type { SimulatedAws } from './simulated-aws.ts';
+import { parseKeyArn } from '../wire/sealed.ts';
 
 export interface DemoSettings {
   readonly json: boolean;
@@ -43,6 +46,15 @@ export interface DemoStage {
   readonly refusedAs: string | null;
   /** What the enclave prints is shown. */
   readonly showOutput: boolean;
+  /** The AWS that its secrets come from; by default they arrive in the clear. */
+  readonly cloud?: DemoCloud | null;
+}
+
+export interface DemoCloud {
+  readonly aws: SimulatedAws;
+  readonly sealed: readonly string[];
+  /** Starts an enclave with other measurements. */
+  readonly commandOf: (measurements: string) => readonly [string, ...string[]];
 }
 
 const CAPTURE = join(ROOT, 'data/binance-2024-08/spot_ethusdt_20240808.gz');
@@ -67,10 +79,18 @@ async function runJson(run: Run, args: readonly string[], io: CommandIo): Promis
   return { exitCode, json: text === '' ? {} : (JSON.parse(text) as Json) };
 }
 
-function hostConfig(
-  { appliance, transport, command, readyMs, showOutput }: DemoStage,
-  { speed, limit }: DemoSettings,
-): object {
+function cloudConfig({ cloud = null }: DemoStage): object {
+  if (cloud === null) return {};
+  return {
+    strategies: [],
+    sealed: cloud.sealed,
+    egress: { allow: cloud.aws.egress },
+    credentials: { source: 'imds' },
+  };
+}
+
+function hostConfig(stage: DemoStage, { speed, limit }: DemoSettings): object {
+  const { appliance, transport, command, readyMs, showOutput } = stage;
   return {
     transport,
     state: join(appliance.directory, 'host', 'state'),
@@ -95,7 +115,9 @@ function hostConfig(
       },
       kill_switch: join(appliance.directory, 'host', 'KILL'),
     },
+    ...cloudConfig(stage),
     tiles: { port: 0 },
+    metrics: { port: 0 },
     ingress: { port: 0 },
     logging: { level: 'info', file: join(appliance.directory, 'host', 'host.log') },
   };
@@ -107,9 +129,10 @@ interface HostProcess {
   output(): string;
 }
 
-function startHost(configFile: string, io: CommandIo): HostProcess {
+function startHost(configFile: string, env: NodeJS.ProcessEnv, io: CommandIo): HostProcess {
   const args = [join(ROOT, 'scripts/trackseal.ts'), 'host', '--config', configFile, '--json'];
   const child = spawn(process.execPath, args, {
+    env,
     stdio: ['ignore', 'pipe', io.isTerminal ? 'inherit' : 'pipe'],
   });
   let text = '';
@@ -175,6 +198,44 @@ async function findTrade(
   return null;
 }
 
+/** What KMS did for this image, and what it does for one with a bit changed. */
+async function proveSealing(
+  { appliance, transport }: DemoStage,
+  { aws, sealed, commandOf: command }: DemoCloud,
+  config: object,
+  say: (line: string) => void,
+): Promise<KmsSummary> {
+  const opened = aws.kms.events.filter(({ eventName, errorCode }) => {
+    return eventName === 'Decrypt' && errorCode === null;
+  });
+  say('6. One bit of the image changed: the same secrets, asked for by another image');
+  const hostConfig = { ...config, transport };
+  const stage = { appliance, aws, sealed, transport, command, hostConfig };
+  const changed = await tryChangedImage(stage);
+  const images = opened.map(({ additionalEventData: data }) => {
+    return data?.recipient['attestationDocumentEnclaveImageDigest'] ?? null;
+  });
+  const measured = JSON.parse(await readFile(appliance.measurements, 'utf8')) as {
+    readonly Measurements: { readonly PCR0: string };
+  };
+  const { PCR0: image } = measured.Measurements;
+  const [asItWas, signedForIt] = changed;
+  const refusedByItself = asItWas?.code === 'seal_wrong_image' && asItWas.kms === null;
+  const refusedByKms = signedForIt?.code === 'kms_denied' && signedForIt.kms !== null;
+  const refused = changed.every((one) => one.exit_code === 1 && !one.ready);
+  const onlyThisImage = images.length === sealed.length && images.every((one) => one === image);
+  const { keyArn } = aws.appliance;
+  return {
+    key_arn: keyArn,
+    account: parseKeyArn(keyArn)?.account ?? '',
+    image,
+    items: sealed.length,
+    released: images.length,
+    changed,
+    asExpected: onlyThisImage && refused && refusedByItself && refusedByKms,
+  };
+}
+
 /** Exit codes: 0 everything was proved, 1 something was refused, 2 could not run. */
 export async function runDemo(
   stage: DemoStage,
@@ -188,12 +249,14 @@ export async function runDemo(
   };
   const quiet: CommandIo = settings.json ? { ...io, stderr: () => {}, isTerminal: false } : io;
   const configFile = join(directory, 'host', 'host.json');
-  await writeFile(configFile, `${JSON.stringify(hostConfig(stage, settings), null, 2)}\n`);
+  const config = hostConfig(stage, settings);
+  await writeFile(configFile, `${JSON.stringify(config, null, 2)}\n`);
 
   say('2. Host proxy and enclave: Binance data in, signals out, every step in the signed log');
   const hostLog = join(directory, 'host', 'host.log');
   const heads = join(directory, 'lp', 'heads.json');
-  const host = startHost(configFile, quiet);
+  const { cloud = null } = stage;
+  const host = startHost(configFile, cloud?.aws.hostEnvironment ?? process.env, quiet);
   try {
     const ready = await waitForEvent(hostLog, 'enclave_ready', host, stage.readyMs);
     const ingress = await waitForEvent(hostLog, 'ingress_listening', host, stage.readyMs);
@@ -241,12 +304,15 @@ export async function runDemo(
     });
     const replayed = await runJson(replay, [logDirectory, ...files, ...keyed, '--all'], quiet);
 
+    const kms = cloud === null ? null : await proveSealing(stage, cloud, config, say);
+
     const exitCodes = [hostExit, first, second, log, proved, proof, replayed].map((outcome) =>
       typeof outcome === 'number' ? outcome : outcome.exitCode,
     );
     const code = strict?.json['code'];
     const asExpected = strict === null || (strict.exitCode === 1 && code === stage.refusedAs);
-    const held = exitCodes.every((code) => code === 0) && asExpected;
+    const sealingHeld = kms === null || kms.asExpected;
+    const held = exitCodes.every((code) => code === 0) && asExpected && sealingHeld;
     const summary: DemoSummary = {
       verdict: held && trade !== null ? 'proved' : 'refused',
       unsigned: strict === null ? null : { code: String(code), asExpected },
@@ -255,6 +321,7 @@ export async function runDemo(
       log: log.json,
       trade: { found: trade !== null, report: trade?.report ?? null, proof: proof.json },
       replay: replayed.json,
+      kms,
       kept: settings.keep ? directory : null,
     };
     io.stdout(settings.json ? `${JSON.stringify(summary, null, 2)}\n` : renderSummary(summary));

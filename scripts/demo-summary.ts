@@ -1,5 +1,7 @@
 // What the demo shows at its end: for a person, one screen; for `--json`, what each verifier answered.
 
+import type { Attempt } from './demo-changed-image.ts';
+
 export interface Json {
   readonly [name: string]: unknown;
 }
@@ -32,6 +34,20 @@ export interface HostJson {
   readonly epochs: readonly HostEpoch[];
 }
 
+/** What came from KMS, by the log of the KMS, and what a changed image got. */
+export interface KmsSummary {
+  readonly key_arn: string;
+  /** Of the key: the owner's, not the host's. */
+  readonly account: string;
+  /** PCR0. */
+  readonly image: string;
+  readonly items: number;
+  /** Keys that KMS gave, each to an attestation document of that image. */
+  readonly released: number;
+  readonly changed: readonly Attempt[];
+  readonly asExpected: boolean;
+}
+
 export interface DemoSummary {
   readonly verdict: 'proved' | 'refused';
   readonly host: HostJson;
@@ -41,6 +57,8 @@ export interface DemoSummary {
   readonly log: Json;
   readonly trade: { readonly found: boolean; readonly report: Json | null; readonly proof: Json };
   readonly replay: Json;
+  /** Null where nothing was sealed. */
+  readonly kms: KmsSummary | null;
   readonly kept: string | null;
 }
 
@@ -98,6 +116,33 @@ function tradeRows({ trade }: DemoSummary): readonly string[] {
   ];
 }
 
+function kmsRows(kms: KmsSummary | null): readonly string[] {
+  if (kms === null) return [];
+  const { released, items, image, account } = kms;
+  const byItself = kms.changed.find((one) => !one.signed_for_it);
+  const byKms = kms.changed.find((one) => one.signed_for_it);
+  return [
+    row(
+      'sealed',
+      `${released} of ${items} keys released by KMS, only to PCR0 ${image.slice(0, 16)}…`,
+    ),
+    row('', `the key is in account ${account}, not the host's`),
+    row('one bit changed', `enclave stopped: ${text(byItself?.code)}, before it asked KMS`),
+    row('', `signed for it, too: ${text(byKms?.code)}, KMS says ${text(byKms?.kms)}`),
+  ];
+}
+
+/** What the operator of the changed image reads. */
+function operatorLines(kms: KmsSummary | null): readonly string[] {
+  const said = kms?.changed.find((one) => one.signed_for_it)?.says ?? '';
+  if (said === '') return [];
+  return [
+    '',
+    'What the operator of the changed image reads',
+    ...said.split('\n').map((line) => `  ${line}`),
+  ];
+}
+
 function unsignedRow({ code, asExpected }: { code: string; asExpected: boolean }): string {
   const verdict = asExpected ? 'refused, as it must be' : 'NOT AS EXPECTED';
   return row(
@@ -132,9 +177,14 @@ export function renderSummary(summary: DemoSummary): string {
       'replay',
       `${text(replay['verdict'])}: ${text(replay['identical'])} of ${text(replay['outputs'])} signals byte for byte`,
     ),
+    ...kmsRows(summary.kms),
+    ...operatorLines(summary.kms),
     '',
     'What the operator could still have done',
     ...operator.map((sentence) => `  - ${sentence}`),
+    ...(summary.kms === null
+      ? []
+      : ['  - and the KMS of this run is simulated: whoever runs it has all keys']),
     unsigned === null
       ? '  - and this run used a simulated NSM: its root is not AWS (--unsafe-root)'
       : '  - and the NSM of this run is emulated and does not sign: anybody could have written its documents',

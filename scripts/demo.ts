@@ -10,15 +10,19 @@ import type { Appliance, ApplianceStrategy } from './appliance.ts';
 import { prepareAppliance } from './appliance.ts';
 import { ROOT } from './bundle.ts';
 import { runDemo } from './demo-run.ts';
+import type { DemoCloud } from './demo-run.ts';
+import { SimulatedAws } from './simulated-aws.ts';
 import { demoStrategies } from './demo-strategies.ts';
 import { explain } from './kit/explain.ts';
 
 const USAGE = `usage: trackseal demo [--json] [--speed N|max] [--limit EVENTS] [--keep DIR]
-                      [--strategy PATH [--parameters FILE]]…
+                      [--kms simulator|none] [--strategy PATH [--parameters FILE]]…
 
   --json          the summary as JSON on stdout
   --speed N|max   how much faster than real time; default 40
   --limit EVENTS  stop after so many events
+  --kms WHICH     simulator (default): strategy, parameters and compliance's key come sealed under a key of a
+                  simulated KMS, for this image only; none: they arrive in the clear
   --strategy PATH your strategy instead of the example; again for several, which run side by side
   --parameters FILE
                   of the n-th strategy; default: parameters.json beside it
@@ -44,6 +48,7 @@ interface DemoOptions {
   readonly speed: number | null;
   readonly limit: number | null;
   readonly keep: string | null;
+  readonly kms: 'simulator' | 'none';
   readonly strategies: readonly string[];
   readonly parameters: readonly string[];
 }
@@ -57,6 +62,7 @@ function readOptions(args: readonly string[]): DemoOptions | null {
         speed: { type: 'string', default: '40' },
         limit: { type: 'string' },
         keep: { type: 'string' },
+        kms: { type: 'string', default: 'simulator' },
         strategy: { type: 'string', multiple: true, default: [] },
         parameters: { type: 'string', multiple: true, default: [] },
       },
@@ -65,8 +71,9 @@ function readOptions(args: readonly string[]): DemoOptions | null {
     const limit = values.limit === undefined ? null : Number(values.limit);
     if (speed !== null && !(speed > 0)) return null;
     if (limit !== null && !(Number.isSafeInteger(limit) && limit > 0)) return null;
-    const { json, keep = null, strategy: strategies, parameters } = values;
-    return { json, speed, limit, keep, strategies, parameters };
+    const { json, keep = null, kms, strategy: strategies, parameters } = values;
+    if (kms !== 'simulator' && kms !== 'none') return null;
+    return { json, speed, limit, keep, kms, strategies, parameters };
   } catch {
     return null;
   }
@@ -83,14 +90,28 @@ async function readStrategies(
   return [];
 }
 
-function simulated(appliance: Appliance, sockets: string): readonly [string, ...string[]] {
+function simulated(
+  appliance: Appliance,
+  sockets: string,
+  measurements: string,
+): readonly [string, ...string[]] {
   const options = [
     ['--transport', `unix:${sockets}`],
     ['--measured', appliance.measured],
-    ['--measurements', appliance.measurements],
+    ['--measurements', measurements],
+    ['--roots', appliance.roots],
     ['--root', join(appliance.directory, 'aws')],
   ];
   return [process.execPath, join(ROOT, 'simulator/main.ts'), ...options.flat()];
+}
+
+async function startCloud(
+  aws: SimulatedAws,
+  appliance: Appliance,
+  commandOf: DemoCloud['commandOf'],
+): Promise<DemoCloud> {
+  await aws.start(appliance);
+  return { aws, sealed: await aws.seal(appliance), commandOf };
 }
 
 export async function run(args: readonly string[], io: CommandIo): Promise<number> {
@@ -110,27 +131,35 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const directory = options.keep === null ? join(temporary, 'demo') : resolve(options.keep);
   const sockets = join(temporary, 's');
   await mkdir(directory, { recursive: true });
+  let aws: SimulatedAws | null = null;
   try {
-    if (!options.json) io.stderr('1. Preparing: image measurements, strategy commitment, keys\n');
-    const instruments = [INSTRUMENT];
+    if (!options.json) {
+      io.stderr('1. Preparing: image measurements, strategy commitment, keys, sealing\n');
+    }
+    aws = options.kms === 'none' ? null : await SimulatedAws.open(directory);
     const appliance = await prepareAppliance({
       ...first,
       directory,
       others,
-      instruments,
+      instruments: [INSTRUMENT],
       anchorMs: 5000,
+      ...(aws === null ? {} : { cloud: aws.appliance }),
     });
+    const commandOf: DemoCloud['commandOf'] = (measurements) =>
+      simulated(appliance, sockets, measurements);
     const stage = {
       appliance,
       transport: `unix:${sockets}`,
-      command: simulated(appliance, sockets),
+      command: commandOf(appliance.measurements),
       readyMs: READY_TIMEOUT_MS,
       timeoutMs: CHALLENGE_TIMEOUT_MS,
       refusedAs: null,
       showOutput: false,
+      cloud: aws === null ? null : await startCloud(aws, appliance, commandOf),
     };
     return await runDemo(stage, { ...options, keep: options.keep !== null }, io);
   } finally {
+    await aws?.close();
     await rm(temporary, { recursive: true, force: true });
   }
 }

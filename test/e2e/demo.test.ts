@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from '../../scripts/bundle.ts';
+import type { KmsSummary } from '../../scripts/demo-summary.ts';
 import { CAPTURE } from './appliance.ts';
 import {
   cleanUpAfterEach,
@@ -168,6 +169,42 @@ describe('trackseal demo --json', () => {
       first_difference: null,
     });
   });
+
+  it('KMS gave each key to this image only, and neither it nor the enclave anything to a changed one', () => {
+    const { kms } = demo.json as unknown as { readonly kms: KmsSummary };
+    const policy = JSON.parse(readFileSync(join(kept, 'lp/policy.json'), 'utf8')) as {
+      readonly Measurements: { readonly PCR0: string };
+    };
+    // Strategy, parameters, compliance's key.
+    expect(kms).toMatchObject({ items: 3, released: 3, account: '111111111111' });
+    expect(kms.image).toBe(policy.Measurements.PCR0);
+    const changed = readFileSync(join(kept, 'image/changed.json'), 'utf8');
+    expect(changed).not.toContain(kms.image);
+    expect(kms.changed).toMatchObject([
+      { signed_for_it: false, code: 'seal_wrong_image', exit_code: 1, ready: false, kms: null },
+      { signed_for_it: true, code: 'kms_denied', exit_code: 1, ready: false },
+    ]);
+    expect(kms.changed[1]?.kms).toMatch(/^AccessDeniedException/u);
+    for (const { says } of kms.changed) {
+      expect(says).toMatch(/could not unseal {2}(?:[a-z_]+\/order-flow|compliance_key\/main)\n/u);
+      expect(says).toMatch(/\n {2}file {2}\/.+\.sealed\n/u);
+      expect(says).toMatch(/\n {2}next {2}.+/u);
+    }
+  });
+
+  it('the host had ciphertext only, and no credentials in its log', () => {
+    const config = JSON.parse(readFileSync(join(kept, 'host/host.json'), 'utf8')) as {
+      readonly strategies: readonly unknown[];
+      readonly sealed: readonly string[];
+    };
+    expect(config.strategies).toEqual([]);
+    const parameters = readFileSync(join(kept, 'quant/parameters.json'));
+    for (const file of config.sealed) expect(readFileSync(file).includes(parameters)).toBe(false);
+    const log = readFileSync(join(kept, 'host/host.log'), 'utf8');
+    expect(log).toContain('"credentials_fetched"');
+    expect(log).toContain('"metrics_listening"');
+    expect(log).not.toMatch(/A[KS]IASIMULATED/u);
+  });
 });
 
 describe('trackseal demo', () => {
@@ -188,6 +225,9 @@ describe('trackseal demo', () => {
     expect(stdout).toMatch(/one trade {2,}verified: leaf \d+, (?:buy|sell) \d+\.\d+ ETHUSDT at/u);
     expect(stdout).toMatch(/replay {2,}identical: (\d+) of \1 signals byte for byte/u);
     expect(stdout).toMatch(/What the operator could still have done\n(?: {2}- .+\n){3,}/u);
+    expect(stdout).toMatch(/sealed {2,}3 of 3 keys released by KMS, only to PCR0 [0-9a-f]{16}…/u);
+    expect(stdout).toMatch(/one bit changed {2,}enclave stopped: seal_wrong_image/u);
+    expect(stdout).toMatch(/kms_denied, KMS says AccessDeniedException/u);
     expect(stdout).toContain('simulated NSM');
     expect(stdout).toMatch(/^PROVED$/mu);
     // Steps on stderr, so that stdout is the result alone.
@@ -217,10 +257,14 @@ describe('trackseal demo', () => {
   });
 
   it('works when it is over before the LP asks again', async () => {
-    const args = ['demo', '--json', '--speed', 'max', '--limit', '20000'];
+    const args = ['demo', '--json', '--speed', 'max', '--limit', '20000', '--kms', 'none'];
     const { code, json, stderr } = await trackseal(args);
     expect(code, stderr).toBe(0);
-    expect(json).toMatchObject({ verdict: 'proved', attestation: { verdict: 'verified' } });
+    expect(json).toMatchObject({
+      verdict: 'proved',
+      kms: null,
+      attestation: { verdict: 'verified' },
+    });
   });
 });
 
