@@ -3,7 +3,7 @@
 // spool has next, wherever its groups were cut: then it goes on behind it. Anything else is a finding.
 // Holds one group in memory, at most 16 MiB.
 
-import { equalBytes, toHex } from '../../wire/bytes.ts';
+import { equalBytes, parseUtf8, toHex } from '../../wire/bytes.ts';
 import type { Commit } from '../../wire/commit.ts';
 import { parseCommit } from '../../wire/commit.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
@@ -13,6 +13,7 @@ import type { ObjectHead } from '../../wire/node/objects/store.ts';
 import { blobKey, claimKey, commitsKey } from '../../wire/object-keys.ts';
 import { encodeCommitGroup, groupedBytes, MAX_COMMIT_GROUP_BYTES } from '../../wire/objects.ts';
 import { assertAccepted } from '../../wire/result.ts';
+import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import type { EpochProgress } from './epoch-progress.ts';
 import { isSuperseded, MAX_SUPERSEDED_BYTES } from './next-commit.ts';
 import type { SpoolTail } from './spool-tail.ts';
@@ -41,6 +42,8 @@ export interface CommitLaneOptions extends LaneTimes {
 /** A commit that is in the store, and what follows from it. */
 export interface CommittedHead {
   readonly size: number;
+  /** As the note says. */
+  readonly root: Uint8Array;
   readonly note: Uint8Array;
   readonly newestNs: bigint;
 }
@@ -124,14 +127,13 @@ export class CommitLane {
 
   /**
    * The object must be the next commits, to the end of one of them; they are taken as shipped. False when it
-   * is the mark of a successor behind all of them.
+   * is the mark of a successor, whose place is behind all of them.
    */
   async #compare(head: ObjectHead): Promise<boolean> {
     const { uploads } = this.#options;
     const records = await this.#recordsOf(head.bytes);
     if (records === null || !(await this.#isGroup(head, records))) {
       if (!(await this.#isSuperseded(head))) throw new ShipFinding('object_different', head.key);
-      if (this.#pending.length > 0) throw new ShipFinding('epoch_superseded', head.key);
       return false;
     }
     uploads.checkLock(head, newestOf(records.at(-1)?.commit ?? null));
@@ -241,7 +243,8 @@ export class CommitLane {
     this.#pending = this.#pending.slice(count);
     const last = records.at(-1)?.commit;
     if (last === undefined) return;
-    this.#head = { size: sizeOf(last), note: last.note, newestNs: newestOf(last) };
+    const { note } = last;
+    this.#head = { size: sizeOf(last), root: rootOf(note), note, newestNs: newestOf(last) };
     this.#options.progress.shipped(records.reduce((sum, { payload }) => sum + payload.length, 0));
   }
 
@@ -284,6 +287,12 @@ export class CommitLane {
 
 function sizeOf({ firstIndex, leaves }: Commit): number {
   return firstIndex + leaves.length;
+}
+
+/** Of a note that was verified before the commit was acknowledged. */
+function rootOf(note: Uint8Array): Uint8Array {
+  const text = parseUtf8(note) ?? '';
+  return assertAccepted(parseCheckpoint(text.slice(0, text.indexOf('\n\n') + 1))).root;
 }
 
 /** Leaves' times never decrease. */

@@ -3,10 +3,11 @@
 // at any point: what is there is taken over. Resolves when the store has shown every object of the epoch;
 // only then may its spool go.
 
+import { equalBytes } from '../../wire/bytes.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import { checkpointKey, closeKey } from '../../wire/object-keys.ts';
 import { encodeEpochClose } from '../../wire/objects.ts';
-import { inclusionProof } from '../../wire/tlog/merkle.ts';
+import { inclusionProof, rootAt } from '../../wire/tlog/merkle.ts';
 import { TILE_WIDTH } from '../../wire/tlog/tile.ts';
 import { EpochFolder } from '../epoch-folder.ts';
 import type { Files } from '../files.ts';
@@ -116,15 +117,17 @@ export class EpochShipper {
     const { crypto, progress } = this.#options;
     const head = this.#commits.head;
     if (head === null) return;
-    if (head.size !== progress.finalSize)
-      throw new Error('an epoch of another size than its folder');
+    const { size, note } = head;
+    if (size !== progress.finalSize) throw new ShipFinding('folder_damaged', 'checkpoint');
     await this.#tiles.finish(head);
-    await this.#place(checkpointKey(progress.epoch, head.size), head.note, head);
-    const reader = new FolderReader(crypto, this.#folder, head.size);
-    const lastLeaf = reader.leaf(head.size - 1);
-    if (lastLeaf === null) throw new Error('a log folder without its last leaf');
-    const proof = inclusionProof(crypto, reader, head.size - 1, head.size);
-    const close = encodeEpochClose({ note: head.note, lastLeaf, proof });
+    const reader = new FolderReader(crypto, this.#folder, size);
+    const lastLeaf = reader.leaf(size - 1);
+    if (lastLeaf === null || !equalBytes(rootAt(crypto, reader, size), head.root)) {
+      throw new ShipFinding('folder_damaged', 'tile');
+    }
+    await this.#place(checkpointKey(progress.epoch, size), note, head);
+    const proof = inclusionProof(crypto, reader, size - 1, size);
+    const close = encodeEpochClose({ note, lastLeaf, proof });
     await this.#place(closeKey(progress.epoch), close, head);
   }
 

@@ -92,7 +92,7 @@ export function withAbsoluteShipPaths(
   return { ...ship, target: { s3: { ...s3, ca: s3.ca === null ? null : absolute(s3.ca) } } };
 }
 
-/** With commit policy `s3` enclave and shipper write to the same place; null when they do. */
+/** With commit policy `s3` enclave and shipper write to the same place, for as long; null when they do. */
 export function findShipMistake(
   ship: ShipConfig | null,
   { commit_policy: policy, s3 }: Pick<Configuration, 'commit_policy' | 's3'>,
@@ -105,5 +105,8 @@ export function findShipMistake(
     const detail = { field: `ship.target.s3.${field}`, expected: configured };
     return { code: 'config_invalid', detail };
   }
-  return null;
+  // What the enclave locks for less would be a finding of the shipper.
+  const expected = s3?.retention_days ?? 0;
+  if (ship?.retention_days === expected) return null;
+  return { code: 'config_invalid', detail: { field: 'ship.retention_days', expected } };
 }

@@ -122,6 +122,10 @@ export class Shipper {
     await finishRemovals(files, folders);
     for (const { epoch, bytes } of listUnshipped(files, folders)) {
       const size = this.#publishedSize(epoch);
+      if (size === null) {
+        this.#report(epoch, new ShipFinding('folder_damaged', 'checkpoint'));
+        continue;
+      }
       this.#add(EpochProgress.settled(epoch, bytes, size, this.#changed));
       logger.info('ship_resumed', { epoch, bytes, size });
     }
@@ -345,8 +349,11 @@ export class Shipper {
   async #refuse(progress: EpochProgress, error: unknown): Promise<void> {
     const finding = findingOf(error);
     if (finding === null) throw error;
-    const { code, key } = finding;
-    const { epoch } = progress;
+    this.#report(progress.epoch, finding);
+    await this.#until(() => progress.finalSize !== null, this.#stop.signal);
+  }
+
+  #report(epoch: number, { code, key }: ShipFinding): void {
     this.#findings.push({ epoch, code, key });
     this.#options.logger.error('ship_refused', {
       epoch,
@@ -354,17 +361,15 @@ export class Shipper {
       key,
       next: 'nothing was overwritten and the spool is kept: compare the object with the log folder',
     });
-    await this.#until(() => progress.finalSize !== null, this.#stop.signal);
   }
 
-  /** Of a settled epoch, whose folder is complete. */
-  #publishedSize(epoch: number): number {
+  /** Of a settled epoch, whose folder was complete; null when it is not there any more. */
+  #publishedSize(epoch: number): number | null {
     const { files, folders } = this.#options;
     const note = new EpochFolder(files, folders.log, epoch).read('checkpoint', 1 << 16);
     const text = parseUtf8(note ?? new Uint8Array()) ?? '';
     const checkpoint = parseCheckpoint(text.slice(0, text.indexOf('\n\n') + 1));
-    if (!checkpoint.ok) throw new Error(`a settled epoch without a checkpoint: ${epoch}`);
-    return checkpoint.value.size;
+    return checkpoint.ok ? checkpoint.value.size : null;
   }
 }
 

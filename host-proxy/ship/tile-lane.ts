@@ -1,8 +1,10 @@
 // Full tiles, entry bundles and their index to the store, bundle after bundle, behind the commits; at the end
-// of the epoch the partial ones. Reads them from the log folder, where they are durable and never change.
+// of the epoch the partial ones. Reads them from the log folder, and checks them against one another first: what
+// a disk has damaged there must not become permanent elsewhere.
 // Holds a few bundles in memory, whatever the size of the log.
 
 import { BatchMemory } from '../../wire/batch.ts';
+import { concatBytes, equalBytes } from '../../wire/bytes.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import { parseLeaf } from '../../wire/leaf.ts';
 import { encodeBundleIndex } from '../../wire/log-index.ts';
@@ -16,9 +18,9 @@ import {
   tilePath,
   tilesOf,
 } from '../../wire/tlog/tile.ts';
-import { HASH_BYTES } from '../../wire/tlog/merkle.ts';
+import { HASH_BYTES, leafHash } from '../../wire/tlog/merkle.ts';
 import type { EpochFolder } from '../epoch-folder.ts';
-import { DiskFailure } from '../files.ts';
+import { foldHashes } from '../epoch-tree.ts';
 import type { CommittedHead } from './commit-lane.ts';
 import type { EpochProgress } from './epoch-progress.ts';
 import type { Uploads } from './uploads.ts';
@@ -47,6 +49,7 @@ export class TileLane {
   readonly #memory = new BatchMemory();
   #bundles = 0;
   #running: Running[] = [];
+  #failure: unknown = null;
   /** Not in order: some behind `#bundles` may be done. */
   readonly #done = new Set<number>();
 
@@ -73,8 +76,10 @@ export class TileLane {
           const { finalSize } = progress;
           if (finalSize !== null && next >= Math.floor(finalSize / TILE_WIDTH)) return;
           await progress.change(signal);
+          this.#assertWell();
         }
         await this.#begin(next);
+        this.#assertWell();
       }
     } finally {
       // Nothing of it runs afterwards; who failed first is heard.
@@ -89,6 +94,10 @@ export class TileLane {
       if (level === 0) await this.#placeBundle(index, width);
       await this.#placeTile(level, index, width, newestNs);
     }
+  }
+
+  #assertWell(): void {
+    if (this.#failure !== null) throw this.#failure;
   }
 
   #available(): number {
@@ -108,7 +117,11 @@ export class TileLane {
       () => {
         this.#running = this.#running.filter((other) => other !== running);
       },
-      () => undefined,
+      (error: unknown) => {
+        this.#failure ??= error;
+        // Who waits for this bundle would wait for ever.
+        this.#options.progress.nudge();
+      },
     );
     // Not all at once when a whole epoch is waiting.
     await new Promise((resolve) => setImmediate(resolve));
@@ -138,7 +151,11 @@ export class TileLane {
     const { crypto, progress } = this.#options;
     const { epoch } = progress;
     const first = index * TILE_WIDTH;
-    const leaves = assertAccepted(parseEntryBundle(bundle, width));
+    const parsed = parseEntryBundle(bundle, width);
+    const leaves = parsed.ok ? parsed.value : [];
+    const hashes = leaves.map((leaf) => leafHash(crypto, leaf));
+    const path = entriesPath(index, width);
+    if (!equalBytes(concatBytes(...hashes), this.#tile(0, index, width))) throw damaged(path);
     const newestNs = timeOf(leaves.at(-1));
     const { day, bytes } = assertAccepted(
       encodeBundleIndex(crypto, epoch, first, leaves, this.#memory),
@@ -149,7 +166,8 @@ export class TileLane {
   }
 
   async #placeTile(level: number, index: number, width: number, newestNs: bigint): Promise<void> {
-    const tile = this.#file(tilePath(level, index, width), TILE_WIDTH * HASH_BYTES);
+    const tile = this.#tile(level, index, width);
+    if (level > 0) this.#checkAbove(tile, level, index, width);
     await this.#place(tileKey(this.#options.progress.epoch, level, index, width), tile, newestNs);
   }
 
@@ -159,12 +177,34 @@ export class TileLane {
     throw new ShipFinding('object_different', key);
   }
 
-  /** The log folder is ours: what was published is there. */
+  /** Each hash is the root of the full tile below it. */
+  #checkAbove(tile: Uint8Array, level: number, index: number, width: number): void {
+    const { crypto } = this.#options;
+    for (let at = 0; at < width; at++) {
+      const below = this.#tile(level - 1, index * TILE_WIDTH + at, TILE_WIDTH);
+      const hash = tile.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES);
+      if (!equalBytes(foldHashes(crypto, below), hash))
+        throw damaged(tilePath(level, index, width));
+    }
+  }
+
+  #tile(level: number, index: number, width: number): Uint8Array {
+    const path = tilePath(level, index, width);
+    const tile = this.#file(path, TILE_WIDTH * HASH_BYTES);
+    if (tile.length !== width * HASH_BYTES) throw damaged(path);
+    return tile;
+  }
+
+  /** What was published is there; a disk may have lost it since. */
   #file(path: string, maxBytes: number): Uint8Array {
     const bytes = this.#options.folder.read(path, maxBytes);
-    if (bytes !== null) return bytes;
-    throw new DiskFailure('read', path, Object.assign(new Error(), { code: 'ENOENT' }));
+    if (bytes === null) throw damaged(path);
+    return bytes;
   }
+}
+
+function damaged(path: string): ShipFinding {
+  return new ShipFinding('folder_damaged', path);
 }
 
 function timeOf(leaf: Uint8Array | undefined): bigint {

@@ -25,6 +25,8 @@ export type FindingCode =
   | 'object_not_locked'
   /** The store said that it has the object, and then not, or with another checksum. */
   | 'object_not_kept'
+  /** A file of the log folder is missing, or not what its tree says: nothing of it is made permanent. */
+  | 'folder_damaged'
   /** The store's disk failed: what it holds is unknown. */
   | 'store_failed';
 

@@ -5,6 +5,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Appliance } from '../../scripts/appliance.ts';
 import { readComplianceKey } from '../../verifier/compliance-key.ts';
+import type { ObjectStore } from '../../wire/node/objects/store.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { listFinalEpochs, logFolder, readFinalEpoch } from '../helpers/final-log.ts';
 import { readShippedLog } from '../helpers/shipped-log.ts';
@@ -54,11 +55,17 @@ export function shipTo(
 }
 
 /** Everything that is wrong with the bucket of a host that has ended cleanly. */
-export async function compareBucket(
-  bucket: TestS3,
+export function compareBucket(bucket: TestS3, appliance: Appliance): Promise<readonly string[]> {
+  return compareStore(bucket.open({ prefix: PREFIX }), true, appliance);
+}
+
+/** The same, of any store. */
+export async function compareStore(
+  store: ObjectStore,
+  locks: boolean,
   appliance: Appliance,
 ): Promise<readonly string[]> {
-  const { findings, epochs } = await readShippedLog(bucket.open({ prefix: PREFIX }), true);
+  const { findings, epochs } = await readShippedLog(store, locks);
   const files = logFolder(appliance.logDirectory);
   const keys = assertAccepted(await readComplianceKey(appliance.complianceKey));
   const local = listFinalEpochs(files).map((epoch) => {

@@ -11,7 +11,8 @@ import { randomPicks } from '../helpers/random.ts';
 import { fetchStatus, newAppliance, newPlace, stateOf, TestHost, verifyLog } from './appliance.ts';
 import { residentBytes } from './memory.ts';
 import { cleanUpAfterEach, temporaryFolder } from './processes.ts';
-import { compareBucket, openBucket, shipTo } from './ship-bucket.ts';
+import { FolderStore } from '../../wire/node/objects/folder.ts';
+import { compareBucket, compareStore, openBucket, shipTo } from './ship-bucket.ts';
 
 cleanUpAfterEach();
 
@@ -123,6 +124,20 @@ describe('a host that ships to S3', () => {
     bucket.s3.setFault(null);
     expect(await compareBucket(bucket, appliance)).toEqual([]);
     expect(host.events('ship_refused')).toEqual([]);
+  });
+
+  it('ships to a folder that is not the log folder', async () => {
+    const appliance = await newAppliance(join(temporaryFolder(), 'a'));
+    const place = await newPlace();
+    place.tap.keepBytes = false;
+    const folder = join(appliance.directory, 'store');
+    const host = TestHost.start(appliance, place, {
+      speed: null,
+      limitEvents: 3000,
+      ship: { target: { folder }, retention_days: 1 },
+    });
+    await expectClean(host, appliance);
+    expect(await compareStore(new FolderStore(folder), false, appliance)).toEqual([]);
   });
 
   it('leaves what is not shipped when it is asked to end, and the next start ships it', async () => {

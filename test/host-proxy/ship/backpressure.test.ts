@@ -168,11 +168,11 @@ describe('a store that is away', () => {
     expect(await readShippedLog(store, true)).toMatchObject({ findings: [] });
   });
 
-  it('is also tried again after what an operator has to mend', async () => {
+  it('is also tried again, and at once alarmed of, when an operator has to mend something', async () => {
     const writer = new LogWriter();
     const files = await unshippedEpoch(writer, wholeEpoch(writer, 2, 10));
     const store = new MemoryStore();
-    let denied = 5;
+    let denied = 1;
     store.before = () => {
       if (denied-- > 0) throw new StoreError('denied', { status: 403 });
     };

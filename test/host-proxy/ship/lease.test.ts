@@ -40,7 +40,14 @@ describe('shipper under commit policy s3', () => {
     for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
     expect(puts(store)).toEqual([]);
     expect(host.shipper.counters.unshippedBytes).toBeGreaterThan(0);
+    const { unshippedBytes } = host.shipper.counters;
     await store.putOnce(claimKey(1), claim, RETAIN);
+    while (host.shipper.counters.unshippedBytes === unshippedBytes) {
+      await new Promise((go) => setTimeout(go, 1));
+    }
+    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+    // Of the claim the shipper has looked for its lock, and of the groups that there are none.
+    expect(puts(store).filter((key) => key.includes('/commits/'))).toEqual([]);
     await store.putOnce(commitsKey(1, 1), encodeCommitGroup(rest.slice(0, 3)), RETAIN);
     await store.putOnce(commitsKey(1, 2), encodeCommitGroup(rest.slice(3)), RETAIN);
     while (host.shipper.counters.unshippedBytes > 0) await new Promise((go) => setTimeout(go, 1));
@@ -137,6 +144,8 @@ describe('the place of a log under commit policy s3', () => {
       [other, 'ship.target.s3.bucket'],
       [shipTo({ prefix: '' }), 'ship.target.s3.prefix'],
       [shipTo({ region: 'us-east-1' }), 'ship.target.s3.region'],
+      [{ ...shipTo({}), retention_days: 9 }, 'ship.retention_days'],
+      [{ ...shipTo({}), retention_days: 11 }, 'ship.retention_days'],
     ] as const) {
       expect(findShipMistake(ship, leased)).toMatchObject({
         code: 'config_invalid',

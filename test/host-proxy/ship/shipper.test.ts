@@ -208,9 +208,107 @@ describe('shipper', () => {
       findings: [],
       epochs: [{ size: writer.size }],
     });
-    for (const second of [rest.slice(2, 8), [...rest.slice(1), claim]]) {
+    const altered = rest.slice(1, 8).map((commit) => commit.slice());
+    altered.at(-1)?.fill(0, -1);
+    for (const second of [rest.slice(2, 8), [...rest.slice(1), claim], altered]) {
       const { shipper } = await shipRest(files.afterCrash('everything'), storeWith(second));
       expect(shipper.findings).toMatchObject([{ code: 'object_different', key: commitsKey(1, 2) }]);
     }
+  });
+
+  it('goes on behind a request of its own that comes late, cut elsewhere', async () => {
+    const writer = new LogWriter();
+    const [claim = new Uint8Array(), ...rest] = wholeEpoch(writer, 12, 10);
+    const files = await unshippedEpoch(writer, [claim, ...rest]);
+    const store = new MemoryStore();
+    const late = encodeCommitGroup(rest.slice(0, 2));
+    store.before = (call, key) => {
+      // Nothing was there when it was looked for.
+      if (call === 'put' && key === commitsKey(1, 1)) {
+        store.objects.set(key, { bytes: late, lock: LOCKED });
+      }
+    };
+    const { shipper } = await shipRest(files, store, { groupBytes: 3000 });
+    expect(shipper.findings).toEqual([]);
+    expect(store.objects.get(commitsKey(1, 1))?.bytes).toEqual(late);
+    expect(await readShippedLog(store, true)).toMatchObject({
+      findings: [],
+      epochs: [{ size: writer.size }],
+    });
+  });
+
+  it('takes over no group that is not locked', async () => {
+    const writer = new LogWriter();
+    const [claim = new Uint8Array(), ...rest] = wholeEpoch(writer, 12, 10);
+    const files = await unshippedEpoch(writer, [claim, ...rest]);
+    const store = new MemoryStore();
+    const open: ObjectLock = {
+      mode: 'GOVERNANCE',
+      retainUntil: LOCKED.retainUntil,
+      legalHold: true,
+    };
+    const group = encodeCommitGroup(rest.slice(0, 2));
+    store.objects.set(claimKey(1), { bytes: claim, lock: LOCKED });
+    store.objects.set(commitsKey(1, 1), { bytes: group, lock: open });
+    const { shipper } = await shipRest(files, store);
+    expect(shipper.findings).toEqual([
+      { epoch: 1, code: 'object_not_locked', key: commitsKey(1, 1) },
+    ]);
+  });
+
+  it.each([
+    ['entries/000', 300],
+    ['0/000', 300],
+    ['entries/001.p/45', 301],
+    ['0/001.p/45', 301],
+    ['1/000.p/1', 300],
+    ['1/000', 256 * 256],
+  ])('makes nothing of tile/%s permanent once a disk has damaged it', async (name, size) => {
+    const writer = new LogWriter();
+    const commits = [writer.commit()];
+    while (writer.size < size) {
+      writer.addInputs(Math.min(4096, size - writer.size), 1);
+      commits.push(writer.commit());
+    }
+    const files = await unshippedEpoch(writer, commits);
+    files.damage(`/log/epochs/0000000001/tile/${name}`, (bytes) => {
+      const damaged = bytes.slice();
+      damaged[damaged.length - 1] = (damaged.at(-1) ?? 0) ^ 1;
+      return damaged;
+    });
+    const store = new MemoryStore();
+    const { shipper } = await shipRest(files, store, { groupBytes: 1024 * 1024 });
+    expect(shipper.findings).toMatchObject([{ epoch: 1, code: 'folder_damaged' }]);
+    expect(store.objects.has(`epochs/0000000001/tile/${name}`)).toBe(false);
+    expect(store.objects.has(closeKey(1))).toBe(false);
+    expect(listUnshipped(files, SHIP_FOLDERS)).toHaveLength(1);
+  });
+
+  it('ships a checkpoint only when the tiles under it are there', async () => {
+    const store = new MemoryStore();
+    const host = await ShipHost.open(new MemoryFiles(), store, { groupBytes: 1 });
+    const gate = Promise.withResolvers<null>();
+    store.before = async (call, key) => {
+      if (call === 'put' && key === entriesKey(1, 0, 256)) await gate.promise;
+    };
+    await host.begin(1);
+    await receiveAll(host, wholeEpoch(new LogWriter(), 40, 17));
+    while (host.shipper.counters.unshippedBytes > 0) await new Promise(setImmediate);
+    const sizes = store.keys('epochs/0000000001/checkpoints/').map((key) => key.slice(-20));
+    expect(sizes.length).toBeGreaterThan(1);
+    expect(Math.max(...sizes.map(Number))).toBeLessThan(256);
+    gate.resolve(null);
+    await host.settle();
+    await host.shipper.finish(LONG_MS);
+    expect(await readShippedLog(store, true)).toMatchObject({ findings: [] });
+  });
+
+  it('keeps the spool of an epoch whose folder is gone, and says so', async () => {
+    const writer = new LogWriter();
+    const files = await unshippedEpoch(writer, wholeEpoch(writer, 2, 3));
+    await files.removeFile('/log/epochs/0000000001/checkpoint');
+    const { shipper } = await shipRest(files, new MemoryStore());
+    expect(shipper.findings).toMatchObject([{ epoch: 1, code: 'folder_damaged' }]);
+    expect(listUnshipped(files, SHIP_FOLDERS)).toHaveLength(1);
   });
 });
