@@ -146,8 +146,11 @@ describe('a way to KMS that is not there', () => {
     const configuration = sealedConfiguration();
     const sealed = [await seal(kms, configuration)];
     const root = await simulatedRoot();
-    const now = (): number => Date.now() - 3_600_000;
-    const nsmDevice = new SimulatedNsm({ root, measurements: IMAGE, now });
+    const nsmDevice = new SimulatedNsm({
+      root,
+      measurements: IMAGE,
+      now: () => Date.now() - 3_600_000,
+    });
     const host = await bootWith(kms, configuration, { sealed, nsmDevice });
     expect(await host.failed()).toBe('clock_divergence');
     expect(asked(kms)).toEqual([]);
