@@ -80,10 +80,7 @@ export class Epoch {
             lease,
             epoch,
             guard,
-            onStored: (size) => {
-              this.receiveStored(size);
-            },
-            sentSize: () => this.#log.sentSize,
+            onStored: (size) => this.receiveStored(size),
           });
     this.#committer = committer;
     const log = new LogWriter({
@@ -175,8 +172,8 @@ export class Epoch {
     if (!this.#stopped) this.#log.receiveAck(payload);
   }
 
-  receiveStored(size: number): void {
-    if (!this.#stopped) this.#log.receiveStored(size);
+  receiveStored(size: number): number {
+    return this.#stopped ? 0 : this.#log.receiveStored(size);
   }
 
   loseLog(): void {

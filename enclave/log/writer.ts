@@ -27,8 +27,8 @@ import { StallWatch } from './stall.ts';
 const COMMIT_BYTES = 512 * 1024;
 /** With so many on their way to the disk another commit would only wait behind them there. */
 const SHARE_FROM_IN_FLIGHT = 4;
-/** One object is on its way to the bucket at a time: what is not in it shares the next one. */
-const SHARE_FROM_STORING = 1;
+/** With so many waiting for the bucket what comes waits for its next answer, and takes fewer signatures. */
+const SHARE_FROM_STORING = 32;
 /** Together with the 64 commits this bounds what waits for acknowledgements. */
 const MAX_BYTES_IN_FLIGHT: number = 16 * 1024 * 1024;
 /**
@@ -138,11 +138,6 @@ export class LogWriter {
     return this.#edge.size + this.#open.length;
   }
 
-  /** Leaves in closed commits. */
-  get sentSize(): number {
-    return this.#edge.size;
-  }
-
   /** The last head that the host has acknowledged, and under policy s3 the bucket has too. */
   get acknowledged(): Head | null {
     return this.#acknowledged;
@@ -239,17 +234,22 @@ export class LogWriter {
     }
     const acknowledged = this.#inFlight.slice(this.#storing, position + 1);
     this.#storing = position + 1;
+    this.#closeDue();
     for (const { payload, size: end } of acknowledged) if (payload !== null) store(payload, end);
   }
 
-  /** The bucket has the first `size` leaves, which were given to `store` as whole commits. */
-  receiveStored(size: number): void {
+  /**
+   * The bucket has the first `size` leaves, which were given to `store` as whole commits. Answers the size
+   * that the next object should wait for: what was held back until now has waited for one object already.
+   */
+  receiveStored(size: number): number {
     const count = this.#inFlight.findIndex((commit) => commit.size === size) + 1;
     if (count === 0 || count > this.#storing) throw new Fatal('internal');
+    const isHeldBack = this.#wanted && this.#storing >= SHARE_FROM_STORING;
     this.#storing -= count;
-    // The next object begins now: what waits for company has it.
-    this.#due ||= this.#wanted;
+    this.#due ||= isHeldBack;
     this.#settle(count);
+    return isHeldBack ? this.#edge.size : 0;
   }
 
   /** The oldest `count` commits are acknowledged. */
@@ -337,8 +337,9 @@ export class LogWriter {
   }
 
   get #isDue(): boolean {
-    const shareFrom = this.#options.store === undefined ? SHARE_FROM_IN_FLIGHT : SHARE_FROM_STORING;
-    return this.#due || (this.#wanted && this.#inFlight.length < shareFrom);
+    const unacknowledged = this.#inFlight.length - this.#storing;
+    const mayShare = unacknowledged < SHARE_FROM_IN_FLIGHT && this.#storing < SHARE_FROM_STORING;
+    return this.#due || (this.#wanted && mayShare);
   }
 
   #closeDue(): void {

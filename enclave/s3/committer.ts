@@ -15,10 +15,8 @@ export interface CommitterOptions {
   readonly lease: Lease;
   readonly epoch: number;
   readonly guard: Guard;
-  /** The bucket has the first `size` leaves. */
-  readonly onStored: (size: number) => void;
-  /** Leaves in commits that the host has got, acknowledged or not. */
-  readonly sentSize: () => number;
+  /** The bucket has the first `size` leaves. Answers the size that the next object waits for. */
+  readonly onStored: (size: number) => number;
 }
 
 interface WaitingCommit {
@@ -35,7 +33,7 @@ export class Committer {
   #busy = false;
   /** Leaves that the host has acknowledged. */
   #lastSize = 0;
-  /** What was sent to the host when the last object was done goes into the next one. */
+  /** Not before the host has acknowledged so many. */
   #neededSize = 0;
   #retries = 0;
 
@@ -60,8 +58,7 @@ export class Committer {
     void this.#options.guard.runAsync(async () => {
       const size = await this.#write();
       this.#busy = false;
-      this.#options.onStored(size);
-      this.#neededSize = this.#options.sentSize();
+      this.#neededSize = this.#options.onStored(size);
       this.#writeNext();
     });
   }

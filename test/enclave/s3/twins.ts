@@ -128,10 +128,7 @@ export class Twin {
       lease,
       epoch,
       guard,
-      onStored: (size) => {
-        if (!this.dead) log.receiveStored(size);
-      },
-      sentSize: () => log.sentSize,
+      onStored: (size) => (this.dead ? 0 : log.receiveStored(size)),
     });
     const log: LogWriter = new LogWriter({
       crypto: nodeCrypto,
