@@ -68,6 +68,8 @@ export interface HostOptions {
   /** `ship` of its configuration, and the credentials for it. */
   readonly ship?: object;
   readonly env?: Readonly<Record<string, string>>;
+  /** Prometheus on a port of its own (`metrics_listening`). */
+  readonly metrics?: boolean;
   /** The command that runs the host's command, for a disk or limits of its own. */
   readonly within?: (command: readonly string[]) => readonly [string, ...string[]];
 }
@@ -160,6 +162,7 @@ function hostConfig(
       keep_journals: true,
     },
     ...(options.ship === undefined ? {} : { ship: options.ship }),
+    ...(options.metrics === true ? { metrics: { port: 0 } } : {}),
     tiles: { port: 0 },
     ingress: { port: 0 },
     logging: { level: 'debug', file: logFile },

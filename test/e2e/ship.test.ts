@@ -29,6 +29,15 @@ async function expectClean(host: TestHost, appliance: Appliance): Promise<void> 
   expect([code, json['verdict'], json['end']], stderr).toEqual([0, 'verified', 'clean']);
 }
 
+/** Values of metrics without labels, as Prometheus would read them now. */
+async function readMetrics(host: TestHost): Promise<(name: string) => number> {
+  const { port } = await host.waitForEvent('metrics_listening');
+  const answer = await fetch(`http://127.0.0.1:${Number(port)}/metrics`);
+  const lines = (await answer.text()).split('\n').map((line) => line.split(' '));
+  const values = new Map(lines.map(([name = '', value]) => [name, Number(value)]));
+  return (name) => values.get(name) ?? Number.NaN;
+}
+
 /** Bytes of a spool up to the last one that is not zero, whose segments are preallocated. */
 function spoolBytes(appliance: Appliance): number {
   const folder = join(stateOf(appliance), 'spool');
@@ -70,7 +79,7 @@ describe('a host that ships to S3', () => {
     const { tap } = place;
     tap.keepBytes = false;
     const ship = shipTo(bucket, { max_unshipped_bytes: MAX_UNSHIPPED_BYTES });
-    const host = TestHost.start(appliance, place, { speed: 300, ...ship });
+    const host = TestHost.start(appliance, place, { speed: 300, metrics: true, ...ship });
     await host.waitFor('orders', () => tap.releases.length > 3);
     await host.waitFor('commits in S3', () => (bucket.s3.counts.get('PutObject') ?? 0) > 5);
 
@@ -83,6 +92,11 @@ describe('a host that ships to S3', () => {
     // The enclave feels it.
     const ready = `${await host.url()}/ready`;
     while ((await fetchStatus(ready)) !== 503) await sleep(100);
+    const held = await readMetrics(host);
+    expect(held('trackseal_ship_held')).toBe(1);
+    expect(held('trackseal_ship_store_up')).toBe(0);
+    expect(held('trackseal_ship_max_unshipped_bytes')).toBe(MAX_UNSHIPPED_BYTES);
+    expect(held('trackseal_ship_unshipped_bytes')).toBeGreaterThan(MAX_UNSHIPPED_BYTES);
     const [size, released] = [tap.acknowledgedSize, tap.releases.length];
     const before = { memory: residentBytes(host.process.pid), spool: spoolBytes(appliance) };
     await sleep(3000);
@@ -103,6 +117,10 @@ describe('a host that ships to S3', () => {
     bucket.s3.setFault(null);
     while ((await fetchStatus(ready)) !== 200) await sleep(100);
     await host.waitFor('orders after it', () => tap.releases.length > released);
+    const after = await readMetrics(host);
+    expect(after('trackseal_ship_holds_total')).toBeGreaterThanOrEqual(holds);
+    expect(after('trackseal_ship_held_seconds_total')).toBeGreaterThan(1);
+    expect(after('trackseal_ship_retries_total')).toBeGreaterThan(1);
     host.process.signal('SIGTERM');
     await expectClean(host, appliance);
     expect(await compareBucket(bucket, appliance)).toEqual([]);

@@ -259,30 +259,35 @@ describe('shipper', () => {
   it.each([
     ['entries/000', 300],
     ['0/000', 300],
+    // So many that commits would wait for it.
+    ['entries/000', 100 * 256],
     ['entries/001.p/45', 301],
     ['0/001.p/45', 301],
     ['1/000.p/1', 300],
     ['1/000', 256 * 256],
-  ])('makes nothing of tile/%s permanent once a disk has damaged it', async (name, size) => {
-    const writer = new LogWriter();
-    const commits = [writer.commit()];
-    while (writer.size < size) {
-      writer.addInputs(Math.min(4096, size - writer.size), 1);
-      commits.push(writer.commit());
-    }
-    const files = await unshippedEpoch(writer, commits);
-    files.damage(`/log/epochs/0000000001/tile/${name}`, (bytes) => {
-      const damaged = bytes.slice();
-      damaged[damaged.length - 1] = (damaged.at(-1) ?? 0) ^ 1;
-      return damaged;
-    });
-    const store = new MemoryStore();
-    const { shipper } = await shipRest(files, store, { groupBytes: 1024 * 1024 });
-    expect(shipper.findings).toMatchObject([{ epoch: 1, code: 'folder_damaged' }]);
-    expect(store.objects.has(`epochs/0000000001/tile/${name}`)).toBe(false);
-    expect(store.objects.has(closeKey(1))).toBe(false);
-    expect(listUnshipped(files, SHIP_FOLDERS)).toHaveLength(1);
-  });
+  ])(
+    'makes nothing of tile/%s of %d leaves permanent once a disk has damaged it',
+    async (name, size) => {
+      const writer = new LogWriter();
+      const commits = [writer.commit()];
+      while (writer.size < size) {
+        writer.addInputs(Math.min(4096, size - writer.size), 1);
+        commits.push(writer.commit());
+      }
+      const files = await unshippedEpoch(writer, commits);
+      files.damage(`/log/epochs/0000000001/tile/${name}`, (bytes) => {
+        const damaged = bytes.slice();
+        damaged[damaged.length - 1] = (damaged.at(-1) ?? 0) ^ 1;
+        return damaged;
+      });
+      const store = new MemoryStore();
+      const { shipper } = await shipRest(files, store, { groupBytes: 1 });
+      expect(shipper.findings).toMatchObject([{ epoch: 1, code: 'folder_damaged' }]);
+      expect(store.objects.has(`epochs/0000000001/tile/${name}`)).toBe(false);
+      expect(store.objects.has(closeKey(1))).toBe(false);
+      expect(listUnshipped(files, SHIP_FOLDERS)).toHaveLength(1);
+    },
+  );
 
   it('ships a checkpoint only when the tiles under it are there', async () => {
     const store = new MemoryStore();
