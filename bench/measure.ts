@@ -7,10 +7,12 @@ import { repeatEvents } from './events.ts';
 import type { BaselineResult, JsonEvent } from './json-baseline.ts';
 import { runJsonBaseline } from './json-baseline.ts';
 import { inBatches, jsonRows } from './json-rows.ts';
+import { measurePuts, startS3Process } from './leased.ts';
 import type { LatencyReport, PathProcessResult } from './path-process.ts';
 import type { Quantiles } from './quantiles.ts';
 import { median, quantilesOf } from './quantiles.ts';
 import { runPath, withFolder } from './run-path.ts';
+import type { S3Place } from './s3-process.ts';
 import type { ProcessName, ProcessReport } from './usage.ts';
 import { PROCESSES } from './usage.ts';
 import { verifyJson } from './verify-json.ts';
@@ -50,6 +52,19 @@ export interface PacedReport extends LatencyReport {
   readonly baseline: Quantiles;
   /** p99 of the baseline over ours. */
   readonly ratio: number;
+}
+
+export interface LeasedReport {
+  readonly eventsPerSecond: number;
+  readonly signals: number;
+  readonly putDelayMs: number;
+  /** One PUT with nothing else going on, with that delay; ms. */
+  readonly put: Quantiles;
+  /** As in the latency under policy spool, of the same rate in the same minute; ms. */
+  readonly released: Quantiles;
+  readonly spool: Quantiles;
+  /** What policy s3 adds to p50 and p99, in round trips of a PUT. */
+  readonly roundTrips: { readonly p50: number; readonly p99: number };
 }
 
 export interface VerifyReport extends Ratio {
@@ -161,6 +176,39 @@ export async function measureLatency(
     baseline,
     ratio: baseline.p99 / run.latency.released.p99,
   };
+}
+
+/** The same path under policies spool and s3, over a simulated S3 in another process. */
+export async function measureLeased(
+  eventsPerSecond: number,
+  repeat: number,
+  putDelayMs: number,
+): Promise<LeasedReport> {
+  const s3 = await startS3Process(putDelayMs);
+  const run = (place: S3Place | null): Promise<PathProcessResult> =>
+    withFolder((directory) =>
+      runPath({ directory, repeat, rows: 512, eventsPerSecond, profiles: null, s3: place }),
+    );
+  try {
+    const put = await measurePuts(s3);
+    const [spool, leased] = [await run(null), await run(s3)];
+    if (spool.latency === null || leased.latency === null) throw new Error('a paced run');
+    const [without, released] = [spool.latency.released, leased.latency.released];
+    return {
+      eventsPerSecond: leased.events / leased.seconds,
+      signals: leased.signals,
+      putDelayMs,
+      put,
+      released,
+      spool: without,
+      roundTrips: {
+        p50: (released.p50 - without.p50) / put.p50,
+        p99: (released.p99 - without.p99) / put.p50,
+      },
+    };
+  } finally {
+    await s3.stop();
+  }
 }
 
 /** A log of one market event a leaf (an update of a book has many rows); the baseline signs one entry an event too. */

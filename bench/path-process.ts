@@ -15,6 +15,7 @@ import type { Sent } from './pace.ts';
 import { fullSpeed, paced } from './pace.ts';
 import type { Quantiles } from './quantiles.ts';
 import { quantilesOf } from './quantiles.ts';
+import type { S3Place } from './s3-process.ts';
 import type { UsageReport } from './usage.ts';
 import { runWholePath } from './whole-path.ts';
 
@@ -26,6 +27,8 @@ export interface PathProcessOptions {
   readonly eventsPerSecond: number | null;
   /** Where processor profiles go; null for none. */
   readonly profiles: string | null;
+  /** Policy s3 over this one; policy spool without. */
+  readonly s3?: S3Place | null;
 }
 
 export interface LatencyReport {
@@ -141,6 +144,7 @@ async function main(): Promise<void> {
           ? fullSpeed(events, { closeRows, onDone })
           : paced(events, { closeRows, eventsPerSecond, onBatch, onDone }),
       onRelease,
+      s3: options.s3 ?? null,
       enclaveFlags:
         profiles === null
           ? []

@@ -22,9 +22,11 @@ import { nodeCrypto } from '../wire/node/crypto.ts';
 import { unixTransport } from '../wire/node/unix.ts';
 import { accept, assertAccepted } from '../wire/result.ts';
 import { INSTRUMENT } from './events.ts';
+import { carrying, leaseAppliance } from './leased.ts';
 import type { Sync } from './measured-files.ts';
 import { measuredFiles } from './measured-files.ts';
 import type { Sent } from './pace.ts';
+import type { S3Place } from './s3-process.ts';
 import { Usage } from './usage.ts';
 import type { UsageReport } from './usage.ts';
 
@@ -46,6 +48,8 @@ export interface PathOptions {
   readonly onRelease?: (release: Release, nowMs: number) => void;
   /** Flags for the enclave's node, for its profile. */
   readonly enclaveFlags?: readonly string[];
+  /** Policy s3 over this one; policy spool without. */
+  readonly s3?: S3Place | null;
 }
 
 const LARGE = 10n ** 18n;
@@ -100,6 +104,7 @@ function enclaveCommand(
   appliance: Appliance,
   sockets: string,
   flags: readonly string[],
+  roots: string | null,
 ): [string, ...string[]] {
   return [
     process.execPath,
@@ -113,6 +118,7 @@ function enclaveCommand(
     appliance.measurements,
     '--root',
     join(appliance.directory, 'aws'),
+    ...(roots === null ? [] : ['--roots', roots]),
   ];
 }
 
@@ -159,12 +165,14 @@ function executionOf(
 
 /** One epoch in a folder of its own; it must end cleanly. */
 export async function runWholePath(options: PathOptions): Promise<PathRun> {
-  const { directory, onRelease = () => {}, enclaveFlags = [] } = options;
+  const { directory, onRelease = () => {}, enclaveFlags = [], s3 = null } = options;
   const sockets = join(directory, 's');
   const state = join(directory, 'state');
   await mkdir(sockets);
   await mkdir(state);
   const appliance = await prepareBenchAppliance(directory);
+  const roots = s3 === null ? null : await leaseAppliance(appliance, s3);
+  const logger = createLogger({ level: 'error', now: () => new Date(), write: () => undefined });
   const syncs: Sync[] = [];
   const usage = new Usage();
   let [startMs, endMs] = [0, 0];
@@ -178,8 +186,12 @@ export async function runWholePath(options: PathOptions): Promise<PathRun> {
       crypto: nodeCrypto,
       transport: unixTransport(sockets),
       folders: { state, log: appliance.logDirectory },
-      logger: createLogger({ level: 'error', now: () => new Date(), write: () => undefined }),
-      command: { command: enclaveCommand(appliance, sockets, enclaveFlags), showOutput: true },
+      logger,
+      ...(s3 === null ? {} : carrying(s3, logger)),
+      command: {
+        command: enclaveCommand(appliance, sockets, enclaveFlags, roots),
+        showOutput: true,
+      },
       timeouts: { readyMs: 60_000, closeMs: 60_000 },
       whenFull: 'wait',
       source: async (sender, signal) => {
