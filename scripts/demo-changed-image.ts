@@ -3,13 +3,12 @@
 // changed image, with the owner's own key: now the enclave asks, and KMS refuses, because the key's policy names
 // the image by its measurements. What the changed image checks by itself counts for nothing then.
 
-import { spawn } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseHex } from '../wire/bytes.ts';
 import type { Appliance } from './appliance.ts';
 import { measureImage } from './appliance.ts';
-import { ROOT } from './bundle.ts';
+import { runTrackseal } from './run-trackseal.ts';
 import type { SimulatedAws } from './simulated-aws.ts';
 
 /** Somewhere in the enclave's program. */
@@ -73,7 +72,6 @@ async function attempt(
     sealed,
     enclave: { command: command(measurements), restart: false, show_output: false },
     feed: null,
-    ship: null,
     tiles: null,
     ingress: null,
     metrics: null,
@@ -81,7 +79,8 @@ async function attempt(
   };
   await writeFile(configFile, JSON.stringify({ ...hostConfig, ...changes }, null, 2));
   const before = aws.kms.events.length;
-  const { code, stdout, stderr } = await runHost(configFile, aws.hostEnvironment);
+  const args = ['host', '--config', configFile, '--json', '--quiet'];
+  const { code, stdout, stderr } = await runTrackseal(args, aws.hostEnvironment());
   const asked = aws.kms.events.slice(before).filter(({ eventName }) => eventName === 'Decrypt');
   const { epochs } = JSON.parse(stdout === '' ? '{"epochs":[]}' : stdout) as {
     readonly epochs: readonly { readonly code: string | null; readonly ready: boolean }[];
@@ -94,29 +93,4 @@ async function attempt(
     says: stderr.trimEnd(),
     kms: asked.length === 0 ? null : asked.map(({ errorCode }) => errorCode ?? 'opened').join(' '),
   };
-}
-
-async function runHost(
-  configFile: string,
-  env: NodeJS.ProcessEnv,
-): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-  const args = [join(ROOT, 'scripts/trackseal.ts'), 'host', '--config', configFile];
-  const child = spawn(process.execPath, [...args, '--json', '--quiet'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env,
-  });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  const code = await new Promise<number>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (exit) => {
-      resolve(exit ?? 1);
-    });
-  });
-  return { code, stdout, stderr };
 }

@@ -17,8 +17,10 @@ import type { CommandIo } from '../verifier/io.ts';
 import type { Appliance } from './appliance.ts';
 import { ROOT } from './bundle.ts';
 import { renderSummary } from './demo-summary.ts';
-import type { DemoSummary, HostJson, Json, KmsSummary } from './demo-summary.ts';
+import type { BucketSummary, DemoSummary, HostJson, Json, KmsSummary } from './demo-summary.ts';
 import { tryChangedImage } from './demo-changed-image.ts';
+import type { DemoBucket } from './demo-bucket.ts';
+import { runTrackseal } from './run-trackseal.ts';
 import type { SimulatedAws } from './simulated-aws.ts';
 import { parseKeyArn } from '../wire/sealed.ts';
 
@@ -48,6 +50,8 @@ export interface DemoStage {
   readonly showOutput: boolean;
   /** The AWS that its secrets come from; by default they arrive in the clear. */
   readonly cloud?: DemoCloud | null;
+  /** Where the log goes besides; by default it stays on this machine. */
+  readonly bucket?: DemoBucket | null;
 }
 
 export interface DemoCloud {
@@ -79,9 +83,11 @@ async function runJson(run: Run, args: readonly string[], io: CommandIo): Promis
   return { exitCode, json: text === '' ? {} : (JSON.parse(text) as Json) };
 }
 
-function cloudConfig({ cloud = null }: DemoStage): object {
-  if (cloud === null) return {};
+function cloudConfig({ cloud = null, bucket = null }: DemoStage): object {
+  const ship = bucket === null ? {} : { ship: bucket.ship };
+  if (cloud === null) return ship;
   return {
+    ...ship,
     strategies: [],
     sealed: cloud.sealed,
     egress: { allow: cloud.aws.egress },
@@ -198,6 +204,28 @@ async function findTrade(
   return null;
 }
 
+/** The log once more, out of the bucket, and what the bucket lets anybody do to it. */
+async function proveBucket(
+  { address, options, environment }: DemoBucket,
+  trust: readonly string[],
+  say: (line: string) => void,
+): Promise<BucketSummary> {
+  say('7. The bucket: the same log out of it, every object locked');
+  const common = [...options, '--json'];
+  const check = await runTrackseal(['bucket', 'check', address, ...common], environment);
+  const verify = ['verify', 'log', address, ...trust, '--no-heads', ...common];
+  const log = await runTrackseal(verify, environment);
+  const [checked, verified] = [check, log].map(({ stdout, stderr }) =>
+    stdout === '' ? { stderr } : (JSON.parse(stdout) as Json),
+  );
+  return {
+    address,
+    check: checked ?? {},
+    log: verified ?? {},
+    asExpected: check.code === 0 && log.code === 0,
+  };
+}
+
 /** What KMS did for this image, and what it does for one with a bit changed. */
 async function proveSealing(
   { appliance, transport }: DemoStage,
@@ -255,8 +283,10 @@ export async function runDemo(
   say('2. Host proxy and enclave: Binance data in, signals out, every step in the signed log');
   const hostLog = join(directory, 'host', 'host.log');
   const heads = join(directory, 'lp', 'heads.json');
-  const { cloud = null } = stage;
-  const host = startHost(configFile, cloud?.aws.hostEnvironment ?? process.env, quiet);
+  const { cloud = null, bucket = null } = stage;
+  // The keys of a bucket that is not simulated are in the environment of whoever runs this.
+  const own = bucket !== null && bucket !== cloud?.aws.bucket ? process.env : undefined;
+  const host = startHost(configFile, cloud?.aws.hostEnvironment(own) ?? process.env, quiet);
   try {
     const ready = await waitForEvent(hostLog, 'enclave_ready', host, stage.readyMs);
     const ingress = await waitForEvent(hostLog, 'ingress_listening', host, stage.readyMs);
@@ -306,13 +336,19 @@ export async function runDemo(
 
     const kms = cloud === null ? null : await proveSealing(stage, cloud, config, say);
 
+    const inBucket = bucket === null ? null : await proveBucket(bucket, [...trust, ...keyed], say);
+
     const exitCodes = [hostExit, first, second, log, proved, proof, replayed].map((outcome) =>
       typeof outcome === 'number' ? outcome : outcome.exitCode,
     );
     const code = strict?.json['code'];
     const asExpected = strict === null || (strict.exitCode === 1 && code === stage.refusedAs);
     const sealingHeld = kms === null || kms.asExpected;
-    const held = exitCodes.every((code) => code === 0) && asExpected && sealingHeld;
+    const held =
+      exitCodes.every((code) => code === 0) &&
+      asExpected &&
+      sealingHeld &&
+      inBucket?.asExpected !== false;
     const summary: DemoSummary = {
       verdict: held && trade !== null ? 'proved' : 'refused',
       unsigned: strict === null ? null : { code: String(code), asExpected },
@@ -322,6 +358,7 @@ export async function runDemo(
       trade: { found: trade !== null, report: trade?.report ?? null, proof: proof.json },
       replay: replayed.json,
       kms,
+      bucket: inBucket,
       kept: settings.keep ? directory : null,
     };
     io.stdout(settings.json ? `${JSON.stringify(summary, null, 2)}\n` : renderSummary(summary));

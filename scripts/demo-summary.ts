@@ -48,6 +48,15 @@ export interface KmsSummary {
   readonly asExpected: boolean;
 }
 
+export interface BucketSummary {
+  readonly address: string;
+  /** Of `trackseal bucket check`. */
+  readonly check: Json;
+  /** Of `trackseal verify log`, out of the bucket. */
+  readonly log: Json;
+  readonly asExpected: boolean;
+}
+
 export interface DemoSummary {
   readonly verdict: 'proved' | 'refused';
   readonly host: HostJson;
@@ -59,6 +68,8 @@ export interface DemoSummary {
   readonly replay: Json;
   /** Null where nothing was sealed. */
   readonly kms: KmsSummary | null;
+  /** Null where the log stayed on this machine. */
+  readonly bucket: BucketSummary | null;
   readonly kept: string | null;
 }
 
@@ -132,6 +143,21 @@ function kmsRows(kms: KmsSummary | null): readonly string[] {
   ];
 }
 
+function bucketRows(bucket: BucketSummary | null): readonly string[] {
+  if (bucket === null) return [];
+  const { address, check, log } = bucket;
+  const parts = (check['parts'] ?? []) as readonly Json[];
+  const sum = (name: string): number =>
+    parts.reduce((total, part) => total + Number(part[name] ?? 0), 0);
+  return [
+    row('bucket', `${text(log['verdict'])}: ${text(log['size'])} leaves out of ${address}`),
+    row(
+      '',
+      `lock ${text(check['verdict'])}: ${text(sum('objects'))} objects in COMPLIANCE mode, ${sum('unlocked')} without`,
+    ),
+  ];
+}
+
 /** What the operator of the changed image reads. */
 function operatorLines(kms: KmsSummary | null): readonly string[] {
   const said = kms?.changed.find((one) => one.signed_for_it)?.says ?? '';
@@ -178,6 +204,7 @@ export function renderSummary(summary: DemoSummary): string {
       `${text(replay['verdict'])}: ${text(replay['identical'])} of ${text(replay['outputs'])} signals byte for byte`,
     ),
     ...kmsRows(summary.kms),
+    ...bucketRows(summary.bucket),
     ...operatorLines(summary.kms),
     '',
     'What the operator could still have done',

@@ -9,6 +9,8 @@ import type { CommandIo } from '../verifier/io.ts';
 import type { Appliance, ApplianceStrategy } from './appliance.ts';
 import { prepareAppliance } from './appliance.ts';
 import { ROOT } from './bundle.ts';
+import type { DemoBucket } from './demo-bucket.ts';
+import { bucketAt } from './demo-bucket.ts';
 import { runDemo } from './demo-run.ts';
 import type { DemoCloud } from './demo-run.ts';
 import { SimulatedAws } from './simulated-aws.ts';
@@ -16,13 +18,18 @@ import { demoStrategies } from './demo-strategies.ts';
 import { explain } from './kit/explain.ts';
 
 const USAGE = `usage: trackseal demo [--json] [--speed N|max] [--limit EVENTS] [--keep DIR]
-                      [--kms simulator|none] [--strategy PATH [--parameters FILE]]…
+                      [--kms simulator|none] [--s3 simulator|URL|none [--s3-ca FILE]] [--strategy PATH [--parameters FILE]]…
 
   --json          the summary as JSON on stdout
   --speed N|max   how much faster than real time; default 40
   --limit EVENTS  stop after so many events
   --kms WHICH     simulator (default): strategy, parameters and compliance's key come sealed under a key of a
                   simulated KMS, for this image only; none: they arrive in the clear
+  --s3 WHICH      none (default): the log stays in a folder; simulator: a simulated S3 with Object Lock, into which
+                  the enclave writes by itself (commit policy s3; needs --kms simulator);
+                  https://HOST/BUCKET/PREFIX: the host ships to a bucket that \`trackseal bucket create\` made, with
+                  the AWS credentials of the environment
+  --s3-ca FILE    PEM of the authority behind that URL
   --strategy PATH your strategy instead of the example; again for several, which run side by side
   --parameters FILE
                   of the n-th strategy; default: parameters.json beside it
@@ -49,6 +56,8 @@ interface DemoOptions {
   readonly limit: number | null;
   readonly keep: string | null;
   readonly kms: 'simulator' | 'none';
+  /** `simulator`, a bucket, or none. */
+  readonly s3: 'simulator' | DemoBucket | null;
   readonly strategies: readonly string[];
   readonly parameters: readonly string[];
 }
@@ -63,6 +72,8 @@ function readOptions(args: readonly string[]): DemoOptions | null {
         limit: { type: 'string' },
         keep: { type: 'string' },
         kms: { type: 'string', default: 'simulator' },
+        s3: { type: 'string', default: 'none' },
+        's3-ca': { type: 'string' },
         strategy: { type: 'string', multiple: true, default: [] },
         parameters: { type: 'string', multiple: true, default: [] },
       },
@@ -73,10 +84,19 @@ function readOptions(args: readonly string[]): DemoOptions | null {
     if (limit !== null && !(Number.isSafeInteger(limit) && limit > 0)) return null;
     const { json, keep = null, kms, strategy: strategies, parameters } = values;
     if (kms !== 'simulator' && kms !== 'none') return null;
-    return { json, speed, limit, keep, kms, strategies, parameters };
+    const s3 = readBucket(values.s3, values['s3-ca']);
+    if (s3 === undefined || (s3 === 'simulator' && kms === 'none')) return null;
+    return { json, speed, limit, keep, kms, s3, strategies, parameters };
   } catch {
     return null;
   }
+}
+
+/** Undefined when it is none of the three. */
+function readBucket(text: string, ca: string | undefined): DemoOptions['s3'] | undefined {
+  if (text === 'none') return null;
+  if (text === 'simulator') return text;
+  return bucketAt(text, ca === undefined ? null : resolve(ca)) ?? undefined;
 }
 
 /** None when the options are wrong, which was said. */
@@ -131,12 +151,13 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const directory = options.keep === null ? join(temporary, 'demo') : resolve(options.keep);
   const sockets = join(temporary, 's');
   await mkdir(directory, { recursive: true });
+  const { s3 } = options;
   let aws: SimulatedAws | null = null;
   try {
     if (!options.json) {
       io.stderr('1. Preparing: image measurements, strategy commitment, keys, sealing\n');
     }
-    aws = options.kms === 'none' ? null : await SimulatedAws.open(directory);
+    aws = options.kms === 'none' ? null : await SimulatedAws.open(directory, s3 === 'simulator');
     const appliance = await prepareAppliance({
       ...first,
       directory,
@@ -147,6 +168,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     });
     const commandOf: DemoCloud['commandOf'] = (measurements) =>
       simulated(appliance, sockets, measurements);
+    const cloud = aws === null ? null : await startCloud(aws, appliance, commandOf);
     const stage = {
       appliance,
       transport: `unix:${sockets}`,
@@ -155,7 +177,8 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
       timeoutMs: CHALLENGE_TIMEOUT_MS,
       refusedAs: null,
       showOutput: false,
-      cloud: aws === null ? null : await startCloud(aws, appliance, commandOf),
+      cloud,
+      bucket: s3 === 'simulator' ? (aws?.bucket ?? null) : s3,
     };
     return await runDemo(stage, { ...options, keep: options.keep !== null }, io);
   } finally {

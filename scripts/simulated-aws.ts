@@ -6,7 +6,6 @@
 //   owner/key-policy.json                 `trackseal kms policy`: this image and no other
 //   host/sealed/*.sealed                  `trackseal seal`: all that the host gets
 
-import { spawn } from 'node:child_process';
 import { createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -26,8 +25,11 @@ import {
   parseStatement,
   signedBytes,
 } from '../wire/sealed.ts';
+import type { ConfiguredS3 } from '../wire/configuration.ts';
 import type { Appliance, ApplianceCloud } from './appliance.ts';
-import { ROOT } from './bundle.ts';
+import type { DemoBucket, SimulatedBucket } from './demo-bucket.ts';
+import { openSimulatedBucket } from './demo-bucket.ts';
+import { runTrackseal } from './run-trackseal.ts';
 
 const REGION = 'eu-central-1';
 const OWNER_ACCOUNT = '111111111111';
@@ -37,6 +39,14 @@ const HOST_ROLE = `arn:aws:iam::${HOST_ACCOUNT}:role/trackseal-host`;
 const OWNER = `arn:aws:iam::${OWNER_ACCOUNT}:user/owner`;
 const ADMIN = `arn:aws:iam::${OWNER_ACCOUNT}:user/admin`;
 const SESSION_MS = 3_600_000;
+const S3: ConfiguredS3 = {
+  region: REGION,
+  host: `s3.${REGION}.amazonaws.com`,
+  bucket: 'trackseal-demo',
+  prefix: 'log',
+  retention_days: 1,
+  expected_bucket_owner: HOST_ACCOUNT,
+};
 
 /** An access key of somebody in the simulated AWS. */
 interface AccessKey {
@@ -57,6 +67,17 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(kept), ...nowhere };
 }
 
+interface EgressEntry {
+  readonly host: string;
+  readonly port: number;
+  readonly address: string;
+}
+
+/** The host's way to a simulator on this machine. */
+function egressTo(host: string, port: number): EgressEntry {
+  return { host, port: 443, address: `127.0.0.1:${port}` };
+}
+
 export class SimulatedAws {
   /** What the appliance is prepared with. */
   readonly appliance: ApplianceCloud;
@@ -68,14 +89,15 @@ export class SimulatedAws {
   };
   #kms: RunningKms | null = null;
   #imds: Imds | null = null;
+  #bucket: SimulatedBucket | null = null;
 
   private constructor(directory: string, appliance: ApplianceCloud) {
     this.#directory = directory;
     this.appliance = appliance;
   }
 
-  /** Makes what an image measures: the owner's key, the TLS roots, the names. */
-  static async open(directory: string): Promise<SimulatedAws> {
+  /** Makes what an image measures: the owner's key, the TLS roots, the names; `s3`: a bucket as well. */
+  static async open(directory: string, s3: boolean): Promise<SimulatedAws> {
     const authority = await TlsAuthority.open(join(directory, 'aws', 'kms'));
     await mkdir(join(directory, 'owner'), { recursive: true });
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -85,10 +107,10 @@ export class SimulatedAws {
     return new SimulatedAws(directory, {
       roots: authority.pem,
       ownerKey: spki.toString('hex'),
-      hosts: [{ host: KMS_HOST, port: 443 }],
+      hosts: [KMS_HOST, ...(s3 ? [S3.host] : [])].map((host) => ({ host, port: 443 })),
       keyArn: newKeyArn(REGION, OWNER_ACCOUNT),
       kms: { region: REGION, host: KMS_HOST },
-      s3: null,
+      s3: s3 ? S3 : null,
     });
   }
 
@@ -98,22 +120,18 @@ export class SimulatedAws {
   }
 
   /** For the host's `egress.allow`. */
-  get egress(): readonly {
-    readonly host: string;
-    readonly port: number;
-    readonly address: string;
-  }[] {
-    return [{ host: KMS_HOST, port: 443, address: `127.0.0.1:${this.kms.port}` }];
+  get egress(): readonly EgressEntry[] {
+    const kms = egressTo(KMS_HOST, this.kms.port);
+    return this.#bucket === null ? [kms] : [kms, egressTo(S3.host, this.#bucket.s3.port)];
   }
 
-  /** Of the host: its role comes by IMDSv2. */
-  get hostEnvironment(): NodeJS.ProcessEnv {
-    const endpoint = this.#imds?.endpoint ?? '';
-    return { ...cleanEnvironment(), AWS_EC2_METADATA_SERVICE_ENDPOINT: endpoint };
+  /** Of the host: its role comes by IMDSv2. `base` has the keys of a bucket that is not simulated. */
+  hostEnvironment(base: NodeJS.ProcessEnv = cleanEnvironment()): NodeJS.ProcessEnv {
+    return { ...base, AWS_EC2_METADATA_SERVICE_ENDPOINT: this.#imds?.endpoint ?? '' };
   }
 
   /** KMS with a key whose policy lets in the image of `appliance` and no other. */
-  async start({ directory, measurements }: Appliance): Promise<void> {
+  async start({ directory, measurements, roots }: Appliance): Promise<void> {
     const { accessKeyId, secretAccessKey, sessionToken } = this.#host;
     const root = await SimulatedRoot.open(join(directory, 'aws'));
     const policy = await this.#writePolicy(measurements);
@@ -141,10 +159,30 @@ export class SimulatedAws {
         },
       ],
     });
+    this.#bucket = await this.#openBucket(roots);
     const credentials = { accessKeyId, secretAccessKey, sessionToken };
     this.#imds = await startImds({
       role: 'trackseal-host',
       credentials: () => ({ ...credentials, expiresMs: Date.now() + SESSION_MS }),
+    });
+  }
+
+  /** The simulated bucket; null where it was not asked for. */
+  get bucket(): DemoBucket | null {
+    return this.#bucket;
+  }
+
+  async #openBucket(ca: string): Promise<SimulatedBucket | null> {
+    const { s3: configured } = this.appliance;
+    if (configured === null) return null;
+    const authority = await TlsAuthority.open(join(this.#directory, 'aws', 'kms'));
+    return openSimulatedBucket({
+      configured,
+      tls: await authority.issue([configured.host, 'localhost', '127.0.0.1']),
+      ca,
+      account: HOST_ACCOUNT,
+      host: { arn: HOST_ROLE, ...this.#host },
+      environment: cleanEnvironment(),
     });
   }
 
@@ -204,7 +242,7 @@ export class SimulatedAws {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#kms?.close(), this.#imds?.close()]);
+    await Promise.all([this.#kms?.close(), this.#imds?.close(), this.#bucket?.close()]);
   }
 
   async #writePolicy(measurements: string): Promise<string> {
@@ -225,22 +263,11 @@ export class SimulatedAws {
 
   /** As the owner: a command of its own process, because AWS's SDK takes credentials from there. */
   async #trackseal(args: readonly string[]): Promise<void> {
-    const child = spawn(process.execPath, [join(ROOT, 'scripts/trackseal.ts'), ...args], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: {
-        ...cleanEnvironment(),
-        AWS_ACCESS_KEY_ID: this.#owner.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: this.#owner.secretAccessKey,
-      },
+    const { code, stderr } = await runTrackseal(args, {
+      ...cleanEnvironment(),
+      AWS_ACCESS_KEY_ID: this.#owner.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: this.#owner.secretAccessKey,
     });
-    let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', resolve);
-    });
-    if (code !== 0) throw new Error(`trackseal ${args[0] ?? ''}: ${said}`);
+    if (code !== 0) throw new Error(`trackseal ${args[0] ?? ''}: ${stderr}`);
   }
 }

@@ -12,6 +12,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from '../../scripts/bundle.ts';
 import type { KmsSummary } from '../../scripts/demo-summary.ts';
+import { ALICE, BUCKET } from '../wire/node/objects/s3-server.ts';
 import { CAPTURE } from './appliance.ts';
 import {
   cleanUpAfterEach,
@@ -23,6 +24,7 @@ import {
   trackseal,
 } from './processes.ts';
 import type { CommandResult, Json } from './processes.ts';
+import { openBucket } from './ship-bucket.ts';
 
 cleanUpAfterEach();
 
@@ -265,6 +267,63 @@ describe('trackseal demo', () => {
       kms: null,
       attestation: { verdict: 'verified' },
     });
+  });
+});
+
+describe('trackseal demo --s3', () => {
+  const ARGS = ['demo', '--json', '--speed', 'max', '--limit', '20000'];
+  interface Proved {
+    readonly verdict: string;
+    readonly log: Json;
+    readonly bucket: { readonly check: Json; readonly log: Json };
+  }
+
+  it('simulator: the enclave writes into the bucket by itself, and the bucket alone is enough', async () => {
+    const { code, json, stderr } = await trackseal([...ARGS, '--s3', 'simulator']);
+    expect(code, stderr).toBe(0);
+    const { verdict, log, bucket } = json as unknown as Proved;
+    expect(verdict).toBe('proved');
+    expect(bucket.log).toMatchObject({
+      verdict: 'verified',
+      commit_policy: 's3',
+      root: log['root'],
+      size: log['size'],
+    });
+    const parts = bucket.check['parts'] as readonly { objects: number; unlocked: number }[];
+    expect(parts.reduce((sum, { objects }) => sum + objects, 0)).toBeGreaterThan(10);
+    expect(parts.map(({ unlocked }) => unlocked)).toEqual(parts.map(() => 0));
+  });
+
+  it('URL: the host ships to a bucket that is there, with the keys of the environment', async () => {
+    const { s3 } = await openBucket();
+    const env = {
+      AWS_ACCESS_KEY_ID: ALICE.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: ALICE.secretAccessKey,
+      AWS_REGION: s3.region,
+    };
+    const url = `${s3.url}/${BUCKET}/demos`;
+    const { code, json, stderr } = await trackseal([...ARGS, '--s3', url], { env });
+    const { log, bucket } = json as unknown as Proved;
+    // The test's bucket has no policy, which `bucket check` says; the log in it is whole.
+    expect(bucket.log, stderr).toMatchObject({
+      verdict: 'verified',
+      commit_policy: 'spool',
+      root: log['root'],
+    });
+    expect(bucket.check['findings']).not.toEqual([]);
+    expect(code).toBe(1);
+  });
+
+  it.each([
+    ['--s3', 'nowhere'],
+    ['--s3', 'ftp://host/bucket'],
+    ['--s3', 'https://host'],
+    ['--s3', 'simulator', '--kms', 'none'],
+    ['--kms', 'aws'],
+  ])('%s %s %s %s is refused before anything is prepared', async (...args) => {
+    const { code, stdout, stderr } = await trackseal(['demo', ...args]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^usage: trackseal demo/u);
   });
 });
 

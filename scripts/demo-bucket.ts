@@ -1,0 +1,121 @@
+// The bucket of a demo: a simulated S3 with Object Lock, made by `trackseal bucket create`, into which the enclave
+// itself writes its commits over TLS of its own (commit policy `s3`); or one that is there already, at a URL, into
+// which the host ships (policy `spool`), with the AWS credentials of whoever runs the demo.
+
+import { randomBytes } from 'node:crypto';
+import type { RunningS3 } from '../simulator/s3/server.ts';
+import { startS3 } from '../simulator/s3/server.ts';
+import type { TlsIdentity } from '../simulator/kms/authority.ts';
+import type { ConfiguredS3 } from '../wire/configuration.ts';
+import { runTrackseal } from './run-trackseal.ts';
+
+const RETENTION_DAYS = 1;
+
+export interface DemoBucket {
+  /** `s3://BUCKET/PREFIX` */
+  readonly address: string;
+  /** The host's `ship`. */
+  readonly ship: object;
+  /** For commands that read it. */
+  readonly options: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly close: () => Promise<void>;
+}
+
+function shipOf(target: object): object {
+  return {
+    target: { s3: target },
+    retention_days: RETENTION_DAYS,
+    group_ms: 200,
+    finish_ms: 120_000,
+  };
+}
+
+/**
+ * `https://HOST/BUCKET/PREFIX`, or http: on this machine. Each run has a prefix of its own below it, because
+ * nothing in it is ever written twice. Null for another URL.
+ */
+export function bucketAt(text: string, ca: string | null): DemoBucket | null {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const [, bucket, below = ''] =
+    /^\/([a-z0-9.-]{3,63})(?:\/(.*?))?\/?$/u.exec(url?.pathname ?? '') ?? [];
+  if (url === null || bucket === undefined || !/^https?:$/u.test(url.protocol)) return null;
+  const run = `demo-${new Date()
+    .toISOString()
+    .replaceAll(/[^0-9]/gu, '')
+    .slice(0, 14)}`;
+  const prefix = below === '' ? run : `${below}/${run}`;
+  const region = process.env['AWS_REGION'] ?? 'us-east-1';
+  const endpoint = url.origin;
+  const authority = ca === null ? [] : ['--ca', ca];
+  return {
+    address: `s3://${bucket}/${prefix}`,
+    ship: shipOf({ endpoint, region, bucket, prefix, ca }),
+    options: ['--region', region, '--endpoint', endpoint, ...authority],
+    environment: process.env,
+    close: () => Promise.resolve(),
+  };
+}
+
+export interface SimulatedBucketOptions {
+  readonly configured: ConfiguredS3;
+  readonly tls: TlsIdentity;
+  /** PEM file of the authority behind it. */
+  readonly ca: string;
+  readonly account: string;
+  readonly host: {
+    readonly arn: string;
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly sessionToken: string;
+  };
+  /** Without anybody's real AWS. */
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+export interface SimulatedBucket extends DemoBucket {
+  readonly s3: RunningS3;
+}
+
+export async function openSimulatedBucket(
+  options: SimulatedBucketOptions,
+): Promise<SimulatedBucket> {
+  const { configured, tls, ca, account, host } = options;
+  const { region, bucket, prefix } = configured;
+  const admin = {
+    accessKeyId: 'AKIASIMULATEDBUCKETS',
+    secretAccessKey: randomBytes(30).toString('base64url'),
+    arn: `arn:aws:iam::${account}:user/bucket-admin`,
+  };
+  const s3 = await startS3({
+    users: [host, admin],
+    region,
+    account,
+    tls: { key: tls.keyPem, certificate: tls.certificatePem },
+  });
+  const environment = {
+    ...options.environment,
+    AWS_ACCESS_KEY_ID: admin.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: admin.secretAccessKey,
+  };
+  const address = `s3://${bucket}/${prefix}`;
+  const readOptions = ['--region', region, '--endpoint', s3.url, '--ca', ca];
+  const days = ['--retention-days', String(RETENTION_DAYS)];
+  const who = ['--writer', host.arn, '--admin', admin.arn];
+  const made = await runTrackseal(
+    ['bucket', 'create', address, ...days, ...who, ...readOptions],
+    environment,
+  );
+  if (made.code !== 0) {
+    await s3.close();
+    throw new Error(`trackseal bucket create: ${made.stdout}${made.stderr}`);
+  }
+  return {
+    s3,
+    address,
+    ship: shipOf({ endpoint: s3.url, region, bucket, prefix, ca, expected_bucket_owner: account }),
+    options: readOptions,
+    environment,
+    close: () => s3.close(),
+  };
+}
