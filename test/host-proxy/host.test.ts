@@ -10,6 +10,7 @@ import { Host } from '../../host-proxy/host.ts';
 import type { HostOptions } from '../../host-proxy/host.ts';
 import { createLogger } from '../../host-proxy/logger.ts';
 import { listEpochs } from '../../host-proxy/previous.ts';
+import { Shipper } from '../../host-proxy/ship/shipper.ts';
 import {
   encodeHandOverRequest,
   HAND_OVER_DONE,
@@ -29,6 +30,8 @@ import { accept, assertAccepted, refuse } from '../../wire/result.ts';
 import { FakeEnclave } from '../helpers/fake-enclave.ts';
 import type { FakeEnclaveOptions } from '../helpers/fake-enclave.ts';
 import { MemoryFiles } from '../helpers/memory-files.ts';
+import { MemoryStore } from '../helpers/memory-store.ts';
+import { readShippedLog } from '../helpers/shipped-log.ts';
 
 const NO_SUMMARY = { accepted: 0 } as ReturnType<EpochExecution['summary']>;
 
@@ -224,6 +227,41 @@ describe('host', () => {
     gate.resolve(null);
     assertAccepted(await running);
     expect(releases).toHaveLength(1);
+  });
+
+  it('ships every epoch, and says where the next one may take over the last', async () => {
+    const store = new MemoryStore();
+    const base = optionsOf(sourceOf(40));
+    const shipper = new Shipper({
+      openStore: () => store,
+      locks: true,
+      files,
+      crypto: nodeCrypto,
+      folders: folders(),
+      logger: base.logger,
+      retentionDays: 1,
+      maxUnshippedBytes: 1024 * 1024,
+      maxPauseMs: 20,
+      checkpointMs: 0,
+      groupBytes: 500,
+      groupMs: 1,
+    });
+    const host = assertAccepted(
+      await Host.open({ ...base, restart: true, shipper, commitPolicy: 's3' }),
+    );
+    const running = host.run();
+    const enclaves = supply({ outputs: true, dieAtBatch: 20 }, { outputs: true });
+    const summary = assertAccepted(await running);
+    const [, second] = enclaves;
+    const { findings, epochs } = await readShippedLog(store, true);
+    expect(findings).toEqual([]);
+    const sizes = epochs.map(({ size, closed }) => [size, closed]);
+    expect(sizes).toEqual(summary.epochs.map(({ size, closed }) => [size, closed]));
+    expect(sizes.map(([, closed]) => closed)).toEqual([false, true]);
+    expect(epochs[0]?.groups).toBeGreaterThan(1);
+    expect(second?.previous).toMatchObject({ nextCommit: (epochs[0]?.groups ?? 0) + 1 });
+    expect(files.list(`${folders().state}/unshipped`)).toEqual([]);
+    expect(files.list(`${folders().state}/spool`)).toEqual([]);
   });
 
   it('offers the next epoch what the last one left, and names what it never released', async () => {
