@@ -65,6 +65,8 @@ export interface HostOptions {
   readonly transport?: string;
   readonly command?: readonly string[];
   readonly readyMs?: number;
+  /** More of its configuration: `egress`, `credentials`. */
+  readonly config?: object;
   /** `ship` of its configuration, and the credentials for it. */
   readonly ship?: object;
   readonly env?: Readonly<Record<string, string>>;
@@ -162,6 +164,7 @@ function hostConfig(
       keep_journals: true,
     },
     ...(options.ship === undefined ? {} : { ship: options.ship }),
+    ...options.config,
     ...(options.metrics === true ? { metrics: { port: 0 } } : {}),
     tiles: { port: 0 },
     ingress: { port: 0 },
