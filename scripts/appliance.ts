@@ -63,6 +63,8 @@ export interface ApplianceCloud {
   /** Strategies, parameters and compliance's key come sealed under this one. */
   readonly keyArn: string;
   readonly kms: ConfiguredKms;
+  /** Names of data keys that the enclave has made. */
+  readonly dataKeys?: readonly string[];
   /** With it the enclave itself writes its commits there (commit policy `s3`). */
   readonly s3: ConfiguredS3 | null;
 }
@@ -144,13 +146,18 @@ function configuredCloud(
   strategies: readonly { readonly name: string }[],
 ): Partial<Configuration> {
   if (cloud === undefined) return {};
-  const { kms, s3, keyArn: key_arn } = cloud;
+  const { kms, s3, keyArn: key_arn, dataKeys = [] } = cloud;
   const sealed = strategies.flatMap(({ name }) => [
     { purpose: 'strategy', name, key_arn } as const,
     { purpose: 'parameters', name, key_arn } as const,
   ]);
   const complianceKey = { purpose: 'compliance_key', name: 'main', key_arn } as const;
-  return { kms, sealed: [...sealed, complianceKey], ...(s3 === null ? {} : { s3 }) };
+  return {
+    kms,
+    sealed: [...sealed, complianceKey],
+    ...(dataKeys.length === 0 ? {} : { data_keys: dataKeys.map((name) => ({ name, key_arn })) }),
+    ...(s3 === null ? {} : { s3 }),
+  };
 }
 
 export async function prepareAppliance(options: ApplianceOptions): Promise<Appliance> {

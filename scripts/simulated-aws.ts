@@ -90,6 +90,7 @@ export class SimulatedAws {
   #kms: RunningKms | null = null;
   #imds: Imds | null = null;
   #bucket: SimulatedBucket | null = null;
+  #withdrawn = false;
 
   private constructor(directory: string, appliance: ApplianceCloud) {
     this.#directory = directory;
@@ -163,7 +164,10 @@ export class SimulatedAws {
     const credentials = { accessKeyId, secretAccessKey, sessionToken };
     this.#imds = await startImds({
       role: 'trackseal-host',
-      credentials: () => ({ ...credentials, expiresMs: Date.now() + SESSION_MS }),
+      credentials: () =>
+        this.#withdrawn
+          ? { status: 404, body: '' }
+          : { ...credentials, expiresMs: Date.now() + SESSION_MS },
     });
   }
 
@@ -239,6 +243,11 @@ export class SimulatedAws {
       await writeFile(join(out, basename(file)), encodeSealed({ ...item, statement, signature }));
     }
     return files;
+  }
+
+  /** From now on the instance has no role. */
+  withdrawCredentials(): void {
+    this.#withdrawn = true;
   }
 
   async close(): Promise<void> {

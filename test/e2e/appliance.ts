@@ -61,6 +61,8 @@ export interface HostOptions {
   readonly whenFull?: 'wait' | 'drop';
   /** Enclave and host meet at an emulated vsock device instead of the tap. */
   readonly hvsock?: boolean;
+  /** Anything else of the host's file. */
+  readonly more?: object;
   /** Another enclave than the simulator, and how the host reaches it. */
   readonly transport?: string;
   readonly command?: readonly string[];
@@ -102,6 +104,7 @@ export function enclaveCommand(
     '--measured': appliance.measured,
     '--measurements': appliance.measurements,
     '--root': join(appliance.directory, 'aws'),
+    '--roots': appliance.roots,
   };
   return [process.execPath, join(ROOT, 'simulator/main.ts'), ...Object.entries(options).flat()];
 }
@@ -169,6 +172,7 @@ function hostConfig(
     tiles: { port: 0 },
     ingress: { port: 0 },
     logging: { level: 'debug', file: logFile },
+    ...options.more,
   };
 }
 
