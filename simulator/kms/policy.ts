@@ -98,8 +98,22 @@ function statementOf(raw: RawStatement, kind: 'key' | 'identity'): Statement {
   };
 }
 
+/** The last one of each kind: the same policy decides call after call. */
+const parsedLast = new Map<
+  string,
+  { readonly text: string; readonly statements: readonly Statement[] }
+>();
+
 /** Throws MalformedPolicyDocumentException. */
 export function parsePolicy(text: string, kind: 'key' | 'identity'): readonly Statement[] {
+  const last = parsedLast.get(kind);
+  if (last?.text === text) return last.statements;
+  const statements = readPolicy(text, kind);
+  parsedLast.set(kind, { text, statements });
+  return statements;
+}
+
+function readPolicy(text: string, kind: 'key' | 'identity'): readonly Statement[] {
   if (text.length > MAX_POLICY_CHARACTERS) throw malformedPolicy('The policy is too long.');
   let json: unknown;
   try {
