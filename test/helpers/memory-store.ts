@@ -71,9 +71,10 @@ export class MemoryStore implements ObjectStore {
     return this.tell({ key, versionId: '1', bytes: bytes.length, sha256, lock });
   }
 
-  async *list(prefix: string): AsyncIterable<ObjectVersion> {
+  async *list(prefix: string, after = ''): AsyncIterable<ObjectVersion> {
     await Promise.resolve();
     for (const key of this.keys(prefix)) {
+      if (key <= after) continue;
       const bytes = this.objects.get(key)?.bytes.length ?? 0;
       yield { key, versionId: '1', isDeleteMarker: false, ordinal: 1, bytes, modified: null };
     }
