@@ -138,6 +138,24 @@ export function isDenied(policy: readonly PolicyStatement[], question: PolicyQue
   return policy.some((statement) => statement.Effect === 'Deny' && applies(statement, question));
 }
 
+/** Principals that conditions of denials of this action make an exception of: those who may. */
+export function exceptedFrom(
+  policy: readonly PolicyStatement[],
+  action: string,
+): readonly string[] {
+  const found = new Set<string>();
+  for (const { Effect, Action, Condition = {} } of policy) {
+    const acts = list(Action).some((one) => isLike(one.toLowerCase(), action.toLowerCase()));
+    if (Effect !== 'Deny' || !acts) continue;
+    for (const keys of Object.values(Condition)) {
+      for (const [key, wanted] of Object.entries(keys)) {
+        if (key.toLowerCase() === 'aws:principalarn') list(wanted).forEach((one) => found.add(one));
+      }
+    }
+  }
+  return [...found];
+}
+
 /** Whether a statement lets everybody in, as far as its conditions go. */
 export function allowsEverybody({
   Effect,

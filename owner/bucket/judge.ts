@@ -1,10 +1,10 @@
 // Judges a bucket's settings and policy. The policy is judged by questions: each request that must not be possible
-// is asked of it, as somebody whom it does not name. Denials in IAM or in an organisation's policies are not seen.
+// is asked of it, as somebody whom it does not name and as each writer that it names. Denials in IAM or in an organisation's policies are not seen.
 
 import type { Finding, FindingCode } from './findings.ts';
 import { finding } from './findings.ts';
 import type { PolicyQuestion, PolicyStatement } from './evaluate.ts';
-import { allowsEverybody, isDenied, parseBucketPolicy } from './evaluate.ts';
+import { allowsEverybody, exceptedFrom, isDenied, parseBucketPolicy } from './evaluate.ts';
 import type { BucketFacts, LockSettings, Setting } from './settings.ts';
 
 export interface JudgeOptions {
@@ -120,7 +120,9 @@ function judgePolicy(
         context: { ...context, 'aws:PrincipalArn': principal },
       };
     };
-  for (const who of [STRANGER, ...writers]) {
+  // A stranger who may not write at all tells nothing of what a writer may.
+  const named = exceptedFrom(policy, 's3:PutObject');
+  for (const who of new Set([STRANGER, ...named, ...writers])) {
     for (const [code, question] of writerRules(days)) {
       if (!isDenied(policy, question(asking(who)))) found.add(code);
     }

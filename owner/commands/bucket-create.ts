@@ -32,7 +32,8 @@ Makes a bucket for a log: Object Lock and versioning, COMPLIANCE as default rete
 the policy of \`trackseal bucket policy\`. Then it looks at what it made, as \`bucket check\` does. Object Lock is
 never turned off again, and what is written is kept for N days whatever happens: try it with few days first.
 
-${POLICY_USAGE}${BUCKET_USAGE}  --json              {verdict, bucket, steps: [{step, done, error}], findings}
+${POLICY_USAGE}  --no-policy         leave the policy out, for servers that do not know its conditions
+${BUCKET_USAGE}  --json              {verdict, bucket, steps: [{step, done, error}], findings}
 
 Exit codes: 0 made and as it should be, 1 refused or something is missing, 2 not reached, or wrong usage.
 `;
@@ -78,6 +79,7 @@ async function makeBucket(address: BucketAddress): Promise<Result<null>> {
 async function setUp(
   address: BucketAddress,
   options: BucketPolicyOptions,
+  withPolicy: boolean,
 ): Promise<readonly Step[]> {
   const { client, target } = address;
   const sha256 = { ChecksumAlgorithm: 'SHA256' } as const;
@@ -107,6 +109,8 @@ async function setUp(
       }),
     ),
   );
+  const first = { step: 'bucket with object lock', done: true, error: null };
+  if (!withPolicy) return [first, block, retention];
   const policy = await attempt('policy', () =>
     client.send(
       new PutBucketPolicyCommand({
@@ -116,18 +120,18 @@ async function setUp(
       }),
     ),
   );
-  return [{ step: 'bucket with object lock', done: true, error: null }, block, retention, policy];
+  return [first, block, retention, policy];
 }
 
 async function create(
   address: BucketAddress,
   options: BucketPolicyOptions,
-  json: boolean,
+  { json, withPolicy }: { readonly json: boolean; readonly withPolicy: boolean },
   io: CommandIo,
 ): Promise<number> {
   const made = await makeBucket(address);
   if (!made.ok) return refused(io, made.refusal, json, nextOf(made.refusal.code));
-  const steps = await setUp(address, options);
+  const steps = await setUp(address, options, withPolicy);
   const facts = await readSettings(address);
   if (!facts.ok) return refused(io, facts.refusal, json);
   const findings = judgeSettings(facts.value, options);
@@ -163,7 +167,12 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const parsed = parseOptions({
     args: [...args],
     allowPositionals: true,
-    options: { ...POLICY_OPTIONS, ...BUCKET_OPTIONS, json: { type: 'boolean' } },
+    options: {
+      ...POLICY_OPTIONS,
+      ...BUCKET_OPTIONS,
+      'no-policy': { type: 'boolean' },
+      json: { type: 'boolean' },
+    },
   });
   if (!parsed.ok) return refused(io, parsed.refusal, json);
   const name = parseBucketName(parsed.value.positionals);
@@ -173,7 +182,8 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const address = await openBucket(name.value, parsed.value.values, io);
   if (!address.ok) return refused(io, address.refusal, json);
   try {
-    return await create(address.value, options.value, json, io);
+    const withPolicy = parsed.value.values['no-policy'] !== true;
+    return await create(address.value, options.value, { json, withPolicy }, io);
   } finally {
     address.value.client.destroy();
   }

@@ -18,6 +18,8 @@ export interface FaultRequest {
 export type Fault =
   /** Not done, and said so: 503 SlowDown, 409 ConditionalRequestConflict, 500 InternalError. */
   | { readonly type: 'refuse'; readonly status: number; readonly code: string }
+  /** Not done, and said to be done: 200 without a body. */
+  | { readonly type: 'pretend' }
   /** Not done, and the connection is gone. */
   | { readonly type: 'drop' }
   /** Done, and the connection is gone. */

@@ -176,6 +176,7 @@ class S3Server {
     const fault = (await this.fault?.({ operation, bucket, key, number })) ?? null;
     beforeActing(fault, response);
     if (fault?.type === 'drop') return { reply: null, fault };
+    if (fault?.type === 'pretend') return { reply: { status: 200 }, fault };
     const isTls = this.#options.tls !== undefined;
     const common = { state: this.state, user, account, region, now: this.#now(), isTls };
     const call: Call = {

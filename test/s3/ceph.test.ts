@@ -6,6 +6,7 @@ import type { S3Server } from '../../scripts/s3/ceph.ts';
 import { openCeph } from '../../scripts/s3/packages.ts';
 import { CommandFailed } from '../../scripts/vm/command.ts';
 import type { Differences } from '../simulator/s3/rule-tests.ts';
+import { bucketCommandTests } from './bucket-commands.ts';
 import { ServerUnderTest, serverTests } from './server-tests.ts';
 
 const DIFFERENCES: Differences = {
@@ -51,6 +52,11 @@ describe.skipIf(started === null)('Ceph', () => {
 
   it('listens on this machine only', () => {
     expect(started?.server.endpoint).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/u);
+  });
+
+  bucketCommandTests(() => {
+    if (started === null) throw new Error('no server');
+    return started.server;
   });
 
   serverTests(() => test, DIFFERENCES, { letsRacersThrough: true }, started?.isPinned ?? true);

@@ -377,8 +377,11 @@ describe('trackseal bucket check', () => {
   it.each(POLICY_FINDINGS)('a policy without %s: %j', async (sid, expected) => {
     const bucket = await newBucket();
     await changePolicy(bucket, (all) => all.filter(({ Sid }) => Sid !== sid));
-    const found = await checked(bucket, '--retention-days', '30', '--writer', WRITER.arn);
-    expect(codes(found)).toEqual(expected);
+    // Whether the writer is named to the command or only in the policy.
+    for (const more of [[], ['--writer', WRITER.arn]]) {
+      const found = await checked(bucket, '--retention-days', '30', ...more);
+      expect(codes(found)).toEqual(expected);
+    }
   });
 
   it.each<readonly [string, readonly string[], (bucket: string) => Promise<unknown>]>([
@@ -575,6 +578,17 @@ describe('trackseal bucket hold', () => {
       if (operation !== 'PutObjectLegalHold') return null;
       return key.endsWith('aa') ? { type: 'refuse', status: 404, code: 'NoSuchKey' } : null;
     });
+    const answer = await held(bucket, '--on', '--key', 'blobs/aa');
+    test.s3.setFault(null);
+    expect([answer.code, answer.json['code']]).toEqual([1, 'bucket_answer_invalid']);
+  });
+
+  it('a hold that S3 says it has set, and has not, is found out', async () => {
+    const bucket = await filled();
+    as(HOLDER);
+    test.s3.setFault(({ operation }) =>
+      operation === 'PutObjectLegalHold' ? { type: 'pretend' } : null,
+    );
     const answer = await held(bucket, '--on', '--key', 'blobs/aa');
     test.s3.setFault(null);
     expect([answer.code, answer.json['code']]).toEqual([1, 'bucket_answer_invalid']);

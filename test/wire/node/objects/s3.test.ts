@@ -101,6 +101,16 @@ describe('a write', () => {
     expect(await codeOf(again)).toBe('conflict');
   });
 
+  it('that S3 says it has taken, and has not, is written in the end', async () => {
+    const store = test.open();
+    failing('PutObject', { type: 'pretend' }, 3);
+    const put = await store.putOnce(KEY, bytesOf('x'), { retainUntil: soon() });
+    expect(put.outcome).toBe('written');
+    failing('PutObject', { type: 'pretend' }, 1e9);
+    const never = test.open().putOnce(KEY, bytesOf('x'), { retainUntil: soon() });
+    expect(await codeOf(never)).toBe('answer_invalid');
+  });
+
   it('over a delete marker finds the version below: it is different, or the same', async () => {
     const store = test.open();
     const first = await store.putOnce(KEY, bytesOf('first'), { retainUntil: soon() });
