@@ -2,11 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { KIND, LABEL, encodePublicLeaf } from '../../../wire/leaf.ts';
 import type { LeafHeader } from '../../../wire/leaf.ts';
 import { readAttestationLeaf, readHeaderLeaf } from '../../../wire/log-verification/boot.ts';
+import { canonicalJson } from '../../../wire/configuration.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { encodeHeader } from '../../../wire/header.ts';
-import type { StreamEntry } from '../../../wire/header.ts';
+import type { DataKeyEntry, EpochHeader, SealedEntry, StreamEntry } from '../../../wire/header.ts';
 import type { Result } from '../../../wire/result.ts';
 import { EpochBuilder } from '../../helpers/epoch-builder.ts';
+import { testConfiguration } from '../../helpers/epoch-header.ts';
+
+const ARN = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 
 function codeOf(result: Result<unknown>): string {
   return result.ok ? 'accepted' : result.refusal.code;
@@ -60,6 +64,52 @@ describe('the first two leaves', () => {
     expect(code({ label: LABEL.tls })).toBe('header_mismatch');
     expect(code({ name: 'market\u009b2J' })).toBe('header_mismatch');
     expect(code({ id: 2 })).toBe('header_mismatch');
+  });
+
+  it('say that what the configuration wants sealed came sealed, under the keys that it names', async () => {
+    const { header } = await EpochBuilder.create();
+    const configuration = canonicalJson(
+      testConfiguration({
+        kms: { region: 'eu-central-1', host: 'kms.example' },
+        sealed: [{ purpose: 'parameters', name: 'example', key_arn: ARN }],
+        data_keys: [{ name: 'book', key_arn: ARN }],
+      }),
+    );
+    const commitment = new Uint8Array(32).fill(7);
+    const sealed: SealedEntry = {
+      purpose: 'parameters',
+      name: 'example',
+      version: 1,
+      commitment,
+      keyArn: ARN,
+    };
+    const dataKey: DataKeyEntry = { name: 'book', version: 1, mark: commitment };
+    const honest: EpochHeader = {
+      ...header,
+      configuration,
+      configurationDigest: nodeCrypto.sha256(configuration),
+      sealed: [sealed],
+      dataKeys: [dataKey, { ...dataKey, version: 2 }],
+    };
+    const code = (changes: Partial<EpochHeader>): string =>
+      codeOf(readHeaderLeaf(nodeCrypto, leafOf({}, encodeHeader({ ...honest, ...changes }))));
+    expect(code({})).toBe('accepted');
+    const wrong: readonly Partial<EpochHeader>[] = [
+      { sealed: [] },
+      { sealed: [sealed, sealed] },
+      { sealed: [{ ...sealed, keyArn: ARN.replace('111122223333', '444455556666') }] },
+      { sealed: [{ ...sealed, purpose: 'strategy' }] },
+      { sealed: [{ ...sealed, name: 'other' }] },
+      { dataKeys: [] },
+      { dataKeys: [dataKey, dataKey] },
+      { dataKeys: [dataKey, { ...dataKey, name: 'other' }] },
+      { version: 1 },
+    ];
+    for (const changes of wrong) expect(code(changes)).toBe('header_mismatch');
+    // An epoch from before is as it was.
+    expect(
+      codeOf(readHeaderLeaf(nodeCrypto, leafOf({}, encodeHeader({ ...header, version: 1 })))),
+    ).toBe('accepted');
   });
 
   it('are no blobs and have their digest', () => {
