@@ -528,6 +528,34 @@ describe('verify bundle', () => {
     expect(await codeOf(await repack(parts, { selection }))).toBe('bundle_contradiction');
   });
 
+  it('refuses a part that is not the one in the manifest', async () => {
+    const parts = await partsOf(await pull('--index', '300'));
+    const file = folder.path('other-part.zip');
+    // What the store has said is the one part that nothing else holds.
+    const said = canonicalJson({ store: 'x', objects: [], findings: [] });
+    await writeFile(file, writeZip(new Map(parts).set(PART.versions, said)));
+    expect(await codeOf(file)).toBe('bundle_parts');
+    expect(await codeOf(await repack(new Map(parts).set(PART.versions, said)))).toBe('verified');
+  });
+
+  it('refuses a leaf that is not the one at its place, open or closed', async () => {
+    const [output = 0] = outputs;
+    const parts = await partsOf(await pull('--index', String(output)));
+    const leaf = parts.get(leafPart(output)) ?? utf8('');
+    const changed = new Map(parts).set(leafPart(output), leaf.with(-1, (leaf.at(-1) ?? 0) ^ 1));
+    expect(await codeOf(await repack(changed))).toBe('inclusion_invalid');
+  });
+
+  it('refuses leaves as evidence of another order', async () => {
+    const [output = 0, other = 0] = outputs;
+    const parts = await partsOf(await pull('--from', iso(output), '--to', iso(output + 1)));
+    const change = {
+      selection: { by: 'order', order: orderOf(other) },
+      boundary: { before: null, after: null },
+    } as const;
+    expect(await codeOf(await repack(parts, change))).toBe('bundle_contradiction');
+  });
+
   it('refuses another head, header or document', async () => {
     const parts = await partsOf(await pull('--index', '300'));
     const forged = new Map(parts).set(

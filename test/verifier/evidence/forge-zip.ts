@@ -15,6 +15,7 @@ export interface ForgedEntry {
   readonly offset?: number;
   readonly localName?: string;
   readonly localSize?: number;
+  readonly localFlags?: number;
   /** Bytes of nothing behind its data. */
   readonly behind?: number;
 }
@@ -25,6 +26,8 @@ export interface ForgedEnd {
   readonly count?: number;
   readonly directoryOffset?: number;
   readonly disk?: number;
+  /** The central directory lists the entries the other way round. */
+  readonly reversed?: boolean;
 }
 
 const DOS_TIME = 0x00210000;
@@ -48,17 +51,17 @@ export function forgeZip(entries: readonly ForgedEntry[], end: ForgedEnd = {}): 
     const { data, size, crc, method, flags = 0, attributes = 0 } = entry;
     const [name, localName] = [utf8(entry.name), utf8(entry.localName ?? entry.name)];
     const common = [
-      [2, flags],
       [2, method],
       [4, DOS_TIME],
       [4, crc],
       [4, data.length],
     ] as const;
-    directory.push(
+    const central = concatBytes(
       record(
         [4, 0x02014b50],
         [2, 20],
         [2, 20],
+        [2, flags],
         ...common,
         [4, size],
         [2, name.length],
@@ -71,10 +74,13 @@ export function forgeZip(entries: readonly ForgedEntry[], end: ForgedEnd = {}): 
       ),
       name,
     );
+    if (end.reversed === true) directory.unshift(central);
+    else directory.push(central);
     const local = [
       record(
         [4, 0x04034b50],
         [2, 20],
+        [2, entry.localFlags ?? flags],
         ...common,
         [4, entry.localSize ?? size],
         [2, localName.length],

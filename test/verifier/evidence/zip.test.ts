@@ -130,6 +130,16 @@ describe('a hostile container', () => {
       'bundle_zip_malformed',
       () => forgeZip([entry('a', '/etc/passwd', { attributes: 0o120777 * 65_536 })]),
     ],
+    [
+      'its data in another order than its names',
+      'bundle_zip_malformed',
+      () => forgeZip([entry('b'), entry('a')], { reversed: true }),
+    ],
+    [
+      'flags in one of the two headers',
+      'bundle_zip_malformed',
+      () => forgeZip([entry('a', 'x', { flags: 0x800, localFlags: 0 })]),
+    ],
     ['encryption', 'bundle_zip_malformed', () => forgeZip([entry('a', 'x', { flags: 1 })])],
     ['a data descriptor', 'bundle_zip_malformed', () => forgeZip([entry('a', 'x', { flags: 8 })])],
     [

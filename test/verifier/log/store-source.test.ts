@@ -379,6 +379,8 @@ describe('an epoch that another one has taken over', () => {
     expect(await code(superseded(open, number, { origin: 'other/e0000000001' }))).toBe(
       'commit_mismatch',
     );
+    const earlier = { size: open.size - 1, root: open.tree.root(open.size - 1) };
+    expect(await code(superseded(open, number, earlier))).toBe('commit_mismatch');
     // Not the last one: somebody went on.
     expect(await code(superseded(open, number - 1), number - 1)).not.toBe(
       'trackseal.test/log/e0000000002',
