@@ -11,7 +11,8 @@ import { ModelBucket } from '../../helpers/model-bucket.ts';
 import type { Offer, RecordedEpoch, Released } from './twins.ts';
 import { completeEpoch, honestOffer, offerOf, readRecord, Twin } from './twins.ts';
 
-vi.setConfig({ testTimeout: 120_000 });
+const RUNS = Number(process.env['TRACKSEAL_TWIN_RUNS'] ?? 60);
+vi.setConfig({ testTimeout: 60_000 + RUNS * 1000 });
 
 /** Draws from what fast-check gave, and can be shrunk. */
 class Choices {
@@ -164,7 +165,7 @@ describe('enclaves of one image', () => {
         await world.checkGoesOn();
         epochs += readRecord(world.bucket).length;
       }),
-      { numRuns: Number(process.env['TRACKSEAL_TWIN_RUNS'] ?? 60) },
+      { numRuns: RUNS },
     );
     // The model must get somewhere, or it proves nothing.
     expect(released).toBeGreaterThan(100);
