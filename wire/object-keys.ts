@@ -1,8 +1,6 @@
 // Names of the log's objects, below a prefix, in a bucket or a folder (docs/PROTOCOL.md section 7). Nothing
 // of the names is trusted: what an object is, its bytes and signatures say.
 
-import { entriesPath, tilePath } from './tlog/tile.ts';
-
 const MAX_KEY_CHARACTERS = 512;
 // No empty part, no `.` and no `..`: a key is a path below a folder as well.
 const PART = '(?!\\.{1,2}(?:/|$))[A-Za-z0-9._-]{1,128}';
@@ -30,14 +28,6 @@ export function claimKey(epoch: number): string {
 /** Groups of commits, numbered from 1 without holes. */
 export function commitsKey(epoch: number, number: number): string {
   return `${epochPrefix(epoch)}commits/${digits(number, 12)}`;
-}
-
-export function tileKey(epoch: number, level: number, index: number, width: number): string {
-  return `${epochPrefix(epoch)}${tilePath(level, index, width)}`;
-}
-
-export function entriesKey(epoch: number, index: number, width: number): string {
-  return `${epochPrefix(epoch)}${entriesPath(index, width)}`;
 }
 
 export function checkpointKey(epoch: number, size: number): string {

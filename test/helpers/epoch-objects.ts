@@ -10,10 +10,9 @@ import {
   claimKey,
   closeKey,
   commitsKey,
-  entriesKey,
   indexKey,
-  tileKey,
 } from '../../wire/object-keys.ts';
+import { entriesKey, tileKey } from '../../wire/tile-keys.ts';
 import { encodeCommitGroup, encodeEpochClose } from '../../wire/objects.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { inclusionProof } from '../../wire/tlog/merkle.ts';

@@ -16,11 +16,10 @@ import {
   claimKey,
   closeKey,
   commitsKey,
-  entriesKey,
   epochPrefix,
   indexKey,
-  tileKey,
 } from '../../wire/object-keys.ts';
+import { entriesKey, tileKey } from '../../wire/tile-keys.ts';
 import { MAX_OBJECT_BYTES, parseCommitGroup, parseEpochClose } from '../../wire/objects.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { verifyCheckpoint } from '../../wire/tlog/checkpoint.ts';

@@ -5,11 +5,10 @@ import {
   claimKey,
   closeKey,
   commitsKey,
-  entriesKey,
   indexKey,
   isObjectKey,
-  tileKey,
 } from '../../wire/object-keys.ts';
+import { entriesKey, tileKey } from '../../wire/tile-keys.ts';
 
 describe('keys of the log', () => {
   it('are those of docs/PROTOCOL.md', () => {

@@ -4,7 +4,8 @@
 
 import { parseCommit } from '../../wire/commit.ts';
 import type { Commit } from '../../wire/commit.ts';
-import { claimKey, closeKey, commitsKey, entriesKey } from '../../wire/object-keys.ts';
+import { claimKey, closeKey, commitsKey } from '../../wire/object-keys.ts';
+import { entriesKey } from '../../wire/tile-keys.ts';
 import { MAX_COMMIT_GROUP_BYTES, parseCommitGroup, parseEpochClose } from '../../wire/objects.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
