@@ -11,7 +11,7 @@ import { ROOT } from './bundle.ts';
 /** Folders whose C files are compiled into the image. */
 const C_FOLDERS = ['enclave/init', 'enclave/launch', 'enclave/native'];
 /** Lines of code of our own in the image, TypeScript and C: without blank lines and comments. */
-const MAX_OWN_LINES = 8000;
+const MAX_OWN_LINES = 10_500;
 const MAX_BUNDLE_BYTES = 3_000_000;
 const TCB_FILE = join(ROOT, 'TCB.txt');
 
