@@ -17,7 +17,7 @@ and PCR2 do not change; PCR8 is the certificate's. The signature is random, so t
 
   --key FILE          private key, PEM
   --certificate FILE  its certificate, PEM; its digest becomes PCR8
-  --output FILE       the signed image
+  -o, --output FILE   the signed image
 
 Exit codes: 0 signed, 1 refused, 2 a file could not be read or written.
 `;
