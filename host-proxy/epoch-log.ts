@@ -7,7 +7,7 @@ import { parseCommit } from '../wire/commit.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
 import type { EpochHeader } from '../wire/header.ts';
 import type { Result } from '../wire/result.ts';
-import { accept, assertAccepted } from '../wire/result.ts';
+import { accept, assertAccepted, refuse } from '../wire/result.ts';
 import { inclusionProof } from '../wire/tlog/merkle.ts';
 import { TILE_WIDTH } from '../wire/tlog/tile.ts';
 import type { CheckedCommit } from './commit-check.ts';
@@ -115,6 +115,10 @@ export class EpochLog implements LogReader {
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
   #failure: unknown = null;
+  /** What the first commit waits for, and with it those behind it; null: for nothing. */
+  #admission: Promise<void> | null = null;
+  /** Asked with the header of the first commit: null when it may be stored at once, else when it may. */
+  admit: (header: EpochHeader) => Promise<void> | null = () => null;
 
   private constructor(options: EpochLogOptions, spool: Spool, folder: EpochFolder) {
     this.#options = options;
@@ -171,10 +175,19 @@ export class EpochLog implements LogReader {
    */
   async receive(payload: Uint8Array): Promise<Result<ReceivedCommit>> {
     if (this.#failure !== null) throw this.#failure;
+    const isFirst = this.#checker.header === null;
     const result = this.#checker.check(payload);
     if (!result.ok) return result;
     const checked = result.value;
     const { commit, size, root } = checked;
+    if (isFirst && this.header !== null) this.#admission = this.admit(this.header);
+    if (this.#admission !== null) {
+      // It stays: whoever came before goes first, also when it has just been settled.
+      await this.#admission;
+      if (this.#failure !== null) throw this.#failure;
+      // The epoch ended meanwhile.
+      if (this.#stopped) return refuse('stream_closed');
+    }
     const position = await this.#spool.append(payload);
     this.#acknowledged = { size, root };
     const kept = this.#keep(payload.length);

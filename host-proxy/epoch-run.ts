@@ -18,7 +18,7 @@ import { agreesWithLog } from './ready-check.ts';
 import { removeAll, removeSpool, spoolDirectory } from './recovery.ts';
 import { refuseStream } from './join-streams.ts';
 import { ReleaseJournal } from './release-journal.ts';
-import { keepDataKey } from './secrets/data-key-store.ts';
+import { EpochKeys } from './secrets/epoch-keys.ts';
 import { failureFields } from './secrets/failure.ts';
 import { journalDirectory, settleEpoch } from './settle.ts';
 import type { EpochProgress } from './ship/epoch-progress.ts';
@@ -36,6 +36,7 @@ export class EpochRun {
   readonly #log: EpochLog;
   readonly #journal: ReleaseJournal;
   readonly #progress: EpochProgress | null;
+  readonly #keys: EpochKeys;
   readonly #ready = Promise.withResolvers<Ready | null>();
   readonly #over = Promise.withResolvers<null>();
   /** The disk or execution failed: `run` rejects with it. */
@@ -49,7 +50,6 @@ export class EpochRun {
   #execution: EpochExecution | null = null;
   #code: RefusalCode | null = null;
   #failure: Failed | null = null;
-  #keeping: Promise<unknown> = Promise.resolve();
   #handOver: HandOver | null = null;
   #closed = false;
   #closing = false;
@@ -74,6 +74,16 @@ export class EpochRun {
     this.#journal = journal;
     this.#progress = progress;
     this.#failed = failed;
+    this.#keys = new EpochKeys({
+      secrets: services.secrets ?? null,
+      logger: services.logger,
+      onRefused: (code) => {
+        this.#note(code);
+        this.#end();
+      },
+      onFailure: failed.reject,
+    });
+    log.admit = (header) => this.#keys.admit(header);
   }
 
   /** Rejects with a DiskFailure. */
@@ -139,7 +149,7 @@ export class EpochRun {
         this.#failure ??= failed;
       },
       onKept: (record) => {
-        this.#keeping = Promise.all([this.#keeping, this.#keep(record)]);
+        this.#keys.keep(record);
       },
       onEnd: (refusal) => {
         if (refusal !== null && refusal.code !== 'stream_closed') this.#note(refusal.code);
@@ -227,6 +237,7 @@ export class EpochRun {
     this.#logStream?.destroy();
     this.#services.giveUpRoom?.();
     await this.#log.abandon();
+    await this.#keys.idle();
     await this.#process?.terminate(EXIT_GRACE_MS);
   }
 
@@ -234,7 +245,7 @@ export class EpochRun {
     this.#startProcess();
     this.#after(this.#services.timeouts.readyMs, () => {
       if (this.#readyAtMs !== null) return;
-      this.#note('boot_timeout');
+      this.#note(this.#keys.timeoutCode());
       this.#end();
     });
     const ready = await Promise.race([this.#ready.promise, this.#over.promise]);
@@ -287,17 +298,9 @@ export class EpochRun {
     else this.#boot.handOver(this.#handOver);
   }
 
-  async #keep(record: Uint8Array): Promise<void> {
-    const { secrets, logger } = this.#services;
-    const code = await keepDataKey(secrets ?? null, record, logger).catch(this.#failed.reject);
-    if (typeof code !== 'string') return;
-    this.#note(code);
-    this.#end();
-  }
-
   /** READY counts when what the enclave has to keep is durable. */
   async #awaitKept(ready: Ready): Promise<void> {
-    await this.#keeping;
+    await this.#keys.idle();
     if (!this.#isOver) this.#takeReady(ready);
   }
 
@@ -359,6 +362,7 @@ export class EpochRun {
   async #settle(): Promise<void> {
     const { files, folders, logger } = this.#services;
     await this.#log.finish();
+    await this.#keys.idle();
     await this.#execution?.finish();
     await this.#journal.close();
     if (this.#log.acknowledgedSize === 0) {

@@ -28,12 +28,13 @@ import {
 } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Listener, Transport } from '../../wire/node/transport.ts';
+import type { EpochHeader } from '../../wire/header.ts';
 import { parseOrigin } from '../../wire/header.ts';
 import type { CloseReason } from '../../wire/payloads.ts';
 import { CLOSE_REASON, encodeClose } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { leafHash } from '../../wire/tlog/merkle.ts';
-import { LogWriter } from './log-writer.ts';
+import { LogWriter, newLogKey } from './log-writer.ts';
 
 export interface FakeEnclaveOptions {
   readonly transport: Transport;
@@ -41,8 +42,12 @@ export interface FakeEnclaveOptions {
   readonly fail?: RefusalCode;
   /** A READY that contradicts the log. */
   readonly wrongReady?: boolean;
-  /** Records of new data keys, told before READY. */
+  /** Records of new data keys, told before READY… */
   readonly kept?: readonly Uint8Array[];
+  /** …and when this resolves, which is given the acknowledgement of the first commit. */
+  readonly beforeKept?: (acknowledged: Promise<null>) => Promise<unknown>;
+  /** What the header names. */
+  readonly dataKeys?: EpochHeader['dataKeys'];
   /** Log an output for each batch with this sequence or more, and release it… */
   readonly outputs?: boolean;
   /** …unless its batch has this sequence or more: then everything stops without a word. */
@@ -156,7 +161,7 @@ export class FakeEnclave {
   }
 
   async #begin(): Promise<void> {
-    const { fail, wrongReady } = this.#options;
+    const { fail, wrongReady, kept = [], beforeKept, dataKeys = [] } = this.#options;
     if (fail !== undefined) {
       this.#bootChannel?.send(
         FRAME.failed,
@@ -167,7 +172,7 @@ export class FakeEnclave {
       return;
     }
     const last = this.previous === null ? 0 : (parseOrigin(this.previous.origin)?.epoch ?? 0);
-    this.writer = new LogWriter(last + 1);
+    this.writer = new LogWriter(last + 1, newLogKey(), { dataKeys });
     this.#log = this.#channel(
       await this.#connect(PORT.log),
       MAX_LOG_IN_BYTES,
@@ -178,10 +183,10 @@ export class FakeEnclave {
       },
       FIRST_CREDIT_BULK_BYTES,
     );
-    await this.#commit();
-    for (const record of this.#options.kept ?? []) {
-      this.#bootChannel?.send(FRAME.kept, record);
-    }
+    const acknowledged = this.#commit();
+    await beforeKept?.(acknowledged);
+    for (const record of kept) this.#bootChannel?.send(FRAME.kept, record);
+    await acknowledged;
     const { header, key, leaves } = this.writer;
     const leaf0Hash = leafHash(nodeCrypto, leaves[wrongReady === true ? 1 : 0] ?? new Uint8Array());
     this.#bootChannel?.send(

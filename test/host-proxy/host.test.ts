@@ -10,6 +10,7 @@ import { Host } from '../../host-proxy/host.ts';
 import type { HostOptions } from '../../host-proxy/host.ts';
 import { createLogger } from '../../host-proxy/logger.ts';
 import { listEpochs } from '../../host-proxy/previous.ts';
+import { spoolDirectory } from '../../host-proxy/recovery.ts';
 import { Shipper } from '../../host-proxy/ship/shipper.ts';
 import {
   encodeHandOverRequest,
@@ -18,6 +19,7 @@ import {
   requestsDirectory,
 } from '../../host-proxy/requests.ts';
 import { DataKeyStore } from '../../host-proxy/secrets/data-key-store.ts';
+import { readSpool } from '../../host-proxy/spool.ts';
 import { parseDataKeys, parseHandOver } from '../../wire/kms-messages.ts';
 import { encodeDataKeyRecord } from '../../wire/sealed.ts';
 import { KIND, parseLeaf } from '../../wire/leaf.ts';
@@ -60,6 +62,11 @@ function sourceOf(count: number | null): FeedSource {
       ended: 'end',
     });
   };
+}
+
+/** The disk of a test does in these turns whatever it was asked to. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 function refusedExecution(): ReturnType<HostOptions['createExecution']> {
@@ -129,13 +136,28 @@ describe('host', () => {
   });
 
   // Data keys are on the test's disk.
-  const keeping = (): Partial<HostOptions> => {
+  const keeping = (Store: typeof DataKeyStore = DataKeyStore): Partial<HostOptions> => {
     const { state } = folders();
     const directory = `${state}/data-keys`;
     const requests = requestsDirectory(state);
-    const dataKeys = new DataKeyStore({ files, directory, requests, names: ['venue'] });
+    const dataKeys = new Store({ files, directory, requests, names: ['venue'] });
     return { secrets: { sealed: [], dataKeys, credentials: null } };
   };
+
+  /** `held` resolves when the host has seen that it lacks a key; it asks for what it keeps then. */
+  const watched = (): { readonly change: Partial<HostOptions>; held: Promise<null> } => {
+    const held = Promise.withResolvers<null>();
+    class Watched extends DataKeyStore {
+      override get kept(): DataKeyStore['kept'] {
+        held.resolve(null);
+        return super.kept;
+      }
+    }
+    return { change: keeping(Watched), held: held.promise };
+  };
+
+  const spooled = (disk: MemoryFiles): number =>
+    [...readSpool(disk, spoolDirectory(folders(), 1))].length;
 
   /** As the command does. */
   const ask = async (text?: string): Promise<void> => {
@@ -374,6 +396,80 @@ describe('host', () => {
       supply({ kept: [record(name)] });
       expect(assertAccepted(await running)).toMatchObject({
         epochs: [{ ready: false, code: 'seal_unexpected' }],
+      });
+    });
+
+    describe('that the header of the first commit names', () => {
+      const dataKeys = [{ name: 'venue', version: 1, mark: new Uint8Array(32) }];
+
+      it('the commit is stored and acknowledged when the key is, and the epoch goes on', async () => {
+        const { change, held } = watched();
+        const host = assertAccepted(await Host.open(optionsOf(sourceOf(3), change)));
+        const running = host.run();
+        let before: number | null = null;
+        const beforeKept = async (acknowledged: Promise<null>): Promise<void> => {
+          await Promise.race([held, acknowledged]);
+          await settled();
+          before = spooled(files);
+        };
+        supply({ dataKeys, kept: [record('venue')], beforeKept });
+        const summary = assertAccepted(await running);
+        expect(before, 'commits in the spool before the key came').toBe(0);
+        expect(summary).toMatchObject({ clean: true, epochs: [{ ready: true, closed: true }] });
+        expect(files.list(`${folders().state}/data-keys`)).toHaveLength(1);
+      });
+
+      it('a host that is killed before the key came begins the same epoch again', async () => {
+        const { change, held } = watched();
+        const host = assertAccepted(await Host.open(optionsOf(sourceOf(null), change)));
+        const running = host.run();
+        const killed = Promise.withResolvers<MemoryFiles>();
+        const [first] = supply({
+          dataKeys,
+          beforeKept: async (acknowledged) => {
+            await Promise.race([held, acknowledged]);
+            await settled();
+            killed.resolve(files.afterCrash('everything'));
+          },
+        });
+        files = await killed.promise;
+        first?.die();
+        host.stop();
+        assertAccepted(await running);
+
+        const next = assertAccepted(await Host.open(optionsOf(sourceOf(1), keeping())));
+        const again = next.run();
+        const [second] = supply({ dataKeys, kept: [record('venue')] });
+        expect(assertAccepted(await again)).toMatchObject({
+          clean: true,
+          epochs: [{ epoch: 1, closed: true }],
+        });
+        expect(second?.previous).toBeNull();
+      });
+
+      it('one that never comes ends the epoch with nothing of it stored', async () => {
+        const timeouts = { readyMs: 300, closeMs: 5000 };
+        const options = optionsOf(sourceOf(1), { ...keeping(), timeouts });
+        const host = assertAccepted(await Host.open(options));
+        const running = host.run();
+        supply({
+          dataKeys: [...dataKeys, { name: 'venue', version: 2, mark: new Uint8Array(32) }],
+          kept: [record('venue')],
+        });
+        expect(assertAccepted(await running)).toMatchObject({
+          clean: false,
+          epochs: [{ ready: false, code: 'seal_missing', size: 0 }],
+        });
+        expect(lines.join('')).toContain('"data_key_missing","name":"venue","version":2');
+        expect(files.list(`${folders().state}/spool`)).toEqual([]);
+        expect(listEpochs(files, folders())).toEqual([]);
+      });
+
+      it('a host that keeps none takes the log as it comes', async () => {
+        const host = assertAccepted(await Host.open(optionsOf(sourceOf(1))));
+        const running = host.run();
+        supply({ dataKeys });
+        expect(assertAccepted(await running)).toMatchObject({ clean: true });
       });
     });
 
