@@ -27,8 +27,8 @@ const USAGE = `usage: trackseal demo [--json] [--speed N|max] [--limit EVENTS] [
                   simulated KMS, for this image only; none: they arrive in the clear
   --s3 WHICH      none (default): the log stays in a folder; simulator: a simulated S3 with Object Lock, into which
                   the enclave writes by itself (commit policy s3; needs --kms simulator);
-                  https://HOST/BUCKET/PREFIX: the host ships to a bucket that \`trackseal bucket create\` made, with
-                  the AWS credentials of the environment
+                  https://HOST/BUCKET/PREFIX: the host ships to a bucket that \`trackseal bucket create\` made with
+                  --retention-days 1, with the AWS credentials of the environment
   --s3-ca FILE    PEM of the authority behind that URL
   --strategy PATH your strategy instead of the example; again for several, which run side by side
   --parameters FILE
