@@ -18,7 +18,7 @@ const PERMANENT: ReadonlySet<RefusalCode> = new Set([
   'strategy_parameters',
   'roots_mismatch',
   'host_not_measured',
-  // A policy that is being changed is another attempt's, by whoever changed it.
+  // A policy that is being changed is another attempt's, by whoever changed it: the explanation says so.
   'kms_denied',
   'seal_malformed',
   'seal_signature_invalid',

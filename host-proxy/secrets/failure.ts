@@ -24,7 +24,7 @@ const NEXT: Partial<Readonly<Record<RefusalCode, string>>> = {
   kms_unreachable:
     'check the network, `egress` and the region; `trackseal host` tries again by itself where `enclave.restart` is set',
   kms_denied:
-    'either this is not the image that the key is for (compare PCR0 with `trackseal kms policy`), or the key policy, the role of this host or the account of the key does not allow it. A changed image is refused for good: its owner has to allow it and to seal again',
+    'KMS never says why, and this host does not try again, with `enclave.restart` neither: check in this order, and start it again. First the image: if PCR0 of the one that runs is not in the key policy (`trackseal kms policy`), its owner has to allow it and to seal again. Then whether policy, role or key were changed just now: that takes minutes to arrive. Then the clock: KMS takes no signature and no attestation document out of its time. Then `trackseal kms canary` with the credentials of this host: DENIED says that KMS is reached and takes them',
   kms_answer_invalid:
     'what answered is not the KMS it should be: keep the logs, and check who could stand between',
   seal_malformed: `the file is damaged or is not a sealed item: ${SEAL_AGAIN}`,
@@ -36,7 +36,7 @@ const NEXT: Partial<Readonly<Record<RefusalCode, string>>> = {
     'the configuration does not name it, or it is there twice: correct `sealed` of the host',
   seal_missing: 'the configuration asks for it: name its file in `sealed` of the host',
   seal_rolled_back:
-    'it is older than what the last epoch had: give the newest file; an older one is never taken again',
+    'it is older than what the last epoch had: give the newest file, an older one is never taken again; for a data key, bring its record back into `state/data-keys` from your copy',
   seal_commitment_mismatch: `it is not what its statement says: ${SEAL_AGAIN}`,
   compliance_key_mismatch:
     'the sealed key is not the one whose public half is in the configuration: seal the right one',

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseHostConfig } from '../../host-proxy/config-file.ts';
 import type { HostConfig } from '../../host-proxy/config-file.ts';
 import type { EnclaveFiles } from '../../host-proxy/items.ts';
+import { isPermanent } from '../../host-proxy/permanent.ts';
 import { findMissingWay, findSealMistake } from '../../host-proxy/secrets/configured-secrets.ts';
 import { failedItem, failureFields, nextStep } from '../../host-proxy/secrets/failure.ts';
 import { utf8 } from '../../wire/bytes.ts';
@@ -210,8 +211,17 @@ describe('why an enclave stopped, for an operator', () => {
       code: 'kms_denied',
       could_not_unseal: 'strategy/one',
       file: '/b',
-      next: expect.stringMatching(/not the image/u) as string,
+      next: nextStep('kms_denied') ?? 'a next step',
     });
+  });
+
+  it('has to be started again after kms_denied: it says so, and what to check in which order', () => {
+    expect(isPermanent('kms_denied')).toBe(true);
+    const next = nextStep('kms_denied') ?? '';
+    expect(next).toMatch(/does not try again.*`enclave\.restart`.*start it again/u);
+    expect(next).toMatch(
+      /image.*PCR0.*key policy.*changed just now.*clock.*`trackseal kms canary`/u,
+    );
   });
 
   it('names no file for a data key, whose position is that of a record', () => {
@@ -224,6 +234,10 @@ describe('why an enclave stopped, for an operator', () => {
     const failed = { code: 'nsm_error', position: null, purpose: null, name: null } as const;
     const { could_not_unseal: item, file, next } = failureFields(failed, sealed);
     expect([item, file, next]).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('sends an operator without the record of a data key to the copy of it', () => {
+    expect(nextStep('seal_rolled_back')).toContain('`state/data-keys` from your copy');
   });
 
   it('knows a next step for each way in which an item can be refused', () => {
