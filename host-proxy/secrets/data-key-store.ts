@@ -1,4 +1,4 @@
-// The records of data keys (docs/PROTOCOL.md 14), wrapped by KMS: all that is ever kept of a data key, so losing
+// The records of data keys (docs/PROTOCOL.md 12b), wrapped by KMS: all that is ever kept of a data key, so losing
 // one loses what was encrypted under it. A record is durable before READY counts, and none is ever replaced or
 // removed here. Records say nothing to the host; a taken-over enclave can fill its folder up to a limit.
 
