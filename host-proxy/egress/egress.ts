@@ -3,7 +3,7 @@
 // connections and sees names, sizes and timing. The enclave may be hostile, too: frames, connections and
 // times are limited, and a slow end slows the other one and nobody else.
 
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { RefusalCode } from '../../wire/codes.ts';
@@ -36,6 +36,8 @@ export interface EgressOptions {
   readonly logger: Logger;
   /** For the enclave's frame. Default 5 s. */
   readonly dialMs?: number;
+  /** Resolves names; by default the system does. */
+  readonly lookup?: LookupFunction;
 }
 
 export interface EgressCounters {
@@ -122,7 +124,7 @@ export class Egress {
   async #connect({ host, port }: Dial, stream: Duplex): Promise<Result<Socket>> {
     const target = this.#options.allow.find((one) => one.host === host && one.port === port);
     if (target === undefined) return refuse('egress_refused', { port });
-    const socket = await open(target.address ?? target, this.#options.connectMs, stream);
+    const socket = await open(target.address ?? target, this.#options, stream);
     return socket === null ? refuse('source_unreachable', { port }) : accept(socket);
   }
 
@@ -151,7 +153,7 @@ export class Egress {
 /** All addresses of the name, both families, the first that answers (RFC 8305); null when none does in time. */
 function open(
   { host, port }: { readonly host: string; readonly port: number },
-  connectMs: number,
+  { connectMs, lookup }: Pick<EgressOptions, 'connectMs' | 'lookup'>,
   asker: Duplex,
 ): Promise<Socket | null> {
   const { promise, resolve } = Promise.withResolvers<Socket | null>();
@@ -162,6 +164,7 @@ function open(
     noDelay: true,
     keepAlive: true,
     autoSelectFamily: true,
+    ...(lookup === undefined ? {} : { lookup }),
   });
   const settle = (opened: Socket | null): void => {
     clearTimeout(timer);

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { AddressInfo, LookupFunction, Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -84,6 +84,23 @@ function whenClosed(stream: Duplex): Promise<string> {
     stream.once('end', () => stream.destroy());
   });
 }
+
+/** Answers when the test does: a resolver, and what came of the names that it was asked for. */
+const silentResolver = (): {
+  asked: string[];
+  answers: (() => void)[];
+  lookup: LookupFunction;
+} => {
+  const asked: string[] = [];
+  const answers: (() => void)[] = [];
+  const lookup: LookupFunction = (name, _, callback) => {
+    asked.push(name);
+    answers.push(() => {
+      callback(null, [{ address: '127.0.0.1', family: 4 }]);
+    });
+  };
+  return { asked, answers, lookup };
+};
 
 describe('egress', () => {
   let directory: string;
@@ -259,13 +276,42 @@ describe('egress', () => {
     expect(log).toContain(NAME);
   });
 
-  it('a peer that does not answer in time is source_unreachable', async () => {
-    // TEST-NET-1 (RFC 5737) answers nobody, and where there is no route at all it is unreachable, too.
-    await start([{ host: NAME, port: 443, address: { host: '192.0.2.1', port: 443 } }], {
-      connectMs: 200,
+  describe('a name that nobody resolves', () => {
+    it('in time is source_unreachable, and opens nothing when it is resolved after all', async () => {
+      const { asked, answers, lookup } = silentResolver();
+      let connections = 0;
+      const port = await listen((socket) => {
+        connections++;
+        socket.end('here');
+      });
+      const allow = [{ host: NAME, port, address: null }, target(port)];
+      await start(allow, { connectMs: 50, lookup });
+      const stream = await dial(dialFrame(NAME, port));
+      expect(await readDialed(stream)).toBe('source_unreachable');
+      expect(await whenClosed(stream)).toBe('closed');
+      expect(asked).toEqual([NAME]);
+      expect(counters().refused.get('source_unreachable')).toBe(1);
+      expect(log).toContain(NAME);
+      for (const answer of answers) answer();
+      // Connections are taken in the order in which they were made; this one has time.
+      await egress?.close();
+      await start(allow);
+      const next = await dial(dialFrame(NAME, 443));
+      expect(await readDialed(next)).toBeNull();
+      expect((await collect(next)).toString()).toBe('here');
+      expect(connections).toBe(1);
     });
-    const stream = await dial(dialFrame(NAME, 443));
-    expect(await readDialed(stream)).toBe('source_unreachable');
+
+    it('is no longer waited for when the host ends', async () => {
+      const { asked, lookup } = silentResolver();
+      await start([{ host: NAME, port: 443, address: null }], { lookup });
+      await dial(dialFrame(NAME, 443));
+      await expect.poll(() => asked).toEqual([NAME]);
+      await egress?.close();
+      await expect.poll(() => counters().refused.get('source_unreachable')).toBe(1);
+      expect(counters().open).toBe(0);
+      egress = null;
+    });
   });
 
   it.each([
