@@ -48,7 +48,13 @@ function reached({ result }: Supervised): readonly string[] {
 }
 
 /** Plants that are found soon, one of each of these parsers. */
-const QUICK: ReadonlySet<string> = new Set(['frames', 'batch', 'note', 'configuration']);
+const QUICK: ReadonlySet<string> = new Set([
+  'frames',
+  'batch',
+  'note',
+  'configuration',
+  'superseded',
+]);
 const QUICK_PLANTS = PLANTS.filter(
   ({ target }, index) =>
     QUICK.has(target) && PLANTS.findIndex((plant) => plant.target === target) === index,
