@@ -1,12 +1,16 @@
+import { execFile, spawnSync } from 'node:child_process';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from '../../../eif/build/bundles.ts';
 import { exampleFiles } from '../../../eif/build/image.ts';
 import { measuredOf } from '../../../eif/build/measured.ts';
+import { digestFile, cacheFolder } from '../../../eif/lock/files.ts';
+import { readLock } from '../../../eif/lock/read.ts';
 import { parseManifest } from '../../../wire/manifest.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { toHex } from '../../../wire/bytes.ts';
@@ -46,31 +50,63 @@ afterAll(async () => {
 
 const refusal = (code: string): object => ({ ok: false, refusal: { code } });
 
-// Where Debian's package is installed its names and its certificates are those that the image would get.
+// An image takes its roots out of the pinned package. Where a build has it in its cache it is read here; the
+// installed one stands in for it otherwise, with the same names and maybe other versions.
 const INSTALLED = '/usr/share/ca-certificates/mozilla';
-const HAVE_ROOTS = existsSync(INSTALLED);
-if (!HAVE_ROOTS) console.log(`not here: ${INSTALLED}, so no real roots are read`);
+const PINNED = assertAccepted(await readLock()).debian.packages.find(
+  ({ name }) => name === 'ca-certificates',
+);
+const CACHED = join(cacheFolder(process.env), 'inputs', PINNED?.sha256 ?? 'none');
+const HAVE_INSTALLED = existsSync(INSTALLED);
+const HAVE_PINNED = existsSync(CACHED) && spawnSync('dpkg-deb', ['--version']).status === 0;
+if (!HAVE_INSTALLED) console.log(`not here: ${INSTALLED}, so its roots are not read`);
+if (!HAVE_PINNED) console.log('not here: the pinned ca-certificates (make eif), or dpkg-deb');
+
+const EXAMPLE = join(ROOT, 'eif/hosts.example.json');
+
+function commonNames(roots: Uint8Array): readonly string[] {
+  const blocks = Buffer.from(roots)
+    .toString('utf8')
+    .split(/(?<=-----END CERTIFICATE-----\n)/u);
+  const certificates = blocks
+    .filter((text) => text !== '')
+    .map((text) => new X509Certificate(text));
+  for (const certificate of certificates) {
+    expect(certificate.ca).toBe(true);
+    expect(certificate.verify(certificate.publicKey)).toBe(true);
+  }
+  return certificates.map(({ subject }) => /CN=(.*)/u.exec(subject)?.[1] ?? '');
+}
+
+const AWS_ROOTS = [
+  ...[1, 2, 3, 4].map((number) => `Amazon Root CA ${number}`),
+  'Starfield Services Root Certificate Authority - G2',
+];
 
 describe('the example of hosts', () => {
-  it.skipIf(!HAVE_ROOTS)(
-    'names roots that are there, and are certificate authorities',
-    async () => {
-      const hosts = join(ROOT, 'eif/hosts.example.json');
-      const measured = await measuredOf({ ...NOTHING, hosts }, '/');
-      const { manifest, roots } = assertAccepted(measured);
-      const blocks = Buffer.from(roots)
-        .toString('utf8')
-        .split(/(?<=-----END CERTIFICATE-----\n)/u);
-      const certificates = blocks
-        .filter((text) => text !== '')
-        .map((text) => new X509Certificate(text));
-      expect(certificates.map(({ ca }) => ca)).toEqual([true, true, true, true, true]);
-      const names = certificates.map(({ subject }) => /CN=(.*)/u.exec(subject)?.[1]);
-      expect(names).toContain('Amazon Root CA 1');
-      const { hosts: measuredHosts } = assertAccepted(parseManifest(manifest));
-      expect(measuredHosts.map(({ port }) => port)).toEqual([443, 443]);
-    },
-  );
+  it.skipIf(!HAVE_INSTALLED)('names roots that are there, and those of AWS', async () => {
+    const measured = await measuredOf({ ...NOTHING, hosts: EXAMPLE }, '/');
+    const { manifest, roots } = assertAccepted(measured);
+    expect(commonNames(roots)).toEqual(AWS_ROOTS);
+    const { hosts } = assertAccepted(parseManifest(manifest));
+    expect(hosts.map(({ port }) => port)).toEqual([443, 443]);
+  });
+
+  it.skipIf(!HAVE_PINNED)('selects from the pinned package, byte for byte', async () => {
+    expect(await digestFile(CACHED)).toMatchObject({ sha256: PINNED?.sha256 });
+    const unpacked = join(folder, 'pinned');
+    await promisify(execFile)('dpkg-deb', ['--extract', CACHED, unpacked]);
+    const measured = await measuredOf({ ...NOTHING, hosts: EXAMPLE }, unpacked);
+    const { manifest, roots } = assertAccepted(measured);
+    expect(commonNames(roots)).toEqual(AWS_ROOTS);
+    const { roots: names } = JSON.parse(await readFile(EXAMPLE, 'utf8')) as { roots: string[] };
+    const files = names.map((name) =>
+      readFile(join(unpacked, 'usr/share/ca-certificates/mozilla', name)),
+    );
+    expect(Buffer.compare(roots, Buffer.concat(await Promise.all(files)))).toBe(0);
+    const read = assertAccepted(parseManifest(manifest));
+    expect(read.roots_sha256).toBe(toHex(nodeCrypto.sha256(roots)));
+  });
 });
 
 describe('what an image measures', () => {
