@@ -4,20 +4,21 @@
 import { writeFile } from 'node:fs/promises';
 import { parseOptions, refused, undecided } from '../command-line.ts';
 import { readComplianceKey } from '../compliance-key.ts';
+import { chooseEpoch } from '../evidence/choose-epoch.ts';
+import type { OtherEpochs, TimeRange } from '../evidence/epoch-range.ts';
 import { makeBundle } from '../evidence/make-bundle.ts';
 import type { MadeBundle, PullRequest } from '../evidence/make-bundle.ts';
 import type { Selection } from '../evidence/manifest.ts';
 import { isReason } from '../evidence/manifest.ts';
 import { refuseWriting } from '../heads.ts';
 import type { CommandIo } from '../io.ts';
-import { selectEpoch } from '../log/epoch-list.ts';
 import { STORE_OPTIONS, STORE_USAGE } from '../log/store-options.ts';
 import { snakeCase } from '../log/names.ts';
 import { ProgressBar } from '../log/progress.ts';
 import { verifierCrypto } from '../log/verifier-crypto.ts';
 import type { Kind } from '../../wire/leaf.ts';
 import { KIND } from '../../wire/leaf.ts';
-import type { Result } from '../../wire/result.ts';
+import type { RefusalDetail, Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { parseInstantNs } from '../log/instant.ts';
 
@@ -32,7 +33,9 @@ that are asked for, and checks that against the signed head.
   --from T --to T        all leaves of a time, in UTC: 2026-11-21T09:30:00Z, fractions down to 1 ns
   --order ID             one order (client order id, ts...) and all reports about it
   --index N              one leaf
-  --epoch N              which epoch; the newest by default
+  --epoch N              which epoch; by default the first that has a leaf of the time, or else the newest.
+                         One file is about one epoch: which others the time reaches into is said, with
+                         the command that pulls each
   --key FILE             compliance's private key (PEM): discloses orders and reports
   --withhold KINDS       of a time: only hashes of these kinds, for example input,gap
   --reason TEXT          why, for the manifest
@@ -77,7 +80,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     io.stdout(USAGE);
     return 0;
   }
-  const task = await prepare(values, positionals, io.env);
+  const task = await prepare(values, positionals, io);
   if (!task.ok) return undecided(io, task.refusal, json);
   const { request, output } = task.value;
   const progress = new ProgressBar(io, 'evidence');
@@ -86,10 +89,13 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   };
   const made = await makeBundle(verifierCrypto(), { ...request, onProgress });
   progress.clear();
-  if (!made.ok) return refused(io, made.refusal, json);
+  if (!made.ok) {
+    const detail = { ...made.refusal.detail, ...othersDetail(request.otherEpochs) };
+    return refused(io, { ...made.refusal, detail }, json);
+  }
   const written = await writeFile(output, made.value.bytes).then(() => accept(null), refuseWriting);
   if (!written.ok) return undecided(io, written.refusal, json);
-  const facts = factsOf(output, made.value);
+  const facts = factsOf(output, made.value, argumentsOf(values, positionals));
   io.stdout(json ? `${JSON.stringify(facts, null, 2)}\n` : textOf(facts));
   return 0;
 }
@@ -97,7 +103,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
 async function prepare(
   values: Values,
   positionals: readonly string[],
-  env: CommandIo['env'],
+  io: CommandIo,
 ): Promise<Result<Task>> {
   const [address] = positionals;
   const { output, reason = '', key } = values;
@@ -113,9 +119,20 @@ async function prepare(
   }
   const keys = key === undefined ? accept(null) : await readComplianceKey(key);
   if (!keys.ok) return keys;
-  const selected = await selectEpoch(address, values.epoch, values, env);
-  if (!selected.ok) return selected;
-  const { files } = selected.value;
+  const progress = new ProgressBar(io, 'epochs');
+  const chosen = await chooseEpoch({
+    address,
+    wanted: values.epoch,
+    range: rangeOf(selection.value),
+    values,
+    env: io.env,
+    onProgress: (done, total) => {
+      progress.update(done, total);
+    },
+  });
+  progress.clear();
+  if (!chosen.ok) return chosen;
+  const { files, otherEpochs } = chosen.value;
   return accept({
     request: {
       files,
@@ -123,6 +140,7 @@ async function prepare(
       keys: keys.value,
       withhold: withhold.value,
       reason,
+      otherEpochs,
     },
     output,
   });
@@ -151,6 +169,27 @@ function selectionOf({ from, to, order, index }: Values): Result<Selection> {
   return accept({ by: 'time', from_ns: String(fromNs), to_ns: String(toNs) });
 }
 
+function rangeOf(selection: Selection): TimeRange | null {
+  return selection.by === 'time'
+    ? { fromNs: BigInt(selection.from_ns), toNs: BigInt(selection.to_ns) }
+    : null;
+}
+
+function quoted(word: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** The same command for another epoch, for a shell. */
+function argumentsOf(values: Values, [address = '']: readonly string[]): (epoch: number) => string {
+  return (epoch) => {
+    const output = `${(values.output ?? '').replace(/\.zip$/u, '')}.epoch-${epoch}.zip`;
+    const options = Object.entries({ ...values, epoch: String(epoch), output }).flatMap(
+      ([name, value]) => (typeof value === 'string' ? [`--${name}`, quoted(value)] : []),
+    );
+    return ['trackseal log pull', quoted(address), ...options].join(' ');
+  };
+}
+
 function kindsOf(text: string | undefined, { by }: Selection): Result<ReadonlySet<Kind>> {
   if (text === undefined) return accept(new Set());
   if (by !== 'time') return refuse('usage_invalid', { what: '--withhold: with --from and --to' });
@@ -177,10 +216,16 @@ interface PulledFacts {
   readonly disclosed: number;
   readonly withheld: number;
   readonly findings: number;
+  /** As in the manifest, with this command for each. */
+  readonly other_epochs: OtherEpochs | null;
 }
 
-function factsOf(file: string, { bytes, manifest, leaves, findings }: MadeBundle): PulledFacts {
-  const { origin, range, size, disclosed } = manifest;
+function factsOf(
+  file: string,
+  { bytes, manifest, leaves, findings }: MadeBundle,
+  commandOf: (epoch: number) => string,
+): PulledFacts {
+  const { origin, range, size, disclosed, other_epochs: others = null } = manifest;
   const withheld = leaves.filter((leaf) => 'why' in leaf).length;
   return {
     file,
@@ -191,7 +236,49 @@ function factsOf(file: string, { bytes, manifest, leaves, findings }: MadeBundle
     disclosed: disclosed.length,
     withheld,
     findings,
+    other_epochs:
+      others === null
+        ? null
+        : {
+            ...others,
+            touched: others.touched.map(({ epoch, first_ns, last_ns }) => ({
+              epoch,
+              first_ns,
+              last_ns,
+              command: commandOf(epoch),
+            })),
+          },
   };
+}
+
+/** Where else a range could be that this epoch does not have. */
+function othersDetail(others: OtherEpochs | null): RefusalDetail {
+  const { touched = [], missing = [] } = others ?? {};
+  const runs = missing.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`));
+  return {
+    ...(touched.length === 0 ? {} : { touches: touched.map(({ epoch }) => epoch).join(', ') }),
+    ...(runs.length === 0 ? {} : { missing_epochs: runs.join(', ') }),
+  };
+}
+
+/** What the file does not have of its time. */
+function othersText(others: OtherEpochs | null): string {
+  if (others === null) return '';
+  const { looked, touched, missing } = others;
+  const lines = [
+    ...touched.map(
+      ({ epoch, command }) =>
+        `OTHER EPOCH: epoch ${epoch} has leaves of that time, which are not in this file:\n  ${command}`,
+    ),
+    ...missing.map(({ first, last }) => {
+      const numbers = first === last ? `epoch ${first} is` : `epochs ${first} to ${last} are`;
+      return `MISSING: ${numbers} not there or not readable, and may have leaves of that time`;
+    }),
+    ...(looked === 'all'
+      ? []
+      : ['the source lists no epochs: only neighbours of this one were looked at']),
+  ];
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 function textOf(facts: PulledFacts): string {
@@ -199,6 +286,6 @@ function textOf(facts: PulledFacts): string {
   const found = findings === 0 ? '' : `FINDINGS: ${findings} in the store, see s3-versions.json\n`;
   return (
     `wrote ${file}: leaves ${first} to ${last} of ${size} of ${origin}, ` +
-    `${disclosed} disclosed, ${withheld} withheld\n${found}`
+    `${disclosed} disclosed, ${withheld} withheld\n${found}${othersText(facts.other_epochs)}`
   );
 }

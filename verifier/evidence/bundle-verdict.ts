@@ -19,6 +19,7 @@ import { keysText, printable, row } from '../log/verdict-text.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
 import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
+import type { OtherEpochs } from './epoch-range.ts';
 import type { Redaction, Selection } from './manifest.ts';
 import type { ShownLeaf } from './parts.ts';
 import type { VerifiedBundle } from './verify-bundle.ts';
@@ -51,6 +52,8 @@ export interface BundleFacts extends RiskFields, KeyFacts {
     readonly after_ns: string | null;
     readonly end: RangeEnd;
   } | null;
+  /** Of a range of time: which other epochs it touches; not proven unless `range_inside`. */
+  readonly other_epochs: OtherEpochFacts | null;
   readonly commit_policy: string;
   readonly feed_mode: string;
   readonly config_digest: string;
@@ -66,6 +69,13 @@ export interface BundleFacts extends RiskFields, KeyFacts {
     readonly locked: number;
     readonly findings: StoreFacts['findings'];
   } | null;
+}
+
+export interface OtherEpochFacts extends Omit<OtherEpochs, 'looked'> {
+  /** Null: the manifest does not say, nobody has looked. */
+  readonly looked: OtherEpochs['looked'] | null;
+  /** The range lies between two leaves of this epoch: no other one is needed. */
+  readonly range_inside: boolean;
 }
 
 type NoFacts = { readonly [name in keyof BundleFacts]: null };
@@ -94,6 +104,7 @@ const NO_FACTS: NoFacts = {
   redactions: null,
   proofs: null,
   time: null,
+  other_epochs: null,
   commit_policy: null,
   feed_mode: null,
   config_digest: null,
@@ -182,6 +193,7 @@ function factsOf(
     redactions: manifest.redactions,
     proofs,
     time: timeOf(bundle),
+    other_epochs: otherEpochsOf(bundle),
     commit_policy: header.commitPolicy,
     feed_mode: header.feedMode,
     config_digest: toHex(header.configurationDigest),
@@ -205,6 +217,12 @@ function timeOf(bundle: VerifiedBundle): BundleFacts['time'] {
     after_ns: after === null ? null : String(after.timeNs),
     end: after !== null ? 'later_leaf' : closed ? 'close' : 'head',
   };
+}
+
+function otherEpochsOf({ boundary, manifest }: VerifiedBundle): OtherEpochFacts | null {
+  if (manifest.selection.by !== 'time') return null;
+  const said = manifest.other_epochs ?? { looked: null, touched: [], missing: [] };
+  return { ...said, range_inside: boundary.before !== null && boundary.after !== null };
 }
 
 function versionsOf({ versions }: VerifiedBundle): BundleFacts['unproven_versions'] {
@@ -235,6 +253,11 @@ function risksOfBundle(
       sentence: `have cut off everything above this head (size ${checkpoint.size}), or show it to nobody else: compare it with what others have seen`,
     },
   ];
+  if (otherEpochsOf(bundle)?.range_inside === false) {
+    const sentence =
+      'keep back what other epochs have of that time: which of them it touches is the word of whoever made this file';
+    risks.push({ risk: 'other_epochs', sentence });
+  }
   if (!comparedHeads) {
     const sentence = 'show a log that contradicts the one you knew: no heads are remembered';
     risks.push({ risk: 'no_memory', sentence });
@@ -267,7 +290,7 @@ export function renderBundle(verdict: BundleVerdict): string {
   return `${lines.join('\n')}\n`;
 }
 
-function selectionText({ selection, time }: BundleFacts): readonly string[] {
+function selectionText({ selection, time, other_epochs: others }: BundleFacts): readonly string[] {
   if (selection.by === 'index') return [row('asked for', `leaf ${selection.index}`)];
   if (selection.by === 'order') return [row('asked for', `order ${selection.order}`)];
   const [from, to] = [isoOfNs(BigInt(selection.from_ns)), isoOfNs(BigInt(selection.to_ns))];
@@ -284,6 +307,29 @@ function selectionText({ selection, time }: BundleFacts): readonly string[] {
   return [
     row('asked for', `${from} to ${to}`),
     row('complete', `every leaf of that time is shown or withheld: ${begin}; ${end}`),
+    ...(others === null ? [] : otherEpochsText(others)),
+  ];
+}
+
+function otherEpochsText(facts: OtherEpochFacts): readonly string[] {
+  const { looked, touched, missing, range_inside: inside } = facts;
+  const word =
+    looked === 'neighbours' ? 'not proven, only neighbours were looked at' : 'not proven';
+  if (touched.length === 0 && missing.length === 0) {
+    if (inside) return [row('other epochs', 'none: the range lies between two leaves of this one')];
+    const nothing = 'UNKNOWN: the range leaves this epoch, and nobody has looked';
+    return [row('other epochs', looked === null ? nothing : `none touched, it says (${word})`)];
+  }
+  return [
+    ...touched.flatMap(({ epoch, command }) => [
+      row('OTHER EPOCH', `${epoch} has leaves of that time, which are not here, it says (${word})`),
+      row('', command),
+    ]),
+    ...missing.map(({ first, last }) => {
+      const numbers = first === last ? String(first) : `${first} to ${last}`;
+      const text = `${numbers} was not there, and may be of that time, it says (${word})`;
+      return row('OTHER EPOCH', text);
+    }),
   ];
 }
 

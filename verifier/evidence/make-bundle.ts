@@ -20,6 +20,7 @@ import { leafHash } from '../../wire/tlog/merkle.ts';
 import { tilePath } from '../../wire/tlog/tile.ts';
 import type { EpochFiles } from '../log/epoch-files.ts';
 import { unsafeClaimedSize } from '../log/epoch-files.ts';
+import type { OtherEpochs } from './epoch-range.ts';
 import type { FoundOrder, Progress } from './find-leaves.ts';
 import { LeafReader, findByTime, findOrder } from './find-leaves.ts';
 import type { Manifest, Redaction, Selection, WithheldReason } from './manifest.ts';
@@ -39,6 +40,8 @@ export interface PullRequest {
   /** Kinds of which only hashes go along, in a range of time. */
   readonly withhold: ReadonlySet<Kind>;
   readonly reason: string;
+  /** Of a range of time, where somebody has looked. */
+  readonly otherEpochs: OtherEpochs | null;
   readonly onProgress: Progress;
 }
 
@@ -121,6 +124,7 @@ export async function makeBundle(
     disclosed: leaves.flatMap((leaf) => ('why' in leaf || leaf.key === null ? [] : [leaf.index])),
     redactions: redactionsOf(leaves),
     reason: request.reason,
+    other_epochs: request.otherEpochs,
     files: {},
   });
   if (!packed.ok) return packed;

@@ -1,5 +1,5 @@
 // The manifest of an evidence file, and the names of its parts. Everything that it says is checked against
-// the leaves, but for the reason, which is the word of whoever made the file.
+// the leaves, but for the reason and what it says of other epochs: these are the word of whoever made the file.
 //
 //   manifest.json is canonical JSON and lists the SHA-256 of every other part
 
@@ -8,6 +8,8 @@ import { equalBytes, parseUtf8 } from '../../wire/bytes.ts';
 import { canonicalJson } from '../../wire/configuration.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
+import type { OtherEpochs } from './epoch-range.ts';
+import { MAX_OTHER_EPOCHS, isConsistent } from './epoch-range.ts';
 import { ZIP_LIMITS } from './zip.ts';
 
 export const EVIDENCE_FORMAT = 'trackseal/evidence/v1';
@@ -82,6 +84,8 @@ export interface Manifest {
   readonly disclosed: readonly number[];
   readonly redactions: readonly Redaction[];
   readonly reason: string;
+  /** Of a range of time; null where nobody has looked, or nothing is asked for by its time. Early files lack it. */
+  readonly other_epochs?: OtherEpochs | null | undefined;
   /** SHA-256 of each part, hex, by name, ascending. */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -89,6 +93,22 @@ export interface Manifest {
 const leafIndex = z.int().min(0);
 const hash = z.string().regex(/^[0-9a-f]{64}$/u);
 const nanoseconds = z.string().regex(/^(?:0|[1-9]\d{0,19})$/u);
+const epochNumber = z.int().min(1).max(9_999_999_999);
+
+const otherEpochsSchema: z.ZodType<OtherEpochs> = z.strictObject({
+  looked: z.enum(['all', 'neighbours']),
+  touched: z
+    .array(
+      z.strictObject({
+        epoch: epochNumber,
+        first_ns: nanoseconds.nullable(),
+        last_ns: nanoseconds.nullable(),
+        command: z.string().max(256),
+      }),
+    )
+    .max(MAX_OTHER_EPOCHS),
+  missing: z.array(z.strictObject({ first: epochNumber, last: epochNumber })).max(MAX_OTHER_EPOCHS),
+});
 
 const schema: z.ZodType<Manifest> = z.strictObject({
   format: z.literal(EVIDENCE_FORMAT),
@@ -108,6 +128,7 @@ const schema: z.ZodType<Manifest> = z.strictObject({
     .array(z.strictObject({ first: leafIndex, last: leafIndex, why: z.enum(WITHHELD_REASONS) }))
     .max(MAX_RANGE_LEAVES),
   reason: z.string().regex(new RegExp(`^[ -~]{0,${MAX_REASON_CHARACTERS}}$`, 'u')),
+  other_epochs: otherEpochsSchema.nullable().optional(),
   files: z.record(z.string().max(ZIP_LIMITS.nameBytes), hash),
 });
 
@@ -152,6 +173,7 @@ function findContradiction(manifest: Manifest): string | null {
   const before = timed && first > 0 ? first - 1 : null;
   const after = timed && last + 1 < size ? last + 1 : null;
   if (boundary.before !== before || boundary.after !== after) return 'boundary';
+  if (!areOthersConsistent(manifest)) return 'other_epochs';
   const inside = (index: number): boolean => index >= first && index <= last;
   if (!ascends(disclosed) || !disclosed.every(inside)) return 'disclosed';
   const ends = redactions.flatMap((one) => [one.first, one.last + 1]);
@@ -165,6 +187,13 @@ function findContradiction(manifest: Manifest): string | null {
   if (!ordered) return 'redactions';
   const withheld = withheldBy(redactions);
   return disclosed.some((index) => withheld.has(index)) ? 'disclosed' : null;
+}
+
+function areOthersConsistent({ other_epochs: others = null, selection, epoch }: Manifest): boolean {
+  if (others === null) return true;
+  if (selection.by !== 'time') return false;
+  const range = { fromNs: BigInt(selection.from_ns), toNs: BigInt(selection.to_ns) };
+  return isConsistent(others, epoch, range);
 }
 
 /** Each withheld leaf, after the manifest's own form was checked. */

@@ -82,6 +82,7 @@ export async function bundleTarget(): Promise<Target> {
     keys: complianceKeys(),
     withhold: new Set([9]),
     reason: 'fuzzing',
+    otherEpochs: null,
     onProgress: () => undefined,
   });
   rmSync(directory, { recursive: true });

@@ -552,6 +552,7 @@ describe('verify bundle', () => {
     const change = {
       selection: { by: 'order', order: orderOf(other) },
       boundary: { before: null, after: null },
+      other_epochs: null,
     } as const;
     expect(await codeOf(await repack(parts, change))).toBe('bundle_contradiction');
   });

@@ -91,6 +91,7 @@ describe('what the shipper leaves', () => {
       keys: complianceKeys(),
       withhold: new Set(),
       reason: '',
+      otherEpochs: null,
       onProgress: () => undefined,
     });
     const { bytes } = assertAccepted(made);
