@@ -20,6 +20,7 @@ export type Risk =
   | 'unbound_connection'
   // which log is shown
   | 'chosen_leaf'
+  | 'later_reports'
   | 'other_epochs'
   | 'tail_cut'
   | 'withheld_tail'

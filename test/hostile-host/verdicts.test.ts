@@ -14,7 +14,9 @@ import { HeadMemory } from '../../verifier/heads.ts';
 import type { RiskFields } from '../../verifier/residual-risks.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
+import { clientOrderIdOf } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
+import { leafHash } from '../../wire/tlog/merkle.ts';
 import { bundleOf, BTC_SELECTOR } from '../enclave/strategy/support.ts';
 import type { EpochOptions } from '../helpers/epoch-builder.ts';
 import { EpochBuilder } from '../helpers/epoch-builder.ts';
@@ -197,11 +199,16 @@ it('an evidence file of a time, of an order, and without a memory', async () => 
   epoch.addReport(output);
   epoch.commit();
   await folder.write([epoch]);
+  const order = clientOrderIdOf(leafHash(nodeCrypto, epoch.leaves[output] ?? utf8('')));
   const file = folder.path('evidence.zip');
   const key = ['--key', folder.path('key.pem'), '-o', file];
   const times = ['--from', '2020-01-01T00:00Z', '--to', '2100-01-01T00:00Z'];
   for (const [pull, options] of [
     [times, [...anyImage, '--no-heads']],
+    [
+      ['--order', order],
+      [...trust, '--no-heads'],
+    ],
     [
       ['--index', String(output)],
       [...trust, '--heads', folder.path('bundle-heads.json')],

@@ -253,6 +253,10 @@ function risksOfBundle(
       sentence: `have cut off everything above this head (size ${checkpoint.size}), or show it to nobody else: compare it with what others have seen`,
     },
   ];
+  if (manifest.selection.by === 'order') {
+    const sentence = `keep back later reports about this order: what was reported behind leaf ${manifest.range.last}, above this head, late, or in a later epoch is not excluded by this file`;
+    risks.push({ risk: 'later_reports', sentence });
+  }
   if (otherEpochsOf(bundle)?.range_inside === false) {
     const sentence =
       'keep back what other epochs have of that time: which of them it touches is the word of whoever made this file';
@@ -290,9 +294,22 @@ export function renderBundle(verdict: BundleVerdict): string {
   return `${lines.join('\n')}\n`;
 }
 
-function selectionText({ selection, time, other_epochs: others }: BundleFacts): readonly string[] {
+function selectionText({
+  selection,
+  time,
+  range,
+  other_epochs: others,
+}: BundleFacts): readonly string[] {
   if (selection.by === 'index') return [row('asked for', `leaf ${selection.index}`)];
-  if (selection.by === 'order') return [row('asked for', `order ${selection.order}`)];
+  if (selection.by === 'order') {
+    return [
+      row('asked for', `order ${selection.order}`),
+      row(
+        'complete',
+        `NO: reports behind leaf ${range.last}, late or in later epochs, are not excluded`,
+      ),
+    ];
+  }
   const [from, to] = [isoOfNs(BigInt(selection.from_ns)), isoOfNs(BigInt(selection.to_ns))];
   const begin =
     time?.before_ns === null || time === null

@@ -21,9 +21,12 @@ import { utf8 } from '../../../wire/bytes.ts';
 import { encodeCommit } from '../../../wire/commit.ts';
 import { canonicalJson } from '../../../wire/configuration.ts';
 import { parseLeaf } from '../../../wire/leaf.ts';
+import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { claimKey, closeKey, epochPrefix } from '../../../wire/object-keys.ts';
 import { encodeEpochClose } from '../../../wire/objects.ts';
+import { clientOrderIdOf } from '../../../wire/payloads.ts';
 import { accept, assertAccepted, refuse } from '../../../wire/result.ts';
+import { leafHash } from '../../../wire/tlog/merkle.ts';
 import { EpochBuilder } from '../../helpers/epoch-builder.ts';
 import { filesOf } from '../../helpers/epoch-files.ts';
 import type { FileMap, Outcome } from '../log/log-folder.ts';
@@ -35,6 +38,7 @@ const START_MS = Date.UTC(2026, 8, 1);
 let folder: LogFolder;
 /** Three epochs, an hour from one start to the next, some milliseconds long each. */
 const epochs: EpochBuilder[] = [];
+let order = '';
 
 beforeAll(async () => {
   folder = await LogFolder.create();
@@ -46,6 +50,8 @@ beforeAll(async () => {
     for (let at = 0; at < 20; at++) built.addInput();
     const output = built.addOutput(built.size - 1);
     built.addReport(output);
+    if (epoch === 3)
+      order = clientOrderIdOf(leafHash(nodeCrypto, built.leaves[output] ?? utf8('')));
     built.addClose();
     built.commit();
     epochs.push(built);
@@ -320,6 +326,16 @@ describe('verify bundle', () => {
     const { verdict, other_epochs: others } = await verify();
     expect(verdict).toBe('verified');
     expect(others).toMatchObject({ looked: null, touched: [] });
+  });
+
+  it('says of an order that later reports are not excluded', async () => {
+    expect((await pull('--order', order)).exit).toBe(0);
+    const { residual_risks: risks, text, other_epochs: others, range } = await verify();
+    expect(risks).toContain('later_reports');
+    expect(others).toBeNull();
+    expect(text).toContain(`NO: reports behind leaf ${range?.last ?? 0}, late or in later epochs`);
+    await pull('--index', '3');
+    expect((await verify()).residual_risks).not.toContain('later_reports');
   });
 });
 
