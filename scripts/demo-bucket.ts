@@ -3,10 +3,15 @@
 // which the host ships (policy `spool`), with the AWS credentials of whoever runs the demo.
 
 import { randomBytes } from 'node:crypto';
+import { openBucket } from '../owner/bucket/address.ts';
+import { readSettings } from '../owner/bucket/settings.ts';
 import type { RunningS3 } from '../simulator/s3/server.ts';
 import { startS3 } from '../simulator/s3/server.ts';
 import type { TlsIdentity } from '../simulator/kms/authority.ts';
+import type { CommandIo } from '../verifier/io.ts';
 import type { ConfiguredS3 } from '../wire/configuration.ts';
+import type { Result } from '../wire/result.ts';
+import { accept, refuse } from '../wire/result.ts';
 import { runTrackseal } from './run-trackseal.ts';
 
 const RETENTION_DAYS = 1;
@@ -22,20 +27,28 @@ export interface DemoBucket {
   readonly close: () => Promise<void>;
 }
 
-function shipOf(target: object): object {
+function shipOf(target: object, retentionDays: number = RETENTION_DAYS): object {
   return {
     target: { s3: target },
-    retention_days: RETENTION_DAYS,
+    retention_days: retentionDays,
     group_ms: 200,
     finish_ms: 120_000,
   };
+}
+
+/** A bucket that is there already, not asked yet. */
+export interface BucketPlace {
+  readonly bucket: string;
+  readonly prefix: string;
+  readonly endpoint: string;
+  readonly ca: string | null;
 }
 
 /**
  * `https://HOST/BUCKET/PREFIX`, or http: on this machine. Each run has a prefix of its own below it, because
  * nothing in it is ever written twice. Null for another URL.
  */
-export function bucketAt(text: string, ca: string | null): DemoBucket | null {
+export function parseBucketUrl(text: string, ca: string | null): BucketPlace | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   const [, bucket, below = ''] =
     /^\/([a-z0-9.-]{3,63})(?:\/(.*?))?\/?$/u.exec(url?.pathname ?? '') ?? [];
@@ -45,16 +58,38 @@ export function bucketAt(text: string, ca: string | null): DemoBucket | null {
     .replaceAll(/[^0-9]/gu, '')
     .slice(0, 14)}`;
   const prefix = below === '' ? run : `${below}/${run}`;
-  const region = process.env['AWS_REGION'] ?? 'us-east-1';
-  const endpoint = url.origin;
+  return { bucket, prefix, endpoint: url.origin, ca };
+}
+
+/**
+ * Asks the bucket for its default retention, with which the demo ships: the policy of `trackseal bucket
+ * create` takes nothing shorter. Refuses what `readSettings` does, and `bucket_unlocked`.
+ */
+export async function bucketAt(
+  { bucket, prefix, endpoint, ca }: BucketPlace,
+  io: CommandIo,
+): Promise<Result<DemoBucket>> {
+  const region = io.env['AWS_REGION'] ?? 'us-east-1';
+  const values = { region, endpoint, ...(ca === null ? {} : { ca }) };
+  const opened = await openBucket({ bucket, prefix }, values, io);
+  if (!opened.ok) return opened;
+  const settings = await readSettings(opened.value);
+  opened.value.client.destroy();
+  if (!settings.ok) return settings;
+  const { lock } = settings.value;
+  if ('unreadable' in lock) return refuse('bucket_denied', { error: lock.unreadable });
+  if (!lock.value.enabled) return refuse('bucket_unlocked', { bucket });
   const authority = ca === null ? [] : ['--ca', ca];
-  return {
+  return accept({
     address: `s3://${bucket}/${prefix}`,
-    ship: shipOf({ endpoint, region, bucket, prefix, ca }),
+    ship: shipOf(
+      { endpoint, region, bucket, prefix, ca },
+      lock.value.defaultDays ?? RETENTION_DAYS,
+    ),
     options: ['--region', region, '--endpoint', endpoint, ...authority],
     environment: process.env,
     close: () => Promise.resolve(),
-  };
+  });
 }
 
 export interface SimulatedBucketOptions {

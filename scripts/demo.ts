@@ -9,13 +9,15 @@ import type { CommandIo } from '../verifier/io.ts';
 import type { Appliance, ApplianceStrategy } from './appliance.ts';
 import { prepareAppliance } from './appliance.ts';
 import { ROOT } from './bundle.ts';
-import type { DemoBucket } from './demo-bucket.ts';
-import { bucketAt } from './demo-bucket.ts';
+import type { BucketPlace, DemoBucket } from './demo-bucket.ts';
+import { bucketAt, parseBucketUrl } from './demo-bucket.ts';
 import { runDemo } from './demo-run.ts';
 import type { DemoCloud } from './demo-run.ts';
 import { SimulatedAws } from './simulated-aws.ts';
 import { demoStrategies } from './demo-strategies.ts';
 import { explain } from './kit/explain.ts';
+import type { Result } from '../wire/result.ts';
+import { accept } from '../wire/result.ts';
 
 const USAGE = `usage: trackseal demo [--json] [--speed N|max] [--limit EVENTS] [--keep DIR]
                       [--kms simulator|none] [--s3 simulator|URL|none [--s3-ca FILE]] [--strategy PATH [--parameters FILE]]…
@@ -27,8 +29,8 @@ const USAGE = `usage: trackseal demo [--json] [--speed N|max] [--limit EVENTS] [
                   simulated KMS, for this image only; none: they arrive in the clear
   --s3 WHICH      none (default): the log stays in a folder; simulator: a simulated S3 with Object Lock, into which
                   the enclave writes by itself (commit policy s3; needs --kms simulator);
-                  https://HOST/BUCKET/PREFIX: the host ships to a bucket that \`trackseal bucket create\` made with
-                  --retention-days 1, with the AWS credentials of the environment
+                  https://HOST/BUCKET/PREFIX: the host ships to a bucket that \`trackseal bucket create\` made, with
+                  the AWS credentials of the environment; all of it stays for the bucket's default retention
   --s3-ca FILE    PEM of the authority behind that URL
   --strategy PATH your strategy instead of the example; again for several, which run side by side
   --parameters FILE
@@ -57,7 +59,7 @@ interface DemoOptions {
   readonly keep: string | null;
   readonly kms: 'simulator' | 'none';
   /** `simulator`, a bucket, or none. */
-  readonly s3: 'simulator' | DemoBucket | null;
+  readonly s3: 'simulator' | BucketPlace | null;
   readonly strategies: readonly string[];
   readonly parameters: readonly string[];
 }
@@ -96,7 +98,7 @@ function readOptions(args: readonly string[]): DemoOptions | null {
 function readBucket(text: string, ca: string | undefined): DemoOptions['s3'] | undefined {
   if (text === 'none') return null;
   if (text === 'simulator') return text;
-  return bucketAt(text, ca === undefined ? null : resolve(ca)) ?? undefined;
+  return parseBucketUrl(text, ca === undefined ? null : resolve(ca)) ?? undefined;
 }
 
 /** None when the options are wrong, which was said. */
@@ -146,12 +148,15 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   }
   const [first, ...others] = await readStrategies(options, io);
   if (first === undefined) return 2;
+  const { s3 } = options;
+  const isPlace = s3 !== null && s3 !== 'simulator';
+  const asked: Result<DemoBucket | null> = isPlace ? await bucketAt(s3, io) : accept(null);
+  if (!asked.ok) return explain(io, asked.refusal, { json: options.json, exit: 2 });
   // Unix sockets have short paths, so they never go into --keep DIR.
   const temporary = await mkdtemp(join(tmpdir(), 'trackseal-'));
   const directory = options.keep === null ? join(temporary, 'demo') : resolve(options.keep);
   const sockets = join(temporary, 's');
   await mkdir(directory, { recursive: true });
-  const { s3 } = options;
   let aws: SimulatedAws | null = null;
   try {
     if (!options.json) {
@@ -178,7 +183,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
       refusedAs: null,
       showOutput: false,
       cloud,
-      bucket: s3 === 'simulator' ? (aws?.bucket ?? null) : s3,
+      bucket: asked.value ?? aws?.bucket ?? null,
     };
     return await runDemo(stage, { ...options, keep: options.keep !== null }, io);
   } finally {

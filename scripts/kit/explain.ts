@@ -27,6 +27,9 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   strategy_output_malformed:
     'quantity and limit are whole numbers from 1, ttlMs is 1 to 86,400,000, and the instrument must be subscribed',
   strategy_output_limit: 'at most 64 signals in one batch',
+  bucket_missing: 'make it with `trackseal bucket create`, or correct the URL',
+  bucket_unlocked: 'that bucket has no Object Lock: make one with `trackseal bucket create`',
+  bucket_denied: 'check the AWS credentials of the environment and what they may do there',
   replay_mismatch:
     'compare strategy, parameters, capture and the host’s file with those of that epoch',
 };

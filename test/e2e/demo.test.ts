@@ -11,11 +11,14 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROOT } from '../../scripts/bundle.ts';
+import { TlsAuthority } from '../../simulator/kms/authority.ts';
+import { startS3 } from '../../simulator/s3/server.ts';
 import type { KmsSummary } from '../../scripts/demo-summary.ts';
 import { ALICE, BUCKET } from '../wire/node/objects/s3-server.ts';
 import { CAPTURE } from './appliance.ts';
 import {
   cleanUpAfterEach,
+  closeAfterwards,
   lastingFolder,
   LAUNCHER,
   seededNumbers,
@@ -312,6 +315,36 @@ describe('trackseal demo --s3', () => {
     });
     expect(bucket.check['findings']).not.toEqual([]);
     expect(code).toBe(1);
+  });
+
+  it('URL: proves it where the bucket is as `bucket create` makes it, and keeps its retention', async () => {
+    const authority = await TlsAuthority.open(null);
+    const { keyPem: key, certificatePem: certificate } = await authority.issue(['127.0.0.1']);
+    const s3 = await startS3({ users: [ALICE], tls: { key, certificate } });
+    closeAfterwards(s3.close);
+    const ca = join(temporaryFolder(), 'ca.pem');
+    writeFileSync(ca, authority.pem);
+    const env = {
+      AWS_ACCESS_KEY_ID: ALICE.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: ALICE.secretAccessKey,
+      AWS_REGION: s3.region,
+    };
+    const url = `${s3.url}/a-bucket/desk`;
+    const early = await trackseal([...ARGS, '--s3', url, '--s3-ca', ca], { env });
+    expect([early.code, early.json['code']]).toEqual([2, 'bucket_missing']);
+    const where = ['--endpoint', s3.url, '--ca', ca, '--retention-days', '3'];
+    const made = ['bucket', 'create', 's3://a-bucket/desk', ...where, '--writer', ALICE.arn];
+    expect((await trackseal(made, { env })).code).toBe(0);
+    const { code, json, stderr } = await trackseal([...ARGS, '--s3', url, '--s3-ca', ca], { env });
+    expect(code, stderr).toBe(0);
+    const { verdict, log, bucket } = json as unknown as Proved;
+    expect(verdict).toBe('proved');
+    expect(bucket.log).toMatchObject({ verdict: 'verified', root: log['root'] });
+    const parts = bucket.check['parts'] as readonly { earliest: string; unlocked: number }[];
+    expect(parts.length).toBeGreaterThan(0);
+    const twoDaysMs = 2 * 86_400_000;
+    const kept = parts.map(({ earliest }) => Date.parse(earliest) > Date.now() + twoDaysMs);
+    expect(kept).toEqual(parts.map(() => true));
   });
 
   it.each([
