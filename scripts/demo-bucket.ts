@@ -1,8 +1,9 @@
-// The bucket of a demo: a simulated S3 with Object Lock, made by `trackseal bucket create`, into which the enclave
+// The bucket of a demo: a write-once folder of the same layout; a simulated S3 with Object Lock, made by `trackseal bucket create`, into which the enclave
 // itself writes its commits over TLS of its own (commit policy `s3`); or one that is there already, at a URL, into
 // which the host ships (policy `spool`), with the AWS credentials of whoever runs the demo.
 
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { openBucket } from '../owner/bucket/address.ts';
 import { readSettings } from '../owner/bucket/settings.ts';
 import type { RunningS3 } from '../simulator/s3/server.ts';
@@ -17,7 +18,9 @@ import { runTrackseal } from './run-trackseal.ts';
 const RETENTION_DAYS = 1;
 
 export interface DemoBucket {
-  /** `s3://BUCKET/PREFIX` */
+  /** A folder has no lock that could be looked at, and needs no keys. */
+  readonly kind: 'folder' | 's3';
+  /** `s3://BUCKET/PREFIX`, or a path. */
   readonly address: string;
   /** The host's `ship`. */
   readonly ship: object;
@@ -33,6 +36,19 @@ function shipOf(target: object, retentionDays: number = RETENTION_DAYS): object 
     retention_days: retentionDays,
     group_ms: 200,
     finish_ms: 120_000,
+  };
+}
+
+/** A write-once folder with the layout of a bucket, below `directory`. */
+export function folderBucket(directory: string): DemoBucket {
+  const folder = join(directory, 'bucket');
+  return {
+    kind: 'folder',
+    address: folder,
+    ship: { ...shipOf({}), target: { folder } },
+    options: [],
+    environment: {},
+    close: () => Promise.resolve(),
   };
 }
 
@@ -81,6 +97,7 @@ export async function bucketAt(
   if (!lock.value.enabled) return refuse('bucket_unlocked', { bucket });
   const authority = ca === null ? [] : ['--ca', ca];
   return accept({
+    kind: 's3',
     address: `s3://${bucket}/${prefix}`,
     ship: shipOf(
       { endpoint, region, bucket, prefix, ca },
@@ -147,6 +164,7 @@ export async function openSimulatedBucket(
   }
   return {
     s3,
+    kind: 's3',
     address,
     ship: shipOf({ endpoint: s3.url, region, bucket, prefix, ca, expected_bucket_owner: account }),
     options: readOptions,

@@ -50,8 +50,8 @@ export interface KmsSummary {
 
 export interface BucketSummary {
   readonly address: string;
-  /** Of `trackseal bucket check`. */
-  readonly check: Json;
+  /** Of `trackseal bucket check`; null for a folder. */
+  readonly check: Json | null;
   /** Of `trackseal verify log`, out of the bucket. */
   readonly log: Json;
   readonly asExpected: boolean;
@@ -146,11 +146,18 @@ function kmsRows(kms: KmsSummary | null): readonly string[] {
 function bucketRows(bucket: BucketSummary | null): readonly string[] {
   if (bucket === null) return [];
   const { address, check, log } = bucket;
+  const found = `${text(log['verdict'])}: ${text(log['size'])} leaves out of ${address}`;
+  if (check === null) {
+    return [
+      row('write-once folder', found),
+      row('', 'no lock: whoever runs this machine can delete it'),
+    ];
+  }
   const parts = (check['parts'] ?? []) as readonly Json[];
   const sum = (name: string): number =>
     parts.reduce((total, part) => total + Number(part[name] ?? 0), 0);
   return [
-    row('bucket', `${text(log['verdict'])}: ${text(log['size'])} leaves out of ${address}`),
+    row('bucket', found),
     row(
       '',
       `lock ${text(check['verdict'])}: ${text(sum('objects'))} objects in COMPLIANCE mode, ${sum('unlocked')} without`,

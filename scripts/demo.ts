@@ -10,7 +10,7 @@ import type { Appliance, ApplianceStrategy } from './appliance.ts';
 import { prepareAppliance } from './appliance.ts';
 import { ROOT } from './bundle.ts';
 import type { BucketPlace, DemoBucket } from './demo-bucket.ts';
-import { bucketAt, parseBucketUrl } from './demo-bucket.ts';
+import { bucketAt, folderBucket, parseBucketUrl } from './demo-bucket.ts';
 import { runDemo } from './demo-run.ts';
 import type { DemoCloud } from './demo-run.ts';
 import { SimulatedAws } from './simulated-aws.ts';
@@ -20,15 +20,16 @@ import type { Result } from '../wire/result.ts';
 import { accept } from '../wire/result.ts';
 
 const USAGE = `usage: trackseal demo [--json] [--speed N|max] [--limit EVENTS] [--keep DIR]
-                      [--kms simulator|none] [--s3 simulator|URL|none [--s3-ca FILE]] [--strategy PATH [--parameters FILE]]…
+                      [--kms simulator|none] [--s3 folder|simulator|URL|none [--s3-ca FILE]] [--strategy PATH [--parameters FILE]]…
 
   --json          the summary as JSON on stdout
   --speed N|max   how much faster than real time; default 40
   --limit EVENTS  stop after so many events
   --kms WHICH     simulator (default): strategy, parameters and compliance's key come sealed under a key of a
                   simulated KMS, for this image only; none: they arrive in the clear
-  --s3 WHICH      none (default): the log stays in a folder; simulator: a simulated S3 with Object Lock, into which
-                  the enclave writes by itself (commit policy s3; needs --kms simulator);
+  --s3 WHICH      folder (default): the host ships the log into a write-once folder with the layout of a bucket;
+                  none: it does not; simulator: a simulated S3 with Object Lock, into which the enclave writes by
+                  itself (commit policy s3; needs --kms simulator);
                   https://HOST/BUCKET/PREFIX: the host ships to a bucket that \`trackseal bucket create\` made, with
                   the AWS credentials of the environment; all of it stays for the bucket's default retention
   --s3-ca FILE    PEM of the authority behind that URL
@@ -58,8 +59,8 @@ interface DemoOptions {
   readonly limit: number | null;
   readonly keep: string | null;
   readonly kms: 'simulator' | 'none';
-  /** `simulator`, a bucket, or none. */
-  readonly s3: 'simulator' | BucketPlace | null;
+  /** Where the log is shipped to, if anywhere. */
+  readonly s3: 'folder' | 'simulator' | BucketPlace | null;
   readonly strategies: readonly string[];
   readonly parameters: readonly string[];
 }
@@ -74,7 +75,7 @@ function readOptions(args: readonly string[]): DemoOptions | null {
         limit: { type: 'string' },
         keep: { type: 'string' },
         kms: { type: 'string', default: 'simulator' },
-        s3: { type: 'string', default: 'none' },
+        s3: { type: 'string', default: 'folder' },
         's3-ca': { type: 'string' },
         strategy: { type: 'string', multiple: true, default: [] },
         parameters: { type: 'string', multiple: true, default: [] },
@@ -94,10 +95,10 @@ function readOptions(args: readonly string[]): DemoOptions | null {
   }
 }
 
-/** Undefined when it is none of the three. */
+/** Undefined when it is none of the four. */
 function readBucket(text: string, ca: string | undefined): DemoOptions['s3'] | undefined {
   if (text === 'none') return null;
-  if (text === 'simulator') return text;
+  if (text === 'simulator' || text === 'folder') return text;
   return parseBucketUrl(text, ca === undefined ? null : resolve(ca)) ?? undefined;
 }
 
@@ -149,7 +150,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const [first, ...others] = await readStrategies(options, io);
   if (first === undefined) return 2;
   const { s3 } = options;
-  const isPlace = s3 !== null && s3 !== 'simulator';
+  const isPlace = s3 !== null && typeof s3 !== 'string';
   const asked: Result<DemoBucket | null> = isPlace ? await bucketAt(s3, io) : accept(null);
   if (!asked.ok) return explain(io, asked.refusal, { json: options.json, exit: 2 });
   // Unix sockets have short paths, so they never go into --keep DIR.
@@ -183,7 +184,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
       refusedAs: null,
       showOutput: false,
       cloud,
-      bucket: asked.value ?? aws?.bucket ?? null,
+      bucket: s3 === 'folder' ? folderBucket(directory) : (asked.value ?? aws?.bucket ?? null),
     };
     return await runDemo(stage, { ...options, keep: options.keep !== null }, io);
   } finally {

@@ -233,6 +233,7 @@ describe('trackseal demo', () => {
     expect(stdout).toMatch(/sealed {2,}3 of 3 keys released by KMS, only to PCR0 [0-9a-f]{16}…/u);
     expect(stdout).toMatch(/one bit changed {2,}enclave stopped: seal_wrong_image/u);
     expect(stdout).toMatch(/kms_denied, KMS says AccessDeniedException/u);
+    expect(stdout).toMatch(/write-once folder {2,}verified: [\d,]+ leaves out of/u);
     expect(stdout).toContain('simulated NSM');
     expect(stdout).toMatch(/^PROVED$/mu);
     // Steps on stderr, so that stdout is the result alone.
@@ -349,6 +350,7 @@ describe('trackseal demo --s3', () => {
 
   it.each([
     ['--s3', 'nowhere'],
+    ['--s3', 'Folder'],
     ['--s3', 'ftp://host/bucket'],
     ['--s3', 'https://host'],
     ['--s3', 'simulator', '--kms', 'none'],
