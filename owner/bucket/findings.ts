@@ -16,6 +16,9 @@ export type FindingCode =
   | 'default_retention_none'
   | 'default_governance'
   | 'default_short'
+  | 'default_kms_key'
+  | 'lifecycle_expires'
+  | 'lifecycle_deletes'
   | 'setting_unreadable'
   | 'public_access_open'
   | 'policy_none'
@@ -28,6 +31,7 @@ export type FindingCode =
   | 'anybody_writes'
   | 'delete_allowed'
   | 'bypass_allowed'
+  | 'own_key_allowed'
   | 'holds_open'
   | 'settings_open'
   | 'plain_http_allowed'
@@ -64,6 +68,21 @@ export const FINDINGS: Readonly<Record<FindingCode, FindingText>> = {
     severity: 'error',
     what: 'default retention is shorter than asked for: an enclave with this configuration does not start',
     next: 'set at least the days of the configuration',
+  },
+  default_kms_key: {
+    severity: 'warning',
+    what: 'default encryption under a KMS key of a customer: who can delete that key can make the log unreadable, locked or not',
+    next: 'set SSE-S3 (AES256) as default; keep the key for what was written under it, and see who may delete it',
+  },
+  lifecycle_expires: {
+    severity: 'error',
+    what: 'a lifecycle rule expires current versions: delete markers hide the record, locked or not, and let a second version through',
+    next: 'remove the rule, or its Expiration',
+  },
+  lifecycle_deletes: {
+    severity: 'error',
+    what: 'a lifecycle rule deletes noncurrent versions: a record that was written over or hidden goes when its retention is over',
+    next: 'remove the rule, or its NoncurrentVersionExpiration',
   },
   setting_unreadable: {
     severity: 'warning',
@@ -125,6 +144,11 @@ export const FINDINGS: Readonly<Record<FindingCode, FindingText>> = {
     what: 'BypassGovernanceRetention is not denied',
     next: POLICY,
   },
+  own_key_allowed: {
+    severity: 'error',
+    what: 'writes under a key of one’s own (SSE-C or KMS), or a change of an object to one, are not denied: without that key nobody reads it, locked or not',
+    next: POLICY,
+  },
   holds_open: {
     severity: 'warning',
     what: 'PutObjectLegalHold is not limited to named holders: whoever writes can remove a hold',
@@ -132,7 +156,7 @@ export const FINDINGS: Readonly<Record<FindingCode, FindingText>> = {
   },
   settings_open: {
     severity: 'error',
-    what: 'whoever writes may change the policy, versioning or lock settings, as far as IAM lets them',
+    what: 'whoever writes may change the policy, versioning, lock, encryption or lifecycle, as far as IAM lets them',
     next: POLICY,
   },
   plain_http_allowed: {

@@ -5,6 +5,7 @@ import type { Finding, FindingCode } from './findings.ts';
 import { finding } from './findings.ts';
 import type { PolicyQuestion, PolicyStatement } from './evaluate.ts';
 import { allowsEverybody, exceptedFrom, isDenied, parseBucketPolicy } from './evaluate.ts';
+import { judgeLifecycle } from './lifecycle.ts';
 import type { BucketFacts, LockSettings, Setting } from './settings.ts';
 
 export interface JudgeOptions {
@@ -61,6 +62,20 @@ function without(
 
 const LOCK_KEYS = ['s3:object-lock-mode', 's3:object-lock-remaining-retention-days'];
 
+/** The same write under a customer's key, under a KMS key by its name, and under the KMS key of the writer's account. */
+function ownKeys(
+  good: Readonly<Record<string, string>>,
+): readonly Readonly<Record<string, string>>[] {
+  const sse = 's3:x-amz-server-side-encryption';
+  const key = 'arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000';
+  return [
+    { ...good, [`${sse}-customer-algorithm`]: 'AES256' },
+    { ...good, [sse]: 'aws:kms', [`${sse}-aws-kms-key-id`]: key },
+    { ...good, [sse]: 'aws:kms' },
+    { ...good, [sse]: 'aws:kms:dsse' },
+  ];
+}
+
 /** Each must be denied to whoever asks; the policy is wrong where it is not. */
 function writerRules(days: number): readonly Rule[] {
   const good = goodWrite(days);
@@ -84,6 +99,11 @@ function writerRules(days: number): readonly Rule[] {
     ],
     ['delete_allowed', (ask) => ask({ action: 's3:DeleteObject', context: tls })],
     ['delete_allowed', (ask) => ask({ action: 's3:DeleteObjectVersion', context: tls })],
+    ...ownKeys(good).map((context): Rule => [
+      'own_key_allowed',
+      (ask) => ask({ action: put, context }),
+    ]),
+    ['own_key_allowed', (ask) => ask({ action: 's3:UpdateObjectEncryption', context: tls })],
     ['bypass_allowed', (ask) => ask({ action: 's3:BypassGovernanceRetention', context: tls })],
     ['holds_open', (ask) => ask({ action: 's3:PutObjectLegalHold', context: tls })],
     [
@@ -98,6 +118,8 @@ const SETTING_ACTIONS = [
   's3:DeleteBucketPolicy',
   's3:PutBucketVersioning',
   's3:PutBucketObjectLockConfiguration',
+  's3:PutEncryptionConfiguration',
+  's3:PutLifecycleConfiguration',
 ];
 
 function judgePolicy(
@@ -144,8 +166,15 @@ function judgePolicyText(text: string | null, options: JudgeOptions): readonly F
   return policy === null ? [finding('policy_malformed')] : judgePolicy(policy, options);
 }
 
+/** AWS's own keys, which nobody can delete, go by an alias. */
+function judgeKeys(keys: readonly string[]): readonly Finding[] {
+  return keys
+    .filter((key) => !/(?:^|:)alias\/aws\//u.test(key))
+    .map((key) => finding('default_kms_key', key));
+}
+
 export function judgeSettings(facts: BucketFacts, options: JudgeOptions): readonly Finding[] {
-  const { versioning, lock, policy, publicAccessBlocked } = facts;
+  const { versioning, lock, policy, publicAccessBlocked, lifecycle, encryptionKeys } = facts;
   const unreadable = Object.entries(facts)
     .filter(([, setting]) => !isKnown(setting as Setting<unknown>))
     .map(([name]) => finding('setting_unreadable', name));
@@ -156,6 +185,8 @@ export function judgeSettings(facts: BucketFacts, options: JudgeOptions): readon
       ? [finding('public_access_open')]
       : []),
     ...(isKnown(policy) ? judgePolicyText(policy.value, options) : []),
+    ...(isKnown(lifecycle) ? judgeLifecycle(lifecycle.value, options.prefix) : []),
+    ...(isKnown(encryptionKeys) ? judgeKeys(encryptionKeys.value) : []),
     ...unreadable,
   ];
 }

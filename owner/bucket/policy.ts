@@ -49,6 +49,7 @@ const SETTINGS = [
 ];
 const DAYS = 's3:object-lock-remaining-retention-days';
 const PRINCIPAL = 'aws:PrincipalArn';
+const SSE = 's3:x-amz-server-side-encryption';
 
 function unless(arns: readonly string[]): Pick<Statement, 'Condition'> {
   return arns.length === 0 ? {} : { Condition: { ArnNotLike: { [PRINCIPAL]: arns } } };
@@ -94,6 +95,13 @@ export function makeBucketPolicy(options: BucketPolicyOptions): BucketPolicy {
       deny('OnlyWritersWrite', put, log, unless(writers)),
       // A delete marker lets a second version through If-None-Match.
       deny('NoDeletes', ['s3:DeleteObject', 's3:DeleteObjectVersion'], log),
+      // Under a key of somebody's own what is locked cannot be read once that key is gone. Only headers count here,
+      // so writes that name nothing pass, whatever the bucket's default is.
+      deny('NoSseC', put, log, { Condition: { Null: { [`${SSE}-customer-algorithm`]: 'false' } } }),
+      deny('NoNamedKey', put, log, { Condition: { Null: { [`${SSE}-aws-kms-key-id`]: 'false' } } }),
+      // Without a key's name it is a key of the writer's account.
+      deny('NoKms', put, log, { Condition: { StringLike: { [SSE]: 'aws:*' } } }),
+      deny('NoNewKey', ['s3:UpdateObjectEncryption'], log),
       deny('NoBypass', ['s3:BypassGovernanceRetention'], [`${arn}/*`]),
       deny('HoldsByHolders', ['s3:PutObjectLegalHold'], log, unless(holders)),
       deny('SettingsByAdmins', SETTINGS, [arn], unless(admins)),

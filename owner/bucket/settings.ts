@@ -1,6 +1,8 @@
 // The settings of a bucket as S3 tells them, each either known, absent, or not readable with the rights at hand.
 
 import {
+  GetBucketEncryptionCommand,
+  GetBucketLifecycleConfigurationCommand,
   GetBucketPolicyCommand,
   GetBucketVersioningCommand,
   GetObjectLockConfigurationCommand,
@@ -11,6 +13,8 @@ import type { Result } from '../../wire/result.ts';
 import { accept } from '../../wire/result.ts';
 import type { BucketAddress } from './address.ts';
 import { answerName, bucketFailure } from './address.ts';
+import type { LifecycleRule } from './lifecycle.ts';
+import { parseLifecycleRule } from './lifecycle.ts';
 
 export type Setting<T> = { readonly value: T } | { readonly unreadable: string };
 
@@ -29,6 +33,9 @@ export interface BucketFacts {
   readonly policy: Setting<string | null>;
   /** All four switches. */
   readonly publicAccessBlocked: Setting<boolean>;
+  readonly lifecycle: Setting<readonly LifecycleRule[]>;
+  /** KMS keys that default encryption names. */
+  readonly encryptionKeys: Setting<readonly string[]>;
 }
 
 const NO_LOCK: LockSettings = { enabled: false, defaultMode: null, defaultDays: null };
@@ -91,7 +98,25 @@ export async function readSettings({
       },
       { NoSuchPublicAccessBlockConfiguration: false },
     );
-    return accept({ versioning, lock, policy, publicAccessBlocked });
+    const lifecycle = await read<readonly LifecycleRule[]>(
+      async () => {
+        const { Rules } = await client.send(new GetBucketLifecycleConfigurationCommand(target));
+        return (Rules ?? []).map(parseLifecycleRule);
+      },
+      { NoSuchLifecycleConfiguration: [] },
+    );
+    const encryptionKeys = await read<readonly string[]>(
+      async () => {
+        const answer = await client.send(new GetBucketEncryptionCommand(target));
+        const rules = answer.ServerSideEncryptionConfiguration?.Rules ?? [];
+        return rules.flatMap(
+          ({ ApplyServerSideEncryptionByDefault: one }) => one?.KMSMasterKeyID ?? [],
+        );
+      },
+      { ServerSideEncryptionConfigurationNotFoundError: [] },
+    );
+    const settings = { versioning, lock, policy, publicAccessBlocked };
+    return accept({ ...settings, lifecycle, encryptionKeys });
   } catch (error) {
     return bucketFailure(error);
   }

@@ -23,9 +23,10 @@ import { parseOptions, refused } from '../command-line.ts';
 
 const USAGE = `usage: trackseal bucket check s3://BUCKET[/PREFIX] [OPTIONS]
 
-Audits the bucket of a log: versioning, Object Lock, default retention, public access, and what its policy lets
-happen; then every version below the prefix: what is not locked, was written over or hidden, and a report of
-retention. It reads only. IAM and the organisation's policies are not looked at: they can deny more, never less.
+Audits the bucket of a log: versioning, Object Lock, default retention, public access, default encryption, lifecycle
+rules, and what its policy lets happen; then every version below the prefix: what is not locked, was written over or
+hidden, and a report of retention. It reads only. IAM and the organisation's policies are not looked at: they can deny
+more, never less.
 
   --retention-days N  what the log's configuration asks for (s3.retention_days)
   --writer ARN        ask the policy what this writer may do; may be repeated

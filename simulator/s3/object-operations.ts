@@ -59,6 +59,17 @@ function requestedLock(call: Call, bucket: Bucket): LockRequest {
   };
 }
 
+const SSE = 'x-amz-server-side-encryption';
+const SSE_KMS_KEY = `${SSE}-aws-kms-key-id`;
+const SSE_CUSTOMER = `${SSE}-customer-algorithm`;
+
+/** Objects are not encrypted here, so only what AWS does by itself may be asked for. */
+function checkEncryption({ headers }: Call): void {
+  if (headers[SSE_CUSTOMER] !== undefined) throw notImplemented('keys of customers (SSE-C)');
+  const isKms = (headers[SSE] ?? 'AES256') !== 'AES256' || headers[SSE_KMS_KEY] !== undefined;
+  if (isKms) throw notImplemented('encryption under KMS keys');
+}
+
 function authorizePut(call: Call): void {
   const { headers, now } = call;
   const until = headers['x-amz-object-lock-retain-until-date'];
@@ -70,6 +81,9 @@ function authorizePut(call: Call): void {
     's3:object-lock-retain-until-date': until,
     's3:object-lock-remaining-retention-days': days === null ? undefined : String(days),
     's3:object-lock-legal-hold': headers['x-amz-object-lock-legal-hold'],
+    [`s3:${SSE}`]: headers[SSE],
+    [`s3:${SSE_KMS_KEY}`]: headers[SSE_KMS_KEY],
+    [`s3:${SSE_CUSTOMER}`]: headers[SSE_CUSTOMER],
   };
   authorize(call, 's3:PutObject', context);
   if (until !== undefined) authorize(call, 's3:PutObjectRetention', context);
@@ -110,6 +124,7 @@ export function putObject(call: Call): Reply {
     if (headers[name] !== undefined) throw notImplemented(name);
   }
   authorizePut(call);
+  checkEncryption(call);
   const lock = requestedLock(call, bucket);
   const { checksums, present } = checkDigests(headers, call.body);
   if (!present && (lock.retention !== null || lock.legalHold !== null)) {

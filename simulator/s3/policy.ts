@@ -48,6 +48,9 @@ const KEYS: ReadonlySet<string> = new Set([
   's3:objectcreationoperation',
   's3:tlsversion',
   's3:versionid',
+  's3:x-amz-server-side-encryption',
+  's3:x-amz-server-side-encryption-aws-kms-key-id',
+  's3:x-amz-server-side-encryption-customer-algorithm',
 ]);
 
 function malformed(why: string): S3Refusal {

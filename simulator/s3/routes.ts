@@ -3,6 +3,7 @@
 
 import type { Call, Reply } from './call.ts';
 import * as buckets from './bucket-operations.ts';
+import * as rules from './bucket-rules.ts';
 import { listObjects, listVersions } from './list-operations.ts';
 import * as locks from './lock-operations.ts';
 import { deleteObject, getObject, putObject } from './object-operations.ts';
@@ -40,6 +41,16 @@ const BUCKET: Table = {
     GET: route('GetBucketPolicy', buckets.getPolicy),
     PUT: route('PutBucketPolicy', buckets.putPolicy),
     DELETE: route('DeleteBucketPolicy', buckets.deletePolicy),
+  },
+  lifecycle: {
+    GET: route('GetBucketLifecycleConfiguration', rules.getLifecycle),
+    PUT: route('PutBucketLifecycleConfiguration', rules.putLifecycle),
+    DELETE: route('DeleteBucketLifecycle', rules.deleteLifecycle),
+  },
+  encryption: {
+    GET: route('GetBucketEncryption', rules.getEncryption),
+    PUT: route('PutBucketEncryption', rules.putEncryption),
+    DELETE: route('DeleteBucketEncryption', rules.deleteEncryption),
   },
   publicAccessBlock: {
     GET: route('GetPublicAccessBlock', buckets.getPublicAccessBlock),

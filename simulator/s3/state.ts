@@ -28,6 +28,12 @@ export interface Version {
   readonly legalHold: boolean | null;
 }
 
+/** What a bucket encrypts under where a request does not say. */
+export interface Encryption {
+  readonly algorithm: string;
+  readonly keyId: string | null;
+}
+
 export interface BucketSettings {
   readonly created: number;
   readonly versioning: 'Enabled' | 'Suspended' | null;
@@ -36,6 +42,10 @@ export interface BucketSettings {
   readonly policy: string | null;
   /** The four switches of a public access block. */
   readonly publicAccessBlock: readonly boolean[] | null;
+  /** As it was put: XML. */
+  readonly lifecycle?: string | null;
+  /** SSE-S3 where it is absent. */
+  readonly encryption?: Encryption;
 }
 
 export interface Bucket {

@@ -15,6 +15,7 @@ const DIFFERENCES: Differences = {
   'no-retention': '404 ObjectLockConfigurationNotFoundError',
   'lock-without-digest': 'taken',
   'policy-if-none-match': 'it does not know s3:if-none-match, so nothing has it',
+  'default-encryption': '404 ServerSideEncryptionConfigurationNotFoundError: nothing by default',
   'policy-retention': 'it does not look at the days of PutObjectRetention',
 };
 

@@ -20,6 +20,12 @@ const DIFFERENCES: Differences = {
   'policy-if-none-match': 'no policy holds for its root user',
   'policy-delete': 'no policy holds for its root user',
   'policy-retention': 'no policy holds for its root user',
+  'policy-customer-key': 'no policy holds for its root user',
+  'policy-kms-key': 'no policy holds for its root user',
+  'policy-kms': 'no policy holds for its root user',
+  'default-encryption': '501 NotImplemented',
+  'encryption-key': '501 NotImplemented',
+  lifecycle: '501 NotImplemented',
   'public-access-block': '501 NotImplemented',
 };
 

@@ -1,13 +1,18 @@
 import {
+  DeleteBucketEncryptionCommand,
+  DeleteBucketLifecycleCommand,
   DeleteBucketPolicyCommand,
   DeleteObjectCommand,
   DeletePublicAccessBlockCommand,
+  PutBucketEncryptionCommand,
+  PutBucketLifecycleConfigurationCommand,
   PutBucketPolicyCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
   PutObjectLockConfigurationCommand,
   PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
+import type { LifecycleRule } from '@aws-sdk/client-s3';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,9 +43,15 @@ const [WRITER, HOLDER, ADMIN, STRANGER] = ['writer', 'holder', 'admin', 'strange
 ];
 const ROOT: S3User = { ...user('root'), arn: 'arn:aws:iam::123456789012:root' };
 const MS_PER_DAY = 86_400_000;
+const KMS_KEY = 'arn:aws:kms:eu-central-1:999999999999:key/11111111-2222-3333-4444-555555555555';
+const SSE_C = {
+  SSECustomerAlgorithm: 'AES256',
+  SSECustomerKey: Buffer.alloc(32, 1).toString('base64'),
+};
 
 interface PolicyPart {
   readonly Sid: string;
+  readonly Action: readonly string[];
 }
 
 let test: TestS3;
@@ -151,6 +162,32 @@ function inDays(days: number): Date {
   return new Date(Date.now() + days * MS_PER_DAY);
 }
 
+function lifecycle(
+  Bucket: string,
+  ...Rules: readonly object[]
+): PutBucketLifecycleConfigurationCommand {
+  const named = Rules.map((rule, at) =>
+    Object.assign({ ID: `rule-${String(at)}`, Status: 'Enabled' }, rule),
+  );
+  return new PutBucketLifecycleConfigurationCommand({
+    Bucket,
+    ChecksumAlgorithm: 'SHA256',
+    LifecycleConfiguration: { Rules: named as LifecycleRule[] },
+  });
+}
+
+function encryption(Bucket: string, KMSMasterKeyID?: string): PutBucketEncryptionCommand {
+  const SSEAlgorithm = KMSMasterKeyID === undefined ? 'AES256' : 'aws:kms';
+  const key = KMSMasterKeyID === undefined ? {} : { KMSMasterKeyID };
+  return new PutBucketEncryptionCommand({
+    Bucket,
+    ChecksumAlgorithm: 'SHA256',
+    ServerSideEncryptionConfiguration: {
+      Rules: [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm, ...key } }],
+    },
+  });
+}
+
 function checked(bucket: string, ...more: readonly string[]): Promise<Answer> {
   return call(check, `s3://${bucket}/logs`, ...there, ...more);
 }
@@ -251,10 +288,19 @@ describe('the policy of trackseal bucket policy', () => {
     ['for 28 days', { ObjectLockRetainUntilDate: inDays(28.5) }],
     ['for 62 days', { ObjectLockRetainUntilDate: inDays(62.5) }],
     ['with a legal hold', { ObjectLockLegalHoldStatus: 'ON' }],
+    ['under a key that it brings (SSE-C)', SSE_C],
+    ['under a KMS key', { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: KMS_KEY }],
+    ['with the name of a KMS key only', { SSEKMSKeyId: KMS_KEY }],
+    ['under the KMS key of its account', { ServerSideEncryption: 'aws:kms' }],
+    ['under two layers of KMS', { ServerSideEncryption: 'aws:kms:dsse' }],
   ];
 
   it.each(WRITES)('denies the writer an object %s', async (_name, more) => {
     expect(await put(WRITER, 'a', more)).toBe('403 AccessDenied');
+  });
+
+  it('lets the writer name the encryption that S3 has by itself', async () => {
+    expect(await put(WRITER, 'sse-s3', { ServerSideEncryption: 'AES256' })).toBe('200');
   });
 
   it('bounds retention at 29 and 61 days', async () => {
@@ -303,6 +349,14 @@ describe('the policy of trackseal bucket policy', () => {
         }),
       );
       expect(await answerOf(versioning)).toBe('403 AccessDenied');
+      const rule = lifecycle(bucket, { Filter: {}, Expiration: { Days: 1 } });
+      expect(await answerOf(client.send(rule))).toBe('403 AccessDenied');
+      const rules = client.send(new DeleteBucketLifecycleCommand({ Bucket: bucket }));
+      expect(await answerOf(rules)).toBe('403 AccessDenied');
+      const key = client.send(encryption(bucket, KMS_KEY));
+      expect(await answerOf(key)).toBe('403 AccessDenied');
+      const keys = client.send(new DeleteBucketEncryptionCommand({ Bucket: bucket }));
+      expect(await answerOf(keys)).toBe('403 AccessDenied');
     }
     const admin = test.clientOf(ADMIN).send(new PutBucketPolicyCommand({ Bucket: bucket, Policy }));
     expect(await answerOf(admin)).toBe('200');
@@ -366,6 +420,11 @@ describe('trackseal bucket check', () => {
     ['LongEnough', ['short_allowed']],
     ['NotTooLong', ['long_allowed']],
     ['NoDeletes', ['delete_allowed']],
+    // Its requests are all of `NoKms` too, but for those that S3 refuses anyway.
+    ['NoNamedKey', []],
+    ['NoSseC', ['own_key_allowed']],
+    ['NoKms', ['own_key_allowed']],
+    ['NoNewKey', ['own_key_allowed']],
     ['NoBypass', ['bypass_allowed']],
     ['HoldsByHolders', ['holds_open']],
     ['SettingsByAdmins', ['settings_open']],
@@ -422,11 +481,81 @@ describe('trackseal bucket check', () => {
           }),
         ),
     ],
+    [
+      'with default encryption under a customer’s KMS key',
+      ['default_kms_key'],
+      (Bucket) => test.clientOf(ADMIN).send(encryption(Bucket, KMS_KEY)),
+    ],
+    [
+      'with default encryption under AWS’s own KMS key',
+      [],
+      (Bucket) => test.clientOf(ADMIN).send(encryption(Bucket, 'alias/aws/s3')),
+    ],
+    [
+      'with default encryption as S3 has it',
+      [],
+      (Bucket) => test.clientOf(ADMIN).send(encryption(Bucket)),
+    ],
+    [
+      'with rules that expire and delete',
+      ['lifecycle_expires', 'lifecycle_deletes', 'lifecycle_expires'],
+      (Bucket) =>
+        test.clientOf(ADMIN).send(
+          lifecycle(
+            Bucket,
+            {
+              Filter: { Prefix: '' },
+              Expiration: { Days: 30 },
+              NoncurrentVersionExpiration: { NoncurrentDays: 1 },
+            },
+            { Filter: { Prefix: 'logs/epochs/' }, Expiration: { Date: new Date('2040-01-01') } },
+          ),
+        ),
+    ],
+    [
+      'with rules that leave the log alone',
+      [],
+      (Bucket) =>
+        test
+          .clientOf(ADMIN)
+          .send(
+            lifecycle(
+              Bucket,
+              { Filter: {}, AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 } },
+              { Filter: { Prefix: 'other/' }, Expiration: { Days: 1 } },
+              { Filter: {}, Status: 'Disabled', Expiration: { Days: 1 } },
+            ),
+          ),
+    ],
   ])('a bucket %s', async (_name, expected, change) => {
     const bucket = await newBucket();
     await change(bucket);
     const found = codes(await checked(bucket, '--retention-days', '30', '--settings-only'));
     expect(found).toEqual(expected);
+  });
+
+  it.each(['s3:PutEncryptionConfiguration', 's3:PutLifecycleConfiguration'])(
+    'a policy that lets writers have %s',
+    async (action) => {
+      const bucket = await newBucket();
+      await changePolicy(bucket, (all) =>
+        all.map((one) => ({ ...one, Action: one.Action.filter((name) => name !== action) })),
+      );
+      expect(codes(await checked(bucket, '--settings-only'))).toEqual(['settings_open']);
+    },
+  );
+
+  it('says which lifecycle rule and which key it is', async () => {
+    const bucket = await newBucket();
+    const admin = test.clientOf(ADMIN);
+    await admin.send(lifecycle(bucket, { Filter: {}, Expiration: { Days: 1 } }));
+    await admin.send(encryption(bucket, KMS_KEY));
+    const answer = await checked(bucket, '--settings-only');
+    expect(answer.code).toBe(1);
+    expect(answer.json['findings']).toMatchObject([
+      { severity: 'error', where: 'lifecycle rule "rule-0" of prefix ""' },
+      { severity: 'warning', where: KMS_KEY },
+    ]);
   });
 
   it('objects that were written over, hidden, unlocked, weakly or briefly locked, or are no log’s', async () => {
@@ -493,12 +622,21 @@ describe('trackseal bucket check', () => {
       Sid: 'Blind',
       Effect: 'Deny',
       Principal: { AWS: ALICE.arn },
-      Action: ['s3:GetBucketPolicy', 's3:GetBucketVersioning'],
+      Action: [
+        's3:GetBucketPolicy',
+        's3:GetBucketVersioning',
+        's3:GetEncryptionConfiguration',
+        's3:GetLifecycleConfiguration',
+      ],
       Resource: `arn:aws:s3:::${bucket}`,
     };
     await changePolicy(bucket, (all) => [...all, blind]);
     const answer = await checked(bucket);
-    expect([answer.code, codes(answer)]).toEqual([0, ['setting_unreadable', 'setting_unreadable']]);
+    const unread = ['versioning', 'policy', 'lifecycle', 'encryptionKeys'];
+    expect([answer.code, answer.json['findings']]).toMatchObject([
+      0,
+      unread.map((where) => ({ code: 'setting_unreadable', where })),
+    ]);
     const strict = await checked(bucket, '--strict');
     expect([strict.code, strict.json['verdict']]).toEqual([1, 'refused']);
   });

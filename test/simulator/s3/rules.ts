@@ -5,6 +5,8 @@
 import { createHash } from 'node:crypto';
 import {
   DeleteObjectCommand,
+  GetBucketEncryptionCommand,
+  GetBucketLifecycleConfigurationCommand,
   GetBucketVersioningCommand,
   GetObjectCommand,
   GetObjectLegalHoldCommand,
@@ -14,6 +16,8 @@ import {
   HeadBucketCommand,
   HeadObjectCommand,
   ListObjectVersionsCommand,
+  PutBucketEncryptionCommand,
+  PutBucketLifecycleConfigurationCommand,
   PutBucketPolicyCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
@@ -22,7 +26,11 @@ import {
   PutObjectRetentionCommand,
   PutPublicAccessBlockCommand,
 } from '@aws-sdk/client-s3';
-import type { PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3';
+import type {
+  GetBucketLifecycleConfigurationCommandOutput,
+  PutObjectCommandInput,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { expect } from 'vitest';
 
 const RECORD_SHA256: string = createHash('sha256').update('record').digest('base64');
@@ -123,6 +131,29 @@ function hold({ client, bucket }: RuleStage, key: string, status: 'ON' | 'OFF'):
 async function made(stage: RuleStage, lock: boolean): Promise<RuleStage> {
   if (stage.makeBucket === null) throw new Error('no bucket can be made');
   return { ...stage, bucket: await stage.makeBucket(lock) };
+}
+
+const CUSTOMER_KEY = {
+  SSECustomerAlgorithm: 'AES256',
+  SSECustomerKey: Buffer.alloc(32, 1).toString('base64'),
+};
+
+/** A denial of the header (under any value, or of `aws:` for the plain one) denies this write and lets others pass. */
+async function deniesEncryption(outer: RuleStage, header: string, more: More): Promise<void> {
+  const stage = await made(outer, true);
+  const { client, bucket } = stage;
+  const key = `s3:x-amz-server-side-encryption${header}`;
+  const statement = {
+    Effect: 'Deny',
+    Principal: '*',
+    Action: 's3:PutObject',
+    Resource: `arn:aws:s3:::${bucket}/*`,
+    Condition: header === '' ? { StringLike: { [key]: 'aws:*' } } : { Null: { [key]: 'false' } },
+  };
+  const Policy = JSON.stringify({ Version: '2012-10-17', Statement: [statement] });
+  await client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy }));
+  expect(await answerOf(put(stage, 'a', more))).toBe('403 AccessDenied');
+  expect(await answerOf(put(stage, 'a'))).toBe('200');
 }
 
 export const RULES: readonly Rule[] = [
@@ -540,6 +571,99 @@ export const RULES: readonly Rule[] = [
       const asked = retain(stage, 'a', 'COMPLIANCE', inSeconds(20 * 86_400));
       expect(await answerOf(asked)).toBe('403 AccessDenied');
       expect(await answerOf(retain(stage, 'a', 'COMPLIANCE', inSeconds(300)))).toBe('200');
+    },
+  },
+  {
+    id: 'policy-customer-key',
+    title: 'a policy can deny objects under a key that the writer brings',
+    needsBucket: true,
+    check: (stage) => deniesEncryption(stage, '-customer-algorithm', CUSTOMER_KEY),
+  },
+  {
+    id: 'policy-kms-key',
+    title: 'a policy can deny objects under a KMS key that the writer names',
+    needsBucket: true,
+    check: (stage) =>
+      deniesEncryption(stage, '-aws-kms-key-id', {
+        ServerSideEncryption: 'aws:kms',
+        SSEKMSKeyId: 'not-there',
+      }),
+  },
+  {
+    id: 'policy-kms',
+    title: 'a policy can deny objects under any KMS key',
+    needsBucket: true,
+    check: (stage) => deniesEncryption(stage, '', { ServerSideEncryption: 'aws:kms' }),
+  },
+  {
+    id: 'default-encryption',
+    title: 'a bucket encrypts by default, under keys of S3',
+    needsBucket: true,
+    check: async (outer) => {
+      const { client, bucket } = await made(outer, true);
+      const { ServerSideEncryptionConfiguration: got } = await client.send(
+        new GetBucketEncryptionCommand({ Bucket: bucket }),
+      );
+      const byDefault = { SSEAlgorithm: 'AES256' };
+      expect(got?.Rules).toMatchObject([{ ApplyServerSideEncryptionByDefault: byDefault }]);
+    },
+  },
+  {
+    id: 'encryption-key',
+    title: 'default encryption tells the KMS key that it was put with',
+    needsBucket: true,
+    check: async (outer) => {
+      const { client, bucket } = await made(outer, true);
+      const byDefault = { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: 'somebodys-key' } as const;
+      const Rules = [{ ApplyServerSideEncryptionByDefault: byDefault }];
+      await client.send(
+        new PutBucketEncryptionCommand({
+          Bucket: bucket,
+          ServerSideEncryptionConfiguration: { Rules },
+          ChecksumAlgorithm: 'SHA256',
+        }),
+      );
+      const { ServerSideEncryptionConfiguration: got } = await client.send(
+        new GetBucketEncryptionCommand({ Bucket: bucket }),
+      );
+      expect(got?.Rules).toMatchObject(Rules);
+    },
+  },
+  {
+    id: 'lifecycle',
+    title: 'lifecycle rules are told as they were put, and their absence has a name',
+    needsBucket: true,
+    check: async (outer) => {
+      const { client, bucket } = await made(outer, true);
+      const get = (): Promise<GetBucketLifecycleConfigurationCommandOutput> =>
+        client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: bucket }));
+      expect(await answerOf(get())).toBe('404 NoSuchLifecycleConfiguration');
+      const rules = [
+        { ID: 'a', Status: 'Enabled', Filter: { Prefix: 'a/' }, Expiration: { Days: 7 } },
+        {
+          ID: 'b',
+          Status: 'Disabled',
+          Filter: { Prefix: 'b/' },
+          NoncurrentVersionExpiration: { NoncurrentDays: 7 },
+        },
+        {
+          ID: 'c',
+          Status: 'Enabled',
+          Filter: { Prefix: 'c/' },
+          AbortIncompleteMultipartUpload: { DaysAfterInitiation: 7 },
+        },
+      ] as const;
+      await client.send(
+        new PutBucketLifecycleConfigurationCommand({
+          Bucket: bucket,
+          LifecycleConfiguration: { Rules: [...rules] },
+          ChecksumAlgorithm: 'SHA256',
+        }),
+      );
+      const told = (await get()).Rules?.toSorted((a, b) =>
+        String(a.ID).localeCompare(String(b.ID)),
+      );
+      expect(told).toMatchObject(rules);
     },
   },
   {
