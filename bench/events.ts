@@ -2,9 +2,9 @@
 // ids and times that go on, so that books stay in sequence.
 
 import { join } from 'node:path';
-import { BinanceParser } from '../host-proxy/feed/binance.ts';
+import { BinanceParser } from '../wire/market/venues/binance.ts';
 import { readCapture } from '../host-proxy/feed/capture.ts';
-import type { MarketEvent } from '../host-proxy/feed/events.ts';
+import type { MarketEvent } from '../wire/market/events.ts';
 import type { Instrument } from '../wire/configuration.ts';
 
 export const INSTRUMENT: Instrument = {

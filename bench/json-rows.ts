@@ -1,7 +1,7 @@
 // The same market events as somebody would write them in JSON, for the baseline.
 
-import type { MarketEvent } from '../host-proxy/feed/events.ts';
-import { rowsOf } from '../host-proxy/feed/events.ts';
+import type { MarketEvent } from '../wire/market/events.ts';
+import { rowsOf } from '../wire/market/events.ts';
 import type { JsonEvent } from './json-baseline.ts';
 
 const NS_PER_MS = 1e6;

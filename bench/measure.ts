@@ -2,7 +2,7 @@
 // medians count, because machines are noisy.
 
 import { join } from 'node:path';
-import type { MarketEvent } from '../host-proxy/feed/events.ts';
+import type { MarketEvent } from '../wire/market/events.ts';
 import { repeatEvents } from './events.ts';
 import type { BaselineResult, JsonEvent } from './json-baseline.ts';
 import { runJsonBaseline } from './json-baseline.ts';

@@ -3,9 +3,9 @@
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Batcher } from '../host-proxy/feed/batcher.ts';
-import type { MarketEvent } from '../host-proxy/feed/events.ts';
-import { rowsOf } from '../host-proxy/feed/events.ts';
+import { Batcher } from '../wire/market/batcher.ts';
+import type { MarketEvent } from '../wire/market/events.ts';
+import { rowsOf } from '../wire/market/events.ts';
 import type { FeedSource } from '../host-proxy/feed-session.ts';
 import { accept } from '../wire/result.ts';
 

@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { CloudConfig } from './config-cloud.ts';
 import { cloudShape } from './config-cloud.ts';
-import { parseDecimal } from './feed/decimal.ts';
+import { parseDecimal } from '../wire/market/scaled.ts';
 import type { Level } from './logger.ts';
 import { LEVELS } from './logger.ts';
 import type { ShipConfig } from './ship/ship-config.ts';

@@ -11,7 +11,7 @@ import { FRAME, parseProgress, parseRefused, parseRelease } from '../wire/messag
 import type { Refusal, Result } from '../wire/result.ts';
 import type { SentBatch } from './execution/execution.ts';
 import type { ReplaySummary } from './feed/replay.ts';
-import { FeedSender } from './feed/sender.ts';
+import { FeedSender } from '../wire/market/sender.ts';
 import type { Logger } from './logger.ts';
 import type { ReleaseJournal } from './release-journal.ts';
 

@@ -2,7 +2,7 @@
 // rounded down to 10^-8.
 
 import type { RefusalCode } from '../../wire/codes.ts';
-import { formatDecimal } from '../feed/decimal.ts';
+import { formatDecimal } from '../../wire/market/scaled.ts';
 import type { Account, Position } from './account.ts';
 import type { Amount } from './money.ts';
 import { notional, toQuote8 } from './money.ts';

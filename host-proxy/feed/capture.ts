@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Refusal, Result } from '../../wire/result.ts';
-import type { MarketEvent } from './events.ts';
+import type { MarketEvent } from '../../wire/market/events.ts';
 
 /** A snapshot of 5,000 levels a side is about 400 KiB. */
 export const MAX_LINE_BYTES: number = 4 * 1024 * 1024;

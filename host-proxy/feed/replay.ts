@@ -6,12 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Instrument } from '../../wire/configuration.ts';
 import type { Refusal, Result } from '../../wire/result.ts';
 import { accept } from '../../wire/result.ts';
-import { Batcher } from './batcher.ts';
-import { BinanceParser } from './binance.ts';
+import { Batcher } from '../../wire/market/batcher.ts';
+import { BinanceParser } from '../../wire/market/venues/binance.ts';
 import { readCapture } from './capture.ts';
-import type { MarketEvent } from './events.ts';
-import { rowsOf } from './events.ts';
-import type { FeedSender } from './sender.ts';
+import type { MarketEvent } from '../../wire/market/events.ts';
+import { rowsOf } from '../../wire/market/events.ts';
+import type { FeedSender } from '../../wire/market/sender.ts';
 
 const NS_PER_MS = 1e6;
 

@@ -4,7 +4,7 @@
 import { basename } from 'node:path';
 import type { Amount } from '../../host-proxy/execution/money.ts';
 import { notional } from '../../host-proxy/execution/money.ts';
-import { formatDecimal } from '../../host-proxy/feed/decimal.ts';
+import { formatDecimal } from '../../wire/market/scaled.ts';
 import { toHex } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { Instrument } from '../../wire/configuration.ts';

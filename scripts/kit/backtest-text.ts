@@ -2,7 +2,7 @@
 // as one line of bars.
 
 import type { BacktestResult, InstrumentResult } from './backtest-result.ts';
-import { formatDecimal } from '../../host-proxy/feed/decimal.ts';
+import { formatDecimal } from '../../wire/market/scaled.ts';
 
 const BARS = '▁▂▃▄▅▆▇█';
 const SPARK_WIDTH = 60;

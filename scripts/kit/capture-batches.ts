@@ -2,11 +2,11 @@
 // its own, 1, 2, …, and the batches of all files come out in the order of their times; of equal times the
 // lower stream first. Nothing is read far ahead of whoever takes the batches.
 
-import type { EncodedBatch } from '../../host-proxy/feed/batcher.ts';
+import type { EncodedBatch } from '../../wire/market/batcher.ts';
 import type { ReplaySummary } from '../../host-proxy/feed/replay.ts';
 import { replayCapture } from '../../host-proxy/feed/replay.ts';
-import type { FeedChannel } from '../../host-proxy/feed/sender.ts';
-import { FeedSender } from '../../host-proxy/feed/sender.ts';
+import type { FeedChannel } from '../../wire/market/sender.ts';
+import { FeedSender } from '../../wire/market/sender.ts';
 import type { Instrument } from '../../wire/configuration.ts';
 import type { Refusal, Result } from '../../wire/result.ts';
 import { assertAccepted } from '../../wire/result.ts';

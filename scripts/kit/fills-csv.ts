@@ -1,7 +1,7 @@
 // The fills of a backtest as CSV (RFC 4180), one line each, for spreadsheets and notebooks. Prices,
 // quantities and fees are exact decimals.
 
-import { formatDecimal } from '../../host-proxy/feed/decimal.ts';
+import { formatDecimal } from '../../wire/market/scaled.ts';
 import { SIDE } from '../../wire/payloads.ts';
 import type { Recorder } from './recorder.ts';
 

@@ -19,7 +19,7 @@ import { JournalState } from '../../host-proxy/execution/journal-state.ts';
 import { KillSwitch } from '../../host-proxy/execution/kill-switch.ts';
 import type { PaperOptions } from '../../host-proxy/execution/paper-broker.ts';
 import type { RiskLimits } from '../../host-proxy/execution/risk.ts';
-import type { EncodedBatch } from '../../host-proxy/feed/batcher.ts';
+import type { EncodedBatch } from '../../wire/market/batcher.ts';
 import { parseBatch } from '../../wire/batch.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { Instrument } from '../../wire/configuration.ts';

@@ -9,7 +9,7 @@ import { Execution } from '../../host-proxy/execution/execution.ts';
 import type { ExecutionSummary } from '../../host-proxy/execution/execution-summary.ts';
 import { JournalState } from '../../host-proxy/execution/journal-state.ts';
 import { KillSwitch } from '../../host-proxy/execution/kill-switch.ts';
-import type { EncodedBatch } from '../../host-proxy/feed/batcher.ts';
+import type { EncodedBatch } from '../../wire/market/batcher.ts';
 import { Comparison } from '../../verifier/replay/comparison.ts';
 import { equalBytes } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';

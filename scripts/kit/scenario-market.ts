@@ -2,8 +2,8 @@
 // wants it, so that an author never sees an update id; `lose` leaves a hole. Decimals that do not fit the
 // scales are the author's mistake and end the scenario.
 
-import { parseDecimal } from '../../host-proxy/feed/decimal.ts';
-import type { DepthEvent, MarketEvent } from '../../host-proxy/feed/events.ts';
+import { parseDecimal } from '../../wire/market/scaled.ts';
+import type { DepthEvent, MarketEvent } from '../../wire/market/events.ts';
 import type { Instrument } from '../../wire/configuration.ts';
 import type { EventStep } from './scenario.ts';
 

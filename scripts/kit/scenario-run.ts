@@ -2,9 +2,9 @@
 // limits, twice at the same time in two processes that must agree in every byte. What did not come as expected
 // is told with its place in the file.
 
-import { Batcher } from '../../host-proxy/feed/batcher.ts';
-import type { EncodedBatch } from '../../host-proxy/feed/batcher.ts';
-import { parseDecimal } from '../../host-proxy/feed/decimal.ts';
+import { Batcher } from '../../wire/market/batcher.ts';
+import type { EncodedBatch } from '../../wire/market/batcher.ts';
+import { parseDecimal } from '../../wire/market/scaled.ts';
 import { equalBytes, parseHex } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { Instrument } from '../../wire/configuration.ts';

@@ -1,6 +1,6 @@
 // Expected signals against those that came: whether they are the same, and how both look.
 
-import { formatDecimal, parseDecimal } from '../../host-proxy/feed/decimal.ts';
+import { formatDecimal, parseDecimal } from '../../wire/market/scaled.ts';
 import type { Instrument } from '../../wire/configuration.ts';
 import type { Signal } from '../../wire/payloads.ts';
 import { SIDE } from '../../wire/payloads.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { BatchBuilder } from '../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../wire/market/batch-builder.ts';
 import { BOOK_SIDE, ROW } from '../../wire/batch.ts';
 import { Channel } from '../../wire/channel.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';

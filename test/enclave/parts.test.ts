@@ -13,7 +13,7 @@ import { generateTlsKey } from '../../enclave/keys.ts';
 import { Salts } from '../../enclave/log/salts.ts';
 import { TokenBucket } from '../../enclave/rate-limit.ts';
 import { createCertificate } from '../../enclave/tls-certificate.ts';
-import { BatchBuilder } from '../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../wire/market/batch-builder.ts';
 import { parseBatch } from '../../wire/batch.ts';
 import { concatBytes, toHex } from '../../wire/bytes.ts';
 import { encodeCborHead } from '../../wire/cbor.ts';

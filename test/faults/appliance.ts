@@ -8,7 +8,7 @@ import type { HostConfig } from '../../host-proxy/config-file.ts';
 import { DiskRoom } from '../../host-proxy/disk-room.ts';
 import { FolderConflict } from '../../host-proxy/epoch-folder.ts';
 import { executionService } from '../../host-proxy/execution/service.ts';
-import type { FeedSender } from '../../host-proxy/feed/sender.ts';
+import type { FeedSender } from '../../wire/market/sender.ts';
 import type { FeedSource } from '../../host-proxy/feed-session.ts';
 import { DiskFailure } from '../../host-proxy/files.ts';
 import { FilesGate } from '../../host-proxy/files-gate.ts';

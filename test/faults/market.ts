@@ -1,9 +1,9 @@
 // A small market: a book around 100.00, quotes that come and go, and trades through the levels at which
 // orders rest, so that orders fill at once, fill later, fill in part, expire, and stay open.
 
-import type { EncodedBatch } from '../../host-proxy/feed/batcher.ts';
-import { Batcher } from '../../host-proxy/feed/batcher.ts';
-import type { MarketEvent } from '../../host-proxy/feed/events.ts';
+import type { EncodedBatch } from '../../wire/market/batcher.ts';
+import { Batcher } from '../../wire/market/batcher.ts';
+import type { MarketEvent } from '../../wire/market/events.ts';
 import { INSTRUMENT, STREAM_A } from '../helpers/enclave-host.ts';
 
 const START_NS = 1_700_000_000_000_000_000n;

@@ -4,7 +4,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { Nsm } from '../../enclave/nsm/nsm.ts';
-import { BatchBuilder } from '../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../wire/market/batch-builder.ts';
 import { measure } from '../../simulator/nsm/measure.ts';
 import { SimulatedNsm } from '../../simulator/nsm/device.ts';
 import { SimulatedRoot } from '../../simulator/nsm/root.ts';

@@ -1,7 +1,7 @@
 // Lies about market data, on its way into the enclave.
 
 import { expect, it } from 'vitest';
-import { BatchBuilder } from '../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../wire/market/batch-builder.ts';
 import { BOOK_SIDE, GROUP_FLAG, ROW } from '../../wire/batch.ts';
 import { equalBytes } from '../../wire/bytes.ts';
 import { KIND } from '../../wire/leaf.ts';

@@ -2,7 +2,7 @@
 
 import { mkdir } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { BatchBuilder } from '../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../wire/market/batch-builder.ts';
 import { BOOK_SIDE, GROUP_FLAG, ROW } from '../../wire/batch.ts';
 import { parseUtf8, utf8 } from '../../wire/bytes.ts';
 import { KIND, encodePublicLeaf, parseLeaf, sealLeaf } from '../../wire/leaf.ts';

@@ -7,7 +7,7 @@ import { request } from 'node:https';
 import { writeFile } from 'node:fs/promises';
 import { afterAll, expect } from 'vitest';
 import type { ClockSource } from '../../enclave/clock.ts';
-import { BatchBuilder } from '../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../wire/market/batch-builder.ts';
 import { measurementsJson } from '../../simulator/nsm/measure.ts';
 import type { AttestationReport } from '../../verifier/attestation-report.ts';
 import { run as runAttest } from '../../verifier/commands/attest.ts';

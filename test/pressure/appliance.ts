@@ -20,7 +20,7 @@ import { openJournal } from '../../host-proxy/execution/journal.ts';
 import type { JournalPlace } from '../../host-proxy/execution/journal.ts';
 import { reconcile } from '../../host-proxy/execution/reconcile.ts';
 import { KillSwitch } from '../../host-proxy/execution/kill-switch.ts';
-import type { FeedCounters } from '../../host-proxy/feed/sender.ts';
+import type { FeedCounters } from '../../wire/market/sender.ts';
 import type { FeedSource } from '../../host-proxy/feed-session.ts';
 import type { Files } from '../../host-proxy/files.ts';
 import { makeDirectories } from '../../host-proxy/files.ts';

@@ -1,8 +1,8 @@
 // A venue that never waits: a book of ten levels that moves with every event, and a trade with each. It
 // knows its true book at every update id, so that what others believe of it can be compared.
 
-import { Batcher } from '../../host-proxy/feed/batcher.ts';
-import type { EncodedBatch } from '../../host-proxy/feed/batcher.ts';
+import { Batcher } from '../../wire/market/batcher.ts';
+import type { EncodedBatch } from '../../wire/market/batcher.ts';
 import { INSTRUMENT } from '../helpers/epoch-header.ts';
 
 const MS = 1_000_000n;

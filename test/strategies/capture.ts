@@ -3,9 +3,9 @@
 import { expect } from 'vitest';
 import type { StrategyOutput } from '../../enclave/strategy/types.ts';
 import { PaperBroker } from '../../host-proxy/execution/paper-broker.ts';
-import type { EncodedBatch } from '../../host-proxy/feed/batcher.ts';
-import { Batcher } from '../../host-proxy/feed/batcher.ts';
-import { BinanceParser } from '../../host-proxy/feed/binance.ts';
+import type { EncodedBatch } from '../../wire/market/batcher.ts';
+import { Batcher } from '../../wire/market/batcher.ts';
+import { BinanceParser } from '../../wire/market/venues/binance.ts';
 import { readCapture } from '../../host-proxy/feed/capture.ts';
 import { parseBatch } from '../../wire/batch.ts';
 import { toHex } from '../../wire/bytes.ts';

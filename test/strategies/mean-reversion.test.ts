@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { EncodedBatch } from '../../host-proxy/feed/batcher.ts';
+import type { EncodedBatch } from '../../wire/market/batcher.ts';
 import { bundleStrategy } from '../../scripts/strategy-bundle.ts';
 import { utf8 } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';

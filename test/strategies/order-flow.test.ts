@@ -3,9 +3,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { EncodedBatch } from '../../host-proxy/feed/batcher.ts';
-import { Batcher } from '../../host-proxy/feed/batcher.ts';
-import { BinanceParser } from '../../host-proxy/feed/binance.ts';
+import type { EncodedBatch } from '../../wire/market/batcher.ts';
+import { Batcher } from '../../wire/market/batcher.ts';
+import { BinanceParser } from '../../wire/market/venues/binance.ts';
 import { readCapture } from '../../host-proxy/feed/capture.ts';
 import { bundleStrategy } from '../../scripts/strategy-bundle.ts';
 import { parseBatch } from '../../wire/batch.ts';

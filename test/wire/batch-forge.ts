@@ -2,7 +2,7 @@
 
 import { Encoder } from 'cbor-x';
 import type { Batch } from '../../wire/batch.ts';
-import { BatchBuilder } from '../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../wire/market/batch-builder.ts';
 
 const encoder = new Encoder({ useRecords: false, mapsAsObjects: false, tagUint8Array: true });
 

@@ -12,8 +12,8 @@ import type {
   StrategyLimits,
   StrategySpecification,
 } from '../../../enclave/strategy/types.ts';
-import { BatchBuilder } from '../../../host-proxy/feed/batch-builder.ts';
-import type { Row } from '../../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../../wire/market/batch-builder.ts';
+import type { Row } from '../../../wire/market/batch-builder.ts';
 import { bundleImage } from '../../../eif/build/bundles.ts';
 import { ROW } from '../../../wire/batch.ts';
 import { concatBytes, utf8 } from '../../../wire/bytes.ts';

@@ -269,7 +269,7 @@ export function hostConfigTarget(): Target {
   const least = { ...config, feed: null, tiles: null, ingress: null, logging: undefined };
   return {
     name: 'host-config',
-    files: ['host-proxy/config-file.ts', 'host-proxy/feed/decimal.ts'],
+    files: ['host-proxy/config-file.ts', 'wire/market/scaled.ts'],
     maxBytes: 256 * 1024,
     seeds: [utf8(JSON.stringify(config)), utf8(JSON.stringify(least))],
     mutate: mix(

@@ -6,14 +6,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import type { EncodedBatch } from '../../../host-proxy/feed/batcher.ts';
-import { Batcher } from '../../../host-proxy/feed/batcher.ts';
-import { BinanceParser } from '../../../host-proxy/feed/binance.ts';
+import type { EncodedBatch } from '../../../wire/market/batcher.ts';
+import { Batcher } from '../../../wire/market/batcher.ts';
+import { BinanceParser } from '../../../wire/market/venues/binance.ts';
 import { readCapture } from '../../../host-proxy/feed/capture.ts';
 import type { CaptureChunk } from '../../../host-proxy/feed/capture.ts';
-import { formatDecimal, parseDecimal } from '../../../host-proxy/feed/decimal.ts';
-import type { MarketEvent } from '../../../host-proxy/feed/events.ts';
-import { rowsOf } from '../../../host-proxy/feed/events.ts';
+import { formatDecimal, parseDecimal } from '../../../wire/market/scaled.ts';
+import type { MarketEvent } from '../../../wire/market/events.ts';
+import { rowsOf } from '../../../wire/market/events.ts';
 import { parseBatch } from '../../../wire/batch.ts';
 import { utf8 } from '../../../wire/bytes.ts';
 import type { Instrument } from '../../../wire/configuration.ts';
@@ -96,10 +96,10 @@ export function binanceTarget(): Target {
   return {
     name: 'binance',
     files: [
-      'host-proxy/feed/binance.ts',
-      'host-proxy/feed/decimal.ts',
-      'host-proxy/feed/batcher.ts',
-      'host-proxy/feed/batch-builder.ts',
+      'wire/market/venues/binance.ts',
+      'wire/market/scaled.ts',
+      'wire/market/batcher.ts',
+      'wire/market/batch-builder.ts',
     ],
     maxBytes: 512 * 1024,
     seeds: MESSAGES.map((message) => utf8(message)),
@@ -145,7 +145,7 @@ const mutateDecimal: Mutator = (random) => {
 export function decimalTarget(): Target {
   return {
     name: 'decimal',
-    files: ['host-proxy/feed/decimal.ts'],
+    files: ['wire/market/scaled.ts'],
     maxBytes: 4096,
     seeds: [utf8('\u00042683.1600'), utf8('\u0000-5'), utf8('\u000c9007.199254740991')],
     mutate: mix([3, mutateDecimal], [1, mutateBytes]),
@@ -232,7 +232,7 @@ export function captureTarget(): Target {
   const zipped = gzipSync(file);
   return {
     name: 'capture',
-    files: ['host-proxy/feed/capture.ts', 'host-proxy/feed/binance.ts'],
+    files: ['host-proxy/feed/capture.ts', 'wire/market/venues/binance.ts'],
     maxBytes: 64 * 1024,
     seeds: [
       new Uint8Array([0, ...file]),

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { OrderRequest, PaperOptions } from '../../../host-proxy/execution/paper-broker.ts';
 import { PaperBroker } from '../../../host-proxy/execution/paper-broker.ts';
-import type { MarketEvent } from '../../../host-proxy/feed/events.ts';
+import type { MarketEvent } from '../../../wire/market/events.ts';
 import { SIDE } from '../../../wire/payloads.ts';
 import { parseBatch } from '../../../wire/batch.ts';
 import { assertAccepted } from '../../../wire/result.ts';

@@ -10,9 +10,9 @@ import type { Signal } from '../../../wire/payloads.ts';
 import { encodeSignal, SIDE } from '../../../wire/payloads.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import { inclusionProof, leafHash, MemoryTree } from '../../../wire/tlog/merkle.ts';
-import type { MarketEvent } from '../../../host-proxy/feed/events.ts';
-import { Batcher } from '../../../host-proxy/feed/batcher.ts';
-import type { EncodedBatch } from '../../../host-proxy/feed/batcher.ts';
+import type { MarketEvent } from '../../../wire/market/events.ts';
+import { Batcher } from '../../../wire/market/batcher.ts';
+import type { EncodedBatch } from '../../../wire/market/batcher.ts';
 import type { InclusionAnswer, LogReader } from '../../../host-proxy/epoch-log.ts';
 
 export const MS = 1_000_000n;

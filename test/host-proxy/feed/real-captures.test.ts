@@ -3,10 +3,10 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { Batcher } from '../../../host-proxy/feed/batcher.ts';
-import { BinanceParser } from '../../../host-proxy/feed/binance.ts';
+import { Batcher } from '../../../wire/market/batcher.ts';
+import { BinanceParser } from '../../../wire/market/venues/binance.ts';
 import { readCapture } from '../../../host-proxy/feed/capture.ts';
-import type { MarketEvent } from '../../../host-proxy/feed/events.ts';
+import type { MarketEvent } from '../../../wire/market/events.ts';
 import { parseBatch } from '../../../wire/batch.ts';
 import type { Instrument } from '../../../wire/configuration.ts';
 import { Market } from '../../../wire/market/market.ts';

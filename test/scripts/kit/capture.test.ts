@@ -3,9 +3,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { EncodedBatch } from '../../../host-proxy/feed/batcher.ts';
-import { Batcher } from '../../../host-proxy/feed/batcher.ts';
-import { BinanceParser } from '../../../host-proxy/feed/binance.ts';
+import type { EncodedBatch } from '../../../wire/market/batcher.ts';
+import { Batcher } from '../../../wire/market/batcher.ts';
+import { BinanceParser } from '../../../wire/market/venues/binance.ts';
 import { readCapture } from '../../../host-proxy/feed/capture.ts';
 import { CaptureBatches, CaptureFailure } from '../../../scripts/kit/capture-batches.ts';
 import type { CaptureOptions } from '../../../scripts/kit/capture-batches.ts';

@@ -9,7 +9,7 @@ import { Execution } from '../../../host-proxy/execution/execution.ts';
 import { JournalState } from '../../../host-proxy/execution/journal-state.ts';
 import { KillSwitch } from '../../../host-proxy/execution/kill-switch.ts';
 import type { LogReader } from '../../../host-proxy/epoch-log.ts';
-import type { EncodedBatch } from '../../../host-proxy/feed/batcher.ts';
+import type { EncodedBatch } from '../../../wire/market/batcher.ts';
 import { CaptureBatches } from '../../../scripts/kit/capture-batches.ts';
 import type { LocalEpochOptions } from '../../../scripts/kit/local-epoch.ts';
 import { LocalEpoch, noFile } from '../../../scripts/kit/local-epoch.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BatchBuilder } from '../../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../../wire/market/batch-builder.ts';
 import { BOOK_SIDE, ROW, parseBatch } from '../../../wire/batch.ts';
 import type { Batch } from '../../../wire/batch.ts';
 import { FeedTimes } from '../../../wire/log-verification/feed-times.ts';

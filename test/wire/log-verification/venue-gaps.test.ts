@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BatchBuilder } from '../../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../../wire/market/batch-builder.ts';
 import type { Batch } from '../../../wire/batch.ts';
 import { BOOK_SIDE, ROW, parseBatch } from '../../../wire/batch.ts';
 import { EpochVerifier } from '../../../wire/log-verification/epoch-verifier.ts';

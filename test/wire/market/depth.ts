@@ -4,7 +4,7 @@ import type { Batch } from '../../../wire/batch.ts';
 import { GROUP_FLAG, parseBatch, ROW } from '../../../wire/batch.ts';
 import type { Instrument, SequenceRule } from '../../../wire/configuration.ts';
 import { assertAccepted } from '../../../wire/result.ts';
-import { BatchBuilder } from '../../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../../wire/market/batch-builder.ts';
 
 /** [side, price, quantity] */
 export type Level = readonly [1 | 2, number, number];

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BatchBuilder } from '../../../host-proxy/feed/batch-builder.ts';
+import { BatchBuilder } from '../../../wire/market/batch-builder.ts';
 import type { Batch } from '../../../wire/batch.ts';
 import { parseBatch, ROW } from '../../../wire/batch.ts';
 import type { SequenceRule } from '../../../wire/configuration.ts';

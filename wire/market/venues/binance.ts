@@ -2,11 +2,11 @@
 // strings become scaled integers exactly; a field that is missing, of another type, with too many
 // decimals or out of range refuses the message by the field's name. Unknown fields are passed over.
 
-import type { Instrument } from '../../wire/configuration.ts';
-import type { Result } from '../../wire/result.ts';
-import { accept, refuse } from '../../wire/result.ts';
-import { parseDecimal } from './decimal.ts';
-import type { BestEvent, DepthEvent, MarketEvent, TradeEvent } from './events.ts';
+import type { Instrument } from '../../configuration.ts';
+import type { Result } from '../../result.ts';
+import { accept, refuse } from '../../result.ts';
+import { parseDecimal } from '../scaled.ts';
+import type { BestEvent, DepthEvent, MarketEvent, TradeEvent } from '../events.ts';
 
 /** Levels of one message; Binance's deepest snapshot has 5,000 a side. */
 const MAX_LEVELS = 20_000;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { EncodedBatch } from '../../../host-proxy/feed/batcher.ts';
-import type { FeedChannel } from '../../../host-proxy/feed/sender.ts';
-import { FeedSender } from '../../../host-proxy/feed/sender.ts';
+import type { EncodedBatch } from '../../../wire/market/batcher.ts';
+import type { FeedChannel } from '../../../wire/market/sender.ts';
+import { FeedSender } from '../../../wire/market/sender.ts';
 import { FRAME, parseDeclaredGap } from '../../../wire/messages.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { BinanceParser } from '../../../host-proxy/feed/binance.ts';
-import type { Instrument } from '../../../wire/configuration.ts';
-import { assertAccepted } from '../../../wire/result.ts';
+import { BinanceParser } from '../../../../wire/market/venues/binance.ts';
+import type { Instrument } from '../../../../wire/configuration.ts';
+import { assertAccepted } from '../../../../wire/result.ts';
 
 const ETH: Instrument = {
   id: 7,

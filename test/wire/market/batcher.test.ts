@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BatcherOptions, EncodedBatch } from '../../../host-proxy/feed/batcher.ts';
-import { Batcher } from '../../../host-proxy/feed/batcher.ts';
-import type { MarketEvent } from '../../../host-proxy/feed/events.ts';
-import { rowsOf } from '../../../host-proxy/feed/events.ts';
+import type { BatcherOptions, EncodedBatch } from '../../../wire/market/batcher.ts';
+import { Batcher } from '../../../wire/market/batcher.ts';
+import type { MarketEvent } from '../../../wire/market/events.ts';
+import { rowsOf } from '../../../wire/market/events.ts';
 import type { Batch } from '../../../wire/batch.ts';
 import { parseBatch } from '../../../wire/batch.ts';
 import { assertAccepted } from '../../../wire/result.ts';

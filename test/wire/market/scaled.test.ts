@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatDecimal, parseDecimal } from '../../../host-proxy/feed/decimal.ts';
+import { formatDecimal, parseDecimal } from '../../../wire/market/scaled.ts';
 
 describe('decimal', () => {
   it.each<[string, number, number | null]>([

@@ -2,8 +2,8 @@
 // event was received too long after its first, or by `flush()`, which a wall-clock timer calls in a live
 // feed. Events of more rows than a batch holds are split into parts. Only receive times are compared.
 
-import { BOOK_SIDE, GROUP_FLAG, ROW } from '../../wire/batch.ts';
-import { MAX_BATCH_ROWS } from '../../wire/limits.ts';
+import { BOOK_SIDE, GROUP_FLAG, ROW } from '../batch.ts';
+import { MAX_BATCH_ROWS } from '../limits.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import type { BestEvent, DepthEvent, MarketEvent, TradeEvent } from './events.ts';
 import { rowsOf } from './events.ts';

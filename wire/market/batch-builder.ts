@@ -1,14 +1,14 @@
 // Collects rows and groups in columns and encodes them as one batch (docs/PROTOCOL.md 3). Values come from
 // our own parsers, which have checked their ranges; the enclave checks everything again.
 
-import { GROUP_FLAG, ROW_FLAG } from '../../wire/batch.ts';
-import { encodeCborHead } from '../../wire/cbor.ts';
+import { GROUP_FLAG, ROW_FLAG } from '../batch.ts';
+import { encodeCborHead } from '../cbor.ts';
 import {
   MAX_BATCH_GROUPS,
   MAX_BATCH_ROWS,
   MAX_FEED_IN_BYTES,
   PROTOCOL_VERSION,
-} from '../../wire/limits.ts';
+} from '../limits.ts';
 
 const TWO_32 = 0x1_0000_0000;
 
