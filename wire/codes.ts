@@ -81,6 +81,16 @@ export const REFUSAL_CODES = {
   bucket_retention_short:
     'the default retention of the bucket is shorter than the configuration asks for',
   internal: 'an error of the enclave itself: it stops rather than go on in an unknown state',
+  // exchanges
+  exchange_network: 'the exchange cannot be reached, or does not answer in time',
+  exchange_unavailable: 'the exchange says that it is not available, or under maintenance',
+  exchange_rate_limited:
+    'the exchange limits or has banned our address, or we wait in order to keep its limits',
+  exchange_refused: 'the exchange refuses the credentials, or what they are used for',
+  exchange_blocked: 'the exchange does not serve the place of our address',
+  exchange_answer_invalid: 'the exchange redirects, or answers too much or something of no use',
+  poll_incomplete: 'a poll ended early: its deadline, its budget, or the process of the connector',
+  poll_missed: 'a poll that was due did not happen',
   // strategy process
   strategy_malformed: 'the bundle does not define a strategy',
   strategy_parameters: 'the strategy refuses its parameters',

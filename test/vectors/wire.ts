@@ -7,6 +7,8 @@ import { encodeUserData, PURPOSE } from '../../wire/attestation/user-data.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import { encodeAck, encodeCommit } from '../../wire/commit.ts';
 import { wrapDisclosureKey } from '../../wire/disclosure.ts';
+import type { ExchangePoll } from '../../wire/exchange-call.ts';
+import { encodeExchangePoll, OUTCOME, requestDigest, TRIGGER } from '../../wire/exchange-call.ts';
 import { encodeFrame } from '../../wire/frame.ts';
 import type { EpochHeader } from '../../wire/header.ts';
 import { encodeHeader, originOf } from '../../wire/header.ts';
@@ -80,6 +82,47 @@ const REPORT: payloads.Report = {
   fills: [{ number: 0, price: 268_316, quantity: 10_000, fee: 13_415_800, timeNs: TIME_NS }],
   environment: 'paper',
   timeNs: TIME_NS,
+};
+
+const TARGET = '/api/v3/myTrades?symbol=BTCUSDT&fromId=7';
+
+const POLL: ExchangePoll = {
+  accountCommitment: bytes(32, 0xe0),
+  venue: 'binance',
+  environment: 'live',
+  scheduledNs: TIME_NS - 1_000_000_000n,
+  startedNs: TIME_NS,
+  endedNs: TIME_NS + 500_000_000n,
+  outcome: OUTCOME.partial,
+  refusal: 'exchange_rate_limited',
+  trigger: TRIGGER.schedule,
+  calls: [
+    {
+      host: 'api.binance.com',
+      tlsName: 'api.binance.com',
+      spkiHash: bytes(32, 0x50),
+      method: 'GET',
+      path: '/api/v3/myTrades',
+      requestDigest: requestDigest(nodeCrypto, 'GET', 'api.binance.com', TARGET, new Uint8Array(0)),
+      responseDigest: nodeCrypto.sha256(utf8('[]')),
+      status: 200,
+      startNs: TIME_NS,
+      endNs: TIME_NS + 20_000_000n,
+      weight: '20',
+      attempt: 1,
+      class: 'ok',
+    },
+  ],
+  coverage: [
+    {
+      what: 'fills',
+      market: 'spot',
+      fromMs: 1_723_160_000_000,
+      toMs: 1_723_161_254_000,
+      complete: false,
+      reason: 'rate_limited',
+    },
+  ],
 };
 
 const KEY_ARN = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
@@ -174,6 +217,7 @@ export function wireVectors(): Readonly<Record<string, string>> {
     'frame HELLO': encodeFrame(messages.FRAME.hello, messages.encodeHello()),
     signal,
     report: payloads.encodeReport(REPORT),
+    'poll of an account': encodeExchangePoll(POLL),
     heartbeat,
     'leaf key of index 97': key,
     'heartbeat leaf, public': heartbeatLeaf,
