@@ -1,6 +1,6 @@
 import { createHash, createDecipheriv, hkdfSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toBase64, toHex, utf8 } from '../../wire/bytes.ts';
 import type { Envelope, EnvelopeContext, Metadata } from '../../wire/envelope.ts';
@@ -42,6 +42,20 @@ function agreeWith(privateKey: Uint8Array): (publicKey: Uint8Array) => Uint8Arra
   return (publicKey) => nodeCrypto.x25519(privateKey, publicKey);
 }
 
+/** AES-256-GCM without the code under test. */
+function decipher(key: Buffer, box: Readonly<Record<string, string>>, data: Buffer): string {
+  const base64 = (name: string): Buffer => Buffer.from(box[name] ?? '', 'base64');
+  const gcm = createDecipheriv('aes-256-gcm', key, base64('nonce'));
+  gcm.setAAD(data);
+  gcm.setAuthTag(base64('tag'));
+  return Buffer.concat([gcm.update(base64('ciphertext')), gcm.final()]).toString();
+}
+
+/** X25519 of a library that does not look at what comes out. */
+function lenient(): Uint8Array {
+  return new Uint8Array(32);
+}
+
 const enclave = agreeWith(ENCLAVE.privateKey);
 const client = { publicKey: EPHEMERAL.publicKey, agree: agreeWith(EPHEMERAL.privateKey) };
 const NONCE = new Uint8Array(12).fill(7);
@@ -80,20 +94,13 @@ describe('test/vectors/envelope.json', () => {
     ]);
     const keys = Buffer.from(hkdfSync('sha256', hex('shared secret'), salt, info, 64));
     expect(keys.subarray(32).toString('hex')).toBe(vector('answer key'));
-    const open = (key: Buffer, box: Readonly<Record<string, string>>, data: Buffer): string => {
-      const base64 = (name: string): Buffer => Buffer.from(box[name] ?? '', 'base64');
-      const decipher = createDecipheriv('aes-256-gcm', key, base64('nonce'));
-      decipher.setAAD(data);
-      decipher.setAuthTag(base64('tag'));
-      return Buffer.concat([decipher.update(base64('ciphertext')), decipher.final()]).toString();
-    };
     const sent = JSON.parse(vector('request')) as Record<string, string>;
     const requestData = Buffer.from(`request\0${vector('metadata, canonical')}`);
-    expect(open(keys.subarray(0, 32), sent, requestData)).toBe(PLAINTEXT);
+    expect(decipher(keys.subarray(0, 32), sent, requestData)).toBe(PLAINTEXT);
     const answered = JSON.parse(vector('answer')) as Record<string, string>;
     const tag = Buffer.from(sent['tag'] ?? '', 'base64');
     const answerData = Buffer.concat([Buffer.from('answer\0'), tag]);
-    expect(open(keys.subarray(32), answered, answerData)).toBe(ANSWER);
+    expect(decipher(keys.subarray(32), answered, answerData)).toBe(ANSWER);
   });
 });
 
@@ -180,7 +187,6 @@ describe('an envelope', () => {
     ];
     const refused = { ok: false, refusal: { code: 'envelope_key_refused' } };
     const { envelope } = assertAccepted(request());
-    const lenient = (): Uint8Array => new Uint8Array(32);
     for (const point of points) {
       const ephemeralKey = new Uint8Array(Buffer.from(point, 'hex'));
       for (const agree of [enclave, lenient]) {
