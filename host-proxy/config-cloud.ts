@@ -15,6 +15,7 @@ export interface CloudConfig {
     readonly allow: readonly EgressTarget[];
     readonly max_connections: number;
     readonly connect_ms: number;
+    readonly first_byte_ms: number;
     readonly idle_ms: number;
   } | null;
   /** Null: the enclave gets none. */
@@ -59,6 +60,7 @@ export const cloudShape: { readonly [K in keyof CloudConfig]: z.ZodType<CloudCon
         .max(256),
       max_connections: z.int().min(1).max(1024).default(64),
       connect_ms: ms.default(10_000),
+      first_byte_ms: ms.default(30_000),
       idle_ms: ms.default(300_000),
     })
     .nullable()

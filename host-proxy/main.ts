@@ -299,6 +299,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
               allow: config.egress.allow,
               maxConnections: config.egress.max_connections,
               connectMs: config.egress.connect_ms,
+              firstByteMs: config.egress.first_byte_ms,
               idleMs: config.egress.idle_ms,
             },
       ingress:

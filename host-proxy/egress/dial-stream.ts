@@ -48,6 +48,37 @@ export function readDial(stream: Duplex, timeoutMs: number): Promise<Result<Dial
   return promise;
 }
 
+/** What an enclave may send before it knows that it is connected. */
+const MAX_EARLY_BYTES = 64 * 1024;
+
+/**
+ * Until `stop`, ends a stream whose peer has ended its side, or sends more than it may: nothing is read while its
+ * name is resolved, and a peer that is gone would hold its place. `stop` hands back what came, for the connection.
+ */
+export function watchEnd(stream: Duplex): { readonly stop: () => void } {
+  const early: Buffer[] = [];
+  let bytes = 0;
+  const read = (): void => {
+    for (let chunk = take(stream); chunk !== null; chunk = take(stream)) {
+      early.push(chunk);
+      bytes += chunk.length;
+      if (bytes > MAX_EARLY_BYTES) stream.destroy();
+    }
+  };
+  const onEnd = (): void => {
+    stream.destroy();
+  };
+  stream.on('readable', read);
+  stream.on('end', onEnd);
+  return {
+    stop: () => {
+      stream.off('readable', read);
+      stream.off('end', onEnd);
+      if (bytes > 0 && !stream.destroyed) stream.unshift(Buffer.concat(early));
+    },
+  };
+}
+
 /** Null: not yet complete. */
 function parseFirst(bytes: Buffer): Result<{ readonly dial: Dial; readonly bytes: number }> | null {
   const decoder = new FrameDecoder({ maxPayloadBytes: new Map([[FRAME.dial, MAX_DIAL_BYTES]]) });

@@ -3,8 +3,7 @@
 // connections and sees names, sizes and timing. The enclave may be hostile, too: frames, connections and
 // times are limited, and a slow end slows the other one and nobody else.
 
-import type { LookupFunction, Socket } from 'node:net';
-import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { RefusalCode } from '../../wire/codes.ts';
 import { encodeFrame } from '../../wire/frame.ts';
@@ -16,7 +15,10 @@ import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { joinStreams } from '../join-streams.ts';
 import type { Logger } from '../logger.ts';
-import { readDial } from './dial-stream.ts';
+import { readDial, watchEnd } from './dial-stream.ts';
+import { Names } from './names.ts';
+import type { Resolve } from './names.ts';
+import { openConnection } from './open-connection.ts';
 
 export interface EgressTarget {
   readonly host: string;
@@ -31,13 +33,15 @@ export interface EgressOptions {
   readonly maxConnections: number;
   /** Name resolution and all attempts at addresses together. */
   readonly connectMs: number;
+  /** A peer that took a connection and says nothing loses it after this. Default 30 s. */
+  readonly firstByteMs?: number;
   /** A connection without bytes in either direction ends after this. */
   readonly idleMs: number;
   readonly logger: Logger;
   /** For the enclave's frame. Default 5 s. */
   readonly dialMs?: number;
   /** Resolves names; by default the system does. */
-  readonly lookup?: LookupFunction;
+  readonly resolve?: Resolve;
 }
 
 export interface EgressCounters {
@@ -50,6 +54,7 @@ export interface EgressCounters {
 }
 
 const DIAL_MS = 5000;
+const FIRST_BYTE_MS = 30_000;
 
 export class Egress {
   readonly counters: EgressCounters = {
@@ -61,11 +66,13 @@ export class Egress {
     refused: new Map(),
   };
   readonly #options: EgressOptions;
+  readonly #names: Names;
   readonly #streams = new Set<Duplex>();
   #listener: Listener | null = null;
 
   private constructor(options: EgressOptions) {
     this.#options = options;
+    this.#names = new Names(options.resolve);
   }
 
   static async listen(options: EgressOptions): Promise<Egress> {
@@ -100,7 +107,9 @@ export class Egress {
       this.#refuse(stream, dial.refusal.code, null);
       return;
     }
+    const watch = watchEnd(stream);
     const connected = await this.#connect(dial.value, stream);
+    watch.stop();
     if (!connected.ok) {
       this.#refuse(stream, connected.refusal.code, dial.value);
       return;
@@ -109,6 +118,7 @@ export class Egress {
     const socket = connected.value;
     stream.write(encodeFrame(FRAME.dialed, encodeDialed(null)));
     socket.setTimeout(this.#options.idleMs, () => socket.destroy());
+    const silence = setTimeout(() => socket.destroy(), this.#options.firstByteMs ?? FIRST_BYTE_MS);
     await joinStreams(
       stream,
       socket,
@@ -116,15 +126,20 @@ export class Egress {
         this.counters.bytesOut += bytes;
       },
       (bytes) => {
+        clearTimeout(silence);
         this.counters.bytesIn += bytes;
       },
     );
+    clearTimeout(silence);
   }
 
   async #connect({ host, port }: Dial, stream: Duplex): Promise<Result<Socket>> {
     const target = this.#options.allow.find((one) => one.host === host && one.port === port);
     if (target === undefined) return refuse('egress_refused', { port });
-    const socket = await open(target.address ?? target, this.#options, stream);
+    const { connectMs } = this.#options;
+    const { lookup } = this.#names;
+    const at = target.address ?? target;
+    const socket = await openConnection({ ...at, connectMs, lookup, asker: stream });
     return socket === null ? refuse('source_unreachable', { port }) : accept(socket);
   }
 
@@ -148,39 +163,4 @@ export class Egress {
       clearTimeout(timer);
     });
   }
-}
-
-/** All addresses of the name, both families, the first that answers (RFC 8305); null when none does in time. */
-function open(
-  { host, port }: { readonly host: string; readonly port: number },
-  { connectMs, lookup }: Pick<EgressOptions, 'connectMs' | 'lookup'>,
-  asker: Duplex,
-): Promise<Socket | null> {
-  const { promise, resolve } = Promise.withResolvers<Socket | null>();
-  const socket = connect({
-    host,
-    port,
-    allowHalfOpen: true,
-    noDelay: true,
-    keepAlive: true,
-    autoSelectFamily: true,
-    ...(lookup === undefined ? {} : { lookup }),
-  });
-  const settle = (opened: Socket | null): void => {
-    clearTimeout(timer);
-    asker.off('close', give);
-    if (opened === null) socket.destroy();
-    resolve(opened);
-  };
-  const give = (): void => {
-    settle(null);
-  };
-  const timer = setTimeout(give, connectMs);
-  asker.once('close', give);
-  // Stays: an error must find a listener after the connection is open, too.
-  socket.on('error', give);
-  socket.once('connect', () => {
-    settle(socket);
-  });
-  return promise;
 }

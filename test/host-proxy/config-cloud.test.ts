@@ -75,6 +75,7 @@ describe("the host's configuration of what comes from AWS", () => {
       ],
       max_connections: 64,
       connect_ms: 10_000,
+      first_byte_ms: 30_000,
       idle_ms: 300_000,
     });
     expect(config.credentials).toEqual({ source: 'imds', refresh_before_ms: 900_000 });

@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo, LookupFunction, Server, Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { createServer, isIP } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EgressOptions, EgressTarget } from '../../../host-proxy/egress/egress.ts';
 import { Egress } from '../../../host-proxy/egress/egress.ts';
+import type { Resolve } from '../../../host-proxy/egress/names.ts';
 import { createLogger } from '../../../host-proxy/logger.ts';
 import { utf8 } from '../../../wire/bytes.ts';
 import { encodeFrame, FRAME_HEAD_BYTES } from '../../../wire/frame.ts';
@@ -89,18 +90,41 @@ function whenClosed(stream: Duplex): Promise<string> {
 const silentResolver = (): {
   asked: string[];
   answers: (() => void)[];
-  lookup: LookupFunction;
+  resolve: Resolve;
 } => {
   const asked: string[] = [];
   const answers: (() => void)[] = [];
-  const lookup: LookupFunction = (name, _, callback) => {
+  const resolve: Resolve = (name, done) => {
     asked.push(name);
     answers.push(() => {
-      callback(null, [{ address: '127.0.0.1', family: 4 }]);
+      done(null, [{ address: '127.0.0.1', family: 4 }]);
     });
   };
-  return { asked, answers, lookup };
+  return { asked, answers, resolve };
 };
+
+/** Answers at once, the first time the first list of addresses, then the second, at last the last one again. */
+const resolverOf = (
+  ...rounds: readonly (readonly string[])[]
+): { asked: string[]; resolve: Resolve } => {
+  const asked: string[] = [];
+  const resolve: Resolve = (name, done) => {
+    const addresses = rounds[Math.min(asked.length, rounds.length - 1)] ?? [];
+    asked.push(name);
+    done(
+      null,
+      addresses.map((address) => ({ address, family: isIP(address) })),
+    );
+  };
+  return { asked, resolve };
+};
+
+const hasIpv6 = Object.values(networkInterfaces())
+  .flat()
+  .some((one) => one?.address === '::1');
+if (!hasIpv6) console.log('egress over IPv6 is not tested: this machine has no ::1');
+
+const named = (port: number): EgressTarget => ({ host: NAME, port, address: null });
 
 describe('egress', () => {
   let directory: string;
@@ -109,7 +133,10 @@ describe('egress', () => {
   const open: (Duplex | Socket)[] = [];
   let log = '';
 
-  const listen = async (onSocket: (socket: Socket) => void): Promise<number> => {
+  const listen = async (
+    onSocket: (socket: Socket) => void,
+    host = '127.0.0.1',
+  ): Promise<number> => {
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       open.push(socket);
       socket.on('error', () => undefined);
@@ -117,7 +144,7 @@ describe('egress', () => {
     });
     peer = server;
     await new Promise<void>((resolve) => {
-      server.listen(0, '127.0.0.1', resolve);
+      server.listen(0, host, resolve);
     });
     return (server.address() as AddressInfo).port;
   };
@@ -159,6 +186,15 @@ describe('egress', () => {
     port: 443,
     address: { host: '127.0.0.1', port },
   });
+
+  const served = async (addresses: readonly string[], host = '127.0.0.1'): Promise<string> => {
+    const port = await listen((socket) => socket.end('here'), host);
+    const { resolve } = resolverOf(addresses);
+    await start([named(port)], { resolve });
+    const stream = await dial(dialFrame(NAME, port));
+    expect(await readDialed(stream)).toBeNull();
+    return (await collect(stream)).toString();
+  };
 
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'eg-'));
@@ -278,14 +314,14 @@ describe('egress', () => {
 
   describe('a name that nobody resolves', () => {
     it('in time is source_unreachable, and opens nothing when it is resolved after all', async () => {
-      const { asked, answers, lookup } = silentResolver();
+      const { asked, answers, resolve } = silentResolver();
       let connections = 0;
       const port = await listen((socket) => {
         connections++;
         socket.end('here');
       });
       const allow = [{ host: NAME, port, address: null }, target(port)];
-      await start(allow, { connectMs: 50, lookup });
+      await start(allow, { connectMs: 50, resolve });
       const stream = await dial(dialFrame(NAME, port));
       expect(await readDialed(stream)).toBe('source_unreachable');
       expect(await whenClosed(stream)).toBe('closed');
@@ -302,9 +338,52 @@ describe('egress', () => {
       expect(connections).toBe(1);
     });
 
+    it('is no longer waited for when the enclave has gone: its place is free at once', async () => {
+      const { asked, resolve } = silentResolver();
+      const allow = [{ host: NAME, port: 443, address: null }];
+      await start(allow, { resolve, maxConnections: 1 });
+      const gone = await dial(dialFrame(NAME, 443));
+      await expect.poll(() => asked).toEqual([NAME]);
+      expect(counters().open).toBe(1);
+      gone.destroy();
+      await expect.poll(() => counters().open).toBe(0);
+    });
+
+    it('and what the enclave sends meanwhile belongs to the connection', async () => {
+      const received = Promise.withResolvers<Buffer>();
+      const { asked, answers, resolve } = silentResolver();
+      const port = await listen((socket) => {
+        void readBytes(socket, 10).then(received.resolve);
+      });
+      await start([{ host: NAME, port, address: null }], { resolve });
+      const stream = await dial(dialFrame(NAME, port));
+      stream.write('early');
+      await expect.poll(() => asked).toEqual([NAME]);
+      for (const answer of answers) answer();
+      expect(await readDialed(stream)).toBeNull();
+      stream.write(' late');
+      expect((await received.promise).toString()).toBe('early late');
+    });
+
+    it.each([
+      [64 * 1024, 1],
+      [64 * 1024 + 1, 0],
+    ])('of %i bytes that come meanwhile, %i connections are left', async (bytes, left) => {
+      const { asked, answers, resolve } = silentResolver();
+      const port = await listen(answerEnd);
+      await start([{ host: NAME, port, address: null }], { resolve });
+      const stream = await dial(dialFrame(NAME, port));
+      await expect.poll(() => asked).toEqual([NAME]);
+      stream.write(new Uint8Array(bytes));
+      await expect.poll(() => counters().open).toBe(left);
+      for (const answer of answers) answer();
+      await expect.poll(() => counters().connected).toBe(left);
+      await expect.poll(() => counters().bytesOut).toBe(left * bytes);
+    });
+
     it('is no longer waited for when the host ends', async () => {
-      const { asked, lookup } = silentResolver();
-      await start([{ host: NAME, port: 443, address: null }], { lookup });
+      const { asked, resolve } = silentResolver();
+      await start([{ host: NAME, port: 443, address: null }], { resolve });
       await dial(dialFrame(NAME, 443));
       await expect.poll(() => asked).toEqual([NAME]);
       await egress?.close();
@@ -312,6 +391,116 @@ describe('egress', () => {
       expect(counters().open).toBe(0);
       egress = null;
     });
+  });
+
+  describe('a name of many addresses', () => {
+    it('is reached at the one that answers, behind one that refuses', async () => {
+      expect(await served(['127.0.0.2', '127.0.0.1'])).toBe('here');
+    });
+
+    it('is reached at the one that answers, behind one that does not (TEST-NET-1)', async () => {
+      expect(await served(['192.0.2.1', '127.0.0.1'])).toBe('here');
+    });
+
+    it.skipIf(!hasIpv6)('is reached over IPv6', async () => {
+      expect(await served(['::1'], '::1')).toBe('here');
+    });
+
+    it.skipIf(!hasIpv6)('is reached over IPv4 where nobody listens on IPv6', async () => {
+      expect(await served(['::1', '127.0.0.1'])).toBe('here');
+    });
+
+    it.skipIf(!hasIpv6)('is reached over IPv6 where nobody listens on IPv4', async () => {
+      expect(await served(['127.0.0.1', '::1'], '::1')).toBe('here');
+    });
+
+    it('is asked for again when it has moved', async () => {
+      const port = await listen((socket) => socket.end('here'));
+      const { asked, resolve } = resolverOf(['127.0.0.2'], ['127.0.0.3'], ['127.0.0.1']);
+      await start([named(port)], { resolve });
+      const stream = await dial(dialFrame(NAME, port));
+      expect(await readDialed(stream)).toBeNull();
+      expect((await collect(stream)).toString()).toBe('here');
+      expect(asked).toEqual([NAME, NAME, NAME]);
+    });
+
+    it('is asked for three times, and then unreachable', async () => {
+      const port = await listen(() => undefined);
+      const { asked, resolve } = resolverOf(['127.0.0.2']);
+      await start([named(port)], { resolve });
+      expect(await readDialed(await dial(dialFrame(NAME, port)))).toBe('source_unreachable');
+      expect(asked).toEqual([NAME, NAME, NAME]);
+    });
+
+    it('is not asked for again when the enclave is gone', async () => {
+      const port = await listen(() => undefined);
+      const { asked, resolve } = resolverOf(['127.0.0.2']);
+      await start([named(port)], { resolve });
+      const stream = await dial(dialFrame(NAME, port));
+      await expect.poll(() => asked.length).toBe(1);
+      stream.destroy();
+      await expect.poll(() => counters().open).toBe(0);
+      await expect.poll(() => counters().refused.get('source_unreachable')).toBe(1);
+      expect(asked.length).toBeLessThan(3);
+    });
+  });
+
+  it('an enclave that does not read holds the peer up and is bounded', async () => {
+    const sockets: Socket[] = [];
+    const port = await listen((socket) => sockets.push(socket));
+    await start([target(port)]);
+    const stream = await dial(dialFrame(NAME, 443));
+    expect(await readDialed(stream)).toBeNull();
+    stream.pause();
+    const [peerSocket] = sockets;
+    if (peerSocket === undefined) throw new Error('not connected');
+    const piece = new Uint8Array(64 * 1024);
+    let written = 0;
+    let full = false;
+    // Until the way is full: a way that takes 64 MiB has no backpressure.
+    while (!full && written < 1024) {
+      written++;
+      full = !(await new Promise<boolean>((resolve) => {
+        const timer = setTimeout(() => {
+          resolve(false);
+        }, 500);
+        peerSocket.write(piece, () => {
+          clearTimeout(timer);
+          resolve(true);
+        });
+      }));
+    }
+    expect(full).toBe(true);
+    expect(counters().bytesIn).toBeLessThan(32 * 1024 * 1024);
+    peerSocket.end();
+    const all = collect(stream);
+    stream.resume();
+    expect((await all).length).toBe(written * piece.length);
+  });
+
+  it('a peer that takes the connection and says nothing loses it', async () => {
+    const port = await listen(answerEnd);
+    await start([target(port)], { firstByteMs: 100 });
+    const stream = await dial(dialFrame(NAME, 443));
+    expect(await readDialed(stream)).toBeNull();
+    stream.write('anybody?');
+    expect(await whenClosed(stream)).toBe('closed');
+    await expect.poll(() => counters().open).toBe(0);
+  });
+
+  it('a peer that has said something keeps it', async () => {
+    const port = await listen((socket) => {
+      answerEnd(socket);
+      socket.write('x');
+    });
+    await start([target(port)], { firstByteMs: 100 });
+    const stream = await dial(dialFrame(NAME, 443));
+    expect(await readDialed(stream)).toBeNull();
+    expect((await readBytes(stream, 1)).toString()).toBe('x');
+    await new Promise((resolve) => {
+      setTimeout(resolve, 300);
+    });
+    expect(counters().open).toBe(1);
   });
 
   it.each([
