@@ -52,6 +52,9 @@ export const REFUSAL_CODES = {
   seal_rolled_back: 'a sealed item or data key older than the previous epoch had',
   seal_commitment_mismatch: 'a sealed item does not match its commitment, or a data key its mark',
   compliance_key_mismatch: 'the sealed compliance key is not the one in the configuration',
+  // desk: what is not of a client's making
+  desk_ended: 'the process that talks to the outside has ended',
+  desk_malformed: 'the process that talks to the outside broke the rules between the two',
   // NSM and time
   nsm_error: 'the NSM answered an error',
   nsm_malformed: 'the NSM answered something else',

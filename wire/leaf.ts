@@ -24,8 +24,10 @@ export const KIND = {
   attestation: 1,
   input: 2,
   gap: 3,
+  exchangeCall: 4,
   output: 5,
   report: 6,
+  result: 7,
   anchor: 8,
   heartbeat: 9,
   handOver: 10,
@@ -33,6 +35,7 @@ export const KIND = {
   seed: 12,
   recovery: 13,
   strategyEvent: 14,
+  audit: 15,
 } as const;
 export type Kind = (typeof KIND)[keyof typeof KIND];
 const KINDS: ReadonlySet<number> = new Set(Object.values(KIND));
@@ -46,6 +49,10 @@ export const STREAM = {
   firstStrategy: 1000,
   lastStrategy: 1999,
   reports: 2000,
+  /** Of the desk: calls to exchanges, results, the audit trail. */
+  exchange: 2001,
+  results: 2002,
+  audit: 2003,
 } as const;
 
 export interface LeafHeader {
@@ -209,7 +216,7 @@ export function parseLeaf(bytes: Uint8Array): Result<Leaf> {
     const kind = fields.uint(2);
     if (!KINDS.has(kind)) unknownKind = kind;
     const timeNs = fields.uint64(3);
-    const stream = fields.uint(4, STREAM.reports);
+    const stream = fields.uint(4, STREAM.audit);
     const label = fields.uint(5, LABEL.strategy) as Label;
     const sequence = fields.uint(6);
     const causes = fields.uints(7, MAX_CAUSES);

@@ -57,3 +57,9 @@ export const MAX_OUTPUTS_PER_BATCH = 64;
 /** A report with 64 fills of 60 bytes. */
 export const MAX_REPORT_BYTES = 8192;
 export const MAX_REPORT_FILLS = 64;
+
+/** What a desk may log at once: a poll with 2,048 calls of about 250 bytes fits, and one blob holds it. */
+export const MAX_DESK_PLAINTEXT_BYTES: number = 1000 * 1024;
+/** A session, or the state of an account with its cursors. */
+export const MAX_VAULT_RECORD_BYTES: number = 256 * 1024;
+export const MAX_VAULT_RECORDS = 10_000;

@@ -185,10 +185,9 @@ describe('parseLeaf', () => {
   const zeros = new Uint8Array(32);
   it.each<[string, number, CborValue | undefined, string]>([
     ['another version', 1, 2, 'leaf_malformed'],
-    ['a kind that is reserved', 2, 4, 'leaf_kind_unknown'],
-    ['a kind that does not exist', 2, 15, 'leaf_kind_unknown'],
+    ['a kind that does not exist', 2, 16, 'leaf_kind_unknown'],
     ['a negative time', 3, -1, 'leaf_malformed'],
-    ['a stream beyond the last', 4, 2001, 'leaf_malformed'],
+    ['a stream beyond the last', 4, 2004, 'leaf_malformed'],
     ['an unknown label', 5, 4, 'leaf_malformed'],
     ['no sequence', 6, undefined, 'leaf_malformed'],
     ['causes that repeat', 7, [2, 2], 'leaf_malformed'],

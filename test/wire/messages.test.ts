@@ -7,6 +7,7 @@ import { encodeCbor, parseCbor } from '../../wire/cbor.ts';
 import { encodeAck, encodeCommit, parseAck, parseCommit } from '../../wire/commit.ts';
 import { encodeHeader, originOf, parseHeader, parseOrigin } from '../../wire/header.ts';
 import type { EpochHeader } from '../../wire/header.ts';
+import * as desk from '../../wire/desk-messages.ts';
 import * as kms from '../../wire/kms-messages.ts';
 import * as messages from '../../wire/messages.ts';
 import * as payloads from '../../wire/payloads.ts';
@@ -263,6 +264,78 @@ const CODECS: readonly Codec[] = [
     outputs: [Uint8Array.of(1)],
   }),
   codec('ended', strategy.encodeStrategyEnded, strategy.parseStrategyEnded, 'strategy_crashed'),
+  codec('desk open', desk.encodeDeskOpen, desk.parseDeskOpen, {
+    origin: 'trackseal.example/demo/e0000000003',
+    epoch: 3,
+    configuration: new Uint8Array(100),
+    nowNs: 1_723_161_254_024_619_568n,
+    vaultKeys: [{ name: 'vault', version: 2, bytes: HASH }],
+    accounts: [{ name: 'firm', version: 1, bytes: HASH }],
+    manifest: HASH,
+    roots: new Uint8Array(0),
+    document: HASH,
+    leafZeroHash: HASH,
+  }),
+  codec('desk state', desk.encodeDeskState, desk.parseDeskState, {
+    acknowledgedSize: 9,
+    ready: true,
+    stalled: false,
+  }),
+  codec('desk appended', desk.encodeDeskAppended, desk.parseDeskAppended, {
+    id: 1,
+    index: 7,
+    salt: HASH.subarray(0, 16),
+    hash: HASH,
+  }),
+  codec('desk attested', desk.encodeDeskAttested, desk.parseDeskAttested, {
+    id: 1,
+    document: HASH,
+    code: null,
+  }),
+  codec('desk attested, without a document', desk.encodeDeskAttested, desk.parseDeskAttested, {
+    id: 1,
+    document: null,
+    code: 'nsm_error',
+  }),
+  codec('desk output', desk.encodeDeskOutput, desk.parseDeskOutput, {
+    leafIndex: 7,
+    clientOrderId: 'ts0123456789abcdef',
+    instrument: 1,
+  }),
+  codec('desk keys', desk.encodeDeskKeys, desk.parseDeskKeys, {
+    tlsSpki: SPKI,
+    x25519: HASH,
+    ed25519: HASH,
+  }),
+  codec('desk append', desk.encodeDeskAppend, desk.parseDeskAppend, {
+    id: 1,
+    kind: 4,
+    plaintext: HASH,
+    causes: [2, 5],
+  }),
+  codec('desk attest', desk.encodeDeskAttest, desk.parseDeskAttest, {
+    id: 1,
+    nonce: new Uint8Array(16),
+  }),
+  codec('vault write', desk.encodeVaultWrite, desk.parseVaultWrite, {
+    id: 1,
+    recordId: HASH.subarray(0, 16),
+    bytes: HASH,
+  }),
+  codec('vault write that forgets', desk.encodeVaultWrite, desk.parseVaultWrite, {
+    id: 1,
+    recordId: HASH.subarray(0, 16),
+    bytes: null,
+  }),
+  codec('vault kept', desk.encodeVaultKept, desk.parseVaultKept, 5),
+  codec('vault record', desk.encodeVaultRecord, desk.parseVaultRecord, {
+    recordId: HASH.subarray(0, 16),
+    bytes: HASH,
+  }),
+  codec('desk counters', desk.encodeDeskCounters, desk.parseDeskCounters, {
+    https_connections: 3,
+    challenges: 0,
+  }),
 ];
 
 /** The shape of a value with every bigint and number alike, to compare what came back. */

@@ -112,6 +112,9 @@ export function describePayload(
     case KIND.header:
     case KIND.attestation:
     case KIND.seed:
+    case KIND.exchangeCall:
+    case KIND.result:
+    case KIND.audit:
       break;
   }
   return accept({ bytes: plaintext.length, hex: toHex(plaintext.subarray(0, 64)) });

@@ -152,6 +152,16 @@ interface Judgement {
 
 export type LogVerdict = Judgement & (LogFacts | NoFacts);
 
+/** Kinds whose leaves only the compliance key opens. */
+const PRIVATE_KINDS = [
+  KIND.output,
+  KIND.report,
+  KIND.seed,
+  KIND.exchangeCall,
+  KIND.result,
+  KIND.audit,
+] as const;
+
 const NO_FACTS: NoFacts = {
   origin: null,
   epoch: null,
@@ -295,7 +305,7 @@ function factsOf(findings: JudgedEpoch, trust: TrustOptions, imageChecked: boole
     },
     storage: storageOf(findings),
     private_leaves: {
-      total: countOf(KIND.output) + countOf(KIND.report) + countOf(KIND.seed),
+      total: PRIVATE_KINDS.reduce((sum, kind) => sum + countOf(kind), 0),
       opened: facts.privateOpened,
     },
     blobs: facts.blobs,

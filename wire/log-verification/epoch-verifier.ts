@@ -296,6 +296,9 @@ export class EpochVerifier {
       case KIND.output:
       case KIND.report:
       case KIND.seed:
+      case KIND.exchangeCall:
+      case KIND.result:
+      case KIND.audit:
         break;
     }
     // Header and attestation are leaves 0 and 1; the others are private.

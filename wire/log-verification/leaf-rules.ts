@@ -8,15 +8,20 @@ import { MAX_CAUSES } from '../limits.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 
-type StreamClass = 'enclave' | 'input' | 'strategy' | 'reports';
+type StreamClass = 'enclave' | 'input' | 'strategy' | 'reports' | 'exchange' | 'results' | 'audit';
 
 interface KindRule {
   readonly stream: StreamClass;
   readonly isPrivate: boolean;
   /** Kinds of the causes, and how many there may be; the last one has the first of these kinds. */
-  readonly causes: readonly [kinds: readonly Kind[], minimum: number, maximum: number] | null;
+  readonly causes:
+    readonly [kinds: readonly Kind[] | typeof ANY_KIND, minimum: number, maximum: number] | null;
 }
 
+/** The core of the enclave writes these for its desk, and keeps no kinds of earlier leaves. */
+const ANY_KIND = 'any';
+
+const OF_ANYTHING = [ANY_KIND, 0, MAX_CAUSES] as const;
 const ENCLAVE: KindRule = { stream: 'enclave', isPrivate: false, causes: null };
 
 const RULES: Readonly<Record<Kind, KindRule>> = {
@@ -40,6 +45,9 @@ const RULES: Readonly<Record<Kind, KindRule>> = {
   [KIND.seed]: { stream: 'strategy', isPrivate: true, causes: null },
   [KIND.recovery]: ENCLAVE,
   [KIND.strategyEvent]: { stream: 'strategy', isPrivate: false, causes: null },
+  [KIND.exchangeCall]: { stream: 'exchange', isPrivate: true, causes: OF_ANYTHING },
+  [KIND.result]: { stream: 'results', isPrivate: true, causes: OF_ANYTHING },
+  [KIND.audit]: { stream: 'audit', isPrivate: true, causes: OF_ANYTHING },
 };
 
 const NO_LEAF = 0xff;
@@ -89,6 +97,9 @@ export class LeafRules {
   #fits(rule: StreamClass, stream: number, label: Label): boolean {
     if (rule === 'enclave') return stream === STREAM.enclave && label === LABEL.enclave;
     if (rule === 'strategy') return this.#strategies.has(stream) && label === LABEL.strategy;
+    if (rule === 'exchange') return stream === STREAM.exchange && label === LABEL.tls;
+    if (rule === 'results') return stream === STREAM.results && label === LABEL.enclave;
+    if (rule === 'audit') return stream === STREAM.audit && label === LABEL.enclave;
     if (rule === 'reports') return stream === STREAM.reports && label === LABEL.host;
     return stream > 0 && stream <= STREAM.lastInput && this.#labels.get(stream) === label;
   }
@@ -105,7 +116,12 @@ export class LeafRules {
     for (const [position, cause] of causes.entries()) {
       const kind = this.kindOf(cause);
       const isLast = position === causes.length - 1;
-      if (kind === null || !(isLast ? kind === kinds[0] : kinds.includes(kind)))
+      if (kinds === ANY_KIND && kind !== null) continue;
+      if (
+        kind === null ||
+        kinds === ANY_KIND ||
+        !(isLast ? kind === kinds[0] : kinds.includes(kind))
+      )
         return refuse('cause_invalid', { index, cause });
     }
     return accept(null);

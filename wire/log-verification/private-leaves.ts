@@ -80,6 +80,7 @@ export class PrivateLeaves {
       if (report.value.epoch !== undefined) return this.#checkLate(index, leaf, report.value.epoch);
       return checkReport(index, leaf, report.value, tree);
     }
+    if (leaf.kind !== KIND.seed) return accept(null);
     const seed = parseSeed(plaintext);
     return seed.ok ? accept(null) : seed;
   }

@@ -407,7 +407,7 @@ describe('leaves', () => {
       ['message_malformed', (epoch) => epoch.add({}, Uint8Array.of(0xa0))],
       ['cbor_trailing_bytes', (epoch) => epoch.add({ kind: KIND.close }, Uint8Array.of(0xa0, 0))],
       ['leaf_malformed', (epoch) => epoch.addBytes(Uint8Array.of(0xa0))],
-      ['leaf_kind_unknown', (epoch) => epoch.add({ kind: 4 as 3 }, utf8('x'))],
+      ['leaf_kind_unknown', (epoch) => epoch.add({ kind: 16 as 3 }, utf8('x'))],
       ['message_malformed', (epoch) => epoch.addGap({ reason: 6 as 5 })],
     ];
     for (const [expected, change] of cases) expect(await codeAfter(change)).toBe(expected);
