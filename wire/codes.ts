@@ -55,6 +55,8 @@ export const REFUSAL_CODES = {
   // desk: what is not of a client's making
   desk_ended: 'the process that talks to the outside has ended',
   desk_malformed: 'the process that talks to the outside broke the rules between the two',
+  vault_full: 'the host keeps as many records as one log may have',
+  connector_unavailable: 'no process that talks to exchanges could be started',
   // NSM and time
   nsm_error: 'the NSM answered an error',
   nsm_malformed: 'the NSM answered something else',

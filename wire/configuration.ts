@@ -60,6 +60,36 @@ export interface ConfiguredS3 {
   readonly expected_bucket_owner?: string | undefined;
 }
 
+/** Traders' accounts; without it the enclave takes none. */
+export interface ConfiguredDesk {
+  /** Name of the data key under which sessions outlive an epoch; without it they do not. */
+  readonly vault?: string | undefined;
+  readonly polling_ms: number;
+  readonly max_sessions: number;
+  /** Accounts at the venues' test systems are taken. */
+  readonly sandbox: boolean;
+}
+
+/** Where the enclave itself gets a stream's data: over its own TLS, from a measured host. */
+export interface ConfiguredSource {
+  readonly venue: string;
+  readonly host: string;
+}
+
+/** Inputs: from the host, label `host`; with a source from the enclave's own connection, label `tls`. */
+export interface ConfiguredStream {
+  readonly id: number;
+  readonly name: string;
+  readonly source?: ConfiguredSource | undefined;
+}
+
+/** Requests; where one is missing the desk has its own. */
+export interface ApiLimits {
+  readonly client_per_minute?: number | undefined;
+  readonly session_per_minute?: number | undefined;
+  readonly registrations_per_minute?: number | undefined;
+}
+
 export interface Configuration {
   readonly version: 1;
   /** Name of the log across epochs: lower-case host-like segments. */
@@ -69,8 +99,7 @@ export interface Configuration {
   /** X25519, raw, hex: whoever has the private key can open all private leaves. */
   readonly compliance_public_key: string;
   readonly instruments: readonly Instrument[];
-  /** Inputs from the host, label `host`. */
-  readonly streams: readonly { readonly id: number; readonly name: string }[];
+  readonly streams: readonly ConfiguredStream[];
   readonly strategies: readonly ConfiguredStrategy[];
   readonly intervals: {
     readonly anchor_ms: number;
@@ -82,6 +111,7 @@ export interface Configuration {
     /** Guest clock against NSM time. */
     readonly clock_divergence_ms: number;
     readonly attestations_per_second: number;
+    readonly api?: ApiLimits | undefined;
   };
   /** Names in the enclave's TLS certificate. */
   readonly tls_names: readonly string[];
@@ -89,6 +119,7 @@ export interface Configuration {
   readonly sealed?: readonly ConfiguredSeal[] | undefined;
   readonly data_keys?: readonly { readonly name: string; readonly key_arn: string }[] | undefined;
   readonly s3?: ConfiguredS3 | undefined;
+  readonly desk?: ConfiguredDesk | undefined;
 }
 
 /** RFC 1123, in lower case. */
@@ -133,7 +164,13 @@ const configurationSchema: z.ZodType<Configuration> = z.strictObject({
     .min(1)
     .max(1024),
   streams: z
-    .array(z.strictObject({ id: uint(1, 999), name: nameOf(64) }))
+    .array(
+      z.strictObject({
+        id: uint(1, 999),
+        name: nameOf(64),
+        source: z.strictObject({ venue: nameOf(32), host: dnsName }).optional(),
+      }),
+    )
     .min(1)
     .max(64),
   strategies: z
@@ -154,6 +191,13 @@ const configurationSchema: z.ZodType<Configuration> = z.strictObject({
   limits: z.strictObject({
     clock_divergence_ms: uint(1, 600_000),
     attestations_per_second: uint(1, 1000),
+    api: z
+      .strictObject({
+        client_per_minute: uint(1, 1_000_000).optional(),
+        session_per_minute: uint(1, 1_000_000).optional(),
+        registrations_per_minute: uint(1, 1_000_000).optional(),
+      })
+      .optional(),
   }),
   tls_names: z
     .array(z.string().regex(/^[a-z0-9.-]{1,253}$/u))
@@ -183,6 +227,14 @@ const configurationSchema: z.ZodType<Configuration> = z.strictObject({
         .optional(),
     })
     .optional(),
+  desk: z
+    .strictObject({
+      vault: nameOf(64).optional(),
+      polling_ms: uint(60_000, 3_600_000),
+      max_sessions: uint(1, 10_000),
+      sandbox: z.boolean(),
+    })
+    .optional(),
 });
 
 /** The one text form that is accepted: duplicate keys and odd spellings cannot hide in it. */
@@ -196,7 +248,7 @@ function hasDuplicates(values: readonly (string | number)[]): boolean {
 
 /** The first of the fields about secrets and S3 that contradicts another; null when they agree. */
 function findContradiction(configuration: Configuration): string | null {
-  const { kms, sealed = [], data_keys: dataKeys = [], s3, strategies } = configuration;
+  const { kms, sealed = [], data_keys: dataKeys = [], s3, strategies, desk } = configuration;
   if (hasDuplicates(sealed.map(({ purpose, name }) => `${purpose}/${name}`))) return 'sealed';
   if (hasDuplicates(dataKeys.map(({ name }) => name))) return 'data_keys';
   const names = new Set(strategies.map(({ name }) => name));
@@ -209,6 +261,8 @@ function findContradiction(configuration: Configuration): string | null {
   if (!sealed.every(inRegion)) return 'sealed';
   if (!dataKeys.every(inRegion)) return 'data_keys';
   if (configuration.commit_policy === 's3' && s3 === undefined) return 's3';
+  const vault = desk?.vault;
+  if (vault !== undefined && !dataKeys.some(({ name }) => name === vault)) return 'desk';
   return null;
 }
 

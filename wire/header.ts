@@ -112,7 +112,9 @@ export function streamsOf(
 ): readonly StreamEntry[] {
   return [
     { id: STREAM.enclave, label: LABEL.enclave, name: 'enclave' },
-    ...configuration.streams.map(({ id, name }) => ({ id, label: LABEL.host, name })),
+    ...configuration.streams.map(({ id, name, source }) => {
+      return { id, label: source === undefined ? LABEL.host : LABEL.tls, name };
+    }),
     ...strategies.map(({ stream, name }) => ({ id: stream, label: LABEL.strategy, name })),
     { id: STREAM.reports, label: LABEL.host, name: 'reports' },
   ];

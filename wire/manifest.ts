@@ -2,7 +2,7 @@
 // pins it, and through the commitments the strategies. Canonical JSON, so that duplicate keys cannot hide.
 //
 //   {"version": 2, "strategies": [{"name", "version", "commitment": SHA-256(salt ‖ bundle), hex}],
-//    "owner_key": SPKI of a P-256 key (DER, hex) or null, "hosts": [{"host", "port", "tls_name"?}],
+//    "owner_key": SPKI of a P-256 key (DER, hex) or null, "hosts": [{"host", "port", "tls_name"?, "roots"?: [SHA-256]}],
 //    "roots_sha256": of the file roots.pem beside it, hex}
 
 import * as z from 'zod';
@@ -26,6 +26,8 @@ export interface MeasuredHost {
   readonly port: number;
   /** The name in the certificate, where it is not `host`. */
   readonly tls_name?: string | undefined;
+  /** SHA-256 (hex) of the certificates of roots.pem that count for it; without it all of them do. */
+  readonly roots?: readonly string[] | undefined;
 }
 
 export interface MeasuredManifest {
@@ -58,6 +60,7 @@ const manifestSchema: z.ZodType<MeasuredManifest> = z.strictObject({
         host: dnsName,
         port: z.int().min(1).max(65_535),
         tls_name: dnsName.optional(),
+        roots: z.array(sha256).min(1).max(64).optional(),
       }),
     )
     .max(256)
