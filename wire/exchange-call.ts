@@ -16,6 +16,7 @@ import { REFUSAL_CODES } from './codes.ts';
 import type { WireCrypto } from './crypto.ts';
 import type { Fields } from './fields.ts';
 import { parseFields } from './fields.ts';
+import { MAX_DESK_PLAINTEXT_BYTES } from './limits.ts';
 import type { Result } from './result.ts';
 
 export const OUTCOME = { complete: 0, partial: 1, failed: 2, missed: 3 } as const;
@@ -29,8 +30,7 @@ export type Environment = 'live' | 'sandbox';
 /** 2,048 calls of 27 values and 256 rows of coverage stay below the 65,536 values of one message. */
 export const MAX_POLL_CALLS = 2048;
 export const MAX_POLL_COVERAGE = 256;
-/** The largest private payload: the largest size class of a blob without salt and length. */
-export const MAX_POLL_BYTES: number = 1_048_560 - 20;
+export const MAX_POLL_BYTES: number = MAX_DESK_PLAINTEXT_BYTES;
 export const MAX_PATH_CHARACTERS = 128;
 const MAX_HOST_CHARACTERS = 253;
 

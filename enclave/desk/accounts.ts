@@ -4,8 +4,12 @@
 
 import type { Environment } from '../../wire/exchange-call.ts';
 import type { Result } from '../../wire/result.ts';
+import type { AccountType, Venue } from '../connector/classes.ts';
+import type { Permissions } from '../connector/protocol.ts';
 
-/** Wiped by whoever made them, when the account is removed. */
+export type { AccountType, Permissions, Venue };
+
+/** At most 8 KiB each. Wiped by whoever made them, when the account is removed. */
 export interface Credentials {
   readonly apiKey: Buffer;
   readonly secret: Buffer;
@@ -17,28 +21,17 @@ export interface Account {
   readonly id: string;
   /** SHA-256(salt ‖ CBOR {user id, venue, label, environment, venue's account id}); null for the last while it is unknown. */
   readonly commitment: Uint8Array;
-  readonly venue: string;
+  readonly venue: Venue;
   readonly label: string;
-  readonly accountType: string;
+  readonly accountType: AccountType;
   readonly environment: Environment;
-  /** Asked for in any case, beside what the venue lists; may be empty. */
+  /** In ccxt's notation; asked for in any case, beside what the venue lists; may be empty. */
   readonly symbols: readonly string[];
   /** The trader said that these credentials may trade. */
   readonly allowTrading: boolean;
   readonly credentials: Credentials;
   readonly createdNs: bigint;
   readonly source: 'session' | 'sealed';
-}
-
-/** What the venue says about the credentials; null where it does not tell. */
-export interface Permissions {
-  readonly read: boolean | null;
-  readonly trade: boolean | null;
-  readonly withdraw: boolean | null;
-  /** Restricted to addresses, at the venue. */
-  readonly addresses: boolean | null;
-  /** The venue's own id of the account. */
-  readonly accountId: string | null;
 }
 
 /** Currency to canonical decimal. */

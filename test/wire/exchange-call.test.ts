@@ -6,7 +6,6 @@ import { encodeCbor, parseCbor } from '../../wire/cbor.ts';
 import type { Coverage, ExchangeCall, ExchangePoll } from '../../wire/exchange-call.ts';
 import {
   encodeExchangePoll,
-  MAX_POLL_BYTES,
   MAX_POLL_CALLS,
   MAX_POLL_COVERAGE,
   OUTCOME,
@@ -14,7 +13,6 @@ import {
   requestDigest,
   TRIGGER,
 } from '../../wire/exchange-call.ts';
-import { KIND, LABEL, sealLeaf } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
 
@@ -183,22 +181,6 @@ describe('a poll', () => {
     expect(parseExchangePoll(encodeCbor(more))).toMatchObject({
       refusal: { detail: { field: 12 } },
     });
-  });
-
-  it('of the largest size fits a private leaf', () => {
-    const header = {
-      kind: KIND.output,
-      timeNs: 1n,
-      stream: 1000,
-      label: LABEL.enclave,
-      sequence: 0,
-      causes: [],
-    } as const;
-    const seal = (bytes: number): Uint8Array | null =>
-      sealLeaf(nodeCrypto, header, new Uint8Array(16), new Uint8Array(bytes), new Uint8Array(32))
-        .blob;
-    expect(seal(MAX_POLL_BYTES)).not.toBeNull();
-    expect(() => seal(MAX_POLL_BYTES + 1)).toThrow(RangeError);
   });
 });
 
