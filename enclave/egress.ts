@@ -1,11 +1,12 @@
 // The way out, port 7002: TLS to hosts that the image has measured, over streams that the host opens. TLS ends
-// here and trusts roots.pem of the image alone, so that whoever carries the bytes can end or delay them and
+// here and trusts roots.pem of the image alone, or those of it that the manifest gives the host, so that whoever carries the bytes can end or delay them and
 // nothing else. Certificates are judged by the guest's clock, and revocation is not looked at.
 
+import { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, createSecureContext } from 'node:tls';
 import type { SecureContext, TLSSocket } from 'node:tls';
-import { equalBytes, parseHex } from '../wire/bytes.ts';
+import { equalBytes, parseHex, toHex } from '../wire/bytes.ts';
 import type { RefusalCode } from '../wire/codes.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
 import { encodeFrame, FrameDecoder } from '../wire/frame.ts';
@@ -82,19 +83,35 @@ async function dial(stream: Duplex, { host, port }: MeasuredHost): Promise<void>
   });
 }
 
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/gu;
+
+/** Without `ca`, OpenSSL's own roots would count. */
+function contextOf(ca: string): SecureContext {
+  return createSecureContext({ ca: ca === '' ? [] : ca, minVersion: 'TLSv1.2' });
+}
+
+/** The certificates of the file whose hashes are in `chosen`; null when one of them is not in it. */
+function chooseRoots(
+  crypto: WireCrypto,
+  pem: string,
+  chosen: readonly string[],
+): SecureContext | null {
+  const byHash = new Map<string, string>();
+  for (const [certificate] of pem.matchAll(PEM_CERTIFICATE)) {
+    byHash.set(toHex(crypto.sha256(new X509Certificate(certificate).raw)), certificate);
+  }
+  const found = chosen.map((hash) => byHash.get(hash));
+  return found.includes(undefined) ? null : contextOf(found.join('\n'));
+}
+
 export class Egress {
   readonly #transport: Transport;
-  readonly #hosts: readonly MeasuredHost[];
-  readonly #context: SecureContext;
+  /** With the roots that count for each. */
+  readonly #hosts: ReadonlyMap<MeasuredHost, SecureContext>;
 
-  private constructor(
-    transport: Transport,
-    hosts: readonly MeasuredHost[],
-    context: SecureContext,
-  ) {
+  private constructor(transport: Transport, hosts: ReadonlyMap<MeasuredHost, SecureContext>) {
     this.#transport = transport;
     this.#hosts = hosts;
-    this.#context = context;
   }
 
   /** `roots` is the PEM file that the image has measured. Refuses `roots_mismatch`. */
@@ -108,16 +125,28 @@ export class Egress {
     if (expected === null || !equalBytes(crypto.sha256(roots), expected)) {
       return refuse('roots_mismatch');
     }
-    // Without `ca`, OpenSSL's own roots would count.
-    const ca = Buffer.from(roots).toString('latin1');
-    const context = createSecureContext({ ca: ca === '' ? [] : ca, minVersion: 'TLSv1.2' });
-    return accept(new Egress(transport, manifest.hosts, context));
+    const pem = Buffer.from(roots).toString('latin1');
+    const all = contextOf(pem);
+    const hosts = new Map<MeasuredHost, SecureContext>();
+    for (const host of manifest.hosts) {
+      const context = host.roots === undefined ? all : chooseRoots(crypto, pem, host.roots);
+      if (context === null) return refuse('roots_mismatch', { host: host.host });
+      hosts.set(host, context);
+    }
+    return accept(new Egress(transport, hosts));
+  }
+
+  /** The name that the certificate of `host` must have; null for one that is not measured. */
+  tlsNameOf(host: string, port: number): string | null {
+    const entry = this.#lookUp(host, port);
+    return entry === undefined ? null : (entry[0].tls_name ?? host);
   }
 
   /** Resolves after the handshake, with the peer's certificate verified. Rejects with an EgressError. */
   async connect(host: string, port: number): Promise<TLSSocket> {
-    const measured = this.#hosts.find((one) => one.host === host && one.port === port);
-    if (measured === undefined) throw new EgressError('host_not_measured');
+    const entry = this.#lookUp(host, port);
+    if (entry === undefined) throw new EgressError('host_not_measured');
+    const [measured, secureContext] = entry;
     let stream: Duplex;
     try {
       stream = await this.#transport.connect(PORT.egress);
@@ -127,7 +156,7 @@ export class Egress {
     await dial(stream, measured);
     const socket = connectTls({
       socket: new SlicedStream(stream, { allowHalfOpen: true }),
-      secureContext: this.#context,
+      secureContext,
       servername: measured.tls_name ?? host,
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: true,
@@ -139,5 +168,9 @@ export class Egress {
         resolve(socket);
       });
     });
+  }
+
+  #lookUp(host: string, port: number): [MeasuredHost, SecureContext] | undefined {
+    return [...this.#hosts].find(([one]) => one.host === host && one.port === port);
   }
 }

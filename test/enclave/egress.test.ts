@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { createServer } from 'node:https';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,6 +16,7 @@ import type { MeasuredHost } from '../../wire/manifest.ts';
 import { FRAME } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Transport } from '../../wire/node/transport.ts';
+import type { Result } from '../../wire/result.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import type { EgressHost } from '../helpers/egress-host.ts';
 import { egressHost } from '../helpers/egress-host.ts';
@@ -84,6 +86,35 @@ describe('roots.pem', () => {
     const host = await egressHost();
     host.routes.set(`${HOST}:443`, await echo());
     expect(await refusalOf(egressOver(host, roots()))).toBe('tls_untrusted');
+  });
+});
+
+function hashOf({ pem }: TlsAuthority): string {
+  return toHex(nodeCrypto.sha256(new X509Certificate(pem).raw));
+}
+
+function openWith(host: EgressHost, roots: readonly string[] | undefined): Result<Egress> {
+  const pem = utf8(`${authority.pem}\n${stranger.pem}`);
+  const hosts = [{ host: HOST, port: 443, roots }];
+  const manifest = { hosts, roots_sha256: toHex(nodeCrypto.sha256(pem)) };
+  return Egress.open(nodeCrypto, host.transport, manifest, pem);
+}
+
+describe('roots of a host', () => {
+  it.each<[string, () => readonly string[] | undefined, string]>([
+    ['all, where none is chosen', () => undefined, 'connected'],
+    ['its own', () => [hashOf(authority)], 'connected'],
+    ['its own and another', () => [hashOf(authority), hashOf(stranger)], 'connected'],
+    ['another of the same file', () => [hashOf(stranger)], 'tls_untrusted'],
+  ])('%s', async (_, roots, outcome) => {
+    const host = await egressHost();
+    host.routes.set(`${HOST}:443`, await echo());
+    expect(await refusalOf(assertAccepted(openWith(host, roots())))).toBe(outcome);
+  });
+
+  it('that are not in the file: `roots_mismatch`', async () => {
+    const opened = openWith(await egressHost(), [hashOf(authority), '00'.repeat(32)]);
+    expect(opened).toMatchObject({ refusal: { code: 'roots_mismatch', detail: { host: HOST } } });
   });
 });
 
