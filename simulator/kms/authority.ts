@@ -94,10 +94,9 @@ export class TlsAuthority {
     return new TlsAuthority(pem, { privateKey, publicKey });
   }
 
-  /** A server's certificate for DNS names and IP addresses, valid for thirty days. */
-  async issue(names: readonly string[]): Promise<TlsIdentity> {
+  /** A server's certificate for DNS names and IP addresses, valid for thirty days from `nowMs`. */
+  async issue(names: readonly string[], nowMs: number = Date.now()): Promise<TlsIdentity> {
     const keys = await generateKeyPair();
-    const nowMs = Date.now();
     const extensions: readonly Extension[] = [
       new SubjectAlternativeNameExtension(
         names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value })),
