@@ -98,6 +98,22 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   leaf_after_close: 'the epoch went on after its close: ask for the leaves that are missing here',
   disclosure_key_wrong:
     'give the private key whose public part is in the configuration of this epoch',
+  accounts_not_served:
+    'this enclave takes no accounts: ask the operator for the address of one that does',
+  not_registered: 'register first; a session that has ended has to be registered anew',
+  session_unknown: 'register anew: the session has ended, was revoked, or never was',
+  session_limit: 'the enclave has as many sessions as its configuration allows: ask the operator',
+  credentials_refused:
+    'compare key, secret, passphrase, account type and --sandbox with the exchange',
+  permission_excessive:
+    'make a key at the exchange that may only read, or say that this account may trade',
+  venue_unknown: 'docs/VENUES.md lists the exchanges',
+  environment_refused: 'this enclave takes no accounts of a sandbox',
+  envelope_time: 'compare your clock with a time server',
+  envelope_unopened: 'the enclave has started anew, or somebody is in between: try again',
+  no_figures: 'the account has not been polled yet: try again in some minutes',
+  result_signature: 'the result is not of the attested enclave: do not use it, and keep it',
+  certificate_refused: 'make the certificate for the names and the key of `trackseal tls csr`',
   leaf_key_wrong: 'the key in the file opens another leaf: ask for another proof',
 };
 

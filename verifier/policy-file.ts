@@ -9,9 +9,9 @@
 //
 // At least one image, or a release key whose signed list names them.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ImagePcrs } from '../wire/attestation/policy.ts';
-import { parseBase64, parseHex } from '../wire/bytes.ts';
+import { parseBase64, parseHex, toHex } from '../wire/bytes.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 
@@ -111,7 +111,7 @@ export function parsePolicyFile(text: string): Result<PolicyFile> {
     ...(origin === undefined ? {} : { origin }),
     ...(owner_key === undefined ? {} : { ownerKey: owner_key }),
     ...(release_key === undefined ? {} : { releaseKey: release_key }),
-    ...(root === undefined ? {} : { rootSha256: Buffer.from(root).toString('hex') }),
+    ...(root === undefined ? {} : { rootSha256: toHex(root) }),
   });
 }
 

@@ -190,7 +190,11 @@ export const REFUSAL_CODES = {
   not_ready: 'the enclave has not finished its boot',
   not_found: 'no such path',
   method_not_allowed: 'no such method here',
+  certificate_refused:
+    'a certificate chain that does not fit: another key, other names, not now, or not PEM',
   // envelopes, sessions and results
+  accounts_not_served: 'the attested enclave has no keys for accounts: it takes none',
+  not_registered: 'the client has no session: register first, or the session has expired',
   envelope_malformed: 'an envelope, or what is in it, is not of the one form, or too large',
   envelope_key_refused: 'an ephemeral key of low order',
   envelope_unopened: 'an envelope that does not open: another key, log, request or settings',

@@ -11,6 +11,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'host-proxy': ['host-proxy', 'wire', 'wire/node'],
   verifier: ['verifier', 'wire', 'wire/node'],
   owner: ['owner', 'wire', 'wire/node'],
+  client: ['client', 'verifier', 'wire', 'wire/node'],
   eif: ['eif', 'verifier', 'wire', 'wire/node'],
   simulator: ['simulator', 'enclave', 'wire', 'wire/node'],
   strategies: ['strategies', 'enclave', 'wire'],
@@ -59,6 +60,24 @@ describe('trust domains', () => {
       ({ file, target }) => domainOf(file) === 'wire' && !target.startsWith('wire/'),
     );
     expect([...new Set(foreign.map(({ target }) => target))]).toEqual(['zod']);
+  });
+});
+
+describe('client/', () => {
+  it('outside of node/ and commands/ imports nothing of Node: a browser loads it', async () => {
+    const imports = await importsOf('client');
+    const web = imports.filter(({ file }) => !/^client\/(?:node|commands)\//u.test(file));
+    const packages = web
+      .map(({ target }) => target)
+      .filter((target) => !/^[a-z]+\/.*\.ts$/u.test(target));
+    expect([...new Set(packages)].toSorted()).toEqual([
+      '@noble/ciphers/aes.js',
+      '@noble/curves/nist.js',
+      '@noble/hashes/hkdf.js',
+      '@noble/hashes/sha2.js',
+      'tweetnacl',
+    ]);
+    expect(web.filter(({ target }) => /^(?:client|wire)\/node\//u.test(target))).toEqual([]);
   });
 });
 

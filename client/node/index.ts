@@ -1,0 +1,37 @@
+// SecureClient for Node: its own crypto, and TLS whose key is compared with the attested one before a byte of an envelope
+// is sent.
+
+import { webcrypto } from 'node:crypto';
+import { nodeCrypto } from '../../wire/node/crypto.ts';
+import type { SavedSession } from '../registration.ts';
+import type { Environment, ResumeOptions, SecureClientOptions } from '../secure-client.ts';
+import { SecureClient as Base } from '../secure-client.ts';
+import { nodeHttps } from './https.ts';
+
+export { SecureClientError } from '../error.ts';
+export type * from '../public-types.ts';
+
+export function nodeEnvironment(): Environment {
+  return {
+    crypto: nodeCrypto,
+    platform: {
+      getRandomValues: (bytes) => webcrypto.getRandomValues(bytes),
+      subtle: webcrypto.subtle,
+    },
+    http: nodeHttps,
+    pinsTlsKey: true,
+    nowMs: () => Date.now(),
+  };
+}
+
+export class SecureClient extends Base {
+  /** Throws a SecureClientError without a policy, or for an option that is wrong. */
+  constructor(options: SecureClientOptions) {
+    super(nodeEnvironment(), options.enclaveUrl, options, { account: options });
+  }
+
+  /** Goes on with a session of before. */
+  static resume(session: SavedSession, options: ResumeOptions): Base {
+    return new Base(nodeEnvironment(), session.enclaveUrl, options, { session });
+  }
+}
