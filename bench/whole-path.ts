@@ -194,11 +194,11 @@ export async function runWholePath(options: PathOptions): Promise<PathRun> {
       },
       timeouts: { readyMs: 60_000, closeMs: 60_000 },
       whenFull: 'wait',
-      source: async (sender, signal) => {
+      source: async (sender, ...rest) => {
         usage.start();
         syncs.length = 0;
         startMs = performance.now();
-        return source(sender, signal);
+        return source(sender, ...rest);
       },
       createExecution: executionOf(state, onRelease, () => {
         endMs = performance.now();

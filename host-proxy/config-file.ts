@@ -7,6 +7,7 @@ import { z } from 'zod';
 import type { CloudConfig } from './config-cloud.ts';
 import { cloudShape } from './config-cloud.ts';
 import { parseDecimal } from '../wire/market/scaled.ts';
+import type { LiveFeedConfig } from './feed/live.ts';
 import type { Level } from './logger.ts';
 import { LEVELS } from './logger.ts';
 import type { ShipConfig } from './ship/ship-config.ts';
@@ -17,6 +18,13 @@ const host = z.string().min(1).max(255);
 const port = z.int().min(0).max(65_535);
 const ms = z.int().min(1).max(86_400_000);
 const ppm = z.int().min(-1_000_000).max(1_000_000);
+const batching = {
+  close_rows: z.int().min(1).max(1024).default(256),
+  close_ms: z.int().min(1).max(60_000).default(50),
+};
+/** Without a path: the venue's own is appended. */
+const url = (pattern: RegExp): z.ZodString =>
+  z.string().max(4096).regex(pattern, 'an address like "wss://127.0.0.1:9443", without a path');
 /** Decimal text of the quote currency, to × 10^8. */
 const money = z.string().transform((text, context) => {
   const value = parseDecimal(text, 8);
@@ -24,6 +32,21 @@ const money = z.string().transform((text, context) => {
   context.addIssue({ code: 'custom', message: 'not an amount like "10000.50"' });
   return z.NEVER;
 });
+
+/** A capture file. */
+export interface ReplayConfig {
+  readonly source: 'replay';
+  readonly stream: number;
+  readonly capture: string;
+  /** 1 is real time; null is as fast as the enclave takes it. */
+  readonly speed: number | null;
+  readonly limit_events: number | null;
+  readonly close_rows: number;
+  readonly close_ms: number;
+  readonly skip_malformed: boolean;
+  /** `drop`: whole batches are dropped and declared; for sources that cannot wait. */
+  readonly when_full: 'wait' | 'drop';
+}
 
 export interface HostConfig extends CloudConfig {
   /** `unix:DIR`, `hvsock:PATH` or `vsock:CID` */
@@ -53,18 +76,7 @@ export interface HostConfig extends CloudConfig {
     readonly close_ms: number;
   };
   /** Null: nothing is fed; the enclave only runs. */
-  readonly feed: {
-    readonly stream: number;
-    readonly capture: string;
-    /** 1 is real time; null is as fast as the enclave takes it. */
-    readonly speed: number | null;
-    readonly limit_events: number | null;
-    readonly close_rows: number;
-    readonly close_ms: number;
-    readonly skip_malformed: boolean;
-    /** `drop`: whole batches are dropped and declared; for sources that cannot wait. */
-    readonly when_full: 'wait' | 'drop';
-  } | null;
+  readonly feed: ReplayConfig | (LiveFeedConfig & { readonly source: 'live' }) | null;
   readonly execution: {
     readonly paper: {
       readonly latency_ms: number;
@@ -129,18 +141,46 @@ const schema: z.ZodType<HostConfig> = z.strictObject({
     ready_ms: ms.default(90_000),
     close_ms: ms.default(30_000),
   }),
-  feed: z
-    .strictObject({
-      stream: z.int().min(1).max(999),
-      capture: path,
-      speed: z.number().positive().max(1e6).nullable(),
-      limit_events: z.int().min(1).nullable().default(null),
-      close_rows: z.int().min(1).max(1024).default(256),
-      close_ms: z.int().min(1).max(60_000).default(50),
-      skip_malformed: z.boolean().default(false),
-      when_full: z.enum(['wait', 'drop']).default('wait'),
-    })
-    .nullable(),
+  feed: z.preprocess(
+    // Files from before there was a live source name none.
+    (value) =>
+      typeof value === 'object' && value !== null && !('source' in value)
+        ? { ...value, source: 'replay' }
+        : value,
+    z
+      .discriminatedUnion('source', [
+        z.strictObject({
+          source: z.literal('replay'),
+          stream: z.int().min(1).max(999),
+          capture: path,
+          speed: z.number().positive().max(1e6).nullable(),
+          limit_events: z.int().min(1).nullable().default(null),
+          ...batching,
+          skip_malformed: z.boolean().default(false),
+          when_full: z.enum(['wait', 'drop']).default('wait'),
+        }),
+        z.strictObject({
+          source: z.literal('live'),
+          ...batching,
+          streams: z
+            .array(
+              z.strictObject({
+                stream: z.int().min(1).max(999),
+                venue: z.string().min(1).max(65),
+                url: url(/^wss:\/\/[^/?#@]+$/u)
+                  .nullable()
+                  .default(null),
+                rest_url: url(/^https:\/\/[^/?#@]+$/u)
+                  .nullable()
+                  .default(null),
+              }),
+            )
+            .min(1)
+            .max(64),
+        }),
+      ])
+      .nullable(),
+  ),
   execution: z.strictObject({
     paper: z.strictObject({
       latency_ms: z.int().min(0).max(60_000),
@@ -230,7 +270,7 @@ function withAbsolutePaths(config: HostConfig, directory: string): HostConfig {
     })),
     ship: withAbsoluteShipPaths(config.ship, absolute),
     sealed: config.sealed.map(absolute),
-    feed: feed && { ...feed, capture: absolute(feed.capture) },
+    feed: feed?.source === 'replay' ? { ...feed, capture: absolute(feed.capture) } : feed,
     execution: {
       ...execution,
       kill_switch: execution.kill_switch === null ? null : absolute(execution.kill_switch),

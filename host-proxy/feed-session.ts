@@ -27,10 +27,14 @@ export interface SignalHandler {
   close(): Promise<void>;
 }
 
-/** Sends a source's batches; resolves when there is no more, or when it was aborted. */
+/**
+ * Sends a source's batches; resolves when there is no more, or when it was aborted. `openSender` is for a
+ * source of several streams: each has a sender of its own.
+ */
 export type FeedSource = (
   sender: FeedSender,
   signal: AbortSignal,
+  openSender: () => FeedSender,
 ) => Promise<Result<ReplaySummary>>;
 
 export interface FeedSessionOptions {
@@ -144,8 +148,18 @@ export class FeedSession {
   }
 
   async #work(): Promise<{ readonly replay: Result<ReplaySummary> }> {
-    const { source, whenFull, execution, logger } = this.#options;
-    const sender = new FeedSender(this.#channel, {
+    const { source } = this.#options;
+    const openSender = (): FeedSender => this.#openSender();
+    const replay = await source(openSender(), this.#abort.signal, openSender);
+    await this.#answered();
+    await this.#tail;
+    if (!this.#over) await this.#closeExecution();
+    return { replay };
+  }
+
+  #openSender(): FeedSender {
+    const { whenFull, execution, logger } = this.#options;
+    return new FeedSender(this.#channel, {
       whenFull,
       maxQueuedBytes: MAX_QUEUED_BYTES,
       onSent: (batch) => {
@@ -160,11 +174,6 @@ export class FeedSession {
         logger.warn('feed_dropped', { stream: id, first_missing, batches, rows });
       },
     });
-    const replay = await source(sender, this.#abort.signal);
-    await this.#answered();
-    await this.#tail;
-    if (!this.#over) await this.#closeExecution();
-    return { replay };
   }
 
   /** Once: the stream may be lost while this runs. */

@@ -14,7 +14,7 @@ import { FilesGate } from './files-gate.ts';
 import { explain, explainFailure, failureOf, readConfig } from './explain.ts';
 import type { HostIo } from './explain.ts';
 import { executionService } from './execution/service.ts';
-import { sourceOf } from './feed/configured-source.ts';
+import { configuredFeed } from './feed/configured-source.ts';
 import { makeDirectories, nodeFiles } from './files.ts';
 import type { HostSummary } from './host.ts';
 import { Host } from './host.ts';
@@ -234,7 +234,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     explain(io, mistake);
     return 2;
   }
-  if (config.feed !== null && !isReadable(config.feed.capture)) {
+  if (config.feed?.source === 'replay' && !isReadable(config.feed.capture)) {
     explain(io, { code: 'file_unreadable', detail: { file: config.feed.capture } });
     return 2;
   }
@@ -248,6 +248,11 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       await makeFolder(path);
     }
     const logger = createLog(config, io);
+    const feed = configuredFeed(config, configuration, logger);
+    if (!feed.ok) {
+      explain(io, feed.refusal);
+      return 2;
+    }
     const places: readonly DiskPlace[] = [
       { name: 'state', directory: folders.state },
       { name: 'log', directory: folders.log },
@@ -281,8 +286,8 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
         closeMs: config.enclave.close_ms,
         ...(ship === null ? {} : { shipMs: ship.finish_ms }),
       },
-      source: sourceOf(config, configuration, logger),
-      whenFull: config.feed?.when_full ?? 'wait',
+      source: feed.value.source,
+      whenFull: feed.value.whenFull,
       ...executionService(config, configuration, files, logger),
       configuration: configurationBytes,
       logId: configuration.log_id,
@@ -317,7 +322,11 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       return 2;
     }
     stop.passTo(host.value);
-    metricsServer = await serveMetrics(config, { host: host.value, secrets, shipper }, logger);
+    metricsServer = await serveMetrics(
+      config,
+      { host: host.value, secrets, shipper, live: feed.value.live },
+      logger,
+    );
     return await runHost(host.value, sealed, options, io);
   } catch (error) {
     const failure = failureOf(error);

@@ -113,7 +113,8 @@ function readCuts(values: Values, feed: Model['feed']): Result<BacktestOptions['
   const ms = values.ms ?? String(feed?.close_ms ?? DEFAULTS.ms);
   const closeMs = parseNumber('ms', ms, 1, 60_000);
   if (!closeMs.ok) return closeMs;
-  const limit = values.limit ?? feed?.limit_events?.toString();
+  const ofFeed = feed?.source === 'replay' ? feed.limit_events : null;
+  const limit = values.limit ?? ofFeed?.toString();
   const limitEvents =
     limit === undefined ? accept(null) : parseNumber('limit', limit, 1, Number.MAX_SAFE_INTEGER);
   if (!limitEvents.ok) return limitEvents;

@@ -72,6 +72,7 @@ export interface ConfiguredDesk {
 
 /** Where the enclave itself gets a stream's data: over its own TLS, from a measured host. */
 export interface ConfiguredSource {
+  /** `<venue>-<market>` of the instruments that it brings; one stream has them all. */
   readonly venue: string;
   readonly host: string;
 }
@@ -246,7 +247,12 @@ function hasDuplicates(values: readonly (string | number)[]): boolean {
   return new Set(values).size !== values.length;
 }
 
-/** The first of the fields about secrets and S3 that contradicts another; null when they agree. */
+/** The `source.venue` of a stream that brings this instrument. */
+export function sourceVenueOf({ venue, market }: Pick<Instrument, 'venue' | 'market'>): string {
+  return `${venue}-${market}`;
+}
+
+/** The first of the fields about secrets, S3 and sources that contradicts another; null when they agree. */
 function findContradiction(configuration: Configuration): string | null {
   const { kms, sealed = [], data_keys: dataKeys = [], s3, strategies, desk } = configuration;
   if (hasDuplicates(sealed.map(({ purpose, name }) => `${purpose}/${name}`))) return 'sealed';
@@ -261,6 +267,9 @@ function findContradiction(configuration: Configuration): string | null {
   if (!sealed.every(inRegion)) return 'sealed';
   if (!dataKeys.every(inRegion)) return 'data_keys';
   if (configuration.commit_policy === 's3' && s3 === undefined) return 's3';
+  const fetched = configuration.streams.flatMap(({ source }) => source?.venue ?? []);
+  const venues = new Set(configuration.instruments.map(sourceVenueOf));
+  if (hasDuplicates(fetched) || !fetched.every((venue) => venues.has(venue))) return 'streams';
   const vault = desk?.vault;
   if (vault !== undefined && !dataKeys.some(({ name }) => name === vault)) return 'desk';
   return null;

@@ -3,7 +3,7 @@
 
 export const MARKETS = ['spot', 'linear', 'inverse'] as const;
 export type Market = (typeof MARKETS)[number];
-export const SEQUENCE_RULES = ['binance-spot', 'binance-futures', 'none'] as const;
+export const SEQUENCE_RULES = ['binance-spot', 'binance-futures', 'bybit', 'okx', 'none'] as const;
 export type SequenceRule = (typeof SEQUENCE_RULES)[number];
 
 export interface Instrument {

@@ -1,10 +1,12 @@
 // The feed that the operator's file asks for.
 
 import type { Configuration } from '../../wire/configuration.ts';
+import type { Result } from '../../wire/result.ts';
 import { accept } from '../../wire/result.ts';
-import type { HostConfig } from '../config-file.ts';
+import type { HostConfig, ReplayConfig } from '../config-file.ts';
 import type { FeedSource } from '../feed-session.ts';
 import type { Logger } from '../logger.ts';
+import { LiveSource, planLive } from './live.ts';
 import { replayCapture } from './replay.ts';
 
 /** Without a feed the enclave runs until it is asked to stop. */
@@ -25,13 +27,39 @@ const noFeed: FeedSource = async (_, signal) => {
   });
 };
 
-export function sourceOf(
-  config: HostConfig,
+export interface ConfiguredFeed {
+  readonly source: FeedSource;
+  /** `drop` for what cannot wait. */
+  readonly whenFull: 'wait' | 'drop';
+  readonly live: LiveSource | null;
+}
+
+/** Refuses `config_invalid`: an epoch without its feed would be for nothing. */
+export function configuredFeed(
+  { feed }: Pick<HostConfig, 'feed'>,
+  configuration: Configuration,
+  logger: Logger,
+): Result<ConfiguredFeed> {
+  if (feed === null) return accept({ source: noFeed, whenFull: 'wait', live: null });
+  if (feed.source === 'replay') {
+    return accept({
+      source: replaySource(feed, configuration, logger),
+      whenFull: feed.when_full,
+      live: null,
+    });
+  }
+  const plans = planLive(feed, configuration);
+  if (!plans.ok) return plans;
+  const { close_rows: closeRows, close_ms: closeMs } = feed;
+  const live = new LiveSource({ plans: plans.value, closeRows, closeMs, logger });
+  return accept({ source: live.run, whenFull: 'drop', live });
+}
+
+function replaySource(
+  feed: ReplayConfig,
   configuration: Configuration,
   logger: Logger,
 ): FeedSource {
-  const { feed } = config;
-  if (feed === null) return noFeed;
   return (sender, signal) =>
     replayCapture(
       {

@@ -1,6 +1,7 @@
 // The metrics that the operator's file asks for. prom-client is loaded only where it does.
 
 import type { HostConfig } from '../config-file.ts';
+import type { LiveSource } from '../feed/live.ts';
 import type { Host } from '../host.ts';
 import type { Logger } from '../logger.ts';
 import type { Secrets } from '../secrets/secrets.ts';
@@ -11,25 +12,29 @@ export interface MetricsSources {
   readonly host: Host;
   readonly secrets: Secrets;
   readonly shipper: Shipper | null;
+  /** Null without a live feed. */
+  readonly live: LiveSource | null;
 }
 
 /** Null where none are asked for. Rejects with the system's error for an address that is taken. */
 export async function serveMetrics(
   { metrics: wanted }: Pick<HostConfig, 'metrics'>,
-  { host, secrets, shipper }: MetricsSources,
+  { host, secrets, shipper, live }: MetricsSources,
   logger: Logger,
 ): Promise<MetricsServer | null> {
   if (wanted === null) return null;
-  const [{ Metrics }, hostMetrics, ship, server] = await Promise.all([
+  const [{ Metrics }, hostMetrics, ship, liveMetrics, server] = await Promise.all([
     import('./metrics.ts'),
     import('./host-metrics.ts'),
     import('./ship-metrics.ts'),
+    import('./live-metrics.ts'),
     import('./metrics-server.ts'),
   ]);
   const metrics = new Metrics();
   hostMetrics.registerHostMetrics(metrics, host);
   hostMetrics.registerSecretMetrics(metrics, secrets);
   if (shipper !== null) ship.registerShipMetrics(metrics, shipper);
+  if (live !== null) liveMetrics.registerLiveMetrics(metrics, live);
   const listening = await server.MetricsServer.listen({ metrics, ...wanted });
   logger.info('metrics_listening', { host: wanted.host, port: listening.port });
   return listening;

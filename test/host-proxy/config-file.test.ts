@@ -97,6 +97,18 @@ describe('host configuration', () => {
     ['free space below zero', { ...GOOD, disk: { min_free_bytes: -1 } }, 'disk.min_free_bytes'],
     ['a port beyond 65535', { ...GOOD, tiles: { port: 65_536 } }, 'tiles.port'],
     ['a speed of zero', { ...GOOD, feed: { ...GOOD.feed, speed: 0 } }, 'feed.speed'],
+    ['an unknown source', { ...GOOD, feed: { source: 'radio' } }, 'feed.source'],
+    ['a live feed without streams', liveFeed([]), 'feed.streams'],
+    [
+      'an address with a path',
+      liveFeed([{ stream: 1, venue: 'binance-spot', url: 'wss://a.example/ws' }]),
+      'feed.streams.0.url',
+    ],
+    [
+      'an address without TLS',
+      liveFeed([{ stream: 1, venue: 'binance-spot', rest_url: 'http://a.example' }]),
+      'feed.streams.0.rest_url',
+    ],
     ['an empty command', { ...GOOD, enclave: { command: [] } }, 'enclave.command'],
   ])('refuses %s and says where', (_, value, where) => {
     const parsed = parseHostConfig(JSON.stringify(value), '/etc/host.json');
@@ -105,6 +117,27 @@ describe('host configuration', () => {
 
   it('refuses what is not JSON', () => {
     expect(parseHostConfig('{', '/etc/host.json')).toMatchObject({ ok: false });
+  });
+});
+
+function liveFeed(streams: unknown): unknown {
+  return { ...GOOD, feed: { source: 'live', streams } };
+}
+
+describe('a live feed in the file', () => {
+  it('has defaults', () => {
+    const value = liveFeed([{ stream: 1, venue: 'binance-spot' }]);
+    const parsed = parseHostConfig(JSON.stringify(value), '/etc/host.json');
+    expect(parsed).toMatchObject({
+      config: {
+        feed: {
+          source: 'live',
+          close_rows: 256,
+          close_ms: 50,
+          streams: [{ stream: 1, venue: 'binance-spot', url: null, rest_url: null }],
+        },
+      },
+    });
   });
 });
 

@@ -98,6 +98,12 @@ export class Batcher {
     });
   }
 
+  /** Closes the batch, and takes a sequence for what is missing after it: the caller declares it. */
+  skip(): number {
+    this.flush();
+    return this.#sequence++;
+  }
+
   #touch(receiveTimeNs: bigint): void {
     if (!this.pending) this.#closeFromNs = receiveTimeNs + this.#closeNs;
     // A local clock that is set back does not take the batch time with it.

@@ -76,6 +76,11 @@ export class BookSequence {
     return gap;
   }
 
+  /** Snapshots come in the stream, in order with the updates. */
+  get #inStream(): boolean {
+    return this.#rule === 'bybit' || this.#rule === 'okx';
+  }
+
   /** Data is missing: there is no book until the next snapshot. Whoever knows of it has logged it. */
   interrupt(): void {
     this.#valid = false;
@@ -140,8 +145,9 @@ export class BookSequence {
   }
 
   #snapshot(event: DepthEvent): BookStep {
-    // An older snapshot would take back updates that are applied, and that do not come again.
-    if (this.#valid && event.lastId < this.#lastId) return 'skip';
+    // An older snapshot would take back updates that are applied, and that do not come again. One that comes
+    // in the stream itself is never older: a smaller id says that the venue counts anew.
+    if (this.#valid && !this.#inStream && event.lastId < this.#lastId) return 'skip';
     this.#valid = true;
     this.#fresh = true;
     this.#lastId = event.lastId;
@@ -153,8 +159,8 @@ export class BookSequence {
       const step = this.#decide(event);
       if (step !== 'gap') return step;
     }
-    // Without ids there is no telling which updates a later snapshot contains.
-    if (this.#rule === 'none') return 'skip';
+    // Without ids there is no telling which updates a later snapshot contains; one in the stream has all.
+    if (this.#rule === 'none' || this.#inStream) return 'skip';
     this.#held.push(event);
     this.#heldRows += event.rows;
     while (this.#held.length > MAX_HELD_EVENTS || this.#heldRows > MAX_HELD_ROWS) {
@@ -178,6 +184,15 @@ export class BookSequence {
       case 'binance-futures':
         if (this.#fresh && event.lastId < last) return 'skip';
         if (event.previousId === last || (this.#fresh && event.firstId <= last)) break;
+        this.#end(idAfter(last), null);
+        return 'gap';
+      case 'bybit':
+        if (event.firstId === last + 1) break;
+        this.#end(idAfter(last), event.firstId > last + 1 ? event.firstId - last - 1 : null);
+        return 'gap';
+      case 'okx':
+        // Ids may repeat (nothing has changed) or go back (maintenance), but each names the one before.
+        if (event.previousId === last) break;
         this.#end(idAfter(last), null);
         return 'gap';
       case 'none':
@@ -204,7 +219,7 @@ export class TradeSequence {
   #lastId = 0;
 
   constructor(rule: SequenceRule) {
-    this.#numbered = rule !== 'none';
+    this.#numbered = rule === 'binance-spot' || rule === 'binance-futures';
   }
 
   /** The id of the last trade that counted; 0 before the first. */

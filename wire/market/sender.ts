@@ -52,7 +52,8 @@ export class FeedSender {
   readonly #options: FeedSenderOptions;
   #full = false;
   /** Being dropped; it is declared when the channel has drained, or at the end. */
-  #gap: { stream: number; firstMissing: number; batches: number; rows: number } | null = null;
+  #gap: { stream: number; firstMissing: number; batches: number; rows: number | null } | null =
+    null;
 
   constructor(channel: FeedChannel, options: FeedSenderOptions) {
     this.#channel = channel;
@@ -82,6 +83,20 @@ export class FeedSender {
     return this.#channel.alive;
   }
 
+  /**
+   * Data that never came, in place of the batch with this sequence: declared now, or together with what is
+   * being dropped.
+   */
+  skip(stream: number, sequence: number): void {
+    if (this.#gap === null) {
+      this.#gap = { stream, firstMissing: sequence, batches: 1, rows: null };
+      this.#declare();
+    } else {
+      this.#gap.batches++;
+      this.#gap.rows = null;
+    }
+  }
+
   /** Declares what was dropped last, when no batch follows. */
   finish(): void {
     this.#declare();
@@ -97,7 +112,7 @@ export class FeedSender {
       });
     }
     this.#gap.batches++;
-    this.#gap.rows += batch.rows;
+    if (this.#gap.rows !== null) this.#gap.rows += batch.rows;
   }
 
   #declare(): void {

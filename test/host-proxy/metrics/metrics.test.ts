@@ -8,6 +8,8 @@ import {
   registerHostMetrics,
   registerSecretMetrics,
 } from '../../../host-proxy/metrics/host-metrics.ts';
+import type { LiveStats } from '../../../host-proxy/feed/live.ts';
+import { registerLiveMetrics } from '../../../host-proxy/metrics/live-metrics.ts';
 import { Metrics } from '../../../host-proxy/metrics/metrics.ts';
 import { MetricsServer } from '../../../host-proxy/metrics/metrics-server.ts';
 import { registerShipMetrics } from '../../../host-proxy/metrics/ship-metrics.ts';
@@ -31,6 +33,27 @@ const SHIP: ShipCounters = {
   objectsSame: 1,
   retries: 7,
   findings: 0,
+};
+
+const LIVE: LiveStats = {
+  stream: 3,
+  venue: 'binance-spot',
+  books: 2,
+  counters: {
+    messages: 40,
+    events: 90,
+    batches: 8,
+    refused: 1,
+    snapshots: 4,
+    snapshotsAsked: 5,
+    booksLost: 6,
+    gaps: 7,
+    connected: 11,
+    connectsFailed: 12,
+    lost: 13,
+    silent: 14,
+    snapshotsFailed: 15,
+  },
 };
 
 function measuredOf(): Writable<Measured> {
@@ -102,6 +125,7 @@ describe('metrics', () => {
     const dataKeys = { kept } as unknown as DataKeyStore;
     registerSecretMetrics(metrics, { sealed: [], credentials: feed, dataKeys });
     registerShipMetrics(metrics, { counters: SHIP });
+    registerLiveMetrics(metrics, { stats: [LIVE] });
     server = await MetricsServer.listen({ metrics, host: '127.0.0.1', port: 0 });
     return metrics;
   };
@@ -175,6 +199,25 @@ describe('metrics', () => {
     ]) {
       expect(text).toContain(`# HELP ${name} `);
       expect(text).not.toMatch(new RegExp(`^${name}(?:\\{|  *\\d)`, 'mu'));
+    }
+  });
+
+  it('show each live stream', async () => {
+    await serve(measuredOf());
+    const { text } = await request('/metrics');
+    for (const [name, value] of [
+      ['messages_total', 40],
+      ['refused_total', 1],
+      ['snapshots_total', 4],
+      ['books_lost_total', 6],
+      ['gaps_total', 7],
+      ['connected_total', 11],
+      ['connects_failed_total', 12],
+      ['lost_total', 13],
+      ['snapshots_failed_total', 15],
+      ['books', 2],
+    ] as const) {
+      expect(text).toContain(`trackseal_live_${name}{stream="3",venue="binance-spot"} ${value}\n`);
     }
   });
 
