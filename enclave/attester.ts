@@ -15,6 +15,8 @@ export interface AttestedIdentity {
   readonly logKey: Uint8Array;
   readonly leafZeroHash: Uint8Array;
   readonly tlsKeyHash: Uint8Array;
+  readonly x25519Key: Uint8Array | null;
+  readonly ed25519Key: Uint8Array | null;
   readonly configDigest: Uint8Array;
 }
 
@@ -51,17 +53,8 @@ export class Attester {
   }
 
   attest(purpose: Purpose, head: Head, nonce: Uint8Array | null): Promise<Result<TimedDocument>> {
-    const { origin, logKey, leafZeroHash, tlsKeyHash, configDigest } = this.#identity;
-    const userData = encodeUserData({
-      purpose,
-      origin,
-      head,
-      leafZeroHash,
-      x25519Key: null,
-      tlsKeyHash,
-      ed25519Key: null,
-      configDigest,
-    });
+    const { logKey, ...identity } = this.#identity;
+    const userData = encodeUserData({ purpose, head, ...identity });
     return attestTimed(this.#nsm, this.#clock, { userData, nonce, publicKey: logKey });
   }
 }

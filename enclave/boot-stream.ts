@@ -10,6 +10,7 @@ import {
   MAX_BOOT_BYTES,
   MAX_CONFIGURATION_BYTES,
   MAX_ITEM_BYTES,
+  MAX_VAULT_RECORD_BYTES,
 } from '../wire/limits.ts';
 import type { AwsCredentials, DataKeys, HandOver } from '../wire/kms-messages.ts';
 import {
@@ -19,6 +20,7 @@ import {
   parseDataKeys,
   parseHandOver,
 } from '../wire/kms-messages.ts';
+import { MAX_CERTIFICATE_CHAIN_BYTES } from '../wire/desk-messages.ts';
 import type { Failed, Item, Previous, Ready } from '../wire/messages.ts';
 import {
   encodeFailed,
@@ -36,6 +38,8 @@ import type { Guard } from './fatal.ts';
 
 /** Bundle and parameters of each of the eight strategies that a configuration may have. */
 const MAX_ITEMS = 16;
+/** What stands around the bytes of a record. */
+const MAX_VAULT_HEAD_BYTES = 64;
 /** As many bytes as that many items could have. */
 const MAX_SEALED_BYTES: number = MAX_ITEMS * MAX_ITEM_BYTES;
 
@@ -56,6 +60,10 @@ export interface BootStreamOptions {
   readonly onClose: () => void;
   /** At any time after HELLO, as often as the host likes. */
   readonly onCredentials: (credentials: AwsCredentials) => void;
+  /** VAULT, as often as the host likes before GO, not looked at; resolves when there is room for the next. */
+  readonly onVault: (payload: Uint8Array) => Promise<void>;
+  /** CERTIFICATE and VAULT_KEPT, at any time, not looked at. */
+  readonly onRelay: (type: number, payload: Uint8Array) => void;
   /** After READY, once. */
   readonly onHandOver: (handOver: HandOver) => void;
   /** The stream is over: `stream_closed`, or what the host broke. */
@@ -86,6 +94,9 @@ export class BootStream {
         [FRAME.close, 0],
         [FRAME.credentials, MAX_CREDENTIALS_BYTES],
         [FRAME.handOver, MAX_HAND_OVER_BYTES],
+        [FRAME.vault, MAX_VAULT_RECORD_BYTES + MAX_VAULT_HEAD_BYTES],
+        [FRAME.vaultKept, MAX_VAULT_HEAD_BYTES],
+        [FRAME.certificate, MAX_CERTIFICATE_CHAIN_BYTES],
       ]),
       firstCreditBytes: FIRST_CREDIT_BULK_BYTES,
       types: [
@@ -98,11 +109,16 @@ export class BootStream {
         FRAME.sealed,
         FRAME.dataKeys,
         FRAME.handOver,
+        FRAME.vault,
+        FRAME.vaultKept,
+        FRAME.certificate,
       ],
       onFrame: (frame) => {
+        if (frame.type === FRAME.vault && !this.#done) return options.onVault(frame.payload);
         options.guard.run(() => {
           this.#take(frame);
         });
+        return undefined;
       },
       onEnd: (refusal) => {
         const code = refusal?.code ?? 'stream_closed';
@@ -145,6 +161,11 @@ export class BootStream {
     this.#channel.send(FRAME.kept, record);
   }
 
+  /** A vault record to keep or to forget; resolves when there is room for the next. */
+  async sendVault(write: Uint8Array): Promise<void> {
+    if (!this.#channel.send(FRAME.vault, write)) await this.#channel.drained();
+  }
+
   close(): Promise<boolean> {
     return this.#channel.close();
   }
@@ -158,6 +179,10 @@ export class BootStream {
     }
     if (frame.type === FRAME.credentials) {
       this.#options.onCredentials(orFatal(parseCredentials(frame.payload)));
+      return;
+    }
+    if (frame.type === FRAME.vaultKept || frame.type === FRAME.certificate) {
+      this.#options.onRelay(frame.type, frame.payload);
       return;
     }
     if (frame.type === FRAME.handOver) {

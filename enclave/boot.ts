@@ -6,6 +6,7 @@ import { concatBytes, equalBytes, isZero, parseHex } from '../wire/bytes.ts';
 import type { Configuration } from '../wire/configuration.ts';
 import { parseConfiguration } from '../wire/configuration.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
+import type { DeskPublicKeys, DeskSecret } from '../wire/desk-messages.ts';
 import type { EpochHeader } from '../wire/header.ts';
 import { HEADER_VERSION, originOf, streamsOf } from '../wire/header.ts';
 import type { Transport } from '../wire/node/transport.ts';
@@ -22,8 +23,8 @@ import { checkItems } from './items.ts';
 import type { Credentials } from './kms/credentials.ts';
 import type { SealTerms } from './kms/sealed-items.ts';
 import { readImage, unseal } from './kms/unseal.ts';
-import type { LogKey, SecretSource, TlsKey } from './keys.ts';
-import { generateLogKey, generateTlsKey, wrapForCompliance } from './keys.ts';
+import type { LogKey, SecretSource } from './keys.ts';
+import { generateLogKey, wrapForCompliance } from './keys.ts';
 import { parseManifest } from '../wire/manifest.ts';
 import type { Nsm } from './nsm/nsm.ts';
 import type { VerifiedPrevious } from './previous.ts';
@@ -39,11 +40,12 @@ export interface PreparedEpoch {
   readonly configuration: Configuration;
   readonly header: EpochHeader;
   readonly logKey: LogKey;
-  readonly tlsKey: TlsKey;
   readonly disclosureKey: Uint8Array;
   readonly strategies: readonly StrategyMaterial[];
   readonly previous: VerifiedPrevious | null;
-  readonly egress: Egress;
+  /** For the desk; wiped when it has them. */
+  readonly vaultKeys: readonly DeskSecret[];
+  readonly accounts: readonly DeskSecret[];
   /** Null under policy spool. */
   readonly lease: Lease | null;
 }
@@ -59,6 +61,8 @@ export interface BootServices {
   readonly roots: Uint8Array;
   readonly transport: Transport;
   readonly credentials: Credentials;
+  /** The public halves of the desk's. */
+  readonly deskKeys: DeskPublicKeys;
   /** A new data-key record, for the host to keep. */
   readonly keep: (record: Uint8Array) => void;
   /** Aborted at the end of the enclave. */
@@ -99,7 +103,7 @@ export async function prepareEpoch(
   services: BootServices,
   messages: BootMessages,
 ): Promise<PreparedEpoch> {
-  const { crypto, nsm, clock, secrets, measured, roots, transport } = services;
+  const { crypto, nsm, clock, secrets, measured, roots, transport, deskKeys } = services;
   const configuration = orFatal(parseConfiguration(messages.configuration));
   const configurationDigest = crypto.sha256(messages.configuration);
   orFatal(await lockConfiguration(services, configurationDigest));
@@ -137,7 +141,6 @@ export async function prepareEpoch(
   if (lease !== null && previous !== null && messages.previous !== null) {
     await takeOver(lease, messages.previous, previous.entry, { origin, key: logKey });
   }
-  const tlsKey = generateTlsKey();
   const disclosureKey = secrets.draw();
   const compliancePublic = parseHex(configuration.compliance_public_key) ?? new Uint8Array(0);
   const header: EpochHeader = {
@@ -145,7 +148,9 @@ export async function prepareEpoch(
     origin,
     epoch,
     logKey: logKey.spki,
-    tlsKeyHash: tlsKey.spkiHash,
+    tlsKeyHash: crypto.sha256(deskKeys.tlsSpki),
+    x25519Key: deskKeys.x25519,
+    ed25519Key: deskKeys.ed25519,
     configurationDigest,
     configuration: messages.configuration,
     commitPolicy: configuration.commit_policy,
@@ -177,11 +182,11 @@ export async function prepareEpoch(
     configuration,
     header,
     logKey,
-    tlsKey,
     disclosureKey,
     strategies,
     previous,
-    egress,
+    vaultKeys: sealed.vaultKeys,
+    accounts: sealed.accounts,
     lease,
   };
 }

@@ -3,7 +3,9 @@
 // arrives here as a code; no text of an exception leaves.
 
 import type { RefusalCode } from '../wire/codes.ts';
+import { DESK_FRAME } from '../wire/desk-messages.ts';
 import type { HandOver } from '../wire/kms-messages.ts';
+import { FRAME } from '../wire/messages.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import type { Transport } from '../wire/node/transport.ts';
 import type { CloseReason } from '../wire/payloads.ts';
@@ -12,6 +14,8 @@ import { BootStream } from './boot-stream.ts';
 import { prepareEpoch } from './boot.ts';
 import type { ClockSource } from './clock.ts';
 import { Clock, systemClock } from './clock.ts';
+import type { StartDesk } from './desk-link.ts';
+import { DeskLink } from './desk-link.ts';
 import { Diagnostics } from './diagnostics.ts';
 import { Epoch } from './epoch.ts';
 import type { Guard } from './fatal.ts';
@@ -23,6 +27,7 @@ import { Credentials } from './kms/credentials.ts';
 import type { SecretName } from './kms/secret-error.ts';
 import { SecretError } from './kms/secret-error.ts';
 import type { RunnerProgram, StartStrategy } from './strategy/types.ts';
+import type { StartTap } from './tap-link.ts';
 
 export interface EnclaveTimeouts {
   /** From HELLO to GO, and again from GO to READY. */
@@ -62,6 +67,9 @@ export interface EnclaveOptions {
   readonly roots: Uint8Array;
   readonly strategyRunner: RunnerProgram;
   readonly startStrategy: StartStrategy;
+  readonly startDesk: StartDesk;
+  /** For streams that have a source; without it the boot of such a configuration fails. */
+  readonly startTap?: StartTap;
   readonly clock?: ClockSource;
   readonly timeouts?: Partial<EnclaveTimeouts>;
   /** Once, when everything is down. */
@@ -84,6 +92,7 @@ export class Enclave {
   #closeReason: CloseReason | null = null;
   #handOver: HandOver | null = null;
   #failedAt: SecretName = { position: null, purpose: null, name: null };
+  readonly #desk: DeskLink;
   #bootStream: BootStream | null = null;
   #epoch: Epoch | null = null;
 
@@ -97,6 +106,13 @@ export class Enclave {
     );
     this.#guard = createGuard((code) => {
       this.fail(code);
+    });
+    this.#desk = new DeskLink(options.startDesk(), {
+      guard: this.#guard,
+      onVault: async (write) => this.#bootStream?.sendVault(write),
+      onEnded: (code) => {
+        this.#loseDesk(code);
+      },
     });
     void this.#guard.runAsync(async () => {
       try {
@@ -147,8 +163,10 @@ export class Enclave {
     const messages = await bootStream.receive();
     this.#deadline(this.#timeouts.bootMs, 'booting', 'boot_timeout');
     const { signal: ending } = this.#ending;
+    const deskKeys = await this.#desk.keys();
+    const aws = { credentials, keep, ending };
     const prepared = await prepareEpoch(
-      { crypto, nsm, clock, secrets, measured, roots, transport, credentials, keep, ending },
+      { crypto, nsm, clock, secrets, measured, roots, transport, deskKeys, ...aws },
       messages,
     );
     this.#assertAlive();
@@ -158,6 +176,8 @@ export class Enclave {
         nsm,
         clock,
         guard: this.#guard,
+        desk: this.#desk,
+        startTap: this.#options.startTap ?? null,
         logStallMs: this.#timeouts.logStallMs,
         isReady: () => this.#phase === 'running',
         onStalled: (stalled) => {
@@ -179,6 +199,7 @@ export class Enclave {
       if (this.#isOver()) await epoch.tearDown();
     }
     this.#phase = 'running';
+    this.#desk.state();
     const { origin, logKey } = prepared.header;
     bootStream.sendReady({ origin, logKey, leaf0Hash: epoch.leafZeroHash });
     this.#diagnostics.report('ready', epoch.counters);
@@ -196,6 +217,11 @@ export class Enclave {
         },
         onCredentials: (credentials) => {
           this.#credentials.push(credentials);
+        },
+        onVault: (record) => this.#desk.record(record),
+        onRelay: (type, payload) => {
+          const kept = type === FRAME.vaultKept;
+          this.#desk.relay(kept ? DESK_FRAME.keptVault : DESK_FRAME.certificate, payload);
         },
         onHandOver: (handOver) => {
           this.#handOver ??= handOver;
@@ -233,11 +259,18 @@ export class Enclave {
     const down = Promise.all([
       this.#epoch?.tearDown(),
       this.#bootStream?.close(),
+      this.#desk.stop(),
       this.#diagnostics.close(),
     ]);
     await Promise.race([down.catch(() => null), timeout.promise]);
     clearTimeout(timer);
     this.#options.onExit({ code });
+  }
+
+  /** Without it nobody can ask for a document, and no account is polled; strategies and log go on. */
+  #loseDesk(code: RefusalCode): void {
+    if (this.#phase === 'booting') this.fail(code);
+    else this.#diagnostics.report(code, this.#epoch?.counters);
   }
 
   #isOver(): boolean {

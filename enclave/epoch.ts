@@ -3,6 +3,7 @@
 
 import { PURPOSE } from '../wire/attestation/user-data.ts';
 import type { RefusalCode } from '../wire/codes.ts';
+import type { DeskOpen, DeskSecret } from '../wire/desk-messages.ts';
 import { encodeHeader } from '../wire/header.ts';
 import type { Kind } from '../wire/leaf.ts';
 import { KIND, LABEL, STREAM } from '../wire/leaf.ts';
@@ -16,10 +17,10 @@ import { Anchors } from './anchors.ts';
 import { Attester } from './attester.ts';
 import type { PreparedEpoch } from './boot.ts';
 import type { Clock } from './clock.ts';
+import type { DeskLink } from './desk-link.ts';
 import type { Guard } from './fatal.ts';
 import { Fatal, orFatal } from './fatal.ts';
 import { Feed } from './feed.ts';
-import { HttpsService } from './https.ts';
 import { Inputs } from './inputs.ts';
 import type { SecretSource } from './keys.ts';
 import type { AppendedLeaf } from './log/writer.ts';
@@ -31,7 +32,8 @@ import { Releases } from './release.ts';
 import { Committer } from './s3/committer.ts';
 import { Strategies } from './strategies.ts';
 import type { RunnerProgram, StartStrategy } from './strategy/types.ts';
-import { createCertificate } from './tls-certificate.ts';
+import type { StartTap } from './tap-link.ts';
+import { TapLink } from './tap-link.ts';
 
 export interface EpochServices {
   readonly transport: Transport;
@@ -40,6 +42,12 @@ export interface EpochServices {
   readonly guard: Guard;
   readonly strategyRunner: RunnerProgram;
   readonly startStrategy: StartStrategy;
+  readonly desk: DeskLink;
+  /** Null where the program has none. */
+  readonly startTap: StartTap | null;
+  /** Bytes of the measured manifest and of the measured roots.pem. */
+  readonly measured: Uint8Array;
+  readonly roots: Uint8Array;
   readonly isReady: () => boolean;
   readonly logStallMs: number;
   /** True when the log stalls, false when it moves again. */
@@ -59,8 +67,10 @@ export class Epoch {
   readonly #inputs: Inputs;
   readonly #feed: Feed;
   #anchors: Anchors | null = null;
-  #https: HttpsService | null = null;
+  #tap: TapLink | null = null;
   #leafZeroHash: Uint8Array = new Uint8Array(0);
+  /** Of the boot. */
+  #document: Uint8Array = new Uint8Array(0);
   #stopped = false;
 
   private constructor(services: EpochServices, prepared: PreparedEpoch, logStream: LogStream) {
@@ -103,11 +113,15 @@ export class Epoch {
           }),
       onAcknowledged: ({ size }) => {
         releases.acknowledge(size);
+        services.desk.state();
       },
       // A head over leaf 0 alone would be signed by a key that nothing attests yet.
       firstCommitLeaves: 2,
       stallMs: services.logStallMs,
-      onStalled: services.onStalled,
+      onStalled: (stalled) => {
+        services.onStalled(stalled);
+        services.desk.state();
+      },
       onTimer: (work) => {
         guard.run(work);
       },
@@ -121,6 +135,9 @@ export class Epoch {
       program: services.strategyRunner,
       start: services.startStrategy,
       onEnded: services.onStrategyEnded,
+      onReleased: (output) => {
+        services.desk.output(output);
+      },
     });
     this.#inputs = new Inputs({ log, releases, strategies: this.#strategies }, configuration);
     const { strategies, inputs } = { strategies: this.#strategies, inputs: this.#inputs };
@@ -156,7 +173,8 @@ export class Epoch {
       ...this.#strategies.counters,
       ...this.#inputs.counters,
       ...this.#feed.counters,
-      ...this.#https?.counters,
+      ...this.#services.desk.counters,
+      ...this.#tap?.counters,
     };
   }
 
@@ -189,29 +207,60 @@ export class Epoch {
     }
     secrets.wipe();
     await this.#durable();
-    const { clock, guard, transport, isReady } = this.#services;
-    const { configuration, header, tlsKey } = this.#prepared;
+    const { clock, guard, transport, desk, isReady } = this.#services;
+    const { configuration, vaultKeys, accounts } = this.#prepared;
     const log = this.#log;
     this.#anchors = new Anchors({ log, clock, attester, guard, configuration });
-    const nowMs = Number(clock.nowNs() / 1_000_000n);
-    const certificate = await createCertificate(tlsKey, configuration.tls_names, nowMs);
-    const { epoch, origin } = header;
-    this.#https = new HttpsService(
-      { log, clock, attester, guard, configuration, epoch, origin, isReady },
-      tlsKey,
-      certificate,
-    );
-    await this.#https.listen(transport);
+    await desk.open(this.#describe(vaultKeys, accounts), { log, attester, isReady });
+    for (const { bytes } of [...vaultKeys, ...accounts]) bytes.fill(0);
+    this.#assertRunning();
     await this.#feed.listen(transport);
+    this.#openTap();
     this.#assertRunning();
     this.#anchors.start();
+  }
+
+  /** What a desk or a tap learns of the epoch. */
+  #describe(vaultKeys: readonly DeskSecret[], accounts: readonly DeskSecret[]): DeskOpen {
+    const { clock, measured: manifest, roots } = this.#services;
+    const { origin, epoch, configuration } = this.#prepared.header;
+    return {
+      origin,
+      epoch,
+      configuration,
+      nowNs: clock.nowNs(),
+      vaultKeys,
+      accounts,
+      manifest,
+      roots,
+      document: this.#document,
+      leafZeroHash: this.#leafZeroHash,
+    };
+  }
+
+  #openTap(): void {
+    const { startTap, guard } = this.#services;
+    const sources = this.#prepared.configuration.streams.filter(
+      ({ source }) => source !== undefined,
+    );
+    if (sources.length === 0) return;
+    if (startTap === null) throw new Fatal('tap_ended');
+    this.#tap = new TapLink(startTap(), {
+      guard,
+      open: this.#describe([], []),
+      onFrame: (frame) => this.#feed.receiveOwn(frame),
+      onEnded: this.#services.onStrategyEnded,
+    });
   }
 
   /** Throws a Fatal, or never resolves when acknowledgements stop; the caller has a deadline. */
   async closeCleanly(reason: CloseReason, handOver: HandOver | null): Promise<void> {
     this.#feed.stop();
+    this.#services.desk.state();
+    await this.#tap?.stop();
     await this.#strategies.settled();
     await this.#strategies.stop();
+    await this.#services.desk.shut();
     await this.#anchors?.stop();
     if (reason === CLOSE_REASON.handOver && handOver !== null) {
       this.#append(KIND.handOver, encodeHandOver(handOver));
@@ -240,7 +289,7 @@ export class Epoch {
     await Promise.all([
       this.#anchors?.stop(),
       this.#strategies.stop(),
-      this.#https?.close(),
+      this.#tap?.stop(),
       this.#feed.close(),
       this.#logStream.close(),
     ]);
@@ -272,12 +321,15 @@ export class Epoch {
       logKey: header.logKey,
       leafZeroHash: hash,
       tlsKeyHash: header.tlsKeyHash,
+      x25519Key: header.x25519Key,
+      ed25519Key: header.ed25519Key,
       configDigest: header.configurationDigest,
     });
     // The root of a tree of one leaf is the leaf's hash.
     const head = { size: 1, root: hash };
     const { document } = orFatal(await attester.attest(PURPOSE.boot, head, null));
     this.#assertRunning();
+    this.#document = document;
     this.#append(KIND.attestation, document);
     // In the first commit: an epoch that ends at any later moment has said what the one before left.
     this.#logRecovery();

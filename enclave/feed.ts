@@ -7,6 +7,7 @@
 
 import { Channel } from '../wire/channel.ts';
 import type { Frame } from '../wire/frame.ts';
+import type { Label } from '../wire/leaf.ts';
 import { KIND, LABEL, STREAM } from '../wire/leaf.ts';
 import { FIRST_CREDIT_BYTES, MAX_FEED_IN_BYTES } from '../wire/limits.ts';
 import type { Refused } from '../wire/messages.ts';
@@ -32,6 +33,7 @@ export interface FeedServices {
 
 interface WaitingFrame {
   readonly frame: Frame;
+  readonly label: Label;
   readonly taken: () => void;
 }
 
@@ -67,6 +69,11 @@ export class Feed {
     });
   }
 
+  /** BATCH or GAP of the enclave's own connections; the promise says when it was taken. */
+  receiveOwn(frame: Frame): void | Promise<void> {
+    return this.#receive(frame, LABEL.tls);
+  }
+
   /** Takes nothing more; what was taken goes its way. */
   stop(): void {
     this.#stopped = true;
@@ -90,7 +97,7 @@ export class Feed {
       maxReceiveBytes: MAX_FEED_IN_BYTES,
       firstCreditBytes: FIRST_CREDIT_BYTES,
       types: [FRAME.batch, FRAME.gap, FRAME.report],
-      onFrame: (frame) => this.#receive(frame),
+      onFrame: (frame) => this.#receive(frame, LABEL.host),
       onEnd: (refusal) => {
         this.#lose(channel, refusal);
       },
@@ -113,11 +120,20 @@ export class Feed {
   #leave(channel: Channel): void {
     this.#ending = false;
     this.#services.releases.detach(channel);
-    this.#waiting = new Fifo();
+    this.#forgetHost();
     // The next one is taken when nothing of this one is left.
     void channel.close().then(() => {
       if (this.#channel === channel) this.#channel = null;
     });
+  }
+
+  /** What the host sent and was not taken is not taken any more. */
+  #forgetHost(): void {
+    const waiting = this.#waiting;
+    this.#waiting = new Fifo();
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      if (next.label === LABEL.tls) this.#waiting.push(next);
+    }
   }
 
   get #hasRoom(): boolean {
@@ -125,15 +141,15 @@ export class Feed {
     return log.hasRoom && releases.hasRoom && strategies.hasRoom;
   }
 
-  #receive(frame: Frame): void | Promise<void> {
+  #receive(frame: Frame, label: Label): void | Promise<void> {
     if (this.#waiting.length === 0 && !this.#pumping && this.#hasRoom) {
       this.#services.guard.run(() => {
-        this.#take(frame);
+        this.#take(frame, label);
       });
       return undefined;
     }
     return new Promise((taken) => {
-      this.#waiting.push({ frame, taken });
+      this.#waiting.push({ frame, label, taken });
       void this.#services.guard.runAsync(() => this.#pump());
     });
   }
@@ -148,23 +164,24 @@ export class Feed {
       }
       const next = this.#waiting.shift();
       if (next === undefined) break;
-      this.#take(next.frame);
+      this.#take(next.frame, next.label);
       next.taken();
     }
     this.#pumping = false;
     if (this.#ending && this.#channel !== null) this.#leave(this.#channel);
   }
 
-  #take({ type, payload }: Frame): void {
+  #take({ type, payload }: Frame, label: Label): void {
     if (this.#stopped) return;
     const { inputs, releases } = this.#services;
     const refused =
       type === FRAME.batch
-        ? inputs.takeBatch(payload)
+        ? inputs.takeBatch(payload, label)
         : type === FRAME.gap
-          ? inputs.takeGap(payload)
+          ? inputs.takeGap(payload, label)
           : this.#takeReport(payload);
-    if (refused !== null) releases.refuse(refused);
+    // The host hears of its own frames; what of ours is refused is counted, and has left its gap.
+    if (refused !== null && label === LABEL.host) releases.refuse(refused);
   }
 
   #takeReport(payload: Uint8Array): Refused | null {

@@ -7,6 +7,7 @@ import { BatchMemory, parseBatch } from '../wire/batch.ts';
 import type { Batch } from '../wire/batch.ts';
 import type { RefusalCode } from '../wire/codes.ts';
 import type { Configuration } from '../wire/configuration.ts';
+import type { Label } from '../wire/leaf.ts';
 import { KIND, LABEL } from '../wire/leaf.ts';
 import { parseDeclaredGap } from '../wire/messages.ts';
 import type { Refused } from '../wire/messages.ts';
@@ -26,6 +27,7 @@ export interface InputServices {
 
 interface InputStream {
   readonly id: number;
+  readonly label: Label;
   /** Sequence of the next batch. */
   expected: number;
   lastTimeNs: bigint;
@@ -46,7 +48,10 @@ export class Inputs {
   constructor(services: InputServices, configuration: Configuration) {
     this.#services = services;
     this.#streams = new Map(
-      configuration.streams.map(({ id }) => [id, { id, expected: 0, lastTimeNs: 0n }]),
+      configuration.streams.map(({ id, source }) => {
+        const label = source === undefined ? LABEL.host : LABEL.tls;
+        return [id, { id, label, expected: 0, lastTimeNs: 0n }];
+      }),
     );
     this.#instruments = new Set(configuration.instruments.map(({ id }) => id));
     this.#tracker = new SequenceTracker(configuration.instruments);
@@ -57,10 +62,10 @@ export class Inputs {
   }
 
   /** A BATCH payload. Answers what the host must hear, or null. */
-  takeBatch(payload: Uint8Array): Refused | null {
+  takeBatch(payload: Uint8Array, label: Label): Refused | null {
     const parsed = parseBatch(payload, this.#instruments, this.#memory);
     const head = parsed.ok ? parsed.value : peekBatch(payload);
-    const stream = head === null ? undefined : this.#streams.get(head.stream);
+    const stream = head === null ? undefined : this.#streamOf(head.stream, label);
     if (head === null || stream === undefined) {
       // No stream of ours misses anything, so there is no leaf to leave.
       const code = parsed.ok || head !== null ? 'stream_unknown' : parsed.refusal.code;
@@ -78,19 +83,25 @@ export class Inputs {
   }
 
   /** A GAP payload: what the host has dropped. */
-  takeGap(payload: Uint8Array): Refused | null {
+  takeGap(payload: Uint8Array, label: Label): Refused | null {
     const parsed = parseDeclaredGap(payload);
     if (!parsed.ok) return this.#refuse(parsed.refusal.code, null, null);
     const { stream: id, firstMissing, batches } = parsed.value;
-    const stream = this.#streams.get(id);
+    const stream = this.#streamOf(id, label);
     if (stream === undefined) return this.#refuse('stream_unknown', id, firstMissing);
     if (firstMissing < stream.expected) return this.#refuse('batch_replayed', id, firstMissing);
     const next = firstMissing + batches;
     if (!Number.isSafeInteger(next)) return this.#refuse('message_malformed', id, firstMissing);
     this.#skipTo(stream, firstMissing);
-    this.#logGap(stream.id, gapOf(GAP.declared, firstMissing, batches), []);
+    this.#logGap(stream, gapOf(GAP.declared, firstMissing, batches), []);
     stream.expected = next;
     return null;
+  }
+
+  /** Who sends has streams of their own: the host those without a source, our tap the others. */
+  #streamOf(id: number, label: Label): InputStream | undefined {
+    const stream = this.#streams.get(id);
+    return stream?.label === label ? stream : undefined;
   }
 
   #accept(stream: InputStream, batch: Batch, payload: Uint8Array): void {
@@ -101,7 +112,7 @@ export class Inputs {
     const { index: leafIndex } = log.append({
       kind: KIND.input,
       stream: stream.id,
-      label: LABEL.host,
+      label: stream.label,
       causes: [],
       plaintext: payload,
     });
@@ -113,7 +124,7 @@ export class Inputs {
       strategiesWaiting: 0,
     };
     for (const gap of this.#tracker.apply(batch)) {
-      inWork.neededSize = this.#logGap(stream.id, gap, [leafIndex]) + 1;
+      inWork.neededSize = this.#logGap(stream, gap, [leafIndex]) + 1;
     }
     releases.addBatch(inWork);
     strategies.input(inWork, timeNs, payload);
@@ -125,13 +136,13 @@ export class Inputs {
   #skipTo(stream: InputStream, sequence: number): void {
     if (sequence === stream.expected) return;
     const count = sequence - stream.expected;
-    this.#logGap(stream.id, gapOf(GAP.skipped, stream.expected, count), []);
+    this.#logGap(stream, gapOf(GAP.skipped, stream.expected, count), []);
     stream.expected = sequence;
   }
 
   /** The batch counts as lost: the next one continues after it. */
   #refuseBatch(stream: InputStream, sequence: number, code: RefusalCode): Refused {
-    this.#logGap(stream.id, { ...gapOf(GAP.refused, sequence, 1), code }, []);
+    this.#logGap(stream, { ...gapOf(GAP.refused, sequence, 1), code }, []);
     stream.expected = sequence + 1;
     return this.#refuse(code, stream.id, sequence);
   }
@@ -141,10 +152,10 @@ export class Inputs {
     return { code, stream, sequence };
   }
 
-  #logGap(stream: number, gap: Gap, causes: readonly number[]): number {
+  #logGap({ id, label }: InputStream, gap: Gap, causes: readonly number[]): number {
     this.#counters.gaps++;
     const plaintext = encodeGap(gap);
-    const label = LABEL.host;
-    return this.#services.log.append({ kind: KIND.gap, stream, label, causes, plaintext }).index;
+    const { log } = this.#services;
+    return log.append({ kind: KIND.gap, stream: id, label, causes, plaintext }).index;
   }
 }

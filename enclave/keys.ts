@@ -1,9 +1,9 @@
 // The keys of one epoch, made at boot and never written anywhere. The log key signs checkpoints and
-// nothing else; the TLS key serves HTTPS; the disclosure key encrypts private leaves and is logged
-// wrapped to compliance. Node's generator makes the two P-256 keys, from the kernel's pool; what we draw
-// ourselves is mixed with NSM randomness, so that either source alone suffices.
+// nothing else; the disclosure key encrypts private leaves and is logged wrapped to compliance. Node's
+// generator makes the P-256 key, from the kernel's pool; what we draw ourselves is mixed with NSM
+// randomness, so that either source alone suffices. The keys of HTTPS are the desk's own.
 
-import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { concatBytes, equalBytes, isZero, utf8 } from '../wire/bytes.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
@@ -22,12 +22,6 @@ export interface LogKey {
   readonly sign: (message: Uint8Array) => Uint8Array;
 }
 
-export interface TlsKey {
-  readonly privateKey: KeyObject;
-  readonly publicKey: KeyObject;
-  readonly spkiHash: Uint8Array;
-}
-
 function spkiOf(key: KeyObject): Uint8Array {
   return new Uint8Array(key.export({ format: 'der', type: 'spki' }));
 }
@@ -36,12 +30,6 @@ export function generateLogKey(): LogKey {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const input = { key: privateKey, dsaEncoding: 'der' } as const;
   return { spki: spkiOf(publicKey), sign: (message) => sign('sha256', message, input) };
-}
-
-export function generateTlsKey(): TlsKey {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
-  const spkiHash = new Uint8Array(createHash('sha256').update(spkiOf(publicKey)).digest());
-  return { privateKey, publicKey, spkiHash };
 }
 
 /** Draws secrets of 32 bytes: HKDF over the kernel's and the NSM's randomness. */

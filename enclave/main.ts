@@ -1,7 +1,7 @@
 // Entry point of the image; only wires. The image fixes the arguments:
 //   main TRANSPORT MANIFEST RUNNER     e.g. vsock:parent /trackseal/measured.json /trackseal/strategy-runner.mjs
-// Beside this file lie the native addon, addon.node, and the launcher of strategies, launch; beside the
-// manifest the TLS roots that it has measured, roots.pem.
+// Beside this file lie the native addon, addon.node, the launcher of other processes, launch, and the programs of desk,
+// connector and tap; beside the manifest the TLS roots that it has measured, roots.pem.
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,6 +9,8 @@ import type { NativeAddon } from '../wire/node/native-addon.ts';
 import { loadAddon } from '../wire/node/native-addon.ts';
 import { runnerFlags } from '../wire/node/strategy-program.ts';
 import { parsePeer, vsockTransport } from '../wire/node/vsock.ts';
+import { connectorFlags, deskFlags } from './child-flags.ts';
+import { deskStarter, tapStarter } from './desk-process.ts';
 import { openNsmDevice } from './nsm/open-device.ts';
 import { exitRefused, runEnclave } from './run.ts';
 import { startStrategy } from './strategy/process.ts';
@@ -33,6 +35,8 @@ const nsmDevice = openNsmDevice(addon);
 if (!nsmDevice.ok) exitRefused(nsmDevice.refusal.code);
 
 const launcher = join(import.meta.dirname, 'launch');
+const beside = (name: string): string => join(import.meta.dirname, name);
+const programs = { execPath: process.execPath, launcher };
 runEnclave({
   transport: vsockTransport(addon, peers),
   nsmDevice: nsmDevice.value,
@@ -40,4 +44,11 @@ runEnclave({
   roots: new Uint8Array(readFileSync(join(dirname(manifestPath), 'roots.pem'))),
   strategyRunner: { execPath: process.execPath, flags: runnerFlags(), path: runnerPath, launcher },
   startStrategy,
+  startDesk: deskStarter({
+    desk: { ...programs, flags: deskFlags(), path: beside('desk.mjs') },
+    connector: { ...programs, flags: connectorFlags(), path: beside('connector.mjs') },
+    socket: '@trackseal-desk',
+    address,
+  }),
+  startTap: tapStarter({ ...programs, flags: deskFlags(), path: beside('tap.mjs') }, address),
 });

@@ -4,6 +4,7 @@
 
 import type { RefusalCode } from '../wire/codes.ts';
 import type { Instrument } from '../wire/configuration.ts';
+import type { DeskOutput } from '../wire/desk-messages.ts';
 import { KIND, LABEL } from '../wire/leaf.ts';
 import {
   clientOrderIdOf,
@@ -42,6 +43,7 @@ export interface StrategyServices {
   readonly program: RunnerProgram;
   readonly start: StartStrategy;
   readonly onEnded: (code: RefusalCode) => void;
+  readonly onReleased: (output: DeskOutput) => void;
 }
 
 interface Running {
@@ -195,7 +197,7 @@ export class Strategies {
   }
 
   #logOutput(stream: number, { bytes: plaintext, signal }: StrategyOutput): number {
-    const { log, orders, releases } = this.#services;
+    const { log, orders, releases, onReleased } = this.#services;
     const { causes } = signal;
     const kind = KIND.output;
     const leaf = log.appendPrivate({ kind, stream, label: LABEL.strategy, causes, plaintext });
@@ -206,12 +208,9 @@ export class Strategies {
       salt,
       plaintext,
       onReleased: () => {
-        orders.open({
-          output: index,
-          clientOrderId: clientOrderIdOf(leaf.hash),
-          stream,
-          signal: signal.id,
-        });
+        const clientOrderId = clientOrderIdOf(leaf.hash);
+        orders.open({ output: index, clientOrderId, stream, signal: signal.id });
+        onReleased({ leafIndex: index, clientOrderId, instrument: signal.instrument });
       },
     });
     return index;

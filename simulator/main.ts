@@ -7,16 +7,16 @@ import { join } from 'node:path';
 import { argv, stderr } from 'node:process';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { deskStarter } from '../enclave/desk-process.ts';
 import { runEnclave } from '../enclave/run.ts';
 import { startStrategy } from '../enclave/strategy/process.ts';
 import { parseHex } from '../wire/bytes.ts';
 import { findRunner } from '../wire/node/strategy-program.ts';
-import { parseTransport } from '../wire/node/parse-transport.ts';
-import type { Transport } from '../wire/node/transport.ts';
-import { VsockDevice } from './vsock-device.ts';
 import { SimulatedNsm } from './nsm/device.ts';
 import type { Measurements } from './nsm/measure.ts';
 import { SimulatedRoot } from './nsm/root.ts';
+import { localPrograms } from './programs.ts';
+import { coreTransport } from './transport.ts';
 
 const USAGE = `usage: node simulator/main.ts --transport ADDRESS --measured FILE --measurements FILE --root DIR [--roots FILE]
 
@@ -45,14 +45,6 @@ async function readMeasurements(path: string): Promise<Measurements> {
   };
 }
 
-/** `guest:PATH` is the guest behind a vsock device whose host dials `hvsock:PATH`. */
-async function transportOf(address: string): Promise<Transport | null> {
-  const path = /^guest:(.+)$/u.exec(address)?.[1];
-  if (path !== undefined) return (await VsockDevice.open(path)).guest;
-  const parsed = parseTransport(address);
-  return parsed.ok ? parsed.transport : null;
-}
-
 async function main(): Promise<void> {
   const { values } = parseArgs({
     args: argv.slice(2),
@@ -65,7 +57,7 @@ async function main(): Promise<void> {
     },
   });
   const { transport: address = '', measured, measurements, root, roots } = values;
-  const transport = await transportOf(address);
+  const transport = await coreTransport(address);
   if (
     transport === null ||
     measured === undefined ||
@@ -87,6 +79,7 @@ async function main(): Promise<void> {
     roots: new Uint8Array(roots === undefined ? [] : await readFile(roots)),
     strategyRunner: findRunner(join(import.meta.dirname, '..')),
     startStrategy,
+    startDesk: deskStarter(localPrograms(address)),
   });
 }
 

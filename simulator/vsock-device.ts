@@ -10,7 +10,7 @@ import { Duplex } from 'node:stream';
 import { rm } from 'node:fs/promises';
 import { systemError } from '../wire/node/transport.ts';
 import type { Listener, Transport } from '../wire/node/transport.ts';
-import { connectUnix } from '../wire/node/unix.ts';
+import { connectUnix, listenUnix } from '../wire/node/unix.ts';
 
 export interface VsockDeviceOptions {
   /** Carries the end of one direction, as the kernel's own vsock does. Default false. */
@@ -64,6 +64,10 @@ export class VsockDevice {
       .split(/\s+/u);
     const port = /^\d{1,10}$/u.test(words[1] ?? '') ? Number(words[1]) : Number.NaN;
     const onStream = words[0]?.toLowerCase() === 'connect' ? this.#ports.get(port) : undefined;
+    if (onStream === undefined && Number.isInteger(port) && words[0]?.toLowerCase() === 'connect') {
+      void this.#dialOther(socket, port);
+      return;
+    }
     if (onStream === undefined) {
       // The guest resets, or the line is not understood: either way the host's socket closes.
       socket.destroy();
@@ -73,12 +77,22 @@ export class VsockDevice {
     onStream(new GuestStream(socket, this.#halfClose));
   }
 
-  async #connect(port: number): Promise<Duplex> {
+  /** A port on which another process of the guest listens. */
+  async #dialOther(socket: Socket, port: number): Promise<void> {
     try {
-      return new GuestStream(await connectUnix(`${this.#path}_${port}`), this.#halfClose);
+      const other = await connectUnix(guestSocket(this.#path, port));
+      other.on('error', () => undefined);
+      socket.write(`OK ${port}\n`);
+      other.pipe(socket).pipe(other);
+      other.on('close', () => socket.destroySoon());
+      socket.on('close', () => other.destroy());
     } catch {
-      throw systemError('ECONNRESET', 'nobody listens on the host');
+      socket.destroy();
     }
+  }
+
+  #connect(port: number): Promise<Duplex> {
+    return connectHost(this.#path, port, this.#halfClose);
   }
 
   #listen(port: number, onStream: OnStream): Promise<Listener> {
@@ -93,6 +107,26 @@ export class VsockDevice {
       },
     });
   }
+}
+
+function guestSocket(path: string, port: number): string {
+  return `${path}.guest_${port}`;
+}
+
+async function connectHost(path: string, port: number, halfClose: boolean): Promise<Duplex> {
+  try {
+    return new GuestStream(await connectUnix(`${path}_${port}`), halfClose);
+  } catch {
+    throw systemError('ECONNRESET', 'nobody listens on the host');
+  }
+}
+
+/** For a process of the guest that does not hold the device. */
+export function otherGuest(path: string): Transport {
+  return {
+    connect: (port) => connectHost(path, port, false),
+    listen: (port, onStream) => listenUnix(guestSocket(path, port), onStream),
+  };
 }
 
 /** The guest's socket, and the device between it and the host's. */

@@ -56,6 +56,7 @@ export const REFUSAL_CODES = {
   desk_ended: 'the process that talks to the outside has ended',
   desk_malformed: 'the process that talks to the outside broke the rules between the two',
   vault_full: 'the host keeps as many records as one log may have',
+  tap_ended: 'the process that gets market data over our own TLS has ended',
   connector_unavailable: 'no process that talks to exchanges could be started',
   // NSM and time
   nsm_error: 'the NSM answered an error',

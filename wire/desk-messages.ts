@@ -336,3 +336,7 @@ export function parseDeskCounters(bytes: Uint8Array): Result<Readonly<Record<str
     return counters;
   });
 }
+
+/** Payloads to a desk, and from it. */
+export const MAX_DESK_IN_BYTES: number = MAX_BOOT_BYTES;
+export const MAX_DESK_OUT_BYTES: number = MAX_DESK_PLAINTEXT_BYTES + MAX_SMALL_BYTES;

@@ -19,6 +19,7 @@ import { MAX_DATA_KEY_RECORDS, MAX_SEALED_ITEMS, parseKeyArn, SEALED_PURPOSES } 
 
 /** P-256 SubjectPublicKeyInfo, uncompressed point. */
 export const LOG_KEY_SPKI_BYTES = 91;
+const DESK_KEY_BYTES = 32;
 
 export interface StreamEntry {
   readonly id: number;
@@ -71,12 +72,16 @@ export interface DataKeyEntry {
 }
 
 export interface EpochHeader {
-  /** 1 is what was written before anything could come sealed: it has no fields 16 and 17. */
-  readonly version: 1 | 2;
+  /** 1: before anything could come sealed, without fields 16 and 17; 2: before there was a desk, without 18 and 19. */
+  readonly version: 1 | 2 | 3;
   readonly origin: string;
   readonly epoch: number;
   readonly logKey: Uint8Array;
   readonly tlsKeyHash: Uint8Array;
+  /** To which clients encrypt; null before version 3. */
+  readonly x25519Key: Uint8Array | null;
+  /** Which signs results; null before version 3. */
+  readonly ed25519Key: Uint8Array | null;
   readonly configurationDigest: Uint8Array;
   readonly configuration: Uint8Array;
   readonly commitPolicy: CommitPolicy;
@@ -91,7 +96,7 @@ export interface EpochHeader {
   readonly dataKeys: readonly DataKeyEntry[];
 }
 
-export const HEADER_VERSION = 2;
+export const HEADER_VERSION = 3;
 const MAX_STREAMS = 2048;
 const MAX_STRATEGIES = 16;
 
@@ -163,6 +168,14 @@ function encodeSecrets({ version, sealed, dataKeys }: EpochHeader): [number, Cbo
   ];
 }
 
+function encodeDeskKeys({ version, x25519Key, ed25519Key }: EpochHeader): [number, CborValue][] {
+  if (version < 3) return [];
+  return [
+    [18, x25519Key],
+    [19, ed25519Key],
+  ];
+}
+
 export function encodeHeader(header: EpochHeader): Uint8Array {
   const { previous, clock } = header;
   return encodeCbor(
@@ -223,6 +236,7 @@ export function encodeHeader(header: EpochHeader): Uint8Array {
       ],
       [15, header.moduleId],
       ...encodeSecrets(header),
+      ...encodeDeskKeys(header),
     ]),
   );
 }
@@ -270,7 +284,7 @@ function readDataKey(fields: Fields): DataKeyEntry {
 
 export function parseHeader(bytes: Uint8Array): Result<EpochHeader> {
   return parseFields('header', bytes, MAX_LEAF_BYTES, (fields) => {
-    const version = fields.uint(1, HEADER_VERSION, 1) === 1 ? 1 : 2;
+    const version = fields.uint(1, HEADER_VERSION, 1) as EpochHeader['version'];
     const origin = fields.text(2, MAX_ORIGIN_CHARACTERS);
     const epoch = fields.uint(3, 9_999_999_999, 1);
     if (parseOrigin(origin)?.epoch !== epoch) fields.refuse(2);
@@ -290,6 +304,8 @@ export function parseHeader(bytes: Uint8Array): Result<EpochHeader> {
       epoch,
       logKey,
       tlsKeyHash,
+      x25519Key: version < 3 ? null : fields.bytes(18, DESK_KEY_BYTES),
+      ed25519Key: version < 3 ? null : fields.bytes(19, DESK_KEY_BYTES),
       configurationDigest,
       configuration,
       commitPolicy,

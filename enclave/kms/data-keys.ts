@@ -1,11 +1,12 @@
 // Data keys: made by KMS for this image, kept wrapped by the host, opened at each boot. A record is the host's
 // word until KMS has opened it, and even then whoever may call Encrypt could have made it: the mark in the
-// header of the epoch before fixes which key a version is, and how far a name has come. Nobody uses the keys
-// yet, so only their marks outlive the boot.
+// header of the epoch before fixes which key a version is, and how far a name has come. The key
+// that the desk's vault is encrypted under goes to the desk; of the others only the marks outlive the boot.
 
 import { createHmac } from 'node:crypto';
 import { equalBytes } from '../../wire/bytes.ts';
 import type { Configuration } from '../../wire/configuration.ts';
+import type { DeskSecret } from '../../wire/desk-messages.ts';
 import type { DataKeyEntry, EpochHeader } from '../../wire/header.ts';
 import { dataKeyMark } from '../../wire/header.ts';
 import type { DataKeys } from '../../wire/kms-messages.ts';
@@ -67,7 +68,7 @@ function readRecords(
   return byName;
 }
 
-/** The entry for the header; the key is wiped. Refuses a version that was another key before. */
+/** The entry for the header. Refuses a version that was another key before. */
 function markOf(
   { configuration, previous }: DataKeyTerms,
   { name, version }: Pick<DataKeyRecord, 'name' | 'version'>,
@@ -75,11 +76,16 @@ function markOf(
 ): Result<DataKeyEntry> {
   const hmac = createHmac('sha256', key).update(dataKeyMark(configuration.log_id));
   const mark = new Uint8Array(hmac.digest());
-  key.fill(0);
   const before = previous?.dataKeys.find((one) => one.name === name && one.version === version);
   return before === undefined || equalBytes(before.mark, mark)
     ? accept({ name, version, mark })
     : refuse('seal_commitment_mismatch');
+}
+
+export interface OpenedDataKeys {
+  readonly dataKeys: readonly DataKeyEntry[];
+  /** All versions of the one that the desk's vault is encrypted under. */
+  readonly vaultKeys: readonly DeskSecret[];
 }
 
 /** `keep` is told of each new record. Throws a SecretError. */
@@ -88,10 +94,22 @@ export async function openDataKeys(
   terms: DataKeyTerms,
   brought: DataKeys,
   keep: (record: Uint8Array) => void,
-): Promise<readonly DataKeyEntry[]> {
+): Promise<OpenedDataKeys> {
   const { configuration, image, previous } = terms;
   const byName = readRecords(terms, brought);
   const entries: DataKeyEntry[] = [];
+  const vaultKeys: DeskSecret[] = [];
+  const take = (
+    record: Pick<DataKeyRecord, 'name' | 'version'>,
+    key: Uint8Array,
+    secret: SecretName,
+  ): void => {
+    const mark = markOf(terms, record, key);
+    const { name, version } = record;
+    if (name === configuration.desk?.vault) vaultKeys.push({ name, version, bytes: key.slice() });
+    key.fill(0);
+    entries.push(orSecretError(mark, secret));
+  };
   for (const { name, key_arn: keyArn } of configuration.data_keys ?? []) {
     const kept = byName.get(name) ?? [];
     const latest = kept.at(-1)?.record.version ?? 0;
@@ -102,7 +120,7 @@ export async function openDataKeys(
     for (const { record, secret } of kept) {
       const context = dataKeyContext(record);
       const key = orSecretError(await kms.decrypt(keyArn, record.ciphertext, context), secret);
-      entries.push(orSecretError(markOf(terms, record, key), secret));
+      take(record, key, secret);
     }
     if (latest > 0 && !brought.rotate.includes(name)) continue;
     const made = { name, version: latest + 1, keyArn, image };
@@ -111,8 +129,8 @@ export async function openDataKeys(
       await kms.generateDataKey(keyArn, dataKeyContext(made)),
       secret,
     );
-    entries.push(orSecretError(markOf(terms, made, key), secret));
+    take(made, key, secret);
     keep(encodeDataKeyRecord({ ...made, ciphertext }));
   }
-  return entries;
+  return { dataKeys: entries, vaultKeys };
 }

@@ -7,6 +7,7 @@ import { equalBytes, parseHex, parseUtf8, toHex } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { Configuration, ConfiguredSeal } from '../../wire/configuration.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
+import type { DeskSecret } from '../../wire/desk-messages.ts';
 import type { EpochHeader, SealedEntry } from '../../wire/header.ts';
 import type { Item } from '../../wire/messages.ts';
 import type { Result } from '../../wire/result.ts';
@@ -141,6 +142,8 @@ function checkForm(
 export interface Unsealed {
   /** Strategies and parameters, as if they had come in the clear. */
   readonly items: readonly Item[];
+  /** Exchange accounts, for the desk. */
+  readonly accounts: readonly DeskSecret[];
   /** For the header. */
   readonly entries: readonly SealedEntry[];
 }
@@ -153,8 +156,9 @@ export async function openSealed(
   { compliance_public_key: compliancePublic }: Configuration,
 ): Promise<Unsealed> {
   const items: Item[] = [];
+  const accounts: DeskSecret[] = [];
   for (const { item, statement, secret } of seals) {
-    const { keyArn, commitment, purpose, name, label } = statement;
+    const { keyArn, commitment, purpose, name, label, version } = statement;
     const context = sealContext(statement);
     const key = orSecretError(await kms.decrypt(keyArn, item.wrappedKey, context), secret);
     const opened = openContent(crypto, key, item, commitment);
@@ -163,6 +167,9 @@ export async function openSealed(
     orSecretError(checkForm(statement, bytes, compliancePublic), secret);
     if (purpose === 'strategy' || purpose === 'parameters') {
       items.push({ purpose, name, version: label, salt, bytes });
+    } else if (purpose === 'exchange_account') {
+      salt.fill(0);
+      accounts.push({ name, version, bytes });
     } else {
       salt.fill(0);
       bytes.fill(0);
@@ -175,5 +182,5 @@ export async function openSealed(
     commitment,
     keyArn,
   }));
-  return { items, entries };
+  return { items, accounts, entries };
 }

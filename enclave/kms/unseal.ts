@@ -3,6 +3,7 @@
 // attestation document says so.
 
 import type { WireCrypto } from '../../wire/crypto.ts';
+import type { DeskSecret } from '../../wire/desk-messages.ts';
 import type { DataKeyEntry } from '../../wire/header.ts';
 import type { DataKeys } from '../../wire/kms-messages.ts';
 import type { Egress } from '../egress.ts';
@@ -26,6 +27,8 @@ export interface UnsealServices {
 
 export interface Secrets extends Unsealed {
   readonly dataKeys: readonly DataKeyEntry[];
+  /** All versions of the data key of the desk's vault. */
+  readonly vaultKeys: readonly DeskSecret[];
 }
 
 const IMAGE_PCR = 0;
@@ -51,12 +54,14 @@ export async function unseal(
   if (wanted === 0 && brought > 0) throw new Fatal('seal_unexpected');
   const { kms: configured } = configuration;
   // The configuration has `kms` where it has either of the two.
-  if (wanted === 0 || configured === undefined) return { items: [], entries: [], dataKeys: [] };
+  if (wanted === 0 || configured === undefined) {
+    return { items: [], entries: [], accounts: [], dataKeys: [], vaultKeys: [] };
+  }
   const recipient = orFatal(await Recipient.create(crypto, nsm, { origin, configDigest }));
   const kms = new Kms({ egress, credentials, recipient }, configured);
   try {
     const unsealed = await openSealed(crypto, kms, seals, configuration);
-    return { ...unsealed, dataKeys: await openDataKeys(kms, terms, dataKeys, keep) };
+    return { ...unsealed, ...(await openDataKeys(kms, terms, dataKeys, keep)) };
   } finally {
     kms.close();
   }

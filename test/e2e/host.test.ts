@@ -10,7 +10,7 @@ import {
   verifyLog,
 } from './appliance.ts';
 import { decisionsOf, expectReportsAgree, listLeaves, readJournal } from './evidence.ts';
-import { cleanUpAfterEach, descendantsOf, temporaryFolder, trackseal } from './processes.ts';
+import { cleanUpAfterEach, descendantsNamed, temporaryFolder, trackseal } from './processes.ts';
 
 cleanUpAfterEach();
 
@@ -63,7 +63,7 @@ describe('a host that runs', () => {
     writeFileSync(killSwitchOf(appliance), '');
     const before = tap.releases.length;
     await host.waitFor('signals after it', () => tap.releases.length > before + 5);
-    const [strategy] = descendantsOf(await host.enclavePid());
+    const [strategy] = descendantsNamed(await host.enclavePid(), 'runner.ts');
     if (strategy === undefined) throw new Error('the strategy process is not to be seen in /proc');
     process.kill(strategy, 'SIGKILL');
     const size = tap.acknowledgedSize;
@@ -101,5 +101,26 @@ describe('a host that runs', () => {
       outputs: leaves.filter(({ kind }) => kind === 'output').length,
       ended: { logged: 'strategy_crashed' },
     });
+  });
+
+  it('goes on trading and logging when the process that talks to the outside is gone', async () => {
+    const appliance = await newAppliance(join(temporaryFolder(), 'a'));
+    const place = await newPlace();
+    const { tap } = place;
+    const host = TestHost.start(appliance, place, { speed: 40 });
+    await host.waitFor('orders', () => tap.releases.length > 5);
+    const url = await host.url();
+    expect(await fetchStatus(`${url}/health`)).toBe(200);
+    const [desk] = descendantsNamed(await host.enclavePid(), 'simulator/desk.ts');
+    if (desk === undefined) throw new Error('the desk is not to be seen in /proc');
+    process.kill(desk, 'SIGKILL');
+    const before = tap.releases.length;
+    await host.waitFor('signals after it', () => tap.releases.length > before + 5);
+    await host.waitFor('word of it', () =>
+      host.events('enclave_diagnostic').some(({ code }) => code === 'desk_ended'),
+    );
+    host.process.signal('SIGTERM');
+    expect((await host.finish()).end).toEqual({ code: 0, signal: null });
+    expect((await verifyLog(appliance)).json).toMatchObject({ verdict: 'verified', end: 'clean' });
   });
 });

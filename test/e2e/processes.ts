@@ -195,6 +195,17 @@ export function descendantsOf(pid: number): readonly number[] {
   return [...children, ...children.flatMap((child) => descendantsOf(child))];
 }
 
+/** Of the descendants, those whose command line names `program`. */
+export function descendantsNamed(pid: number, program: string): readonly number[] {
+  return descendantsOf(pid).filter((one) => {
+    try {
+      return readFileSync(`/proc/${one}/cmdline`, 'utf8').includes(program);
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** A seed that is printed, so that a failed run can be run again with TRACKSEAL_SEED. */
 export function seededNumbers(name: string): (low: number, high: number) => number {
   const seed = Number(process.env['TRACKSEAL_SEED'] ?? Math.floor(Math.random() * 2 ** 31));

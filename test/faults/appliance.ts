@@ -4,6 +4,7 @@
 
 import { EventEmitter } from 'node:events';
 import { startEnclave } from '../../enclave/core.ts';
+import { deskInProcess } from '../helpers/desk.ts';
 import type { HostConfig } from '../../host-proxy/config-file.ts';
 import { DiskRoom } from '../../host-proxy/disk-room.ts';
 import { FolderConflict } from '../../host-proxy/epoch-folder.ts';
@@ -123,8 +124,10 @@ export class SimulatedAppliance {
   #startEnclave(network: Network, nsmDevice: SimulatedNsm): Promise<null> {
     const { promise, resolve } = Promise.withResolvers<null>();
     const strategies = fakeStrategies({ limits: (_, count) => limitsOf(count) });
+    const transport = network.transportOf('enclave');
     startEnclave({
-      transport: network.transportOf('enclave'),
+      transport,
+      startDesk: deskInProcess(transport),
       nsmDevice,
       measured: manifestOf(this.#configuration),
       roots: new Uint8Array(),

@@ -45,6 +45,8 @@ import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { inclusionProof, MemoryTree, leafHash } from '../../wire/tlog/merkle.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
+import type { TestDeskOptions } from './desk.ts';
+import { deskInProcess } from './desk.ts';
 import { complianceKeys, measurements, simulatedRoot } from './epoch-builder.ts';
 import type { FakeStrategies } from './fake-strategy.ts';
 import { fakeStrategies } from './fake-strategy.ts';
@@ -140,6 +142,9 @@ export interface HostOptions {
   /** A real process in place of the fake ones. */
   readonly startStrategy?: EnclaveOptions['startStrategy'];
   readonly strategyRunner?: EnclaveOptions['strategyRunner'];
+  readonly startDesk?: EnclaveOptions['startDesk'];
+  readonly desk?: TestDeskOptions;
+  readonly startTap?: EnclaveOptions['startTap'];
   readonly clock?: EnclaveOptions['clock'];
   readonly timeouts?: EnclaveOptions['timeouts'];
   /** Acknowledges each commit at once. Default true. */
@@ -193,8 +198,10 @@ export class TestHost {
     this.configuration = hostConfiguration(options.configuration);
     const end = Promise.withResolvers<EnclaveEnd>();
     this.end = end.promise;
+    const transport = this.#transport();
     this.enclave = startEnclave({
-      transport: this.#transport(),
+      transport,
+      startDesk: options.startDesk ?? deskInProcess(transport, options.desk),
       nsmDevice,
       measured: options.measured ?? manifestOf(this.configuration),
       roots: options.roots ?? new Uint8Array(),
@@ -202,6 +209,7 @@ export class TestHost {
       startStrategy: options.startStrategy ?? this.strategies.start,
       timeouts: { tearDownMs: 500, ...options.timeouts },
       ...(options.clock === undefined ? {} : { clock: options.clock }),
+      ...(options.startTap === undefined ? {} : { startTap: options.startTap }),
       onExit: (how) => {
         end.resolve(how);
         this.#changed();
@@ -396,7 +404,7 @@ export class TestHost {
     const channel = new Channel(stream, {
       maxReceiveBytes: MAX_BOOT_BYTES,
       firstCreditBytes: FIRST_CREDIT_BULK_BYTES,
-      types: [FRAME.hello, FRAME.ready, FRAME.failed, FRAME.kept],
+      types: [FRAME.hello, FRAME.ready, FRAME.failed, FRAME.kept, FRAME.vault],
       onFrame: (frame) => {
         this.bootFrames.push(frame);
         if (frame.type === FRAME.hello) this.#boot();

@@ -399,9 +399,9 @@ export class EpochBuilder {
       origin: this.origin,
       head,
       leafZeroHash: this.#leafZeroHash,
-      x25519Key: null,
+      x25519Key: this.header.x25519Key,
       tlsKeyHash: this.header.tlsKeyHash,
-      ed25519Key: null,
+      ed25519Key: this.header.ed25519Key,
       configDigest: this.header.configurationDigest,
     };
   }

@@ -3,8 +3,8 @@
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, expect, it } from 'vitest';
-import { generateTlsKey } from '../../enclave/keys.ts';
-import { createCertificate } from '../../enclave/tls-certificate.ts';
+import { generateTlsKey } from '../../enclave/desk/keys.ts';
+import { createCertificate } from '../../enclave/desk/tls-certificate.ts';
 import { toHex } from '../../wire/bytes.ts';
 import { KIND, encodePublicLeaf } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';

@@ -11,6 +11,7 @@ import { utf8 } from '../../wire/bytes.ts';
 import type { Item } from '../../wire/messages.ts';
 import { findRunner } from '../../wire/node/strategy-program.ts';
 import { startEnclave } from '../../enclave/core.ts';
+import { deskInProcess } from '../helpers/desk.ts';
 import type { Enclave, EnclaveEnd, EnclaveTimeouts } from '../../enclave/core.ts';
 import { DiskRoom } from '../../host-proxy/disk-room.ts';
 import type { EpochLog } from '../../host-proxy/epoch-log.ts';
@@ -217,6 +218,7 @@ export class MemoryAppliance {
     const nsmDevice = await newNsm();
     this.enclave = startEnclave({
       transport: this.transport,
+      startDesk: deskInProcess(this.transport),
       nsmDevice,
       measured: manifestOf(this.configuration),
       roots: new Uint8Array(),

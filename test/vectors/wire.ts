@@ -182,9 +182,11 @@ export function wireVectors(): Readonly<Record<string, string>> {
     epoch: 7,
     logKey: LOG_KEY,
     tlsKeyHash: bytes(32, 0x60),
+    x25519Key: bytes(32, 0x61),
+    ed25519Key: bytes(32, 0x62),
     configurationDigest: nodeCrypto.sha256(utf8('{}\n')),
     configuration: utf8('{}\n'),
-    version: 2,
+    version: 3,
     commitPolicy: 'spool',
     sealed: [
       {
@@ -244,9 +246,9 @@ export function wireVectors(): Readonly<Record<string, string>> {
       origin: ORIGIN,
       head: { size: 2, root },
       leafZeroHash: left,
-      x25519Key: null,
+      x25519Key: header.x25519Key,
       tlsKeyHash: bytes(32, 0x60),
-      ed25519Key: null,
+      ed25519Key: header.ed25519Key,
       configDigest: bytes(32, 0x80),
     }),
     'hand-over': encodeHandOver({

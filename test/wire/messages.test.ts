@@ -33,9 +33,11 @@ const HEADER: EpochHeader = {
   epoch: 3,
   logKey: SPKI,
   tlsKeyHash: HASH,
+  x25519Key: HASH,
+  ed25519Key: HASH,
   configurationDigest: HASH,
   configuration: new Uint8Array(100),
-  version: 2,
+  version: 3,
   commitPolicy: 'spool',
   sealed: [],
   dataKeys: [],
@@ -55,6 +57,8 @@ const HEADER: EpochHeader = {
   clock: { wallNs: 1_723_161_254_024_619_568n, nsmTimestampMs: 1_723_161_254_024, errorBoundNs: 9 },
   moduleId: 'i-0123456789abcdef0-enc0123456789abcdef',
 };
+
+const NO_DESK = { x25519Key: null, ed25519Key: null };
 
 interface Codec {
   readonly name: string;
@@ -85,7 +89,12 @@ const CODECS: readonly Codec[] = [
     ],
     dataKeys: [{ name: 'book', version: 1, mark: HASH }],
   }),
-  codec('header of version 1', encodeHeader, parseHeader, { ...HEADER, version: 1 }),
+  codec('header of version 1', encodeHeader, parseHeader, {
+    ...HEADER,
+    ...NO_DESK,
+    version: 1,
+  }),
+  codec('header of version 2', encodeHeader, parseHeader, { ...HEADER, ...NO_DESK, version: 2 }),
   codec('first header', encodeHeader, parseHeader, { ...HEADER, previous: null }),
   codec('commit', encodeCommit, parseCommit, {
     epoch: 1,

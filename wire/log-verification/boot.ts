@@ -38,6 +38,11 @@ export interface VerifiedBoot {
   readonly attestation: VerifiedAttestation;
 }
 
+function sameKey(attested: Uint8Array | null, header: Uint8Array | null): boolean {
+  if (attested === null || header === null) return attested === header;
+  return equalBytes(attested, header);
+}
+
 /** A document of this epoch: proof, time, purpose, key, configuration, image. */
 export function verifyEpochDocument(
   crypto: WireCrypto,
@@ -66,12 +71,17 @@ export function verifyEpochDocument(
   if (userData?.origin !== header.origin) return refuse('origin_mismatch');
   const demanded = checkPolicy(crypto, attestation, trust.policy);
   if (!demanded.ok) return demanded;
-  const { leafZeroHash, tlsKeyHash } = userData;
+  const { leafZeroHash, tlsKeyHash, x25519Key, ed25519Key } = userData;
   if (leafZeroHash === null || !equalBytes(leafZeroHash, expected.leafZeroHash)) {
     return refuse('header_mismatch', { what: 'leaf_zero_hash' });
   }
   if (tlsKeyHash === null || !equalBytes(tlsKeyHash, header.tlsKeyHash)) {
     return refuse('header_mismatch', { what: 'tls_key_hash' });
+  }
+  if (!sameKey(x25519Key, header.x25519Key))
+    return refuse('header_mismatch', { what: 'x25519_key' });
+  if (!sameKey(ed25519Key, header.ed25519Key)) {
+    return refuse('header_mismatch', { what: 'ed25519_key' });
   }
   if (moduleId !== header.moduleId) return refuse('header_mismatch', { what: 'module_id' });
   return accept({ attestation, userData });

@@ -1,4 +1,4 @@
-// enclave/https.ts with node's own HTTP parser under our limits. `https`: the bytes of HTTP, without TLS; the
+// enclave/desk/https.ts with node's own HTTP parser under our limits. `https`: the bytes of HTTP, without TLS; the
 // first byte of an input picks what the enclave has to say. `tls`: the bytes of a connection before that.
 
 import { readFileSync } from 'node:fs';
@@ -6,14 +6,11 @@ import { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
 import { duplexPair } from 'node:stream';
-import type { Attester } from '../../../enclave/attester.ts';
-import type { Clock } from '../../../enclave/clock.ts';
 import { createGuard } from '../../../enclave/fatal.ts';
-import { HttpsService } from '../../../enclave/https.ts';
-import type { HttpsServices } from '../../../enclave/https.ts';
-import { generateTlsKey } from '../../../enclave/keys.ts';
-import type { LogWriter } from '../../../enclave/log/writer.ts';
-import { createCertificate } from '../../../enclave/tls-certificate.ts';
+import { HttpsService } from '../../../enclave/desk/https.ts';
+import type { HttpsServices } from '../../../enclave/desk/https.ts';
+import { generateTlsKey } from '../../../enclave/desk/keys.ts';
+import { createCertificate } from '../../../enclave/desk/tls-certificate.ts';
 import { utf8 } from '../../../wire/bytes.ts';
 import { isRefusalCode } from '../../../wire/codes.ts';
 import type { Transport } from '../../../wire/node/transport.ts';
@@ -42,26 +39,12 @@ interface Harness {
 }
 
 async function startService(): Promise<Harness> {
-  const head = { size: 12, root: new Uint8Array(32) };
   let nowNs = 0n;
   const harness: { state: number; fatal: string | null } = { state: 0, fatal: null };
   const is = (bit: number): boolean => (harness.state & bit) !== 0;
-  // No more of the enclave is there than its HTTPS asks for.
-  const log = {
-    get acknowledged() {
-      return is(STATE.noHead) ? null : head;
-    },
-    get stalled() {
-      return is(STATE.stalled);
-    },
-  } as unknown as LogWriter;
-  const attested = { document: DOCUMENT, reading: null };
   const services: HttpsServices = {
-    log,
-    clock: { nowNs: () => (nowNs += SECOND_NS / 100n) } as unknown as Clock,
-    attester: {
-      attest: () => Promise.resolve(is(STATE.nsmFails) ? refuse('nsm_error') : accept(attested)),
-    } as unknown as Attester,
+    nowNs: () => (nowNs += SECOND_NS / 100n),
+    attest: () => Promise.resolve(is(STATE.nsmFails) ? refuse('nsm_error') : accept(DOCUMENT)),
     guard: createGuard((code) => {
       harness.fatal = code;
     }),
@@ -69,6 +52,8 @@ async function startService(): Promise<Harness> {
     epoch: 1,
     origin: ORIGIN,
     isReady: () => !is(STATE.notReady),
+    logStalled: () => is(STATE.stalled),
+    acknowledgedSize: () => (is(STATE.noHead) ? 0 : 12),
   };
   const key = generateTlsKey();
   const certificate = await createCertificate(key, ['localhost'], Date.now());
@@ -160,7 +145,7 @@ export async function httpsTarget(): Promise<Target> {
   ];
   return {
     name: 'https',
-    files: ['enclave/https.ts', 'wire/node/sliced-stream.ts', 'enclave/rate-limit.ts'],
+    files: ['enclave/desk/https.ts', 'wire/node/sliced-stream.ts', 'enclave/desk/rate-limit.ts'],
     maxBytes: 100_000,
     seeds: requests.flatMap((bytes) =>
       [0, STATE.notReady, STATE.noHead, STATE.nsmFails].map(
@@ -207,7 +192,7 @@ export async function tlsTarget(): Promise<Target> {
   let inputs = 0;
   return {
     name: 'tls',
-    files: ['enclave/https.ts', 'wire/node/sliced-stream.ts'],
+    files: ['enclave/desk/https.ts', 'wire/node/sliced-stream.ts'],
     maxBytes: 70_000,
     seeds: [...hellos, request('GET /health HTTP/1.1'), new Uint8Array(0)],
     mutate: mutateBytes,

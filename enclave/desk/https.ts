@@ -1,25 +1,20 @@
-// Port 3000: HTTPS whose TLS ends here; the host carries the bytes. Three paths, no bodies, no state of
-// a caller's. The host and whoever it lets in can use up connections and attestations, both limited; a
+// Port 3000: HTTPS whose TLS ends here; the host carries the bytes. Three paths of its own, without bodies or state of
+// a caller's; the others are the API's. The host and whoever it lets in can use up connections and attestations, both limited; a
 // connection lives 30 seconds at most, so that nobody can hold one for good. Answers are of one form.
 
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { parseHex } from '../wire/bytes.ts';
-import { PURPOSE } from '../wire/attestation/user-data.ts';
-import type { RefusalCode } from '../wire/codes.ts';
-import type { Configuration } from '../wire/configuration.ts';
-import { MAX_NONCE_BYTES, MIN_NONCE_BYTES } from '../wire/limits.ts';
-import { PORT } from '../wire/messages.ts';
-import { SlicedStream } from '../wire/node/sliced-stream.ts';
-import type { Listener, Transport } from '../wire/node/transport.ts';
-import type { Attester } from './attester.ts';
-import type { Clock } from './clock.ts';
-import type { Guard } from './fatal.ts';
+import { parseHex } from '../../wire/bytes.ts';
+import type { RefusalCode } from '../../wire/codes.ts';
+import { MAX_NONCE_BYTES, MIN_NONCE_BYTES } from '../../wire/limits.ts';
+import { PORT } from '../../wire/messages.ts';
+import { SlicedStream } from '../../wire/node/sliced-stream.ts';
+import type { Listener, Transport } from '../../wire/node/transport.ts';
 import type { TlsKey } from './keys.ts';
-import type { LogWriter } from './log/writer.ts';
 import { TokenBucket } from './rate-limit.ts';
+import type { DeskServices } from './services.ts';
 
 const MAX_CONNECTIONS = 256;
 const CONNECTION_MS = 30_000;
@@ -37,33 +32,50 @@ const CIPHERS = [
 ];
 const NONCE = /^\/attestation\?nonce=([0-9a-f]*)$/u;
 
-export interface HttpsServices {
-  readonly log: LogWriter;
-  readonly clock: Clock;
-  readonly attester: Attester;
-  readonly guard: Guard;
-  readonly configuration: Configuration;
-  readonly epoch: number;
-  readonly origin: string;
-  /** True from READY until the close begins. */
-  readonly isReady: () => boolean;
+export type HttpsServices = Pick<
+  DeskServices,
+  | 'acknowledgedSize'
+  | 'attest'
+  | 'configuration'
+  | 'epoch'
+  | 'guard'
+  | 'isReady'
+  | 'logStalled'
+  | 'nowNs'
+  | 'origin'
+>;
+
+/** What answers other paths. */
+export interface Routes {
+  /** Is the path one of its own? Then it has the request, whatever its method and body. */
+  owns(path: string): boolean;
+  answer(request: IncomingMessage, response: ServerResponse): Promise<void>;
 }
 
 export class HttpsService {
   readonly #services: HttpsServices;
   readonly #server: Server;
+  readonly #key: string;
+  readonly #routes: Routes | null;
   readonly #bucket: TokenBucket;
   readonly #streams = new Set<Duplex>();
   readonly #counters = { https_connections: 0, https_refused: 0, challenges: 0 };
   #listener: Listener | null = null;
   #challenges = 0;
 
-  constructor(services: HttpsServices, key: TlsKey, certificate: string) {
+  constructor(
+    services: HttpsServices,
+    key: TlsKey,
+    certificate: string,
+    routes: Routes | null = null,
+  ) {
     this.#services = services;
-    const { clock, configuration, guard } = services;
-    this.#bucket = new TokenBucket(configuration.limits.attestations_per_second, clock.nowNs());
+    this.#routes = routes;
+    this.#key = key.privateKey.export({ format: 'pem', type: 'pkcs8' });
+    const { configuration, guard } = services;
+    this.#bucket = new TokenBucket(configuration.limits.attestations_per_second, services.nowNs());
     this.#server = createServer({
-      key: key.privateKey.export({ format: 'pem', type: 'pkcs8' }),
+      key: this.#key,
       cert: certificate,
       minVersion: 'TLSv1.2',
       ciphers: CIPHERS.join(':'),
@@ -87,6 +99,17 @@ export class HttpsService {
 
   get counters(): Readonly<Record<string, number>> {
     return this.#counters;
+  }
+
+  /** Another certificate (chain, PEM) for the same key, from the next connection on. */
+  replaceCertificate(chain: string): void {
+    this.#server.setSecureContext({
+      key: this.#key,
+      cert: chain,
+      minVersion: 'TLSv1.2',
+      ciphers: CIPHERS.join(':'),
+      honorCipherOrder: true,
+    });
   }
 
   async listen(transport: Transport): Promise<void> {
@@ -124,6 +147,10 @@ export class HttpsService {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', () => undefined);
+    if (this.#routes?.owns((request.url ?? '').split('?', 1)[0] ?? '') === true) {
+      await this.#routes.answer(request, response);
+      return;
+    }
     if (hasBody(request) || lacksHost(request)) {
       // It is not read: the connection ends with the answer.
       response.setHeader('connection', 'close');
@@ -143,44 +170,43 @@ export class HttpsService {
   }
 
   #answerHealth(response: ServerResponse): void {
-    const { log, epoch, origin, isReady } = this.#services;
-    const acknowledged_size = log.acknowledged?.size ?? 0;
-    const status = !isReady() ? 'not_ready' : log.stalled ? 'log_stalled' : 'ready';
+    const { epoch, origin } = this.#services;
+    const acknowledged_size = this.#services.acknowledgedSize();
+    const { isReady, logStalled } = this.#services;
+    const status = !isReady() ? 'not_ready' : logStalled() ? 'log_stalled' : 'ready';
     answerJson(response, 200, { status, epoch, origin, acknowledged_size });
   }
 
   #answerReady(response: ServerResponse): void {
-    const { log, isReady } = this.#services;
-    if (!isReady()) refuseRequest(response, 503, 'not_ready');
-    else if (log.stalled) refuseRequest(response, 503, 'log_stalled');
+    if (!this.#services.isReady()) refuseRequest(response, 503, 'not_ready');
+    else if (this.#services.logStalled()) refuseRequest(response, 503, 'log_stalled');
     else answerJson(response, 200, { status: 'ready' });
   }
 
   async #answerChallenge(path: string, response: ServerResponse): Promise<void> {
-    const { log, clock, attester } = this.#services;
     const nonce = parseHex(NONCE.exec(path)?.[1] ?? '');
     if (nonce === null || nonce.length < MIN_NONCE_BYTES || nonce.length > MAX_NONCE_BYTES) {
       refuseRequest(response, 400, 'nonce_invalid');
       return;
     }
-    const head = log.acknowledged;
-    if (head === null) {
+    if (this.#services.acknowledgedSize() === 0) {
       refuseRequest(response, 503, 'not_ready');
       return;
     }
-    if (this.#challenges >= MAX_CHALLENGES || !this.#bucket.take(clock.nowNs())) {
+    if (this.#challenges >= MAX_CHALLENGES || !this.#bucket.take(this.#services.nowNs())) {
       refuseRequest(response, 429, 'rate_limited');
       return;
     }
     this.#challenges++;
-    const attested = await attester.attest(PURPOSE.challenge, head, nonce);
+    const attested = await this.#services.attest(nonce);
     this.#challenges--;
     if (!attested.ok) {
-      refuseRequest(response, 503, attested.refusal.code);
+      const { code } = attested.refusal;
+      refuseRequest(response, code === 'rate_limited' ? 429 : 503, code);
       return;
     }
     this.#counters.challenges++;
-    answerBytes(response, 200, 'application/cbor', attested.value.document);
+    answerBytes(response, 200, 'application/cbor', attested.value);
   }
 }
 

@@ -1,0 +1,29 @@
+// Node's flags for the processes that talk to the outside. They need sockets and, in the image, the addon, so what
+// holds them is their user and the launcher's filter (docs/DESK-BOUNDARY.md), not Node's permission model; a
+// connector needs nothing of that and runs under the model as a strategy does.
+
+/** For the desk and the tap. */
+export function deskFlags(): readonly string[] {
+  return [
+    '--disable-sigusr1',
+    '--disallow-code-generation-from-strings',
+    '--no-global-search-paths',
+    '--no-warnings',
+    '--max-old-space-size=1024',
+  ];
+}
+
+/** `readable`: what it may read until it has loaded; nothing for a bundle. */
+export function connectorFlags(readable: readonly string[] = []): readonly string[] {
+  return [
+    '--permission',
+    ...readable.map((path) => `--allow-fs-read=${path}`),
+    '--disallow-code-generation-from-strings',
+    '--freeze-flags-after-init',
+    '--no-experimental-sqlite',
+    '--no-experimental-ffi',
+    '--v8-pool-size=1',
+    '--max-old-space-size=384',
+    '--no-warnings',
+  ];
+}

@@ -1,0 +1,146 @@
+// Starts the processes that talk to the outside: desk, connectors, market-data tap. A connector gets a stream to the desk
+// as its standard input and output, made by the core because the desk can start nothing; the core reads none of it.
+// A connector parses what exchanges say and may be hostile: the number, memory and life of connectors are bounded here.
+
+import type { ChildProcess } from 'node:child_process';
+import { createConnection } from 'node:net';
+import type { Socket } from 'node:net';
+import type { ByteStream } from '../wire/channel.ts';
+import type { ChildProgram } from '../wire/node/child-program.ts';
+import { spawnProgram } from '../wire/node/child-program.ts';
+import { joinPipes } from '../wire/node/pipes.ts';
+import type { RunningDesk, StartDesk } from './desk-link.ts';
+import { residentBytes } from './strategy/memory.ts';
+import type { StartTap } from './tap-link.ts';
+
+/** Users of the image; enclave/launch/launch.c takes no others. */
+export const DESK_USER = 2100;
+export const TAP_USER = 2101;
+const FIRST_CONNECTOR_USER = 2008;
+export const MAX_CONNECTORS = 8;
+/** The desk recycles them long before. */
+const CONNECTOR_LIFE_MS: number = 20 * 60_000;
+const MAX_CONNECTOR_BYTES: number = 768 * 1024 * 1024;
+const WATCH_MS = 1000;
+
+export interface DeskPrograms {
+  readonly desk: ChildProgram;
+  readonly connector: ChildProgram;
+  /** Where the desk listens for connectors: a path, or `@` and a name that is in no file system. */
+  readonly socket: string;
+  /** What both learn beside that: the address of the transport. */
+  readonly address: string;
+}
+
+/** The two pipes of a process as one stream. */
+export function streamOf({ stdin, stdout }: ChildProcess): ByteStream {
+  if (stdin === null || stdout === null) throw new Error('a child without pipes');
+  return joinPipes(stdout, stdin);
+}
+
+export function goneOf(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+}
+
+/** `@name` is a name of the kernel's own (unix(7)), which needs no folder that anybody may write. */
+export function socketPath(socket: string): string {
+  return socket.startsWith('@') ? `\0${socket.slice(1)}` : socket;
+}
+
+class Connectors {
+  readonly #programs: DeskPrograms;
+  readonly #slots: (ChildProcess | null)[] = Array.from({ length: MAX_CONNECTORS }, () => null);
+  readonly #gone = new Set<Promise<void>>();
+  #waiting = 0;
+  #stopped = false;
+
+  constructor(programs: DeskPrograms) {
+    this.#programs = programs;
+  }
+
+  spawn(): void {
+    const slot = this.#slots.indexOf(null);
+    if (this.#stopped) return;
+    if (slot < 0) {
+      // The one before may still be on its way out; more than that nobody waits for.
+      this.#waiting = Math.min(this.#waiting + 1, MAX_CONNECTORS);
+      return;
+    }
+    const socket = createConnection({ path: socketPath(this.#programs.socket) });
+    // What the desk sends is the connector's to read.
+    socket.pause();
+    socket.once('error', () => socket.destroy());
+    socket.once('connect', () => {
+      if (this.#stopped || this.#slots[slot] !== null) socket.destroy();
+      else this.#start(slot, socket);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const child of this.#slots) child?.kill('SIGKILL');
+    await Promise.all(this.#gone);
+  }
+
+  #start(slot: number, socket: Socket): void {
+    const child = spawnProgram(this.#programs.connector, FIRST_CONNECTOR_USER + slot, [], socket);
+    socket.destroy();
+    this.#slots[slot] = child;
+    const bornMs = performance.now();
+    const watch = setInterval(() => {
+      const isOld = performance.now() - bornMs > CONNECTOR_LIFE_MS;
+      const { pid } = child;
+      if (isOld || (pid !== undefined && residentBytes(pid) > MAX_CONNECTOR_BYTES)) {
+        child.kill('SIGKILL');
+      }
+    }, WATCH_MS);
+    watch.unref();
+    const gone = goneOf(child).then(() => {
+      clearInterval(watch);
+      this.#slots[slot] = null;
+      this.#gone.delete(gone);
+      if (this.#waiting > 0) {
+        this.#waiting--;
+        this.spawn();
+      }
+    });
+    this.#gone.add(gone);
+  }
+}
+
+export function deskStarter(programs: DeskPrograms): StartDesk {
+  return (): RunningDesk => {
+    const { desk, address, socket } = programs;
+    const child = spawnProgram(desk, DESK_USER, [address, socket]);
+    const gone = goneOf(child);
+    const connectors = new Connectors(programs);
+    return {
+      stream: streamOf(child),
+      spawnConnector: () => {
+        connectors.spawn();
+      },
+      stop: async () => {
+        child.kill('SIGKILL');
+        await Promise.all([gone, connectors.stop()]);
+      },
+    };
+  };
+}
+
+/** `tap PARENT ADDRESS`: over the enclave's own TLS, for streams that have a source. */
+export function tapStarter(program: ChildProgram, address: string): StartTap {
+  return () => {
+    const child = spawnProgram(program, TAP_USER, [address]);
+    const gone = goneOf(child);
+    return {
+      stream: streamOf(child),
+      stop: async () => {
+        child.kill('SIGKILL');
+        await gone;
+      },
+    };
+  };
+}

@@ -1,0 +1,31 @@
+// The programs that the local appliance's enclave starts, from the sources of this checkout.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process, { execPath } from 'node:process';
+import { connectorFlags, deskFlags } from '../enclave/child-flags.ts';
+import type { DeskPrograms } from '../enclave/desk-process.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+
+/** `address` as in simulator/transport.ts. */
+export function localPrograms(address: string): DeskPrograms {
+  const readable = ['wire', 'enclave', 'node_modules', 'package.json'].map((name) =>
+    join(ROOT, name),
+  );
+  const folder = mkdtempSync(join(tmpdir(), 'trackseal-desk-'));
+  process.once('exit', () => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return {
+    desk: { execPath, flags: deskFlags(), path: join(ROOT, 'simulator/desk.ts') },
+    connector: {
+      execPath,
+      flags: connectorFlags(readable),
+      path: join(ROOT, 'enclave/connector/main.ts'),
+    },
+    socket: join(folder, 'connectors'),
+    address,
+  };
+}
