@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import type { DeskKeys } from '../../enclave/desk/keys.ts';
 import { generateDeskKeys } from '../../enclave/desk/keys.ts';
 import { Nsm } from '../../enclave/nsm/nsm.ts';
-import { createCertificate } from '../../enclave/tls-certificate.ts';
+import { createCertificate } from '../../enclave/desk/tls-certificate.ts';
 import { SimulatedNsm } from '../../simulator/nsm/device.ts';
 import { measure, measurementsJson } from '../../simulator/nsm/measure.ts';
 import { SimulatedRoot } from '../../simulator/nsm/root.ts';

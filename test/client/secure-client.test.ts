@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import * as node from '../../client/node/index.ts';
 import type { SecureClientOptions } from '../../client/secure-client.ts';
-import { createCertificate } from '../../enclave/tls-certificate.ts';
+import { createCertificate } from '../../enclave/desk/tls-certificate.ts';
 import { generateDeskKeys } from '../../enclave/desk/keys.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import { utf8 } from '../../wire/bytes.ts';
