@@ -19,6 +19,8 @@ import { Connectors } from './connectors.ts';
 import { CoreLink } from './core-link.ts';
 import { HttpsService } from './https.ts';
 import { generateDeskKeys } from './keys.ts';
+import type { DeskPart } from './parts.ts';
+import { openParts } from './parts.ts';
 import type { DeskServices } from './services.ts';
 import { createCertificate } from './tls-certificate.ts';
 
@@ -36,13 +38,6 @@ export interface DeskOptions {
   readonly spawnConnector?: () => Promise<Duplex>;
   /** Once, when it is over: null when the core has ended it. */
   readonly onExit: (code: RefusalCode | null) => void;
-}
-
-/** What a part of the desk may add to it; each with its own counters. */
-export interface DeskPart {
-  readonly counters: Readonly<Record<string, number>>;
-  /** Takes nothing more; resolves when nothing of it is under way. */
-  close(): Promise<void>;
 }
 
 class Desk {
@@ -98,7 +93,11 @@ class Desk {
       configuration.tls_names,
       services.nowMs(),
     );
-    this.#https = new HttpsService(services, this.#keys.tls, certificate);
+    const { parts, routes } = await openParts(services, {
+      replaceCertificate: (chain) => this.#https?.replaceCertificate(chain),
+    });
+    this.#parts = parts;
+    this.#https = new HttpsService(services, this.#keys.tls, certificate, routes);
     await this.#https.listen(this.#options.transport);
     this.#timer = setInterval(() => {
       this.#report();
