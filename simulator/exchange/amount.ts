@@ -53,6 +53,3 @@ export function roundTo(value: Amount, places: number): Amount {
 export function absolute(value: Amount): Amount {
   return value < 0n ? -value : value;
 }
-
-export const ZERO: Amount = 0n;
-export const ONE: Amount = UNIT;

@@ -36,6 +36,7 @@ export interface Entry {
 
 /** One leg in an account's wallet, with the balance after it. */
 export interface Row {
+  /** From 1, over all wallets. */
   readonly number: number;
   readonly timeMs: number;
   readonly kind: EntryKind;
@@ -54,6 +55,7 @@ export class Ledger {
   readonly entries: Entry[] = [];
   readonly #balances = new Map<string, Map<string, Amount>>();
   readonly #rows = new Map<string, Row[]>();
+  #legs = 0;
 
   post(timeMs: number, kind: EntryKind, reference: number, legs: readonly Leg[]): Entry {
     const sums = new Map<string, Amount>();
@@ -80,7 +82,9 @@ export class Ledger {
     if (type !== 'account') return;
     const rows = this.#rows.get(account) ?? [];
     this.#rows.set(account, rows);
-    const { number, timeMs, kind, reference } = entry;
+    this.#legs += 1;
+    const number = this.#legs;
+    const { timeMs, kind, reference } = entry;
     const { currency, amount } = leg;
     rows.push({ number, timeMs, kind, reference, wallet, currency, amount, balance });
   }

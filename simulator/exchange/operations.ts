@@ -2,7 +2,7 @@
 // Each operation posts to the ledger and appends to the account's history, or throws RangeError and changes
 // nothing. Defaults are a venue's ordinary ones: fees of a taker in the currency that was received.
 
-import { absolute, divide, formatAmount, multiply, parseAmount, roundTo, ZERO } from './amount.ts';
+import { absolute, divide, formatAmount, multiply, parseAmount, roundTo } from './amount.ts';
 import type { Amount } from './amount.ts';
 import { issueKey } from './keys.ts';
 import type { KeyOptions } from './keys.ts';
@@ -70,12 +70,29 @@ export interface TradeOptions {
   readonly wallet?: string;
 }
 
-function feeOf(options: TradeOptions, market: Market, cost: Amount): [Amount, string] {
-  const { settle, quote } = market;
-  const currency = options.feeCurrency ?? settle ?? quote;
-  if (options.fee !== undefined) return [parseAmount(options.fee), currency];
-  const rate = parseAmount(market.settle === null ? '0.001' : '0.0005');
-  return [currency === (settle ?? quote) ? roundTo(multiply(cost, rate), 8) : ZERO, currency];
+interface Amounts {
+  readonly amount: Amount;
+  readonly cost: Amount;
+}
+
+interface Fee {
+  readonly fee: Amount;
+  readonly currency: string;
+}
+
+/** Venues that take the fee of a spot trade out of what was received. */
+const PAID_FROM_RECEIVED: ReadonlySet<VenueName> = new Set(['bybit', 'okx', 'bitget']);
+
+function feeOf(options: TradeOptions, venue: VenueName, market: Market, amounts: Amounts): Fee {
+  const { settle, quote, base } = market;
+  const isInBase = settle === null && options.side === 'buy' && PAID_FROM_RECEIVED.has(venue);
+  const standard = settle ?? (isInBase ? base : quote);
+  const currency = options.feeCurrency ?? standard;
+  if (options.fee !== undefined) return { fee: parseAmount(options.fee), currency };
+  if (currency !== standard) throw new RangeError('a fee in another currency needs its amount');
+  const rate = parseAmount(settle === null ? '0.001' : '0.0005');
+  const whole = isInBase ? amounts.amount : amounts.cost;
+  return { fee: roundTo(multiply(whole, rate), 8), currency };
 }
 
 function costOf(market: Market, price: Amount, amount: Amount): Amount {
@@ -163,7 +180,8 @@ export function trade(world: World, options: TradeOptions): Fill {
   const timeMs = options.timeMs ?? world.nowMs();
   const wallet = options.wallet ?? walletOf(account.venue, market.segment);
   const cost = costOf(market, price, amount);
-  const [fee, feeCurrency] = feeOf(options, market, cost);
+  const charged = feeOf(options, account.venue, market, { amount, cost });
+  const { fee, currency: feeCurrency } = charged;
   const sign = options.side === 'buy' ? 1n : -1n;
   const feeLegs = moved(account, wallet, 'fees', feeCurrency, -fee);
   const legs: Leg[] = [];
