@@ -46,6 +46,8 @@ export interface ReplayConfig {
   readonly skip_malformed: boolean;
   /** `drop`: whole batches are dropped and declared; for sources that cannot wait. */
   readonly when_full: 'wait' | 'drop';
+  /** `stay`: the enclave goes on until it is asked to stop; it has other things to do than this feed. */
+  readonly at_end: 'close' | 'stay';
 }
 
 export interface HostConfig extends CloudConfig {
@@ -158,6 +160,7 @@ const schema: z.ZodType<HostConfig> = z.strictObject({
           ...batching,
           skip_malformed: z.boolean().default(false),
           when_full: z.enum(['wait', 'drop']).default('wait'),
+          at_end: z.enum(['close', 'stay']).default('close'),
         }),
         z.strictObject({
           source: z.literal('live'),

@@ -9,13 +9,16 @@ import type { Logger } from '../logger.ts';
 import { LiveSource, planLive } from './live.ts';
 import { replayCapture } from './replay.ts';
 
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((stop) => {
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
 /** Without a feed the enclave runs until it is asked to stop. */
 const noFeed: FeedSource = async (_, signal) => {
-  if (!signal.aborted) {
-    await new Promise((stop) => {
-      signal.addEventListener('abort', stop, { once: true });
-    });
-  }
+  await untilAborted(signal);
   return accept({
     messages: 0,
     events: 0,
@@ -60,8 +63,8 @@ function replaySource(
   configuration: Configuration,
   logger: Logger,
 ): FeedSource {
-  return (sender, signal) =>
-    replayCapture(
+  return async (sender, signal) => {
+    const replayed = await replayCapture(
       {
         path: feed.capture,
         instruments: configuration.instruments,
@@ -78,4 +81,10 @@ function replaySource(
       },
       sender,
     );
+    if (replayed.ok && feed.at_end === 'stay') {
+      logger.info('feed_played', { stream: feed.stream, batches: replayed.value.batches });
+      await untilAborted(signal);
+    }
+    return replayed;
+  };
 }
