@@ -139,6 +139,31 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../owner/commands/kms-canary.ts')).run,
   },
   {
+    words: ['register'],
+    summary: 'give an account at an exchange to an attested enclave',
+    load: async () => (await import('../client/commands/register.ts')).run,
+  },
+  {
+    words: ['session', 'summary'],
+    summary: 'show the signed sums of an account',
+    load: async () => (await import('../client/commands/session.ts')).runSummary,
+  },
+  {
+    words: ['session', 'metrics'],
+    summary: 'show the signed figures of an account, hour by hour',
+    load: async () => (await import('../client/commands/session.ts')).runMetrics,
+  },
+  {
+    words: ['session', 'renew'],
+    summary: 'prolong the session of an account',
+    load: async () => (await import('../client/commands/session.ts')).runRenew,
+  },
+  {
+    words: ['session', 'revoke'],
+    summary: 'end the session of an account: the enclave forgets its keys',
+    load: async () => (await import('../client/commands/session.ts')).runRevoke,
+  },
+  {
     words: ['host', 'hand-over'],
     summary: 'have the running enclave log which image comes next, and close',
     load: async () => (await import('../host-proxy/commands/hand-over.ts')).run,

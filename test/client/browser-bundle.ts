@@ -35,6 +35,8 @@ async function fetchAsBrowser(input: URL | string, init: RequestInit = {}): Prom
       method: init.method ?? 'GET',
       headers: { ...(init.headers as Record<string, string> | undefined) },
       rejectUnauthorized: false,
+      // A browser asks again when a connection of before has gone; a new one each time does the same.
+      agent: false,
     },
     (answer) => {
       const chunks: Buffer[] = [];

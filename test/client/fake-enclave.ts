@@ -19,7 +19,8 @@ import { measure, measurementsJson } from '../../simulator/nsm/measure.ts';
 import { SimulatedRoot } from '../../simulator/nsm/root.ts';
 import type { UserData } from '../../wire/attestation/user-data.ts';
 import { encodeUserData, PURPOSE } from '../../wire/attestation/user-data.ts';
-import { parseHex, toHex } from '../../wire/bytes.ts';
+import { resultSignedBytes } from '../../client/signed-result.ts';
+import { parseHex, toBase64, toHex, utf8 } from '../../wire/bytes.ts';
 import type { Metadata } from '../../wire/envelope.ts';
 import { encodeAnswer, openRequest, parseEnvelope, sealAnswer } from '../../wire/envelope.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
@@ -203,5 +204,19 @@ export function registered(ttlSeconds = 86_400): object {
     account_commitment: COMMITMENT,
     account_salt: toHex(hash(8)),
     permissions: { read: true, trade: false, withdraw: null },
+  };
+}
+
+/** A result of leaf 41, as the enclave signs it; a test changes fields of it afterwards. */
+export function signedResult(enclave: FakeEnclave, change: object = {}): object {
+  const statement = utf8('a statement');
+  const signed = resultSignedBytes(41, statement);
+  return {
+    statement: toBase64(statement),
+    leaf_index: 41,
+    leaf_salt: 'AAAA',
+    signature: toBase64(enclave.keys.ed25519.sign(signed)),
+    summary: {},
+    ...change,
   };
 }

@@ -7,11 +7,9 @@ import type { SecureClientOptions } from '../../client/secure-client.ts';
 import { createCertificate } from '../../enclave/desk/tls-certificate.ts';
 import { generateDeskKeys } from '../../enclave/desk/keys.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
-import { utf8 } from '../../wire/bytes.ts';
-import { resultSignedBytes } from '../../client/signed-result.ts';
 import type { Browser } from './browser-bundle.ts';
 import { bundleFor, openPage } from './browser-bundle.ts';
-import { COMMITMENT, FakeEnclave, registered } from './fake-enclave.ts';
+import { COMMITMENT, FakeEnclave, registered, signedResult } from './fake-enclave.ts';
 
 const API_KEY = 'the-api-key-of-the-trader';
 const SECRET = 'the-secret-of-the-trader';
@@ -54,18 +52,7 @@ async function codeOf(call: () => unknown): Promise<string> {
   }
 }
 
-function result(change: object = {}): object {
-  const statement = utf8('a statement');
-  const signed = resultSignedBytes(41, statement);
-  return {
-    statement: Buffer.from(statement).toString('base64'),
-    leaf_index: 41,
-    leaf_salt: 'AAAA',
-    signature: Buffer.from(enclave.keys.ed25519.sign(signed)).toString('base64'),
-    summary: {},
-    ...change,
-  };
-}
+const result = (change: object = {}): object => signedResult(enclave, change);
 
 const platforms: readonly (readonly [string, () => Browser, boolean, 'platform' | 'tweetnacl'])[] =
   [
@@ -171,11 +158,7 @@ describe.each(platforms)('SecureClient in %s', (_, load, pins, curves) => {
   it.each<[string, () => Partial<SecureClientOptions>, RefusalCode]>([
     ['without a policy', () => ({ policy: undefined as unknown as string }), 'policy_missing'],
     ['with a policy of another form', () => ({ policy: '{}' }), 'policy_malformed'],
-    [
-      'under the root of AWS alone',
-      () => ({ unsafeRoot: undefined }),
-      'chain_root',
-    ],
+    ['under the root of AWS alone', () => ({ unsafeRoot: undefined }), 'chain_root'],
     ['of another image', () => ({ policy: otherImage() }), 'pcr_mismatch'],
     ['of another log', () => ({ policy: withOrigin('other.example') }), 'origin_mismatch'],
     ['for a user with a space', () => ({ userId: 'a b' }), 'usage_invalid'],

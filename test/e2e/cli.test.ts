@@ -34,7 +34,11 @@ const STRATEGY = ['strategy new', 'strategy test', 'strategy backtest', 'strateg
 const BUCKET = ['create', 'policy', 'check', 'hold'].map((name) => `bucket ${name}`);
 const OWNER = ['seal', 'kms policy', 'kms lint', 'kms canary', ...BUCKET];
 const HOST = ['host', 'host hand-over', 'kms rotate'];
-const OTHERS = ['demo', ...STRATEGY, ...HOST, ...IMAGE, ...OWNER];
+const TRADER = [
+  'register',
+  ...['summary', 'metrics', 'renew', 'revoke'].map((name) => `session ${name}`),
+];
+const OTHERS = [...TRADER, 'demo', ...STRATEGY, ...HOST, ...IMAGE, ...OWNER];
 const COMMANDS = [...VERIFYING, ...READING, ...MEASUREMENTS, ...OTHERS];
 
 describe('the list of commands', () => {
@@ -108,6 +112,13 @@ describe('what cannot be read or reached', () => {
     [['verify', 'log', 'http://127.0.0.1:1/', anyImage, '--no-heads'], 'source_unreachable'],
     [['attest', 'https://127.0.0.1:1', anyImage], 'source_unreachable'],
     [['attest', 'http://127.0.0.1:1', anyImage], 'usage_invalid'],
+    [['register', 'http://127.0.0.1:1', anyImage], 'usage_invalid'],
+    [
+      ['register', 'https://127.0.0.1:1', '--user-id', 'u', '--exchange', 'binance'],
+      'policy_missing',
+    ],
+    [['session', 'summary', '--session', '/nonexistent', anyImage], 'file_unreadable'],
+    [['session', 'summary', '--session', '/nonexistent'], 'policy_missing'],
     [['log', 'list', '/nonexistent'], 'file_unreadable'],
     [['log', 'prove', '/nonexistent', '--index', '0', '-o', '/nonexistent/p'], 'file_unreadable'],
     [['replay', '/nonexistent', '--strategy', '/nonexistent', '--key', '/n'], 'file_unreadable'],
