@@ -5,6 +5,8 @@
 
 import { Channel } from '../wire/channel.ts';
 import type { Frame } from '../wire/frame.ts';
+import type { VaultRecord, VaultWrite } from '../wire/desk-messages.ts';
+import { encodeVaultKept, encodeVaultRecord, parseVaultWrite } from '../wire/desk-messages.ts';
 import type { AwsCredentials, DataKeys, HandOver } from '../wire/kms-messages.ts';
 import { encodeCredentials, encodeDataKeys, encodeHandOver } from '../wire/kms-messages.ts';
 import { FIRST_CREDIT_BULK_BYTES, MAX_BOOT_BYTES } from '../wire/limits.ts';
@@ -29,6 +31,8 @@ export interface BootMaterial {
   readonly sealed: readonly Uint8Array[];
   /** Null: the configuration has none. */
   readonly dataKeys: DataKeys | null;
+  /** What the vault has kept; read one after the other. */
+  readonly vault: Iterable<VaultRecord>;
 }
 
 export interface BootHandlers {
@@ -37,6 +41,8 @@ export interface BootHandlers {
   readonly onFailed: (failed: Failed) => void;
   /** The record of a new data key, still to be checked and kept. */
   readonly onKept: (record: Uint8Array) => void;
+  /** A record of the vault to keep or to forget; answered with `sendVaultKept` when it is durable. */
+  readonly onVault: (write: VaultWrite) => void;
   /** Once: null for a clean end. */
   readonly onEnd: (refusal: Refusal | null) => void;
 }
@@ -60,7 +66,7 @@ export class BootStream {
     this.#channel = new Channel(stream, {
       maxReceiveBytes: MAX_BOOT_BYTES,
       firstCreditBytes: FIRST_CREDIT_BULK_BYTES,
-      types: [FRAME.hello, FRAME.ready, FRAME.failed, FRAME.kept],
+      types: [FRAME.hello, FRAME.ready, FRAME.failed, FRAME.kept, FRAME.vault],
       maxReceiveBytesOf: new Map([
         [FRAME.hello, MAX_SMALL_BYTES],
         [FRAME.ready, MAX_SMALL_BYTES],
@@ -96,6 +102,17 @@ export class BootStream {
     this.#channel.send(FRAME.credentials, encodeCredentials(credentials));
   }
 
+  /** A chain (PEM) for the enclave's TLS key; false before the enclave has said HELLO and after its end. */
+  sendCertificate(chain: Uint8Array): boolean {
+    if (this.#phase !== 'booting' && this.#phase !== 'ready') return false;
+    this.#channel.send(FRAME.certificate, chain);
+    return true;
+  }
+
+  sendVaultKept(id: number): void {
+    this.#channel.send(FRAME.vaultKept, encodeVaultKept(id));
+  }
+
   destroy(): void {
     this.#channel.destroy({ code: 'stream_closed', detail: {} });
   }
@@ -117,7 +134,13 @@ export class BootStream {
       const hello = parseHello(payload);
       if (!hello.ok) return hello.refusal;
       this.#phase = 'booting';
-      this.#sendMaterial();
+      void this.#sendMaterial();
+      return null;
+    }
+    if (type === FRAME.vault && (this.#phase === 'booting' || this.#phase === 'ready')) {
+      const write = parseVaultWrite(payload.slice());
+      if (!write.ok) return write.refusal;
+      this.#handlers.onVault(write.value);
       return null;
     }
     if (this.#phase !== 'booting') return { code: 'boot_order', detail: { type } };
@@ -132,8 +155,8 @@ export class BootStream {
     return null;
   }
 
-  #sendMaterial(): void {
-    const { configuration, items, previous, sealed, dataKeys } = this.#material;
+  async #sendMaterial(): Promise<void> {
+    const { configuration, items, previous, sealed, dataKeys, vault } = this.#material;
     this.#channel.send(FRAME.config, configuration);
     if (this.#credentials !== null) this.sendCredentials(this.#credentials);
     for (const item of items) this.#channel.send(FRAME.item, encodeItem(item));
@@ -143,6 +166,10 @@ export class BootStream {
       FRAME.previous,
       previous === null ? new Uint8Array() : encodePrevious(previous),
     );
+    for (const record of vault) {
+      if (!this.#channel.send(FRAME.vault, encodeVaultRecord(record)))
+        await this.#channel.drained();
+    }
     this.#channel.send(FRAME.go, new Uint8Array());
   }
 }

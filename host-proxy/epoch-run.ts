@@ -5,9 +5,11 @@
 import type { Duplex } from 'node:stream';
 import { toHex } from '../wire/bytes.ts';
 import type { RefusalCode } from '../wire/codes.ts';
+import type { VaultWrite } from '../wire/desk-messages.ts';
 import type { HandOver } from '../wire/kms-messages.ts';
 import type { Failed, Ready } from '../wire/messages.ts';
 import { PORT } from '../wire/messages.ts';
+import { refuse } from '../wire/result.ts';
 import type { BootMaterial } from './boot-server.ts';
 import { BootStream } from './boot-server.ts';
 import { EpochLog } from './epoch-log.ts';
@@ -151,6 +153,7 @@ export class EpochRun {
       onKept: (record) => {
         this.#keys.keep(record);
       },
+      onVault: (write) => void this.#keepVault(write),
       onEnd: (refusal) => {
         if (refusal !== null && refusal.code !== 'stream_closed') this.#note(refusal.code);
         if (this.#logStream === null) this.#end();
@@ -189,6 +192,11 @@ export class EpochRun {
     this.#handOver = handOver;
     this.close();
     return true;
+  }
+
+  /** A chain for the TLS key of this epoch. False: there is no enclave that could take it now. */
+  sendCertificate(chain: Uint8Array): boolean {
+    return !this.#isOver && this.#readyAtMs !== null && this.#boot?.sendCertificate(chain) === true;
   }
 
   /** The host cannot go on. */
@@ -238,6 +246,7 @@ export class EpochRun {
     this.#services.giveUpRoom?.();
     await this.#log.abandon();
     await this.#keys.idle();
+    await this.#services.secrets?.vault?.idle();
     await this.#process?.terminate(EXIT_GRACE_MS);
   }
 
@@ -304,6 +313,21 @@ export class EpochRun {
     if (!this.#isOver) this.#takeReady(ready);
   }
 
+  async #keepVault(write: VaultWrite): Promise<void> {
+    const { secrets } = this.#services;
+    try {
+      const kept = (await secrets?.vault?.keep(write)) ?? refuse('seal_unexpected');
+      if (kept.ok) this.#boot?.sendVaultKept(write.id);
+      else
+        this.#services.logger.error('vault_refused', {
+          epoch: this.#epoch,
+          code: kept.refusal.code,
+        });
+    } catch (error) {
+      this.#failed.reject(error);
+    }
+  }
+
   #takeReady(ready: Ready): void {
     const { crypto, logger } = this.#services;
     if (!agreesWithLog(crypto, ready, this.#log)) {
@@ -363,6 +387,7 @@ export class EpochRun {
     const { files, folders, logger } = this.#services;
     await this.#log.finish();
     await this.#keys.idle();
+    await this.#services.secrets?.vault?.idle();
     await this.#execution?.finish();
     await this.#journal.close();
     if (this.#log.acknowledgedSize === 0) {

@@ -18,6 +18,7 @@ import type { EpochServices, EpochSummary, LiveEpoch } from './epoch-services.ts
 import { EpochRun } from './epoch-run.ts';
 import { listenForExitReason } from './exit-reason.ts';
 import { lockFolder } from './folder-lock.ts';
+import { CertificateWatch } from './certificate-watch.ts';
 import { HandOverWatch } from './hand-over-watch.ts';
 import { Ingress } from './ingress.ts';
 import type { IngressOptions } from './ingress.ts';
@@ -77,6 +78,7 @@ export class Host {
   #ingress: Ingress | null = null;
   #egress: Egress | null = null;
   readonly #handOvers: HandOverWatch;
+  readonly #certificates: CertificateWatch;
   #enclaveCounters: Readonly<Record<string, number>> = {};
   #current: EpochRun | null = null;
   #early: Duplex | null = null;
@@ -91,6 +93,13 @@ export class Host {
       directory: requestsDirectory(options.folders.state),
       logger: options.logger,
       handOver: (handOver) => this.#current?.handOver(handOver) === true,
+      onFailure: (error) => this.#current?.fail(error),
+    });
+    this.#certificates = new CertificateWatch({
+      files: options.files,
+      directory: requestsDirectory(options.folders.state),
+      logger: options.logger,
+      send: (chain) => this.#current?.sendCertificate(chain) === true,
       onFailure: (error) => this.#current?.fail(error),
     });
   }
@@ -193,6 +202,7 @@ export class Host {
     const { shipper, logger, restart } = this.#options;
     const backoff = new Backoff(BACKOFF);
     this.#handOvers.start();
+    this.#certificates.start();
     for (;;) {
       await shipper?.waitForRoom(this.#stopping.signal);
       // Asked to stop while it was opened, or between two epochs: no epoch for nothing.
@@ -239,6 +249,8 @@ export class Host {
     // An enclave that finds none stops: better to be late.
     if (secrets?.credentials?.current === null) await secrets.credentials.refresh();
     const sealed = secrets?.sealed.map(({ bytes }) => bytes) ?? [];
+    const vault = (await secrets?.vault?.read()) ?? accept([]);
+    if (!vault.ok) return vault;
     const previous = await this.#withNextCommit(found.value);
     const epoch = (found.value?.epoch ?? 0) + 1;
     const run = await EpochRun.open(this.#options, epoch, {
@@ -247,6 +259,7 @@ export class Host {
       previous,
       sealed,
       dataKeys: kept.value,
+      vault: vault.value,
     });
     this.#current = run;
     this.#admitEarly(run);
@@ -345,6 +358,7 @@ export class Host {
       this.#ingress?.close(),
       this.#egress?.close(),
       this.#handOvers.stop(),
+      this.#certificates.stop(),
       this.#options.shipper?.stop(),
     ]);
     await this.#options.closeFiles?.();

@@ -12,6 +12,8 @@ import type { Files } from './files.ts';
 export const HAND_OVER_REQUEST = 'hand-over.json';
 /** Written by the host when the epoch that handed over is settled. */
 export const HAND_OVER_DONE = 'hand-over.done.json';
+/** A certificate chain (PEM) for the TLS key of the epoch that runs; removed when it has been handed over. */
+export const CERTIFICATE_REQUEST = 'certificate.pem';
 const MAX_REQUEST_BYTES = 16 * 1024;
 
 export function requestsDirectory(state: string): string {

@@ -16,6 +16,7 @@ import type { Logger } from '../logger.ts';
 import { requestsDirectory } from '../requests.ts';
 import { DataKeyStore } from './data-key-store.ts';
 import type { SealedFile, Secrets } from './secrets.ts';
+import { VaultStore } from './vault-store.ts';
 
 export function configuredSecrets(
   config: HostConfig,
@@ -28,6 +29,10 @@ export function configuredSecrets(
   const names = configuration.data_keys?.map(({ name }) => name) ?? [];
   return {
     sealed,
+    vault:
+      configuration.desk?.vault === undefined
+        ? null
+        : new VaultStore(files, `${config.state}/vault`),
     dataKeys: names.length === 0 ? null : dataKeyStore(config, names, files),
     credentials:
       credentials === null

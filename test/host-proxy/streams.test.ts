@@ -8,6 +8,7 @@ import { Channel } from '../../wire/channel.ts';
 import type { Ack } from '../../wire/commit.ts';
 import { parseAck } from '../../wire/commit.ts';
 import type { Frame } from '../../wire/frame.ts';
+import { encodeVaultWrite, parseVaultKept } from '../../wire/desk-messages.ts';
 import type { AwsCredentials } from '../../wire/kms-messages.ts';
 import { parseCredentials, parseDataKeys, parseHandOver } from '../../wire/kms-messages.ts';
 import { FIRST_CREDIT_BULK_BYTES, MAX_BOOT_BYTES, MAX_LOG_IN_BYTES } from '../../wire/limits.ts';
@@ -140,6 +141,7 @@ const MATERIAL: BootMaterial = {
   previous: null,
   sealed: [Uint8Array.of(3), Uint8Array.of(4)],
   dataKeys: { records: [Uint8Array.of(5)], rotate: ['venue'] },
+  vault: [{ recordId: new Uint8Array(16), bytes: Uint8Array.of(6) }],
 };
 
 const CREDENTIALS: AwsCredentials = {
@@ -164,6 +166,7 @@ function bootRig(): BootRig {
     onReady: ({ origin }) => events.push(`ready ${origin}`),
     onFailed: ({ code }) => events.push(`failed ${code}`),
     onKept: (record) => events.push(`kept ${record.length}`),
+    onVault: ({ id, bytes }) => events.push(`vault ${id} ${bytes?.length ?? 'none'}`),
     onEnd: (refusal) => events.push(`end ${refusal?.code ?? 'clean'}`),
   });
   const channel = new Channel(enclave, {
@@ -179,6 +182,9 @@ function bootRig(): BootRig {
       FRAME.sealed,
       FRAME.dataKeys,
       FRAME.handOver,
+      FRAME.vault,
+      FRAME.vaultKept,
+      FRAME.certificate,
     ],
     onFrame: (frame) => {
       frames.push(frame);
@@ -201,8 +207,8 @@ describe('boot stream', () => {
     expect(frames).toEqual([]);
     channel.send(FRAME.hello, encodeHello());
     await settled();
-    const { config, item, sealed, dataKeys, previous, go, close } = FRAME;
-    const types = [config, item, item, sealed, sealed, dataKeys, previous, go];
+    const { config, item, sealed, dataKeys, previous, vault, go, close } = FRAME;
+    const types = [config, item, item, sealed, sealed, dataKeys, previous, vault, go];
     expect(frames.map(({ type }) => type)).toEqual(types);
     expect(frames[0]?.payload).toEqual(MATERIAL.configuration);
     expect(frames[4]?.payload).toEqual(MATERIAL.sealed[1]);
@@ -268,6 +274,27 @@ describe('boot stream', () => {
     channel.send(FRAME.kept, new Uint8Array(1));
     await settled();
     expect(events.at(-1)).toBe('end boot_order');
+  });
+
+  it('keeps records of the vault before and after READY, and hands certificates over', async () => {
+    const { channel, stream, frames, events } = bootRig();
+    expect(stream.sendCertificate(Uint8Array.of(1))).toBe(false);
+    channel.send(FRAME.hello, encodeHello());
+    const recordId = new Uint8Array(16);
+    channel.send(FRAME.vault, encodeVaultWrite({ id: 3, recordId, bytes: Uint8Array.of(1, 2) }));
+    channel.send(FRAME.ready, READY);
+    channel.send(FRAME.vault, encodeVaultWrite({ id: 4, recordId, bytes: null }));
+    await settled();
+    expect(events).toEqual(['vault 3 2', 'ready trackseal.test/log/e0000000001', 'vault 4 none']);
+    stream.sendVaultKept(3);
+    expect(stream.sendCertificate(Uint8Array.of(7))).toBe(true);
+    await settled();
+    expect(frames.slice(-2).map(({ type }) => type)).toEqual([FRAME.vaultKept, FRAME.certificate]);
+    expect(assertAccepted(parseVaultKept(frames.at(-2)?.payload ?? new Uint8Array()))).toBe(3);
+    expect(frames.at(-1)?.payload).toEqual(Uint8Array.of(7));
+    channel.send(FRAME.vault, Uint8Array.of(0xa0));
+    await settled();
+    expect(events.at(-1)).toBe('end message_malformed');
   });
 
   it('hears why an enclave did not start', async () => {
