@@ -103,8 +103,7 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   not_registered: 'register first; a session that has ended has to be registered anew',
   session_unknown: 'register anew: the session has ended, was revoked, or never was',
   session_limit: 'the enclave has as many sessions as its configuration allows: ask the operator',
-  credentials_refused:
-    'compare key, secret, passphrase, account type and --sandbox with the exchange',
+  exchange_refused: 'compare key, secret, passphrase, account type and --sandbox with the exchange',
   permission_excessive:
     'make a key at the exchange that may only read, or say that this account may trade',
   venue_unknown: 'docs/VENUES.md lists the exchanges',

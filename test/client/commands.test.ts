@@ -187,10 +187,10 @@ describe('trackseal register', () => {
   });
 
   it('says what to do when the exchange does not take the keys, and keeps no file', async () => {
-    enclave.behaviour = { answer: () => ({ error: 'credentials_refused' }) };
+    enclave.behaviour = { answer: () => ({ error: 'exchange_refused' }) };
     const { exit, io } = await runRegister();
     expect(exit).toBe(1);
-    expect(io.err).toContain('credentials_refused');
+    expect(io.err).toContain('exchange_refused');
     expect(io.err).toContain('compare key, secret');
     await expect(stat(file)).rejects.toThrow(/ENOENT/u);
   });

@@ -1,0 +1,86 @@
+// The API of a desk behind a real HTTP server of this process, with a fake exchange, for tests.
+
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { TraderDesk } from '../../enclave/desk/trader-desk.ts';
+import { openTraderDesk } from '../../enclave/desk/trader-desk.ts';
+import type { Metadata } from '../../wire/envelope.ts';
+import type { FakeDeskOptions } from './fake-desk.ts';
+import { FakeDesk, FakePolling } from './fake-desk.ts';
+import type { Asker, Opened, SealedCall } from './trader.ts';
+import { askPort, post, sealFor } from './trader.ts';
+
+export const CREDENTIALS = {
+  userId: 'user_1',
+  apiKey: 'AKEY-1234567890',
+  secret: 'SECRET-"quoted"\n-line',
+  passphrase: 'pass word',
+} as const;
+
+function csr(): Promise<string> {
+  return Promise.resolve('-----BEGIN CERTIFICATE REQUEST-----\n');
+}
+
+export class ApiScene {
+  readonly desk: FakeDesk;
+  readonly polling: FakePolling;
+  readonly traders: TraderDesk;
+  readonly ask: Asker;
+  readonly port: number;
+  readonly #server: Server;
+
+  private constructor(desk: FakeDesk, polling: FakePolling, traders: TraderDesk, server: Server) {
+    this.desk = desk;
+    this.polling = polling;
+    this.traders = traders;
+    this.#server = server;
+    this.port = (server.address() as AddressInfo).port;
+    this.ask = askPort(this.port);
+  }
+
+  static async open(options: FakeDeskOptions = {}): Promise<ApiScene> {
+    const desk = new FakeDesk(options);
+    const polling = new FakePolling();
+    const traders = await openTraderDesk(desk.services, polling, csr);
+    const server = createServer({ requireHostHeader: false });
+    for (const event of ['request', 'checkContinue', 'checkExpectation']) {
+      server.on(event, (request, response) => {
+        void desk.services.guard.runAsync(() => traders.api.answer(request, response));
+      });
+    }
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    return new ApiScene(desk, polling, traders, server);
+  }
+
+  seal(metadata: Metadata, plaintext: object | string): SealedCall {
+    return sealFor(this.desk.services, { time: this.desk.nowMs, ...metadata }, plaintext);
+  }
+
+  register(settings: Metadata = {}, secrets: object = CREDENTIALS): Promise<Opened> {
+    const call = this.seal({ op: 'register', exchange: 'kraken', ...settings }, secrets);
+    return post(this.ask, '/enclave/sessions', call);
+  }
+
+  /** The id of a new session. */
+  async session(settings: Metadata = {}): Promise<string> {
+    const { status, inside } = await this.register(settings);
+    if (status !== 200) throw new Error(`not registered: ${JSON.stringify(inside)}`);
+    return String(inside['session_id']);
+  }
+
+  operate(op: string, id: string, more: object = {}): Promise<Opened> {
+    const call = this.seal({ op }, { session_id: id, ...more });
+    return post(this.ask, '/enclave/envelopes', call);
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => {
+      this.#server.close(resolve);
+    });
+    await this.traders.close();
+  }
+}
