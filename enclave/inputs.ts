@@ -7,6 +7,7 @@ import { BatchMemory, parseBatch } from '../wire/batch.ts';
 import type { Batch } from '../wire/batch.ts';
 import type { RefusalCode } from '../wire/codes.ts';
 import type { Configuration } from '../wire/configuration.ts';
+import { sourceVenueOf } from '../wire/configuration.ts';
 import type { Label } from '../wire/leaf.ts';
 import { KIND, LABEL } from '../wire/leaf.ts';
 import { parseDeclaredGap } from '../wire/messages.ts';
@@ -33,6 +34,8 @@ interface InputStream {
   lastTimeNs: bigint;
 }
 
+const NONE: ReadonlySet<number> = new Set();
+
 function gapOf(reason: Gap['reason'], firstMissing: number, count: number | null): Gap {
   return { reason, firstMissing, count, instrument: null, code: null };
 }
@@ -40,7 +43,8 @@ function gapOf(reason: Gap['reason'], firstMissing: number, count: number | null
 export class Inputs {
   readonly #services: InputServices;
   readonly #streams: ReadonlyMap<number, InputStream>;
-  readonly #instruments: ReadonlySet<number>;
+  /** What may come under a label: the host has no say about what the enclave fetches itself. */
+  readonly #instruments: ReadonlyMap<Label, ReadonlySet<number>>;
   readonly #tracker: SequenceTracker;
   readonly #memory = new BatchMemory();
   readonly #counters = { batches: 0, rows: 0, refused: 0, gaps: 0 };
@@ -53,7 +57,17 @@ export class Inputs {
         return [id, { id, label, expected: 0, lastTimeNs: 0n }];
       }),
     );
-    this.#instruments = new Set(configuration.instruments.map(({ id }) => id));
+    const fetched = new Set(configuration.streams.map(({ source }) => source?.venue));
+    const idsOf = (isFetched: boolean): ReadonlySet<number> =>
+      new Set(
+        configuration.instruments
+          .filter((one) => fetched.has(sourceVenueOf(one)) === isFetched)
+          .map(({ id }) => id),
+      );
+    this.#instruments = new Map<Label, ReadonlySet<number>>([
+      [LABEL.host, idsOf(false)],
+      [LABEL.tls, idsOf(true)],
+    ]);
     this.#tracker = new SequenceTracker(configuration.instruments);
   }
 
@@ -63,7 +77,7 @@ export class Inputs {
 
   /** A BATCH payload. Answers what the host must hear, or null. */
   takeBatch(payload: Uint8Array, label: Label): Refused | null {
-    const parsed = parseBatch(payload, this.#instruments, this.#memory);
+    const parsed = parseBatch(payload, this.#instruments.get(label) ?? NONE, this.#memory);
     const head = parsed.ok ? parsed.value : peekBatch(payload);
     const stream = head === null ? undefined : this.#streamOf(head.stream, label);
     if (head === null || stream === undefined) {

@@ -24,6 +24,12 @@ export interface BatchInWork {
   strategiesWaiting: number;
 }
 
+/**
+ * Batches that may be without their PROGRESS. Only the enclave's own connections bring any while no host
+ * reads; a host with a feed has the credit and the log before it.
+ */
+export const MAX_BATCHES_IN_WORK = 4096;
+
 export class Releases {
   readonly #outputs = new Fifo<Output>();
   readonly #batches = new Fifo<BatchInWork>();
@@ -34,9 +40,9 @@ export class Releases {
   #roomWaiters: (() => void)[] = [];
   #released = 0;
 
-  /** False while the host does not read: take nothing more from it. */
+  /** False while the host does not read: take nothing more. */
   get hasRoom(): boolean {
-    return !this.#blocked;
+    return !this.#blocked && this.#batches.length < MAX_BATCHES_IN_WORK;
   }
 
   get counters(): Readonly<Record<string, number>> {
@@ -116,6 +122,7 @@ export class Releases {
     if (batch === undefined || batch.strategiesWaiting > 0) return false;
     if (batch.neededSize > this.#acknowledgedSize) return false;
     this.#batches.shift();
+    this.#wake();
     const { stream, sequence, leafIndex } = batch;
     const acknowledgedSize = this.#acknowledgedSize;
     const message = encodeProgress({ stream, sequence, leafIndex, acknowledgedSize });
@@ -136,7 +143,11 @@ export class Releases {
   #unblock(): void {
     this.#blocked = false;
     this.advance();
-    if (this.#blocked) return;
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (!this.hasRoom && !this.#stopped) return;
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
   }
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { argv, stderr } from 'node:process';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { deskStarter } from '../enclave/desk-process.ts';
+import { deskStarter, tapStarter } from '../enclave/desk-process.ts';
 import { runEnclave } from '../enclave/run.ts';
 import { startStrategy } from '../enclave/strategy/process.ts';
 import { parseHex } from '../wire/bytes.ts';
@@ -15,7 +15,7 @@ import { findRunner } from '../wire/node/strategy-program.ts';
 import { SimulatedNsm } from './nsm/device.ts';
 import type { Measurements } from './nsm/measure.ts';
 import { SimulatedRoot } from './nsm/root.ts';
-import { localPrograms } from './programs.ts';
+import { localPrograms, tapProgram } from './programs.ts';
 import { coreTransport } from './transport.ts';
 
 const USAGE = `usage: node simulator/main.ts --transport ADDRESS --measured FILE --measurements FILE --root DIR [--roots FILE]
@@ -80,6 +80,7 @@ async function main(): Promise<void> {
     strategyRunner: findRunner(join(import.meta.dirname, '..')),
     startStrategy,
     startDesk: deskStarter(localPrograms(address)),
+    startTap: tapStarter(tapProgram(), address),
   });
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import process, { execPath } from 'node:process';
 import { connectorFlags, deskFlags } from '../enclave/child-flags.ts';
 import type { DeskPrograms } from '../enclave/desk-process.ts';
+import type { ChildProgram } from '../wire/node/child-program.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -28,4 +29,8 @@ export function localPrograms(address: string): DeskPrograms {
     socket: join(folder, 'connectors'),
     address,
   };
+}
+
+export function tapProgram(): ChildProgram {
+  return { execPath, flags: deskFlags(), path: join(ROOT, 'simulator/tap.ts') };
 }

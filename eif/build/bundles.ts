@@ -44,6 +44,11 @@ export const IMAGE_OPTIONS: BundleOptions = {
   minify: true,
   write: false,
   alias: { '@aws-sdk/credential-provider-node': './enclave/kms/no-provider.ts' },
+  // ws would look for native addons beside itself.
+  define: {
+    'process.env.WS_NO_BUFFER_UTIL': '"1"',
+    'process.env.WS_NO_UTF_8_VALIDATE': '"1"',
+  },
 };
 
 async function bundleOne(name: string, entry: string): Promise<Bundle> {

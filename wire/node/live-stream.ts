@@ -23,11 +23,11 @@ export interface LiveConnection {
 }
 
 export interface LiveHandlers {
-  onText(text: string): void;
+  readonly onText: (text: string) => void;
   /** A pong, or anything else that is no text. */
-  onAlive(): void;
+  readonly onAlive: () => void;
   /** Once; also for what breaks the protocol. */
-  onEnd(): void;
+  readonly onEnd: () => void;
 }
 
 /** What went wrong with a snapshot, and how long the venue wants to be left alone. */
