@@ -103,3 +103,12 @@ export function answerRefusal(response: ServerResponse, refusal: Refusal, nowMs:
   if (status === 429) response.setHeader('retry-after', 60);
   answerJson(response, status, failureOf(refusal, nowMs));
 }
+
+/** Scripts of any web page may read the answer: there are no cookies, and what is in clear is no secret. */
+export function allowOrigins(response: ServerResponse): void {
+  response.setHeader('access-control-allow-origin', '*');
+  response.setHeader(
+    'access-control-expose-headers',
+    'x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after',
+  );
+}

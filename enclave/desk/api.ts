@@ -5,12 +5,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { equalBytes, parseHex, toBase64, toHex } from '../../wire/bytes.ts';
 import { MAX_ENVELOPE_BYTES } from '../../wire/envelope.ts';
-import { MAX_NONCE_BYTES, MIN_NONCE_BYTES } from '../../wire/limits.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import {
   allowanceHeaders,
+  allowOrigins,
   answerBytes,
   answerJson,
   answerRefusal,
@@ -20,7 +20,9 @@ import {
 } from './api-answers.ts';
 import { operationMetadata, registerMetadata, renewBody } from './api-schemas.ts';
 import { readBody } from './api-body.ts';
+import { Challenges } from './challenges.ts';
 import type { Envelopes, OpenedEnvelope } from './envelopes.ts';
+import type { Routes } from './https.ts';
 import type { Operations } from './operations.ts';
 import { openApiDocument } from './openapi.ts';
 import type { Allowance } from './rate-windows.ts';
@@ -36,7 +38,8 @@ const REGISTRATIONS_PER_MINUTE = 120;
 /** All clients together: an envelope costs a tenth of a millisecond, or an attempt to open one does. */
 const TOTAL_PER_MINUTE = 6000;
 
-const NONCE = /^\/attestation(?:\/quote)?\?nonce=([0-9a-f]*)$/u;
+const NONCE = /^\/attestation\/quote\?nonce=([0-9a-f]*)$/u;
+const OWN = /^\/(?:attestation\/(?:quote|boot)|openapi\.json|tls\/csr|enclave\/.*)$/u;
 const SESSION_PATH = /^\/enclave\/(summary|metrics|sessions)\/([A-Za-z0-9_-]{1,64})(\/renew)?$/u;
 
 export interface ApiParts {
@@ -63,17 +66,19 @@ function get(answer: (exchange: Exchange) => Promise<void> | void): Route {
   return { methods: { GET: answer }, open: true };
 }
 
-export class DeskApi {
+export class DeskApi implements Routes {
   readonly #parts: ApiParts;
   readonly #openApi: Buffer = Buffer.from(JSON.stringify(openApiDocument()));
   readonly #clients: ConnectionWindows;
   readonly #bySession: NamedWindows;
   readonly #registrations: SharedWindow;
   readonly #total = new SharedWindow(TOTAL_PER_MINUTE);
-  readonly #counters = { api_requests: 0, api_refused: 0, challenges: 0 };
+  readonly #challenges: Challenges;
+  readonly #counters = { api_requests: 0, api_refused: 0 };
 
   constructor(parts: ApiParts) {
     this.#parts = parts;
+    this.#challenges = new Challenges(parts.services);
     const limits = parts.services.configuration.limits.api ?? {};
     this.#clients = new ConnectionWindows(limits.client_per_minute ?? CLIENT_PER_MINUTE);
     this.#bySession = new NamedWindows(limits.session_per_minute ?? SESSION_PER_MINUTE);
@@ -85,7 +90,10 @@ export class DeskApi {
     return this.#counters;
   }
 
-  /** Everything that comes over HTTPS. */
+  owns(path: string): boolean {
+    return OWN.test(path);
+  }
+
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', () => undefined);
     request.on('error', () => undefined);
@@ -117,10 +125,8 @@ export class DeskApi {
   }
 
   #routeOf(path: string): Route | null {
-    if (path === '/health') return get((exchange) => this.#answerHealth(exchange));
-    if (path === '/ready') return get((exchange) => this.#answerReady(exchange));
-    if (/^\/attestation(?:\/quote)?(?:\?|$)/u.test(path)) {
-      return get((exchange) => this.#answerChallenge(exchange));
+    if (path === '/attestation/quote' || path.startsWith('/attestation/quote?')) {
+      return get((exchange) => this.#answerQuote(exchange));
     }
     if (path === '/attestation/boot') return get((exchange) => this.#answerBoot(exchange));
     if (path === '/openapi.json') {
@@ -164,49 +170,20 @@ export class DeskApi {
     return { methods: { POST: pinned(work) }, open: false };
   }
 
-  #answerHealth({ response }: Exchange): void {
-    const { services } = this.#parts;
-    const status = !services.isReady()
-      ? 'not_ready'
-      : services.logStalled()
-        ? 'log_stalled'
-        : 'ready';
-    const { epoch, origin } = services;
-    const acknowledged_size = services.acknowledgedSize();
-    answerJson(response, 200, { status, epoch, origin, acknowledged_size });
-  }
-
-  #answerReady(exchange: Exchange): void {
-    const state = this.#state();
-    if (state.ok) answerJson(exchange.response, 200, { status: 'ready' });
-    else this.#refuse(exchange, state);
-  }
-
   #state(): Result<null> {
     const { services } = this.#parts;
     if (!services.isReady()) return refuse('not_ready');
     return services.logStalled() ? refuse('log_stalled') : accept(null);
   }
 
-  async #answerChallenge(exchange: Exchange): Promise<void> {
-    const { response, path } = exchange;
-    const nonce = parseHex(NONCE.exec(path)?.[1] ?? '');
-    if (nonce === null || nonce.length < MIN_NONCE_BYTES || nonce.length > MAX_NONCE_BYTES) {
-      this.#refuse(exchange, refuse('nonce_invalid'));
-      return;
-    }
-    const { services } = this.#parts;
-    const document = await services.attest(nonce);
+  async #answerQuote(exchange: Exchange): Promise<void> {
+    const document = await this.#challenges.answer(NONCE.exec(exchange.path)?.[1] ?? '');
     if (!document.ok) {
       this.#refuse(exchange, document);
       return;
     }
-    this.#counters.challenges++;
-    if (!path.startsWith('/attestation/quote')) {
-      answerBytes(response, 200, 'application/cbor', document.value);
-      return;
-    }
-    answerJson(response, 200, {
+    const { services } = this.#parts;
+    answerJson(exchange.response, 200, {
       enclave_id: services.origin,
       attestation_type: 'AWS_NITRO',
       document: toBase64(document.value),
@@ -388,12 +365,4 @@ function hasBody({ headers }: IncomingMessage): boolean {
 /** RFC 9112 3.2. */
 function lacksHost({ headers, httpVersion }: IncomingMessage): boolean {
   return headers.host === undefined && httpVersion === '1.1';
-}
-
-function allowOrigins(response: ServerResponse): void {
-  response.setHeader('access-control-allow-origin', '*');
-  response.setHeader(
-    'access-control-expose-headers',
-    'x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after',
-  );
 }

@@ -6,22 +6,20 @@ import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { parseHex } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
-import { MAX_NONCE_BYTES, MIN_NONCE_BYTES } from '../../wire/limits.ts';
 import { PORT } from '../../wire/messages.ts';
 import { SlicedStream } from '../../wire/node/sliced-stream.ts';
 import type { Listener, Transport } from '../../wire/node/transport.ts';
+import type { Refusal } from '../../wire/result.ts';
+import { allowOrigins, answerBytes, answerJson, answerRefusal } from './api-answers.ts';
+import { Challenges } from './challenges.ts';
 import type { TlsKey } from './keys.ts';
-import { TokenBucket } from './rate-limit.ts';
 import type { DeskServices } from './services.ts';
 
 const MAX_CONNECTIONS = 256;
 const CONNECTION_MS = 30_000;
 const HANDSHAKE_MS = 10_000;
 const MAX_HEADER_BYTES = 8 * 1024;
-/** Challenges that may wait for the NSM, whose calls are serialised. */
-const MAX_CHALLENGES = 16;
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
@@ -57,11 +55,10 @@ export class HttpsService {
   readonly #server: Server;
   readonly #key: string;
   readonly #routes: Routes | null;
-  readonly #bucket: TokenBucket;
+  readonly #challenges: Challenges;
   readonly #streams = new Set<Duplex>();
-  readonly #counters = { https_connections: 0, https_refused: 0, challenges: 0 };
+  readonly #counters = { https_connections: 0, https_refused: 0 };
   #listener: Listener | null = null;
-  #challenges = 0;
 
   constructor(
     services: HttpsServices,
@@ -72,8 +69,8 @@ export class HttpsService {
     this.#services = services;
     this.#routes = routes;
     this.#key = key.privateKey.export({ format: 'pem', type: 'pkcs8' });
-    const { configuration, guard } = services;
-    this.#bucket = new TokenBucket(configuration.limits.attestations_per_second, services.nowNs());
+    const { guard } = services;
+    this.#challenges = new Challenges(services);
     this.#server = createServer({
       key: this.#key,
       cert: certificate,
@@ -98,7 +95,7 @@ export class HttpsService {
   }
 
   get counters(): Readonly<Record<string, number>> {
-    return this.#counters;
+    return { ...this.#counters, challenges: this.#challenges.answered };
   }
 
   /** Another certificate (chain, PEM) for the same key, from the next connection on. */
@@ -155,15 +152,17 @@ export class HttpsService {
       // It is not read: the connection ends with the answer.
       response.setHeader('connection', 'close');
       response.on('finish', () => request.destroy());
-      refuseRequest(response, 400, 'message_malformed');
+      this.#refuseCode(response, 'message_malformed');
       return;
     }
+    // A page of any origin may verify an enclave; nothing of this is secret.
+    allowOrigins(response);
     const path = request.url ?? '';
     const known = path === '/health' || path === '/ready' || /^\/attestation(?:\?|$)/u.test(path);
-    if (!known) refuseRequest(response, 404, 'not_found');
+    if (!known) this.#refuseCode(response, 'not_found');
     else if (request.method !== 'GET') {
       response.setHeader('allow', 'GET');
-      refuseRequest(response, 405, 'method_not_allowed');
+      this.#refuseCode(response, 'method_not_allowed');
     } else if (path === '/health') this.#answerHealth(response);
     else if (path === '/ready') this.#answerReady(response);
     else await this.#answerChallenge(path, response);
@@ -178,35 +177,23 @@ export class HttpsService {
   }
 
   #answerReady(response: ServerResponse): void {
-    if (!this.#services.isReady()) refuseRequest(response, 503, 'not_ready');
-    else if (this.#services.logStalled()) refuseRequest(response, 503, 'log_stalled');
+    if (!this.#services.isReady()) this.#refuseCode(response, 'not_ready');
+    else if (this.#services.logStalled()) this.#refuseCode(response, 'log_stalled');
     else answerJson(response, 200, { status: 'ready' });
   }
 
   async #answerChallenge(path: string, response: ServerResponse): Promise<void> {
-    const nonce = parseHex(NONCE.exec(path)?.[1] ?? '');
-    if (nonce === null || nonce.length < MIN_NONCE_BYTES || nonce.length > MAX_NONCE_BYTES) {
-      refuseRequest(response, 400, 'nonce_invalid');
-      return;
-    }
-    if (this.#services.acknowledgedSize() === 0) {
-      refuseRequest(response, 503, 'not_ready');
-      return;
-    }
-    if (this.#challenges >= MAX_CHALLENGES || !this.#bucket.take(this.#services.nowNs())) {
-      refuseRequest(response, 429, 'rate_limited');
-      return;
-    }
-    this.#challenges++;
-    const attested = await this.#services.attest(nonce);
-    this.#challenges--;
-    if (!attested.ok) {
-      const { code } = attested.refusal;
-      refuseRequest(response, code === 'rate_limited' ? 429 : 503, code);
-      return;
-    }
-    this.#counters.challenges++;
-    answerBytes(response, 200, 'application/cbor', attested.value);
+    const document = await this.#challenges.answer(NONCE.exec(path)?.[1] ?? '');
+    if (document.ok) answerBytes(response, 200, 'application/cbor', document.value);
+    else this.#refuse(response, document.refusal);
+  }
+
+  #refuseCode(response: ServerResponse, code: RefusalCode): void {
+    this.#refuse(response, { code, detail: {} });
+  }
+
+  #refuse(response: ServerResponse, refusal: Refusal): void {
+    answerRefusal(response, refusal, Number(this.#services.nowNs() / 1_000_000n));
   }
 }
 
@@ -218,27 +205,4 @@ function hasBody({ headers }: IncomingMessage): boolean {
 /** RFC 9112 3.2. */
 function lacksHost({ headers, httpVersion }: IncomingMessage): boolean {
   return headers.host === undefined && httpVersion === '1.1';
-}
-
-function answerBytes(
-  response: ServerResponse,
-  status: number,
-  type: string,
-  bytes: Uint8Array,
-): void {
-  response.writeHead(status, {
-    'content-type': type,
-    'content-length': bytes.length,
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-  });
-  response.end(bytes);
-}
-
-function answerJson(response: ServerResponse, status: number, value: object): void {
-  answerBytes(response, status, 'application/json', Buffer.from(`${JSON.stringify(value)}\n`));
-}
-
-function refuseRequest(response: ServerResponse, status: number, code: RefusalCode): void {
-  answerJson(response, status, { error: code });
 }

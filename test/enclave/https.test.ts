@@ -170,7 +170,7 @@ describe('GET /attestation', () => {
     ];
     for (const path of wrong) {
       const answer = await ask(host, path);
-      expect({ path, status: answer.status, body: json(answer) }).toEqual({
+      expect({ path, status: answer.status, body: json(answer) }).toMatchObject({
         path,
         status: 400,
         body: { error: 'nonce_invalid' },
@@ -192,7 +192,10 @@ describe('GET /attestation', () => {
       answers.push(await ask(host, `/attestation?nonce=${NONCE}`));
     }
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429, 429, 429]);
-    expect(answers[3]?.body.toString('utf8')).toBe('{"error":"rate_limited"}\n');
+    expect(JSON.parse(answers[3]?.body.toString('utf8') ?? '')).toMatchObject({
+      error: 'rate_limited',
+      code: 'RATE_LIMIT_EXCEEDED',
+    });
     // The rest of the service is not.
     expect((await ask(host, '/health')).status).toBe(200);
   });
@@ -231,13 +234,14 @@ describe('GET /attestation', () => {
     broken = true;
     const answer = await ask(host, `/attestation?nonce=${NONCE}`);
     expect(answer.status).toBe(503);
-    expect(json(answer)).toEqual({ error: 'nsm_unavailable' });
+    expect(json(answer)).toMatchObject({ error: 'nsm_unavailable', code: 'ATTESTATION_FAILED' });
     broken = false;
     expect((await ask(host, `/attestation?nonce=${NONCE}`)).status).toBe(200);
   });
 });
 
-const MALFORMED = /^\{"error":"message_malformed"\}\n$/u;
+const MALFORMED =
+  /^\{"error":"message_malformed","message":"[^"]+","code":"[A-Z_]+","request_id":"[0-9a-f]{32}","timestamp":"[^"]+"\}\n$/u;
 const HEALTHY = /^\{"status":"ready",.*\}\n$/u;
 
 describe('other requests', () => {
@@ -249,7 +253,7 @@ describe('other requests', () => {
     host.feed?.send(FRAME.batch, testBatch(0, 1_700_000_000_000_000_000n, STREAM_A));
     await host.until(() => host.diagnostics.some(({ code }) => code === 'log_stalled'));
     const waiting = await ask(host, '/ready');
-    expect([waiting.status, json(waiting)]).toEqual([503, { error: 'log_stalled' }]);
+    expect([waiting.status, json(waiting)]).toMatchObject([503, { error: 'log_stalled' }]);
     const health = await ask(host, '/health');
     expect(health.status).toBe(200);
     expect(json(health)).toMatchObject({ status: 'log_stalled', acknowledged_size: size });
@@ -276,7 +280,7 @@ describe('other requests', () => {
     host.enclave.close(CLOSE_REASON.signal);
     const closing = await ask(host, '/ready');
     expect(closing.status).toBe(503);
-    expect(json(closing)).toEqual({ error: 'not_ready' });
+    expect(json(closing)).toMatchObject({ error: 'not_ready' });
     expect((await ask(host, '/health')).status).toBe(200);
     host.acknowledge = true;
     host.ackAll();
@@ -287,7 +291,7 @@ describe('other requests', () => {
     const host = await started();
     for (const path of ['/', '/attestations', '/health?x', '/health/', '/%68ealth', '*']) {
       const answer = await ask(host, path);
-      expect({ path, status: answer.status, body: json(answer) }).toEqual({
+      expect({ path, status: answer.status, body: json(answer) }).toMatchObject({
         path,
         status: 404,
         body: { error: 'not_found' },
@@ -297,7 +301,7 @@ describe('other requests', () => {
       const answer = await ask(host, '/health', { method });
       expect({ method, status: answer.status }).toEqual({ method, status: 405 });
       expect(answer.headers['allow']).toBe('GET');
-      expect(json(answer)).toEqual({ error: 'method_not_allowed' });
+      expect(json(answer)).toMatchObject({ error: 'method_not_allowed' });
     }
   });
 

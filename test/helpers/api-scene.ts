@@ -1,8 +1,9 @@
-// The API of a desk behind a real HTTP server of this process, with a fake exchange, for tests.
+// The API of a desk behind its real HTTPS, with a fake exchange, for tests.
 
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
+import { HttpsService } from '../../enclave/desk/https.ts';
+import { createCertificate } from '../../enclave/desk/tls-certificate.ts';
 import type { TraderDesk } from '../../enclave/desk/trader-desk.ts';
 import { openTraderDesk } from '../../enclave/desk/trader-desk.ts';
 import type { Metadata } from '../../wire/envelope.ts';
@@ -30,10 +31,17 @@ export class ApiScene {
   readonly port: number;
   readonly #server: Server;
 
-  private constructor(desk: FakeDesk, polling: FakePolling, traders: TraderDesk, server: Server) {
+  readonly #https: HttpsService;
+
+  private constructor(
+    desk: FakeDesk,
+    polling: FakePolling,
+    { traders, https, server }: { traders: TraderDesk; https: HttpsService; server: Server },
+  ) {
     this.desk = desk;
     this.polling = polling;
     this.traders = traders;
+    this.#https = https;
     this.#server = server;
     this.port = (server.address() as AddressInfo).port;
     this.ask = askPort(this.port);
@@ -43,16 +51,21 @@ export class ApiScene {
     const desk = new FakeDesk(options);
     const polling = new FakePolling();
     const traders = await openTraderDesk(desk.services, polling, csr);
-    const server = createServer({ requireHostHeader: false });
-    for (const event of ['request', 'checkContinue', 'checkExpectation']) {
-      server.on(event, (request, response) => {
-        void desk.services.guard.runAsync(() => traders.api.answer(request, response));
-      });
-    }
+    const { services } = desk;
+    const certificate = await createCertificate(services.keys.tls, ['localhost'], Date.now());
+    const https = new HttpsService(services, services.keys.tls, certificate, traders.api);
+    const server = createServer();
+    await https.listen({
+      connect: () => Promise.reject(new Error('nobody is dialled here')),
+      listen: (_, accept) => {
+        server.on('connection', accept);
+        return Promise.resolve({ close: () => Promise.resolve() });
+      },
+    });
     await new Promise<void>((resolve) => {
       server.listen(0, '127.0.0.1', resolve);
     });
-    return new ApiScene(desk, polling, traders, server);
+    return new ApiScene(desk, polling, { traders, https, server });
   }
 
   seal(metadata: Metadata, plaintext: object | string): SealedCall {
@@ -77,7 +90,7 @@ export class ApiScene {
   }
 
   async close(): Promise<void> {
-    this.#server.closeAllConnections();
+    await this.#https.close();
     await new Promise((resolve) => {
       this.#server.close(resolve);
     });

@@ -187,10 +187,8 @@ it('a caller that wants more than a nonce in the document: `nonce_invalid`, 400'
     `user_data=${nonce}`,
   ]) {
     const { status, body } = await get(`${url}/attestation?${query}`);
-    expect([status, Buffer.from(body).toString('utf8').trim()]).toEqual([
-      400,
-      '{"error":"nonce_invalid"}',
-    ]);
+    const answer: unknown = JSON.parse(Buffer.from(body).toString('utf8'));
+    expect([status, answer]).toMatchObject([400, { error: 'nonce_invalid' }]);
   }
 });
 

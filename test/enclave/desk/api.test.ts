@@ -1,5 +1,5 @@
-import { Agent } from 'node:http';
-import { connect } from 'node:net';
+import { Agent } from 'node:https';
+import { connect } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { REFUSAL_CODES } from '../../../wire/codes.ts';
@@ -662,7 +662,7 @@ describe('what HTTP can do', () => {
   it('a body that ends early harms nobody', async () => {
     const one = await scene();
     for (let count = 0; count < 3; count++) {
-      const socket = connect({ host: '127.0.0.1', port: one.port });
+      const socket = connect({ host: '127.0.0.1', port: one.port, rejectUnauthorized: false });
       socket.write(
         'POST /enclave/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
           'content-length: 100\r\n\r\n{"v":1',
