@@ -21,8 +21,10 @@ export interface AccountOptions {
   readonly accountType?: AccountType;
   /** The exchange's test environment. */
   readonly sandbox?: boolean;
-  /** Keys that can trade or withdraw are refused unless this says so. */
+  /** Keys that can trade are refused unless this says so. */
   readonly allowTrading?: boolean;
+  /** Keys that can withdraw are refused unless this says so. */
+  readonly allowWithdrawals?: boolean;
   /** Asked for in any case, beside what the exchange lists. */
   readonly symbols?: readonly string[];
   /** Seconds, 300 to 604,800; default 86,400. */

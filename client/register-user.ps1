@@ -25,6 +25,7 @@ param(
   [string]$Label,
   [switch]$Sandbox,
   [switch]$AllowTrading,
+  [switch]$AllowWithdrawals,
   [int]$Ttl = 86400,
   [string]$Session = 'trackseal-session.json',
   # There is no other way than the secure one: kept because scripts of before pass it.
@@ -41,6 +42,7 @@ if ($Policy) { $arguments += @('--policy', $Policy) }
 if ($Label) { $arguments += @('--label', $Label) }
 if ($Sandbox) { $arguments += '--sandbox' }
 if ($AllowTrading) { $arguments += '--allow-trading' }
+if ($AllowWithdrawals) { $arguments += '--allow-withdrawals' }
 
 $secrets = @{ TRACKSEAL_API_KEY = $ApiKey; TRACKSEAL_SECRET = $Secret; TRACKSEAL_PASSPHRASE = $Passphrase }
 $before = @{}

@@ -1,7 +1,7 @@
 // The enclave's answer to a registration, and what a client keeps of it. The answer came sealed, so the enclave has made
 // it; all the same its form is checked.
 
-import { parseBase64, parseHex, toHex } from '../wire/bytes.ts';
+import { parseHex } from '../wire/bytes.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import type { Fields } from './channel.ts';
@@ -20,11 +20,15 @@ export interface SavedSession {
   readonly accountSalt: string;
 }
 
-/** What the exchange says that the keys may do; null where it does not tell. */
+/** What the exchange says about the keys; null where it does not tell. */
 export interface Permissions {
   readonly read: boolean | null;
   readonly trade: boolean | null;
   readonly withdraw: boolean | null;
+  readonly transfer: boolean | null;
+  /** Of use from certain addresses only. */
+  readonly ipRestricted: boolean | null;
+  readonly subAccount: boolean | null;
 }
 
 export interface Registration {
@@ -37,8 +41,8 @@ const HASH_BYTES = 32;
 
 export function readExpiry(answer: Fields): Result<number> {
   const value = answer['expires_at'];
-  const expiresMs = typeof value === 'string' ? Date.parse(value) : value;
-  if (typeof expiresMs === 'number' && Number.isSafeInteger(expiresMs)) return accept(expiresMs);
+  const expiresMs = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  if (Number.isSafeInteger(expiresMs)) return accept(expiresMs);
   return refuse('envelope_malformed', { field: 'expires_at' });
 }
 
@@ -69,18 +73,16 @@ export function readRegistration(
       sessionId,
       expiresMs: expires.value,
       origin,
-      accountCommitment: toHex(commitment),
-      accountSalt: toHex(salt),
+      accountCommitment: commitment,
+      accountSalt: salt,
     },
     permissions,
   });
 }
 
-/** Hex or base64 of 32 bytes. */
-function readHash(value: unknown): Uint8Array | null {
-  if (typeof value !== 'string') return null;
-  const bytes = parseHex(value) ?? parseBase64(value);
-  return bytes?.length === HASH_BYTES ? bytes : null;
+/** Hex of 32 bytes. */
+function readHash(value: unknown): string | null {
+  return typeof value === 'string' && parseHex(value)?.length === HASH_BYTES ? value : null;
 }
 
 function readPermissions(value: unknown): Permissions {
@@ -89,5 +91,12 @@ function readPermissions(value: unknown): Permissions {
     const one = record[name];
     return typeof one === 'boolean' ? one : null;
   };
-  return { read: flag('read'), trade: flag('trade'), withdraw: flag('withdraw') };
+  return {
+    read: flag('read'),
+    trade: flag('trade'),
+    withdraw: flag('withdraw'),
+    transfer: flag('transfer'),
+    ipRestricted: flag('ip_restricted'),
+    subAccount: flag('sub_account'),
+  };
 }

@@ -131,6 +131,7 @@ export class SecureClient {
       accountType: account.accountType ?? 'spot',
       sandbox: account.sandbox ?? false,
       allowTrading: account.allowTrading ?? false,
+      allowWithdrawals: account.allowWithdrawals ?? false,
       ttl: account.ttl ?? DEFAULT_TTL_SECONDS,
       ...(account.symbols === undefined ? {} : { symbols: account.symbols }),
     };

@@ -22,7 +22,7 @@ const USAGE = `usage: trackseal register URL --user-id ID --exchange NAME [OPTIO
 
 Challenges the enclave at URL, verifies its answer under your policy, seals the exchange keys for it, and
 sends them over a TLS connection that ends in it. From then on the enclave polls the account. Keys that can
-only read are enough, and others are refused unless you say --allow-trading.
+only read are enough, and others are refused unless you say --allow-trading or --allow-withdrawals.
 
   API key and secret (and the passphrase of exchanges that have one) come from TRACKSEAL_API_KEY,
   TRACKSEAL_SECRET and TRACKSEAL_PASSPHRASE, or are asked for without echo. --api-key, --secret and
@@ -33,7 +33,8 @@ only read are enough, and others are refused unless you say --allow-trading.
   --label TEXT           tells several accounts at one exchange apart
   --account-type TYPE    ${ACCOUNT_TYPES.join(', ')}; default spot
   --sandbox              the exchange's test environment
-  --allow-trading        take keys that can trade or withdraw
+  --allow-trading        take keys that can trade
+  --allow-withdrawals    take keys that can withdraw
   --symbols A,B          asked for in any case, beside what the exchange lists
   --ttl SECONDS          300 to 604800, default 86400: how long the enclave keeps the keys
   --session FILE         where the session is kept, for its owner alone; default trackseal-session.json
@@ -57,6 +58,7 @@ const OPTIONS = {
   'account-type': { type: 'string' },
   sandbox: { type: 'boolean' },
   'allow-trading': { type: 'boolean' },
+  'allow-withdrawals': { type: 'boolean' },
   symbols: { type: 'string' },
   ttl: { type: 'string' },
   session: { type: 'string', default: 'trackseal-session.json' },
@@ -126,6 +128,7 @@ interface Values {
   readonly 'account-type'?: string | undefined;
   readonly sandbox?: boolean | undefined;
   readonly 'allow-trading'?: boolean | undefined;
+  readonly 'allow-withdrawals'?: boolean | undefined;
   readonly symbols?: string | undefined;
   readonly ttl?: string | undefined;
 }
@@ -142,6 +145,7 @@ function readSettings(values: Values): Result<Settings> {
     exchange,
     sandbox: values.sandbox ?? false,
     allowTrading: values['allow-trading'] ?? false,
+    allowWithdrawals: values['allow-withdrawals'] ?? false,
     ...(label === undefined ? {} : { label }),
     // Looked at below.
     ...(accountType === undefined ? {} : { accountType: accountType as AccountType }),
@@ -170,7 +174,14 @@ function tell(
       origin: session.origin,
       account_commitment: session.accountCommitment,
       expires_at: expires,
-      permissions,
+      permissions: {
+        read: permissions.read,
+        trade: permissions.trade,
+        withdraw: permissions.withdraw,
+        transfer: permissions.transfer,
+        ip_restricted: permissions.ipRestricted,
+        sub_account: permissions.subAccount,
+      },
       session_file: file,
       unsafe,
     };

@@ -219,6 +219,10 @@ describe('trackseal session', () => {
     for (const verb of [runSummary, runMetrics]) {
       const { exit, io } = await runVerb(verb, '-o', output);
       expect([exit, io.out.startsWith('VERIFIED')], io.err).toEqual([0, true]);
+      expect(io.out).toContain('1000.00000001 USDT');
+      expect(io.out).toContain('GAP');
+      expect(io.out).toMatch(/INCOMPLETE +funding/u);
+      expect(io.out).toMatch(/balances +not known/u);
       expect(JSON.parse(await readFile(output, 'utf8'))).toMatchObject({ leaf_index: 41 });
     }
     const { io } = await runVerb(runSummary, '--json');

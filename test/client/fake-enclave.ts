@@ -19,11 +19,12 @@ import { measure, measurementsJson } from '../../simulator/nsm/measure.ts';
 import { SimulatedRoot } from '../../simulator/nsm/root.ts';
 import type { UserData } from '../../wire/attestation/user-data.ts';
 import { encodeUserData, PURPOSE } from '../../wire/attestation/user-data.ts';
-import { resultSignedBytes } from '../../client/signed-result.ts';
-import { parseHex, toBase64, toHex, utf8 } from '../../wire/bytes.ts';
+import { parseHex, toBase64, toHex } from '../../wire/bytes.ts';
 import type { Metadata } from '../../wire/envelope.ts';
 import { encodeAnswer, openRequest, parseEnvelope, sealAnswer } from '../../wire/envelope.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
+import type { ResultStatement } from '../../wire/result-statement.ts';
+import { encodeResultStatement, resultSignedBytes } from '../../wire/result-statement.ts';
 import { assertAccepted } from '../../wire/result.ts';
 
 const X25519_SPKI = Buffer.from('302a300506032b656e032100', 'hex');
@@ -203,20 +204,71 @@ export function registered(ttlSeconds = 86_400): object {
     status: 'active',
     account_commitment: COMMITMENT,
     account_salt: toHex(hash(8)),
-    permissions: { read: true, trade: false, withdraw: null },
+    permissions: {
+      read: true,
+      trade: false,
+      withdraw: null,
+      transfer: null,
+      ip_restricted: true,
+      sub_account: null,
+      expires_at: null,
+    },
+  };
+}
+
+/** A statement of the enclave about the account that it registered. */
+export function statementOf(enclave: FakeEnclave): ResultStatement {
+  const startNs = 1_700_000_000_000_000_000n;
+  const none = new Map<string, string>();
+  return {
+    origin: enclave.origin,
+    accountCommitment: parseHex(COMMITMENT) ?? new Uint8Array(0),
+    venue: 'binance',
+    hosts: [{ host: 'api.binance.com', spkiHash: hash(3) }],
+    environment: 'live',
+    observedSinceNs: startNs,
+    periodStartNs: startNs,
+    periodEndNs: startNs + 600_000_000_000n,
+    asOfNs: startNs + 600_000_000_000n,
+    polls: { scheduled: 3, complete: 1, partial: 1, failed: 1, missed: 0 },
+    coverage: [
+      { what: 'fills', market: 'spot', fromMs: 1, toMs: 2, complete: true, reason: null },
+      { what: 'funding', market: null, fromMs: 1, toMs: 2, complete: false, reason: 'network' },
+    ],
+    gaps: [{ fromMs: 1_700_000_000_000, toMs: 1_700_000_300_000, reason: 'network' }],
+    method: 'sums/v1',
+    figures: {
+      trades: 2,
+      volume: new Map([['USDT', '1000.00000001']]),
+      fees: new Map([['BNB', '0.01']]),
+      funding: none,
+      deposits: none,
+      withdrawals: none,
+      balances: null,
+      positions: null,
+      unrealized: null,
+      matched: null,
+      unmatched: null,
+      hours: [{ startMs: 1_699_999_200_000, trades: 2, volume: none, fees: none, complete: false }],
+    },
+    missing: ['returns'],
   };
 }
 
 /** A result of leaf 41, as the enclave signs it; a test changes fields of it afterwards. */
-export function signedResult(enclave: FakeEnclave, change: object = {}): object {
-  const statement = utf8('a statement');
-  const signed = resultSignedBytes(41, statement);
+export function signedResult(
+  enclave: FakeEnclave,
+  change: object = {},
+  statement: Partial<ResultStatement> = {},
+): object {
+  const bytes = encodeResultStatement({ ...statementOf(enclave), ...statement });
+  const signed = resultSignedBytes(41, bytes);
   return {
-    statement: toBase64(statement),
+    statement: toBase64(bytes),
     leaf_index: 41,
-    leaf_salt: 'AAAA',
+    leaf_salt: 'ab'.repeat(16),
     signature: toBase64(enclave.keys.ed25519.sign(signed)),
-    summary: {},
+    summary: { trades: 'a million' },
     ...change,
   };
 }

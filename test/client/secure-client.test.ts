@@ -7,9 +7,10 @@ import type { SecureClientOptions } from '../../client/secure-client.ts';
 import { createCertificate } from '../../enclave/desk/tls-certificate.ts';
 import { generateDeskKeys } from '../../enclave/desk/keys.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
+import type { ResultStatement } from '../../wire/result-statement.ts';
 import type { Browser } from './browser-bundle.ts';
 import { bundleFor, openPage } from './browser-bundle.ts';
-import { COMMITMENT, FakeEnclave, registered, signedResult } from './fake-enclave.ts';
+import { COMMITMENT, FakeEnclave, registered, signedResult, statementOf } from './fake-enclave.ts';
 
 const API_KEY = 'the-api-key-of-the-trader';
 const SECRET = 'the-secret-of-the-trader';
@@ -52,7 +53,13 @@ async function codeOf(call: () => unknown): Promise<string> {
   }
 }
 
-const result = (change: object = {}): object => signedResult(enclave, change);
+const result = (change: object = {}, statement: Partial<ResultStatement> = {}): object =>
+  signedResult(enclave, change, statement);
+
+function floatVolume(): Partial<ResultStatement> {
+  const { figures } = statementOf(enclave);
+  return { figures: { ...figures, volume: new Map([['USDT', '1e3']]) } };
+}
 
 const platforms: readonly (readonly [string, () => Browser, boolean, 'platform' | 'tweetnacl'])[] =
   [
@@ -72,7 +79,14 @@ describe.each(platforms)('SecureClient in %s', (_, load, pins, curves) => {
     expect(client.isRegistered()).toBe(true);
     expect(client.getSessionId()).toMatch(/^[A-Za-z0-9_-]{43}$/u);
     expect(registration.session.accountCommitment).toBe(COMMITMENT);
-    expect(registration.permissions).toEqual({ read: true, trade: false, withdraw: null });
+    expect(registration.permissions).toEqual({
+      read: true,
+      trade: false,
+      withdraw: null,
+      transfer: null,
+      ipRestricted: true,
+      subAccount: null,
+    });
     const [request] = enclave.requests;
     expect(request?.path).toBe('/enclave/sessions');
     expect(request?.plaintext).toEqual({
@@ -121,8 +135,16 @@ describe.each(platforms)('SecureClient in %s', (_, load, pins, curves) => {
     const client = new (load().SecureClient)(optionsOf());
     await client.register();
     const session = client.getSessionId();
-    expect((await client.getSummary()).leafIndex).toBe(41);
-    expect((await client.getMetrics()).leafIndex).toBe(41);
+    const summary = await client.getSummary();
+    // What the enclave says beside its statement is not looked at.
+    expect(summary.summary).toMatchObject({
+      trades: 2,
+      volume: { USDT: '1000.00000001' },
+      balances: null,
+      missing: ['returns'],
+    });
+    expect(summary.evidence.summary).toEqual(summary.summary);
+    expect((await client.getMetrics()).hours).toHaveLength(1);
     await client.renew(600);
     await client.revoke();
     expect([client.isRegistered(), client.getSessionId()]).toEqual([false, null]);
@@ -145,6 +167,14 @@ describe.each(platforms)('SecureClient in %s', (_, load, pins, curves) => {
     ['another leaf', () => result({ leaf_index: 42 }), 'result_signature'],
     ['another statement', () => result({ statement: 'AAAA' }), 'result_signature'],
     ['no statement', () => ({}), 'result_malformed'],
+    ['no salt', () => result({ leaf_salt: 'ab' }), 'result_malformed'],
+    ['another log', () => result({}, { origin: 'other/e0000000001' }), 'result_mismatch'],
+    [
+      'another account',
+      () => result({}, { accountCommitment: new Uint8Array(32) }),
+      'result_mismatch',
+    ],
+    ['a float', () => result({}, floatVolume()), 'result_malformed'],
     ['a refusal', () => ({ error: 'session_unknown' }), 'session_unknown'],
   ])('refuses a result with %s', async (_, answer, code) => {
     enclave.behaviour = {
