@@ -262,7 +262,7 @@ export class DeskApi implements Routes {
     const asked = operationMetadata.safeParse(metadata);
     if (!asked.success) return malformed(asked.error.issues);
     const id = fields.get('session_id');
-    const ttl = fields.get('ttl') ?? DEFAULT_TTL_SECONDS;
+    const ttl = fields.has('ttl') ? fields.get('ttl') : DEFAULT_TTL_SECONDS;
     const known = [...fields.keys()].every((name) => name === 'session_id' || name === 'ttl');
     if (!known || !Buffer.isBuffer(id)) return refuse('api_malformed', { field: 'session_id' });
     const lifetime = renewBody.safeParse({ ttl });

@@ -1,13 +1,14 @@
-// Writes the audit trail into the log. What happens often (uses of credentials, writes to the vault) is gathered and
-// written once a minute or when there is enough of it; everything else at once. A leaf that cannot be appended
-// ends the desk: nothing goes on unlogged.
+// Writes the audit trail into the log. What happens often is gathered: writes to the vault for a minute, uses of credentials
+// and ends of connectors for an hour (each poll has a leaf of its own); everything else is written at once. A leaf
+// that cannot be appended ends the desk: nothing goes on unlogged.
 
 import type { AuditEntry, AuditEventName } from '../../wire/audit.ts';
 import { AUDIT_EVENT, encodeAuditEntry, MAX_AUDIT_RECORDS } from '../../wire/audit.ts';
 import { KIND } from '../../wire/leaf.ts';
 import type { DeskLeaf, DeskServices } from './services.ts';
 
-const GATHER_MS = 60_000;
+const GATHER_MARKS_MS = 60_000;
+const GATHER_USES_MS = 3_600_000;
 
 type Facts = Partial<Omit<AuditEntry, 'event'>>;
 
@@ -15,7 +16,8 @@ export class AuditTrail {
   readonly #services: Pick<DeskServices, 'append' | 'guard'>;
   readonly #uses = new Map<string, { readonly commitment: Uint8Array; count: number }>();
   #marks: Uint8Array[] = [];
-  #timer: NodeJS.Timeout | null = null;
+  #recycled = 0;
+  readonly #timers = new Map<number, NodeJS.Timeout>();
 
   constructor(services: Pick<DeskServices, 'append' | 'guard'>) {
     this.#services = services;
@@ -39,7 +41,13 @@ export class AuditTrail {
     const uses = this.#uses.get(accountId) ?? { commitment, count: 0 };
     uses.count++;
     this.#uses.set(accountId, uses);
-    this.#gather();
+    this.#gather(GATHER_USES_MS, () => this.#flushUses());
+  }
+
+  /** A process that had held credentials ended. */
+  connectorRecycled(): void {
+    this.#recycled++;
+    this.#gather(GATHER_USES_MS, () => this.#flushUses());
   }
 
   vaultWritten(mark: Uint8Array | null): void {
@@ -47,19 +55,15 @@ export class AuditTrail {
     this.#marks.push(mark);
     if (this.#marks.length >= MAX_AUDIT_RECORDS) {
       void this.#services.guard.runAsync(() => this.#flushMarks());
-    } else this.#gather();
+    } else this.#gather(GATHER_MARKS_MS, () => this.#flushMarks());
   }
 
   /** Whatever was gathered is in the log when it resolves. */
   async flush(): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    const uses = [...this.#uses.values()];
-    this.#uses.clear();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
     await this.#flushMarks();
-    for (const { commitment, count } of uses) {
-      await this.append('credentialsUsed', { accountCommitment: commitment, counter: count });
-    }
+    await this.#flushUses();
   }
 
   async #flushMarks(): Promise<void> {
@@ -68,11 +72,24 @@ export class AuditTrail {
     if (records.length > 0) await this.append('vaultWritten', { records });
   }
 
-  #gather(): void {
-    if (this.#timer !== null) return;
-    this.#timer = setTimeout(() => {
-      void this.#services.guard.runAsync(() => this.flush());
-    }, GATHER_MS);
-    this.#timer.unref();
+  async #flushUses(): Promise<void> {
+    const uses = [...this.#uses.values()];
+    this.#uses.clear();
+    const recycled = this.#recycled;
+    this.#recycled = 0;
+    for (const { commitment, count } of uses) {
+      await this.append('credentialsUsed', { accountCommitment: commitment, counter: count });
+    }
+    if (recycled > 0) await this.append('connectorRecycled', { counter: recycled });
+  }
+
+  #gather(afterMs: number, flush: () => Promise<void>): void {
+    if (this.#timers.has(afterMs)) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(afterMs);
+      void this.#services.guard.runAsync(flush);
+    }, afterMs);
+    timer.unref();
+    this.#timers.set(afterMs, timer);
   }
 }

@@ -145,8 +145,7 @@ export class Operations {
 
   /** Credentials of a refused account are wiped when nobody uses them any more, and not before. */
   async #check(account: Account): Promise<Result<Permissions>> {
-    const { polling, audit, services } = this.#parts;
-    audit.credentialsUsed(account.id, account.commitment);
+    const { polling, services } = this.#parts;
     const checking = polling.check(account);
     let timer: NodeJS.Timeout | null = null;
     const late = new Promise<Result<never>>((resolve) => {

@@ -7,7 +7,7 @@ import { toHex } from '../../wire/bytes.ts';
 import { orFatal } from '../fatal.ts';
 import type { Account, Polling } from './accounts.ts';
 import { DeskApi } from './api.ts';
-import { AuditTrail } from './audit-trail.ts';
+import type { AuditTrail } from './audit-trail.ts';
 import { Envelopes } from './envelopes.ts';
 import { Operations } from './operations.ts';
 import { Results } from './results.ts';
@@ -18,9 +18,15 @@ import { Sessions, stateRecordId } from './sessions.ts';
 import { StateKeeper } from './state-keeper.ts';
 import { RECORD_KIND, recordMark } from './vault-record.ts';
 
+export interface TraderDeskParts {
+  readonly polling: Polling;
+  readonly audit: AuditTrail;
+  /** PEM of a certificate request for the TLS key. */
+  readonly csr: () => Promise<string>;
+}
+
 export interface TraderDesk {
   readonly api: DeskApi;
-  readonly audit: AuditTrail;
   readonly counters: Readonly<Record<string, number>>;
   /** Writes what was gathered, wipes credentials and keys. Take nothing more before. */
   close(): Promise<void>;
@@ -29,21 +35,17 @@ export interface TraderDesk {
 /** Rejects with a Fatal when a sealed account is wrong. */
 export async function openTraderDesk(
   services: DeskServices,
-  polling: Polling,
-  csr: () => Promise<string>,
+  { polling, audit, csr }: TraderDeskParts,
 ): Promise<TraderDesk> {
   const vault = new SealedVault(services);
-  const audit = new AuditTrail(services);
   const sessions = new Sessions({ services, polling, vault, audit });
   const results = new Results(services);
   await audit.append('opened', { counter: services.vault.records.size });
   const states = new StateKeeper({ services, vault, audit, sessions });
   let closing = false;
   polling.onState((accountId, state) => {
-    const account = sessions.accountOf(accountId);
-    if (account === null || closing) return;
-    audit.credentialsUsed(accountId, account.commitment);
-    if (vault.enabled) states.keep(accountId, state);
+    if (closing || sessions.accountOf(accountId) === null) return;
+    states.keep(accountId, state);
   });
   await restore({ services, vault, sessions, polling, audit });
   const operations = new Operations({ services, polling, sessions, results, audit });
@@ -51,7 +53,6 @@ export async function openTraderDesk(
   const api = new DeskApi({ services, operations, envelopes, csr });
   return {
     api,
-    audit,
     get counters() {
       return { ...api.counters, sessions: sessions.size };
     },

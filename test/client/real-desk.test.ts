@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as node from '../../client/node/index.ts';
 import type { SecureClientOptions } from '../../client/secure-client.ts';
+import { AuditTrail } from '../../enclave/desk/audit-trail.ts';
 import { HttpsService } from '../../enclave/desk/https.ts';
 import type { DeskServices } from '../../enclave/desk/services.ts';
 import { createCertificate } from '../../enclave/desk/tls-certificate.ts';
@@ -69,7 +70,8 @@ beforeAll(async () => {
       return nsm.attest({ userData, nonce, publicKey: new Uint8Array(91).fill(4) });
     },
   };
-  traders = await openTraderDesk(services, polling, () => Promise.resolve(''));
+  const audit = new AuditTrail(services);
+  traders = await openTraderDesk(services, { polling, audit, csr: () => Promise.resolve('') });
   const { api } = traders;
   const certificate = await createCertificate(keys.tls, ['localhost'], Date.now());
   https = new HttpsService(services, keys.tls, certificate, api);

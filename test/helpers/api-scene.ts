@@ -2,6 +2,7 @@
 
 import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
+import { AuditTrail } from '../../enclave/desk/audit-trail.ts';
 import { HttpsService } from '../../enclave/desk/https.ts';
 import { createCertificate } from '../../enclave/desk/tls-certificate.ts';
 import type { TraderDesk } from '../../enclave/desk/trader-desk.ts';
@@ -49,8 +50,12 @@ export class ApiScene {
 
   static async open(options: FakeDeskOptions = {}): Promise<ApiScene> {
     const desk = new FakeDesk(options);
+    const audit = new AuditTrail(desk.services);
     const polling = new FakePolling();
-    const traders = await openTraderDesk(desk.services, polling, csr);
+    polling.used = ({ id, commitment }) => {
+      audit.credentialsUsed(id, commitment);
+    };
+    const traders = await openTraderDesk(desk.services, { polling, audit, csr });
     const { services } = desk;
     const certificate = await createCertificate(services.keys.tls, ['localhost'], Date.now());
     const https = new HttpsService(services, services.keys.tls, certificate, traders.api);

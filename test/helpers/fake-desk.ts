@@ -90,6 +90,7 @@ export class FakePolling implements Polling {
   readonly removed: string[] = [];
   readonly counters: Readonly<Record<string, number>> = {};
   checked: Account[] = [];
+  used: (account: Account) => void = () => undefined;
   answer: (account: Account) => Promise<Result<Permissions>> = () =>
     Promise.resolve(accept(FULL_PERMISSIONS));
   figuresOf: (id: string) => AccountFigures | null = () => someFigures();
@@ -97,6 +98,7 @@ export class FakePolling implements Polling {
 
   check(account: Account): Promise<Result<Permissions>> {
     this.checked.push(account);
+    this.used(account);
     return this.answer(account);
   }
 
