@@ -81,15 +81,17 @@ interface Fee {
 }
 
 /** Venues that take the fee of a spot trade out of what was received. */
-const PAID_FROM_RECEIVED: ReadonlySet<VenueName> = new Set(['bybit', 'okx', 'bitget']);
+const PAID_FROM_RECEIVED: ReadonlySet<VenueName> = new Set(['bybit', 'okx', 'bitget', 'alpaca']);
 
 function feeOf(options: TradeOptions, venue: VenueName, market: Market, amounts: Amounts): Fee {
   const { settle, quote, base } = market;
-  const isInBase = settle === null && options.side === 'buy' && PAID_FROM_RECEIVED.has(venue);
+  const isCoin = market.type === 'spot';
+  const isInBase = isCoin && options.side === 'buy' && PAID_FROM_RECEIVED.has(venue);
   const standard = settle ?? (isInBase ? base : quote);
   const currency = options.feeCurrency ?? standard;
   if (options.fee !== undefined) return { fee: parseAmount(options.fee), currency };
   if (currency !== standard) throw new RangeError('a fee in another currency needs its amount');
+  if (market.type === 'stock' && venue === 'alpaca') return { fee: 0n, currency };
   const rate = parseAmount(settle === null ? '0.001' : '0.0005');
   const whole = isInBase ? amounts.amount : amounts.cost;
   return { fee: roundTo(multiply(whole, rate), 8), currency };

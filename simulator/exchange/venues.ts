@@ -1,11 +1,21 @@
 // The venues that the simulated exchange speaks for.
 
 import type { VenueApi } from './call.ts';
+import { Alpaca } from './venues/alpaca/alpaca.ts';
 import { Binance } from './venues/binance/binance.ts';
 import { Bybit } from './venues/bybit/bybit.ts';
+import { Coinbase } from './venues/coinbase/coinbase.ts';
+import { Ibkr } from './venues/ibkr/ibkr.ts';
 import { Kraken } from './venues/kraken/kraken.ts';
 import type { World } from './world.ts';
 
 export function venueApis(world: World): readonly VenueApi[] {
-  return [new Binance(world), new Bybit(world), new Kraken(world)];
+  return [
+    new Binance(world),
+    new Bybit(world),
+    new Kraken(world),
+    new Coinbase(world),
+    new Ibkr(world),
+    new Alpaca(world),
+  ];
 }

@@ -18,6 +18,14 @@ export interface Asking {
   readonly timeoutMs?: number;
 }
 
+function unpacked(bytes: Buffer): Buffer | Error {
+  try {
+    return gunzipSync(bytes);
+  } catch (error) {
+    return error instanceof Error ? error : new Error('no gzip');
+  }
+}
+
 /** Rejects on anything but a whole answer. */
 export function ask(exchange: RunningExchange, url: string, asking: Asking = {}): Promise<Answer> {
   const { hostname, pathname, search } = new URL(url);
@@ -40,13 +48,18 @@ export function ask(exchange: RunningExchange, url: string, asking: Asking = {})
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
       answer.once('error', reject);
       answer.once('end', () => {
-        const bytes = Buffer.concat(chunks);
+        const raw = Buffer.concat(chunks);
         const isPacked = answer.headers['content-encoding'] === 'gzip';
+        const bytes = isPacked ? unpacked(raw) : raw;
+        if (bytes instanceof Error) {
+          reject(bytes);
+          return;
+        }
         const pairs = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
         resolve({
           status: answer.statusCode ?? 0,
           headers: Object.fromEntries(pairs) as Readonly<Record<string, string>>,
-          body: isPacked ? gunzipSync(bytes) : bytes,
+          body: bytes,
         });
       });
     });
