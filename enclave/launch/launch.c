@@ -1,6 +1,6 @@
-// `launch UID PROGRAM ARGUMENT...` becomes the process of a strategy: a user of its own, no capabilities,
-// three descriptors, limits, and a filter that leaves the kernel's calls that Node needs to compute and to
-// read and write its pipes. It replaces itself, so the process id and the parent stay the same.
+// `launch UID PROGRAM ARGUMENT...` becomes the process of a strategy, a connector, the desk or the tap: a user of its own,
+// no capabilities, three descriptors, limits, and a filter that leaves the kernel's calls that Node needs for what
+// the user is there for. It replaces itself, so the process id and the parent stay the same.
 // Its arguments come from the enclave; hostile code runs only afterwards, and finds no way back: any
 // call that is not named below ends the process. Any step that fails ends this program with 1.
 
@@ -19,13 +19,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef AF_VSOCK
+#define AF_VSOCK 40
+#endif
 #if defined(__x86_64__)
 #define OWN_ARCHITECTURE AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
@@ -34,13 +39,23 @@
 #error "no table of system calls for this processor"
 #endif
 
-enum { FIRST_USER = 2000, LAST_USER = 2015, NICE = 5 };
+enum { FIRST_USER = 2000, FIRST_CONNECTOR = 2008, LAST_USER = 2015, DESK = 2100, TAP = 2101 };
+
+// Who is the user? Each gets the rules of those before it, but the sockets of the desk's own are not the tap's.
+enum { STRATEGY = 1, CONNECTOR = 2, OUTSIDE = 4, DESK_ALONE = 8 };
+
+static int class_of(unsigned long user) {
+    if (user == DESK) return CONNECTOR | OUTSIDE | DESK_ALONE;
+    if (user == TAP) return CONNECTOR | OUTSIDE;
+    if (user < FIRST_USER || user > LAST_USER) return 0;
+    return user < FIRST_CONNECTOR ? STRATEGY : CONNECTOR;
+}
 
 // NPROC counts threads, of which Node has up to ten. DATA is far above the resident set that the enclave ends
-// a strategy for: it is what one can take between two looks.
-static const struct { int resource; rlim_t limit; } LIMITS[] = {
-    {RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}, {RLIMIT_MEMLOCK, 0}, {RLIMIT_NOFILE, 64}, {RLIMIT_NPROC, 32},
-    {RLIMIT_STACK, 8 << 20}, {RLIMIT_DATA, (rlim_t)2 << 30},
+// a strategy for: it is what one can take between two looks. A connection of the desk's takes a descriptor.
+static const struct { int resource; rlim_t limit, outside; } LIMITS[] = {
+    {RLIMIT_CORE, 0, 0}, {RLIMIT_FSIZE, 0, 0}, {RLIMIT_MEMLOCK, 0, 0}, {RLIMIT_NOFILE, 64, 4096},
+    {RLIMIT_NPROC, 32, 64}, {RLIMIT_STACK, 8 << 20, 8 << 20}, {RLIMIT_DATA, (rlim_t)2 << 30, (rlim_t)4 << 30},
 };
 
 // ALLOW_WHEN: only with (argument & mask) == value, in all 64 bits. A call may have several such rows.
@@ -85,9 +100,18 @@ static const struct rule RULES[] = {
     FAILS(ioctl, ENOTTY), FAILS(clone3, ENOSYS), FAILS(io_uring_setup, ENOSYS), FAILS(pkey_alloc, ENOSYS),
 };
 
+// Of the programs that wait for streams with an event loop, before the rules above.
+static const struct { int classes; struct rule rule; } MORE_RULES[] = {
+    {CONNECTOR, YES(writev)}, {CONNECTOR, YES(shutdown)}, {CONNECTOR, WHEN(ioctl, 1, ANY_BIT, FIONBIO)},
+    // Streams to the host, and to connectors, which the core hands over at a socket of this machine.
+    {OUTSIDE, WHEN(socket, 0, ANY_BIT, AF_VSOCK)}, {DESK_ALONE, WHEN(socket, 0, ANY_BIT, AF_UNIX)},
+    {OUTSIDE, YES(connect)}, {OUTSIDE, YES(bind)}, {OUTSIDE, YES(listen)}, {OUTSIDE, YES(accept4)},
+    {OUTSIDE, YES(getpeername)}, {OUTSIDE, YES(setsockopt)},
+};
+
 // At most eight instructions for a rule, and eleven around them.
-enum { RULE_COUNT = sizeof RULES / sizeof *RULES };
-static struct sock_filter program[RULE_COUNT * 8 + 11];
+enum { RULE_COUNT = sizeof RULES / sizeof *RULES, MORE_COUNT = sizeof MORE_RULES / sizeof *MORE_RULES };
+static struct sock_filter program[(RULE_COUNT + MORE_COUNT) * 8 + 11];
 static unsigned short instructions;
 
 _Noreturn static void fail(const char *step) {
@@ -126,11 +150,13 @@ static void emit_rule(struct rule rule) {
 
 // The one execve that is left is known by a random number in its sixth argument, which the kernel does not
 // read. It is lost with this program's memory and registers; whoever guesses wrong is killed.
-static void build_filter(uint64_t secret) {
+static void build_filter(int class, uint64_t secret) {
     load(offsetof(struct seccomp_data, arch));
     emit(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, OWN_ARCHITECTURE);
     answer(SECCOMP_RET_KILL_PROCESS);
     load(offsetof(struct seccomp_data, nr)); // In all bits: those of x32 are other numbers.
+    for (size_t at = 0; at < MORE_COUNT; at++)
+        if (MORE_RULES[at].classes & class) emit_rule(MORE_RULES[at].rule);
     for (size_t at = 0; at < RULE_COUNT; at++) emit_rule(RULES[at]);
     skip_unless(__NR_execve, 5);
     load(high_half(5));
@@ -141,15 +167,19 @@ static void build_filter(uint64_t secret) {
     answer(SECCOMP_RET_KILL_PROCESS);
 }
 
-static void lower_standing(void) {
+static void lower_standing(int class) {
+    // The desk goes after those it can do without, and before the core.
+    int is_outside = (class & OUTSIDE) != 0, niceness = is_outside ? 1 : 5;
+    const char *score = is_outside ? "500" : "1000";
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, "1000", 4) != 4) fail("oom_score_adj");
+    if (fd < 0 || write(fd, score, strlen(score)) < 0) fail("oom_score_adj");
     if (syscall(__NR_close_range, 3u, ~0u, 0u) != 0) fail("descriptors");
     if (setsid() < 0 && getsid(0) != getpid()) fail("session");
     errno = 0;
-    if (nice(NICE) == -1 && errno != 0) fail("priority");
+    if (nice(niceness) == -1 && errno != 0) fail("priority");
     for (size_t at = 0; at < sizeof LIMITS / sizeof *LIMITS; at++) {
-        const struct rlimit both = {LIMITS[at].limit, LIMITS[at].limit};
+        rlim_t limit = is_outside ? LIMITS[at].outside : LIMITS[at].limit;
+        const struct rlimit both = {limit, limit};
         if (setrlimit(LIMITS[at].resource, &both) != 0) fail("limits");
     }
 }
@@ -175,11 +205,12 @@ int main(int count, char **arguments) {
     errno = EINVAL;
     if (count < 3) fail("usage: launch UID PROGRAM ARGUMENT...");
     unsigned long user = strtoul(arguments[1], &end, 10);
-    if (*end != 0 || user < FIRST_USER || user > LAST_USER) fail("uid");
-    lower_standing();
+    int class = class_of(user);
+    if (*end != 0 || class == 0) fail("uid");
+    lower_standing(class);
     become((uid_t)user);
     if (getrandom(&secret, sizeof secret, 0) != sizeof secret) fail("randomness");
-    build_filter(secret);
+    build_filter(class, secret);
     const struct sock_fprog filter = {instructions, program};
     if (syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) fail("filter");
     syscall(__NR_execve, arguments[2], arguments + 2, environment, 0, 0, secret);

@@ -1,3 +1,4 @@
+import { IMAGE_BUNDLES } from '../../../eif/build/bundles.ts';
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RootFile } from '../../../eif/build/rootfs.ts';
@@ -18,6 +19,10 @@ afterAll(async () => {
   await rm(packages, { recursive: true });
 });
 
+/** Programs beside core and runner. */
+const BESIDE = Object.keys(IMAGE_BUNDLES)
+  .filter((name) => name !== 'main.mjs' && name !== 'strategy-runner.mjs')
+  .map((name) => `trackseal/${name}`);
 const LIBRARIES = [
   'lib/x86_64-linux-gnu/libc.so.6',
   'lib/x86_64-linux-gnu/libdl.so.2',
@@ -38,32 +43,36 @@ describe('the file system of the application', () => {
     const executable = files.filter(({ mode }) => (mode & 0o111) !== 0);
     expect(executable.map(({ path, why }) => `${path}: ${why}`)).toEqual([
       'lib64/ld-linux-x86-64.so.2: C library: the loader that the kernel starts for Node',
-      'trackseal/launch: starts a strategy as a user of its own',
-      'trackseal/node: runs enclave and strategies',
+      'trackseal/launch: starts strategies, connectors, desk and tap as users of their own',
+      'trackseal/node: runs the programs of the enclave',
     ]);
   });
 
   it('has nothing else than this: no shell, no package manager, no package of npm', () => {
-    expect(files.map(({ path }) => path)).toEqual([
-      'etc/group',
-      'etc/passwd',
-      ...LIBRARIES.slice(0, 5),
-      'lib64/ld-linux-x86-64.so.2',
-      'trackseal/addon.node',
-      'trackseal/launch',
-      'trackseal/main.mjs',
-      'trackseal/measured.json',
-      'trackseal/node',
-      'trackseal/roots.pem',
-      'trackseal/strategy-runner.mjs',
-      ...LIBRARIES.slice(5),
-    ]);
+    expect(files.map(({ path }) => path)).toEqual(
+      [
+        'etc/group',
+        'etc/passwd',
+        ...LIBRARIES.slice(0, 5),
+        'lib64/ld-linux-x86-64.so.2',
+        'trackseal/addon.node',
+        'trackseal/launch',
+        'trackseal/main.mjs',
+        'trackseal/measured.json',
+        'trackseal/node',
+        'trackseal/roots.pem',
+        'trackseal/strategy-runner.mjs',
+        ...LIBRARIES.slice(5),
+      ]
+        .concat(BESIDE)
+        .toSorted((a, b) => (a < b ? -1 : 1)),
+    );
     expect(rootFolders(files)).toEqual(FOLDERS);
   });
 
   it('has no code of the simulator', () => {
     const programs = files.filter(({ path }) => path.endsWith('.mjs'));
-    expect(programs.length).toBe(2);
+    expect(programs.length).toBe(2 + BESIDE.length);
     for (const { data } of programs) {
       expect(Buffer.from(data).toString('utf8')).not.toMatch(/simulat(?:or|ed)/iu);
     }

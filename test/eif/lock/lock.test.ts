@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeLock, parseLock } from '../../../eif/lock/lock.ts';
 import type { ImageLock, LockedFile, LockedPackage } from '../../../eif/lock/lock.ts';
 import { checkInputs } from '../../../eif/lock/repository.ts';
+import { IMAGE_BUNDLES } from '../../../eif/build/bundles.ts';
 import { ROOT } from '../../../scripts/bundle.ts';
 import { utf8 } from '../../../wire/bytes.ts';
 import { accept, assertAccepted } from '../../../wire/result.ts';
@@ -57,7 +58,9 @@ describe('eif/image.lock', () => {
     const named = lock.debian.packages.map(({ name }) => name);
     expect(named).toEqual(expect.arrayContaining(['gcc-12', 'gzip', 'libc6', 'linux-source-6.12']));
     expect(lock.npm.map(({ path }) => path)).toEqual(['bin/node', 'include/node']);
-    expect(lock.bundles.map(({ path }) => path)).toEqual(['main.mjs', 'strategy-runner.mjs']);
+    expect(lock.bundles.map(({ path }) => path).toSorted()).toEqual(
+      Object.keys(IMAGE_BUNDLES).toSorted(),
+    );
     const files = lock.files.map(({ path }) => path);
     for (const folder of ['enclave/init/', 'enclave/launch/', 'enclave/native/', 'eif/kernel/']) {
       expect(files.filter((path) => path.startsWith(folder)).length).toBeGreaterThan(0);

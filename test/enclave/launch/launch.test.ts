@@ -133,6 +133,37 @@ describe.skipIf(missing !== null)('the launcher of strategies', () => {
     expect(verdict(await launched(name))).toBe(without === 'succeeded' ? 'killed' : without);
   });
 
+  const MORE = [
+    // writev shutdown
+    ['a connector', '2008', [20, 48]],
+    // also connect bind listen getpeername setsockopt accept4
+    ['the desk', '2100', [20, 42, 48, 49, 50, 52, 54, 288]],
+    ['the tap', '2101', [20, 42, 48, 49, 50, 52, 54, 288]],
+  ] as const;
+  it.runIf(process.arch === 'x64').each(MORE)(
+    'leaves %s what it needs more',
+    async (_, user, more) => {
+      const found = await verdicts(ALL_CALLS, (number) =>
+        run(programs.launcher, [user, programs.attempts, 'number', number]),
+      );
+      expect(openCalls(found)).toEqual([...OPEN_CALLS, ...more].toSorted((a, b) => a - b));
+    },
+  );
+
+  it('leaves only the desk sockets of this machine, and nobody those of a network', async () => {
+    const names = ['socket unix', 'socket inet', 'socket inet6', 'socket netlink', 'socket packet'];
+    const of = (user: string): Promise<Readonly<Record<string, string>>> =>
+      verdicts([...names, 'socketpair', 'sendmsg'], (name) =>
+        run(programs.launcher, [user, programs.attempts, name]),
+      );
+    const killed = Object.fromEntries(
+      [...names, 'socketpair', 'sendmsg'].map((name) => [name, 'killed']),
+    );
+    expect(await of('2100')).toEqual({ ...killed, 'socket unix': 'succeeded' });
+    expect(await of('2101')).toEqual(killed);
+    expect(await of('2008')).toEqual(killed);
+  });
+
   it('is what ends them: without it, the same calls succeed', async () => {
     const names = [
       'fcntl signals',
@@ -163,6 +194,10 @@ describe.skipIf(missing !== null)('the launcher of strategies', () => {
     ['2000', 0],
     ['2015', 0],
     ['2016', 1],
+    ['2099', 1],
+    ['2100', 0],
+    ['2101', 0],
+    ['2102', 1],
     ['0', 1],
     ['', 1],
     ['2000x', 1],
