@@ -203,10 +203,10 @@ describe.skipIf(missing !== null)('desk and connectors under the launcher', () =
       address: 'vsock:1',
     })();
     let said = '';
-    let wake = (): void => undefined;
+    let wake: (() => void) | null = null;
     other.stream.on('data', (chunk) => {
       said += Buffer.from(chunk).toString();
-      wake();
+      wake?.();
     });
     const until = async (condition: () => boolean): Promise<void> => {
       while (!condition()) await new Promise<void>((resolve) => (wake = resolve));
