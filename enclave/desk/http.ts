@@ -82,11 +82,18 @@ export class HttpError extends Error {
   readonly errorClass: ErrorClass;
   /** Null: no connection came about. */
   readonly spkiHash: Uint8Array | null;
+  /** Null: there was no head. */
+  readonly status: number | null;
 
-  constructor(errorClass: ErrorClass, spkiHash: Uint8Array | null = null) {
+  constructor(
+    errorClass: ErrorClass,
+    spkiHash: Uint8Array | null = null,
+    status: number | null = null,
+  ) {
     super(errorClass);
     this.errorClass = errorClass;
     this.spkiHash = spkiHash;
+    this.status = status;
   }
 }
 
@@ -264,13 +271,16 @@ export class Http implements HttpClient {
       const spkiHash = spkiHashOf(started.socket);
       if (spkiHash === null) throw new HttpError('tls_untrusted');
       const status = message.statusCode ?? 0;
+      // Where it leads is nobody's business, and nobody goes there.
+      if (status >= 300 && status < 400) throw new HttpError('redirected', spkiHash, status);
       const body = this.#read(message, spkiHash, whole);
       return { status, headers: headersOf(message), spkiHash, body };
     } catch (error) {
       this.counters.http_failed++;
       const spkiHash = spkiHashOf(started.socket);
       started.destroy();
-      throw new HttpError(classOf(error), spkiHash);
+      const status = error instanceof HttpError ? error.status : null;
+      throw new HttpError(classOf(error), spkiHash, status);
     }
   }
 

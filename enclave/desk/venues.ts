@@ -245,6 +245,11 @@ export function hostsOf(venue: Venue, environment: Environment): readonly string
   return environment === 'live' ? facts.live : facts.sandbox;
 }
 
+/** A status other than 429 that says that our address calls too often; null for most. */
+export function addressRefusedBy(venue: Venue): number | null {
+  return venue === 'bybit' ? 403 : null;
+}
+
 export function rulesFor(host: string, path: string): readonly Rule[] {
   return RULES.filter(
     (rule) => rule.hosts.includes(host) && (rule.path === undefined || rule.path.test(path)),

@@ -266,7 +266,7 @@ describe('an answer', () => {
     [
       'that redirects',
       (_, response) => response.writeHead(302, { location: `https://${HOST}/b` }).end(),
-      '302 0',
+      'redirected',
     ],
     [
       'with a head of 20 KiB',

@@ -1,0 +1,82 @@
+// One job on one connector: within its deadline, or it is ended together with the process. What it brought is handed back
+// whole; nothing of a job that broke off counts.
+
+import type { Account } from './accounts.ts';
+import type { AccountState } from './account-state.ts';
+import type { JobCalls } from './calls.ts';
+import type { ConnectorLink } from './connector-link.ts';
+import type { Done } from '../connector/protocol.ts';
+import type { Job } from '../connector/job.ts';
+import { PollRecords } from './poll-records.ts';
+import type { PollReason } from './poll-leaf.ts';
+import { Seen } from './seen.ts';
+import type { Time } from './time.ts';
+
+export const JOB_BUDGET = { calls: 1000, retries: 4 } as const;
+/** For what a connector does after its own deadline. */
+const GRACE_MS = 5000;
+
+export interface JobOptions {
+  readonly id: number;
+  readonly kind: Job['kind'];
+  readonly fromMs: number;
+  readonly priority: number;
+  readonly deadlineMs: number;
+  readonly isOurs: (clientOrderId: string) => boolean;
+}
+
+export interface JobResult {
+  /** Null: the job broke off. */
+  readonly done: Done | null;
+  /** Null only where the job is complete. */
+  readonly reason: PollReason | null;
+  readonly records: PollRecords;
+}
+
+function jobOf(
+  { venue, accountType, environment, label, allowTrading, symbols, credentials }: Account,
+  cursors: Uint8Array | null,
+  nowMs: number,
+  { id, kind, fromMs, priority, deadlineMs }: JobOptions,
+): Job {
+  return {
+    id,
+    kind,
+    venue,
+    settings: { accountType, environment, label, allowTrading, symbols },
+    credentials,
+    cursors,
+    fromMs,
+    nowMs,
+    priority,
+    budget: { ...JOB_BUDGET, deadlineMs },
+  };
+}
+
+export async function runJob(
+  link: ConnectorLink,
+  account: Account,
+  state: AccountState | null,
+  calls: JobCalls,
+  time: Time,
+  options: JobOptions,
+): Promise<JobResult> {
+  const nowMs = time.nowMs();
+  const seen = state?.seen ?? { fill: new Seen(), funding: new Seen(), flow: new Seen() };
+  const records = new PollRecords(seen, options.isOurs, nowMs);
+  let broken: PollReason = 'connector';
+  const cancel = time.after(options.deadlineMs + GRACE_MS, () => {
+    broken = 'deadline';
+    link.destroy();
+  });
+  const job = jobOf(account, state?.cursors ?? null, nowMs, options);
+  const done = await link.run(job, calls, (page) => {
+    const fits = records.take(page.kind, page.records);
+    if (!fits) broken = 'records';
+    return fits;
+  });
+  cancel();
+  if (done === null) return { done, reason: broken, records };
+  const reason = done.outcome === 'complete' ? null : (done.errorClass ?? 'deadline');
+  return { done, reason, records };
+}

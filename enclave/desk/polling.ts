@@ -1,0 +1,476 @@
+// Polls accounts: what is due goes to a connector, its calls to the venue and its records to the account's state, and all of
+// it, or that it did not happen, into the log. Nobody can ask for a poll: the schedule, a registration and one retry are
+// the only reasons. The host can delay and fail polls, and that shows as missed and failed ones.
+
+import type { Trigger } from '../../wire/exchange-call.ts';
+import { TRIGGER } from '../../wire/exchange-call.ts';
+import { KIND } from '../../wire/leaf.ts';
+import { nodeCrypto } from '../../wire/node/crypto.ts';
+import type { Result } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
+import { ERROR_CLASSES, isRetryable } from '../connector/classes.ts';
+import type { ErrorClass } from '../connector/classes.ts';
+import { encodeAccountState, parseAccountState } from './account-codec.ts';
+import { AccountState } from './account-state.ts';
+import type { Account, AccountFigures, Permissions, Polling } from './accounts.ts';
+import type { CallServices } from './calls.ts';
+import { JobCalls } from './calls.ts';
+import type { ConnectorLink } from './connector-link.ts';
+import { ConnectorPool } from './connector-pool.ts';
+import type { HttpClient } from './http.ts';
+import { Limiter } from './limiter.ts';
+import { OurOrders } from './our-orders.ts';
+import type { JobResult } from './poll-job.ts';
+import { JOB_BUDGET, runJob } from './poll-job.ts';
+import type { PollReason } from './poll-leaf.ts';
+import { codeOf, encodePoll } from './poll-leaf.ts';
+import { dueMs, isSnapshot, nextSlot, slotOf } from './schedule.ts';
+import type { DeskServices } from './services.ts';
+import type { Time } from './time.ts';
+import { VenueTable } from './venue-table.ts';
+
+const DAY_MS = 86_400_000;
+/** How far back sums begin, where the venue still shows it: the window of the hours. */
+const HISTORY_MS: number = 7 * DAY_MS;
+const MAX_JOB_MS = 120_000;
+const RETRY_MS = 20_000;
+const MAX_CHECKS = 64;
+const MS = 1_000_000n;
+const CONNECTORS = 4;
+
+/** Of jobs: lower goes first, at the connectors and at the limiter. */
+const PRIORITY: Readonly<Record<Trigger, number>> = {
+  [TRIGGER.snapshot]: 0,
+  [TRIGGER.registration]: 1,
+  [TRIGGER.schedule]: 2,
+  [TRIGGER.retry]: 3,
+};
+
+export interface PollingOptions {
+  readonly services: Pick<
+    DeskServices,
+    | 'append'
+    | 'configuration'
+    | 'egress'
+    | 'guard'
+    | 'isReady'
+    | 'logStalled'
+    | 'nowMs'
+    | 'nowNs'
+    | 'onOutput'
+    | 'spawnConnector'
+  >;
+  readonly time: Time;
+  readonly http: HttpClient & { readonly counters?: Readonly<Record<string, number>> };
+  /** Processes at a time. */
+  readonly connectors?: number;
+  /** From 0 to 1. */
+  readonly random?: () => number;
+  /** Credentials go to a connector; a connector ended (null). */
+  readonly onAudit?: (
+    event: 'credentials_used' | 'connector_recycled',
+    account: Account | null,
+  ) => void;
+}
+
+interface Due {
+  readonly slotMs: number;
+  readonly trigger: Trigger;
+}
+
+interface Entry {
+  readonly account: Account;
+  readonly state: AccountState;
+  cancelDue: () => void;
+  cancelRetry: () => void;
+  queued: Due | null;
+  /** Ends the poll that runs; null when none does. */
+  stop: (() => void) | null;
+  /** Slots that passed while the log took nothing. */
+  held: { readonly fromMs: number; count: number } | null;
+  removed: boolean;
+}
+
+/** Something that waits for a connector. */
+interface Waiting {
+  readonly priority: number;
+  readonly start: () => Promise<void>;
+}
+
+export class AccountPolling implements Polling {
+  readonly #options: PollingOptions;
+  readonly #intervalMs: number;
+  readonly #limiter: Limiter;
+  readonly #venues: VenueTable;
+  readonly #pool: ConnectorPool;
+  readonly #calls: CallServices;
+  readonly #entries = new Map<string, Entry>();
+  readonly #orders = new OurOrders();
+  readonly #listeners: ((id: string, state: Uint8Array) => void)[] = [];
+  readonly #random: () => number;
+  #waiting: Waiting[] = [];
+  #checks = 0;
+  #lastJob = 0;
+  #closed = false;
+  readonly #counters = {
+    polls_complete: 0,
+    polls_partial: 0,
+    polls_failed: 0,
+    polls_missed: 0,
+    poll_calls: 0,
+    records_repeated: 0,
+    states_refused: 0,
+    states_too_large: 0,
+  };
+
+  constructor(options: PollingOptions) {
+    this.#options = options;
+    const { services, time, http, random = Math.random } = options;
+    this.#intervalMs = services.configuration.desk?.polling_ms ?? 300_000;
+    this.#random = random;
+    this.#limiter = new Limiter(time);
+    this.#venues = new VenueTable(random);
+    this.#pool = new ConnectorPool({
+      time,
+      size: options.connectors ?? CONNECTORS,
+      spawn: () => services.spawnConnector(),
+      runAsync: (work) => services.guard.runAsync(work),
+      onRecycled: () => options.onAudit?.('connector_recycled', null),
+    });
+    this.#calls = {
+      crypto: nodeCrypto,
+      http,
+      limiter: this.#limiter,
+      nowNs: () => services.nowNs(),
+      nowMs: () => time.nowMs(),
+      tlsNameOf: (host, port) => services.egress.tlsNameOf(host, port),
+      onVersionNotice: (venue) => {
+        this.#venues.of(venue).versionNotices++;
+      },
+    };
+    services.onOutput(({ clientOrderId }) => {
+      this.#orders.add(clientOrderId);
+    });
+  }
+
+  get counters(): Readonly<Record<string, number>> {
+    return {
+      ...this.#counters,
+      accounts: this.#entries.size,
+      polls_waiting: this.#waiting.length,
+      connectors: this.#pool.running,
+      ...this.#pool.counters,
+      ...this.#limiter.counters,
+      ...this.#venues.counters,
+      ...this.#options.http.counters,
+    };
+  }
+
+  /** State of each venue that was asked since the start: for operators. */
+  get venues(): VenueTable {
+    return this.#venues;
+  }
+
+  async check(account: Account): Promise<Result<Permissions>> {
+    if (this.#checks >= MAX_CHECKS || this.#closed) return refuse('rate_limited');
+    const { promise, resolve } = Promise.withResolvers<Result<Permissions>>();
+    this.#checks++;
+    this.#wait(PRIORITY[TRIGGER.registration], async () => {
+      resolve(await this.#check(account));
+    });
+    const result = await promise;
+    this.#checks--;
+    return result;
+  }
+
+  add(account: Account, restored: Uint8Array | null): void {
+    const createdMs = Number(account.createdNs / MS);
+    const known = restored === null ? null : parseAccountState(restored, account.commitment);
+    if (known?.ok === false) this.#counters.states_refused++;
+    const state =
+      known?.ok === true ? known.value : new AccountState(createdMs, createdMs - HISTORY_MS);
+    const entry: Entry = {
+      account,
+      state,
+      cancelDue: () => undefined,
+      cancelRetry: () => undefined,
+      queued: null,
+      stop: null,
+      held: null,
+      removed: false,
+    };
+    this.#entries.set(account.id, entry);
+    const nowMs = this.#options.time.nowMs();
+    if (state.lastSlotMs === null)
+      this.#enqueue(entry, { slotMs: nowMs, trigger: TRIGGER.registration });
+    else this.#hold(entry, state.lastSlotMs + this.#intervalMs, nowMs);
+    this.#schedule(entry);
+  }
+
+  remove(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    entry.removed = true;
+    entry.queued = null;
+    entry.cancelDue();
+    entry.cancelRetry();
+    entry.stop?.();
+    this.#limiter.forget(id);
+    this.#entries.delete(id);
+  }
+
+  figures(id: string): AccountFigures | null {
+    const hasStrategies = this.#options.services.configuration.strategies.length > 0;
+    const state = this.#entries.get(id)?.state;
+    return state?.figures(this.#options.time.nowMs(), hasStrategies) ?? null;
+  }
+
+  onState(listener: (id: string, state: Uint8Array) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Ends what runs; nothing is polled any more. */
+  close(): void {
+    this.#closed = true;
+    this.#waiting = [];
+    for (const id of this.#entries.keys()) this.remove(id);
+    this.#pool.close();
+  }
+
+  // The schedule
+
+  #schedule(entry: Entry): void {
+    const { time } = this.#options;
+    const { id } = entry.account;
+    const slotMs = nextSlot(time.nowMs(), this.#intervalMs, id);
+    const waitMs = dueMs(slotMs, this.#intervalMs, id) - time.nowMs();
+    entry.cancelDue = time.after(waitMs, () => {
+      this.#options.services.guard.run(() => {
+        if (entry.removed) return;
+        entry.cancelRetry();
+        this.#onDue(entry, slotMs);
+        this.#schedule(entry);
+      });
+    });
+  }
+
+  #onDue(entry: Entry, slotMs: number): void {
+    const { services } = this.#options;
+    if (!services.isReady() || services.logStalled()) {
+      this.#hold(entry, slotMs, slotMs + this.#intervalMs);
+      return;
+    }
+    this.#settleHeld(entry);
+    const trigger = isSnapshot(slotMs, this.#intervalMs) ? TRIGGER.snapshot : TRIGGER.schedule;
+    if (entry.stop !== null) this.#miss(entry, { slotMs, trigger }, 'late');
+    else this.#enqueue(entry, { slotMs, trigger });
+  }
+
+  /** Slots from `fromMs` to before `toMs` had no poll, and the log cannot hear of it yet. */
+  #hold(entry: Entry, fromMs: number, toMs: number): void {
+    const count = Math.floor((toMs - fromMs) / this.#intervalMs);
+    if (count <= 0) return;
+    entry.held = {
+      fromMs: entry.held?.fromMs ?? fromMs,
+      count: (entry.held?.count ?? 0) + count,
+    };
+  }
+
+  #settleHeld(entry: Entry): void {
+    const { held } = entry;
+    if (held === null) return;
+    entry.held = null;
+    const isRestart = entry.state.lastSlotMs !== null && held.fromMs > entry.state.lastSlotMs;
+    const reason = isRestart ? 'not_running' : 'log_stalled';
+    this.#miss(entry, { slotMs: held.fromMs, trigger: TRIGGER.schedule }, reason, held.count);
+  }
+
+  #enqueue(entry: Entry, due: Due): void {
+    const { queued } = entry;
+    entry.queued = due;
+    if (queued !== null) {
+      // Still in the line from the slot before, which is over.
+      this.#miss(entry, queued, 'late');
+      return;
+    }
+    this.#wait(PRIORITY[due.trigger], async () => {
+      const now = entry.queued;
+      entry.queued = null;
+      if (now !== null && !entry.removed) await this.#poll(entry, now);
+    });
+  }
+
+  /** Runs `start` when a connector is free and nothing more urgent waits. */
+  #wait(priority: number, start: () => Promise<void>): void {
+    const at = this.#waiting.findIndex((other) => other.priority > priority);
+    this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, { priority, start });
+    this.#serve();
+  }
+
+  #serve(): void {
+    while (!this.#closed && this.#pool.hasFree) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      // `start` takes its connector before it first waits.
+      void this.#options.services.guard.runAsync(async () => {
+        await next.start();
+        this.#serve();
+      });
+    }
+  }
+
+  // One poll
+
+  #callsOf(account: Account, priority: number): JobCalls {
+    const { venue, environment, id } = account;
+    const { breaker, retries } = this.#venues.of(venue);
+    const of = { account: id, venue, environment, priority, breaker, retries };
+    return new JobCalls(this.#calls, { ...of, maxCalls: JOB_BUDGET.calls });
+  }
+
+  async #runOn(
+    account: Account,
+    state: AccountState | null,
+    calls: JobCalls,
+    priority: number,
+    onLink: (link: ConnectorLink) => void,
+  ): Promise<JobResult | null> {
+    const { time, onAudit } = this.#options;
+    this.#lastJob++;
+    const options = {
+      id: this.#lastJob,
+      kind: state === null ? 'check' : 'poll',
+      fromMs: state?.periodStartMs ?? time.nowMs(),
+      priority,
+      deadlineMs: Math.min(MAX_JOB_MS, Math.floor(this.#intervalMs / 2)),
+      isOurs: (clientOrderId: string) => this.#orders.has(clientOrderId),
+    } as const;
+    const result = await this.#pool.use((link) => {
+      onLink(link);
+      onAudit?.('credentials_used', account);
+      return runJob(link, account, state, calls, time, options);
+    });
+    calls.end();
+    this.#venues.of(account.venue).breaker.release(calls);
+    this.#counters.poll_calls += calls.calls.length;
+    return result;
+  }
+
+  async #check(account: Account): Promise<Result<Permissions>> {
+    const { services, time } = this.#options;
+    const trigger = TRIGGER.registration;
+    const calls = this.#callsOf(account, PRIORITY[trigger]);
+    const { breaker } = this.#venues.of(account.venue);
+    const closed = breaker.admitJob(calls, time.nowMs());
+    if (closed !== null) return refuse(codeOf(closed), { class: closed });
+    const startedNs = services.nowNs();
+    const result = await this.#runOn(account, null, calls, PRIORITY[trigger], () => undefined);
+    const times = { slotNs: startedNs, startedNs, endedNs: services.nowNs() };
+    const reason = result?.reason ?? null;
+    const outcome = result?.done?.outcome ?? 'failed';
+    const coverage = result?.done?.coverage;
+    const leaf = encodePoll(account, times, trigger, outcome, reason, calls.calls, coverage);
+    await services.append(KIND.exchangeCall, leaf);
+    const permissions = result?.done?.permissions ?? null;
+    if (outcome === 'failed' || permissions === null) {
+      const why = reason ?? 'connector';
+      return refuse(codeOf(why), { class: why });
+    }
+    return accept(permissions);
+  }
+
+  async #poll(entry: Entry, due: Due): Promise<void> {
+    const { services, time } = this.#options;
+    const { account, state } = entry;
+    const calls = this.#callsOf(account, PRIORITY[due.trigger]);
+    const { breaker } = this.#venues.of(account.venue);
+    const closed = breaker.admitJob(calls, time.nowMs());
+    if (closed !== null) {
+      // The slot of a retry has its leaf.
+      if (due.trigger === TRIGGER.retry) return;
+      this.#miss(entry, due, closed);
+      this.#retryLater(entry, due, closed);
+      return;
+    }
+    entry.stop = () => {
+      calls.end();
+    };
+    const startedNs = services.nowNs();
+    const result = await this.#runOn(account, state, calls, PRIORITY[due.trigger], (link) => {
+      entry.stop = () => {
+        link.destroy();
+      };
+      // Removed while its connector was started.
+      if (entry.removed) link.destroy();
+    });
+    const endedNs = services.nowNs();
+    const { done = null, records = null } = result ?? {};
+    const outcome = done?.outcome ?? 'failed';
+    const reason = result === null ? 'connector' : result.reason;
+    const coverage = done?.coverage ?? [];
+    const times = { slotNs: BigInt(due.slotMs) * MS, startedNs, endedNs };
+    const leaf = encodePoll(account, times, due.trigger, outcome, reason, calls.calls, coverage);
+    await services.append(KIND.exchangeCall, leaf);
+    entry.stop = null;
+    this.#counters[`polls_${outcome}`]++;
+    // A retry has the slot of the poll that it repeats: the gap began there.
+    if (entry.removed) return;
+    this.#counters.records_repeated += records?.repeated ?? 0;
+    state.apply({
+      outcome,
+      reason,
+      slotMs: due.slotMs,
+      isRetry: due.trigger === TRIGGER.retry,
+      startedMs: Number(startedNs / MS),
+      endedMs: Number(endedNs / MS),
+      cursors: done?.cursors ?? null,
+      coverage,
+      records: outcome === 'failed' ? null : records,
+      hosts: calls.hosts,
+    });
+    this.#noteSlot(entry, due);
+    if (reason !== null) this.#retryLater(entry, due, reason);
+  }
+
+  #miss(entry: Entry, { slotMs, trigger }: Due, reason: PollReason, count = 1): void {
+    const { services, guard } = { ...this.#options, guard: this.#options.services.guard };
+    const nowNs = services.nowNs();
+    const times = { slotNs: BigInt(slotMs) * MS, startedNs: nowNs, endedNs: nowNs };
+    const leaf = encodePoll(entry.account, times, trigger, 'missed', reason);
+    this.#counters.polls_missed += count;
+    entry.state.miss(slotMs, this.#options.time.nowMs(), count, reason);
+    this.#noteSlot(entry, { slotMs: slotMs + (count - 1) * this.#intervalMs, trigger });
+    void guard.runAsync(async () => {
+      await services.append(KIND.exchangeCall, leaf);
+    });
+  }
+
+  #noteSlot(entry: Entry, { slotMs, trigger }: Due): void {
+    const { account, state } = entry;
+    const ofSchedule = trigger === TRIGGER.schedule || trigger === TRIGGER.snapshot;
+    const slot = ofSchedule ? slotMs : slotOf(slotMs, this.#intervalMs);
+    state.lastSlotMs = Math.max(state.lastSlotMs ?? 0, slot);
+    const bytes = encodeAccountState(state, account.commitment);
+    if (bytes === null) this.#counters.states_too_large++;
+    else for (const listener of this.#listeners) listener(account.id, bytes);
+  }
+
+  /** Once for each slot, where it may help, and not before the breaker lets somebody try. */
+  #retryLater(entry: Entry, { slotMs, trigger }: Due, reason: PollReason): void {
+    const { time, services } = this.#options;
+    const isClass = (ERROR_CLASSES as readonly string[]).includes(reason);
+    const passes = isClass ? isRetryable(reason as ErrorClass) : reason !== 'records';
+    if (trigger === TRIGGER.retry || !passes) return;
+    const nowMs = time.nowMs();
+    const { breaker } = this.#venues.of(entry.account.venue);
+    const openMs = breaker.state === 'closed' ? 0 : Math.max(0, breaker.openUntilMs - nowMs);
+    const waitMs = openMs + RETRY_MS * (1 + this.#random());
+    entry.cancelRetry = time.after(waitMs, () => {
+      services.guard.run(() => {
+        const isFree = entry.stop === null && entry.queued === null;
+        if (entry.removed || !isFree || services.logStalled()) return;
+        this.#enqueue(entry, { slotMs, trigger: TRIGGER.retry });
+      });
+    });
+  }
+}

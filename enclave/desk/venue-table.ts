@@ -1,0 +1,68 @@
+// What is known of each venue while the desk runs: its breaker, the retries of all its jobs, and what it announced. For
+// operators and counters; accounts and their calls are not in it.
+
+import type { ErrorClass, Venue } from '../connector/classes.ts';
+import type { BreakerState } from './breaker.ts';
+import { Breaker } from './breaker.ts';
+import { RetryBudget } from './retry-budget.ts';
+
+export interface VenueEntry {
+  readonly breaker: Breaker;
+  readonly retries: RetryBudget;
+  /** Answers that announce the end of what was called, or say that it is gone. */
+  versionNotices: number;
+}
+
+export interface VenueStatus {
+  readonly venue: Venue;
+  readonly state: BreakerState;
+  readonly reason: ErrorClass | null;
+  readonly openUntilMs: number;
+  readonly versionNotices: number;
+}
+
+export class VenueTable {
+  readonly #venues = new Map<Venue, VenueEntry>();
+  readonly #random: () => number;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  of(venue: Venue): VenueEntry {
+    const known = this.#venues.get(venue);
+    if (known !== undefined) return known;
+    const entry = {
+      breaker: new Breaker(this.#random),
+      retries: new RetryBudget(),
+      versionNotices: 0,
+    };
+    this.#venues.set(venue, entry);
+    return entry;
+  }
+
+  get status(): readonly VenueStatus[] {
+    return [...this.#venues].map(([venue, { breaker, versionNotices }]) => ({
+      venue,
+      state: breaker.state,
+      reason: breaker.reason,
+      openUntilMs: breaker.openUntilMs,
+      versionNotices,
+    }));
+  }
+
+  get counters(): Readonly<Record<string, number>> {
+    const all = this.status;
+    const entries = [...this.#venues.values()];
+    const sum = (read: (entry: VenueEntry) => number): number =>
+      entries.reduce((total, entry) => total + read(entry), 0);
+    return {
+      venues_open: all.filter(({ state }) => state !== 'closed').length,
+      venues_maintenance: all.filter(({ reason }) => reason === 'maintenance').length,
+      venue_version_notices: sum(({ versionNotices }) => versionNotices),
+      breaker_opened: sum(({ breaker }) => breaker.counters.opened),
+      breaker_closed: sum(({ breaker }) => breaker.counters.closed),
+      breaker_probes: sum(({ breaker }) => breaker.counters.probes),
+    };
+  }
+}
