@@ -68,7 +68,7 @@ export class ConnectorPool {
   }
 
   async #start(place: Place): Promise<ConnectorLink | null> {
-    const { spawn, runAsync, time, onRecycled } = this.#options;
+    const { spawn, runAsync, time } = this.#options;
     const stream = await spawn().catch(() => null);
     if (stream === null) {
       this.counters.connectors_failed++;
@@ -76,11 +76,7 @@ export class ConnectorPool {
     }
     this.counters.connectors_started++;
     const link = new ConnectorLink(stream, runAsync, () => {
-      if (place.link !== link) return;
-      place.link = null;
-      place.cancelAge();
-      this.counters.connectors_recycled++;
-      onRecycled();
+      if (place.link === link) this.#detach(place);
     });
     const age = (): void => {
       // One that works has the time of its job left.
@@ -91,7 +87,18 @@ export class ConnectorPool {
     return link;
   }
 
+  #detach(place: Place): void {
+    place.link = null;
+    place.cancelAge();
+    this.counters.connectors_recycled++;
+    this.#options.onRecycled();
+  }
+
+  /** The next job gets another one at once. */
   #end(place: Place): void {
-    place.link?.close();
+    const { link } = place;
+    if (link === null) return;
+    this.#detach(place);
+    link.close();
   }
 }

@@ -18,6 +18,7 @@ import { JobCalls } from './calls.ts';
 import type { ConnectorLink } from './connector-link.ts';
 import { ConnectorPool } from './connector-pool.ts';
 import type { HttpClient } from './http.ts';
+import { Http } from './http.ts';
 import { Limiter } from './limiter.ts';
 import { OurOrders } from './our-orders.ts';
 import type { JobResult } from './poll-job.ts';
@@ -27,6 +28,7 @@ import { codeOf, encodePoll } from './poll-leaf.ts';
 import { dueMs, isSnapshot, nextSlot, slotOf } from './schedule.ts';
 import type { DeskServices } from './services.ts';
 import type { Time } from './time.ts';
+import { nodeTime } from './time.ts';
 import { VenueTable } from './venue-table.ts';
 
 const DAY_MS = 86_400_000;
@@ -87,7 +89,7 @@ interface Entry {
   /** Ends the poll that runs; null when none does. */
   stop: (() => void) | null;
   /** Slots that passed while the log took nothing. */
-  held: { readonly fromMs: number; count: number } | null;
+  held: { readonly fromMs: number; readonly count: number; readonly reason: PollReason } | null;
   removed: boolean;
 }
 
@@ -95,6 +97,17 @@ interface Entry {
 interface Waiting {
   readonly priority: number;
   readonly start: () => Promise<void>;
+}
+
+/** Over the desk's own way out, by its clock. */
+export function openPolling(
+  services: DeskServices,
+  onAudit?: PollingOptions['onAudit'],
+): AccountPolling {
+  const http = new Http(services.egress);
+  const time = nodeTime(() => services.nowMs());
+  const options = { services, http, time };
+  return new AccountPolling(onAudit === undefined ? options : { ...options, onAudit });
 }
 
 export class AccountPolling implements Polling {
@@ -109,6 +122,7 @@ export class AccountPolling implements Polling {
   readonly #listeners: ((id: string, state: Uint8Array) => void)[] = [];
   readonly #random: () => number;
   #waiting: Waiting[] = [];
+  readonly #underWay = new Set<Promise<void>>();
   #checks = 0;
   #lastJob = 0;
   #closed = false;
@@ -200,10 +214,15 @@ export class AccountPolling implements Polling {
       removed: false,
     };
     this.#entries.set(account.id, entry);
-    const nowMs = this.#options.time.nowMs();
-    if (state.lastSlotMs === null)
+    const { time, services } = this.#options;
+    const nowMs = time.nowMs();
+    const { lastSlotMs } = state;
+    const next = nextSlot(nowMs, this.#intervalMs, account.id);
+    if (lastSlotMs !== null) {
+      this.#hold(entry, lastSlotMs + this.#intervalMs, next, 'not_running');
+    } else if (services.isReady()) {
       this.#enqueue(entry, { slotMs: nowMs, trigger: TRIGGER.registration });
-    else this.#hold(entry, state.lastSlotMs + this.#intervalMs, nowMs);
+    }
     this.#schedule(entry);
   }
 
@@ -229,12 +248,13 @@ export class AccountPolling implements Polling {
     this.#listeners.push(listener);
   }
 
-  /** Ends what runs; nothing is polled any more. */
-  close(): void {
+  /** Ends what runs; nothing is polled any more. Resolves when the leaves of what was ended are in the log. */
+  async close(): Promise<void> {
     this.#closed = true;
     this.#waiting = [];
     for (const id of this.#entries.keys()) this.remove(id);
     this.#pool.close();
+    await Promise.all(this.#underWay);
   }
 
   // The schedule
@@ -257,7 +277,7 @@ export class AccountPolling implements Polling {
   #onDue(entry: Entry, slotMs: number): void {
     const { services } = this.#options;
     if (!services.isReady() || services.logStalled()) {
-      this.#hold(entry, slotMs, slotMs + this.#intervalMs);
+      this.#hold(entry, slotMs, slotMs + this.#intervalMs, 'log_stalled');
       return;
     }
     this.#settleHeld(entry);
@@ -267,22 +287,19 @@ export class AccountPolling implements Polling {
   }
 
   /** Slots from `fromMs` to before `toMs` had no poll, and the log cannot hear of it yet. */
-  #hold(entry: Entry, fromMs: number, toMs: number): void {
+  #hold(entry: Entry, fromMs: number, toMs: number, reason: PollReason): void {
     const count = Math.floor((toMs - fromMs) / this.#intervalMs);
     if (count <= 0) return;
-    entry.held = {
-      fromMs: entry.held?.fromMs ?? fromMs,
-      count: (entry.held?.count ?? 0) + count,
-    };
+    const { held } = entry;
+    entry.held = held === null ? { fromMs, count, reason } : { ...held, count: held.count + count };
   }
 
   #settleHeld(entry: Entry): void {
     const { held } = entry;
     if (held === null) return;
     entry.held = null;
-    const isRestart = entry.state.lastSlotMs !== null && held.fromMs > entry.state.lastSlotMs;
-    const reason = isRestart ? 'not_running' : 'log_stalled';
-    this.#miss(entry, { slotMs: held.fromMs, trigger: TRIGGER.schedule }, reason, held.count);
+    const due = { slotMs: held.fromMs, trigger: TRIGGER.schedule };
+    this.#miss(entry, due, held.reason, held.count);
   }
 
   #enqueue(entry: Entry, due: Due): void {
@@ -312,11 +329,18 @@ export class AccountPolling implements Polling {
       const next = this.#waiting.shift();
       if (next === undefined) return;
       // `start` takes its connector before it first waits.
-      void this.#options.services.guard.runAsync(async () => {
+      this.#track(async () => {
         await next.start();
         this.#serve();
       });
     }
+  }
+
+  #track(work: () => Promise<void>): void {
+    const running = this.#options.services.guard.runAsync(work).then(() => {
+      this.#underWay.delete(running);
+    });
+    this.#underWay.add(running);
   }
 
   // One poll
@@ -433,14 +457,14 @@ export class AccountPolling implements Polling {
   }
 
   #miss(entry: Entry, { slotMs, trigger }: Due, reason: PollReason, count = 1): void {
-    const { services, guard } = { ...this.#options, guard: this.#options.services.guard };
+    const { services } = this.#options;
     const nowNs = services.nowNs();
     const times = { slotNs: BigInt(slotMs) * MS, startedNs: nowNs, endedNs: nowNs };
     const leaf = encodePoll(entry.account, times, trigger, 'missed', reason);
     this.#counters.polls_missed += count;
     entry.state.miss(slotMs, this.#options.time.nowMs(), count, reason);
     this.#noteSlot(entry, { slotMs: slotMs + (count - 1) * this.#intervalMs, trigger });
-    void guard.runAsync(async () => {
+    this.#track(async () => {
       await services.append(KIND.exchangeCall, leaf);
     });
   }
