@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 const PROCESS_TESTS = [
   'test/eif/build/elsewhere.test.ts',
   'test/eif/lock/fetch.test.ts',
+  'test/enclave/connector/process.test.ts',
   'test/enclave/kms/image-client.test.ts',
   'test/enclave/nsm/open-device.test.ts',
   'test/enclave/launch/**/*.test.ts',

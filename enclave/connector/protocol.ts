@@ -1,6 +1,7 @@
 // Frames between the desk and a connector process, over a Channel (wire/channel.ts). The desk takes what a
 // connector sends as hostile: sizes, times, names and decimals are checked here, hosts and budgets by the
-// desk. A connector has no other way out: each HTTP request is a FETCH. One job at a time on one connector.
+// desk. A connector has no other way out: each HTTP request is a FETCH. One job at a time on one connector;
+// RECORDS of a job count when its DONE is there, with the cursors that go with them, and not before.
 //
 //   desk → connector   JOB, FETCHED, BODY, FETCH_FAILED, ABORT
 //   connector → desk   FETCH, RECORDS, CALL_CLASS, DONE

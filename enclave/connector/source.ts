@@ -1,0 +1,248 @@
+// One thing that a venue can be asked for, and the walk over it: from where the last job came to, less an overlap,
+// in windows no longer than the venue takes, page by page, each record once. What could not be had is a
+// line of coverage with its reason; a source that fails does not take the others with it.
+
+import { CallError } from './call-error.ts';
+import type { Coverage, CoverageReason, CoverageSubject } from './classes.ts';
+import type { Cursors, SourceCursor } from './cursors.ts';
+import { hashId } from './cursors.ts';
+import type { ConnectorRecord } from './records.ts';
+import { BudgetError } from './run.ts';
+
+export interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface Page {
+  readonly records: readonly ConnectorRecord[];
+  /** Records that the venue sent and that had to be left out, because they are malformed. */
+  readonly malformed: number;
+  /** For the next page of this span; null: it was the last. */
+  readonly next: string | null;
+  /** None of it was there before: the venue numbers it, and the source goes by the number. */
+  readonly unique?: boolean;
+  /** The venue shows no way to the rest of this page's moment. */
+  readonly truncated?: boolean;
+}
+
+/** Of now: balances, positions. */
+export interface MomentSource {
+  readonly type: 'moment';
+  readonly what: CoverageSubject;
+  readonly market: string;
+  readonly read: () => Promise<Omit<Page, 'next'>>;
+}
+
+/** Of a time. */
+export interface HistorySource {
+  readonly type: 'history';
+  readonly what: CoverageSubject;
+  readonly market: string;
+  /** Of its cursor; unique within the account. */
+  readonly key: string;
+  /** The longest span of one question; null: any. */
+  readonly windowMs: number | null;
+  /** What the venue keeps; null: all. */
+  readonly historyMs: number | null;
+  /** Asked for again each time, for what the venue shows late. */
+  readonly overlapMs: number;
+  /** Some of it is dated by day alone: the first day counts whole. */
+  readonly byDay?: boolean;
+  /** Not more often than this; 0: each time. */
+  readonly everyMs?: number;
+  readonly page: (span: Span, token: string | null, cursor: SourceCursor) => Promise<Page>;
+}
+
+/** What the venue cannot give: a line of coverage at each poll. */
+export interface MissingSource {
+  readonly type: 'missing';
+  readonly what: CoverageSubject;
+  readonly market: string;
+  readonly reason: CoverageReason;
+}
+
+/** One answer with everything in it, walked by its adapter. */
+export interface WholeSource {
+  readonly type: 'whole';
+  readonly walk: (walker: Walker) => Promise<CallError | null>;
+}
+
+export type Source = MomentSource | HistorySource | MissingSource | WholeSource;
+
+export interface Walker {
+  readonly cursors: Cursors;
+  readonly fromMs: number;
+  readonly nowMs: () => number;
+  readonly emit: (records: readonly ConnectorRecord[]) => Promise<void>;
+  readonly cover: (coverage: Coverage) => void;
+}
+
+const DAY_MS = 86_400_000;
+/** A record that stays pending for longer is not waited for. */
+const MAX_PENDING_MS: number = 30 * DAY_MS;
+/** A venue that always says that there is more, without end. */
+const MAX_PAGES = 10_000;
+
+function timeOfRecord(record: ConnectorRecord): number {
+  return 'timeMs' in record ? record.timeMs : 0;
+}
+
+function identityOf(record: ConnectorRecord): string {
+  if (record.kind === 'fill') return hashId('fill', `${record.symbol}\0${record.id}`);
+  // Another status of the same flow is news.
+  if (record.kind === 'flow')
+    return hashId('flow', `${record.type}\0${record.id}\0${record.status}`);
+  return record.kind === 'funding' ? hashId('funding', `${record.symbol}\0${record.id}`) : '';
+}
+
+export function cursorOf({ cursors, fromMs }: Walker, key: string, byDay = false): SourceCursor {
+  const known = cursors.sources.get(key);
+  if (known !== undefined) return known;
+  const fresh: SourceCursor = {
+    doneToMs: fromMs,
+    mark: null,
+    ids: new Map(),
+    // What was before the job's start is not asked for, and not taken.
+    idsFromMs: byDay ? fromMs - (fromMs % DAY_MS) : fromMs,
+    pendingFromMs: null,
+  };
+  cursors.sources.set(key, fresh);
+  return fresh;
+}
+
+/** The class of a failure that ends this source only; others are thrown on. */
+export function reasonOf(error: unknown): CoverageReason {
+  if (error instanceof BudgetError) return 'budget';
+  if (error instanceof CallError) return error.errorClass;
+  throw error;
+}
+
+export async function walkMoment(source: MomentSource, walker: Walker): Promise<CallError | null> {
+  const { what, market } = source;
+  const span = { fromMs: walker.nowMs(), toMs: walker.nowMs() };
+  try {
+    const { records, malformed } = await source.read();
+    // A wallet with a line missing is not the wallet.
+    const complete = malformed === 0;
+    if (complete) await walker.emit(records);
+    walker.cover({ what, market, ...span, complete, reason: complete ? null : 'record_malformed' });
+    return null;
+  } catch (error) {
+    walker.cover({ what, market, ...span, complete: false, reason: reasonOf(error) });
+    return error instanceof CallError ? error : null;
+  }
+}
+
+interface Progress {
+  malformed: number;
+  truncated: boolean;
+}
+
+async function walkSpan(
+  source: HistorySource,
+  span: Span,
+  cursor: SourceCursor,
+  walker: Walker,
+  progress: Progress,
+): Promise<void> {
+  let token: string | null = null;
+  for (let pages = 0; pages < MAX_PAGES; pages++) {
+    const page: Page = await source.page(span, token, cursor);
+    progress.malformed += page.malformed;
+    progress.truncated ||= page.truncated === true;
+    const fresh = page.unique === true ? page.records : freshOf(page.records, cursor);
+    for (const record of page.records) notePending(record, cursor);
+    await walker.emit(fresh);
+    if (page.next === null) return;
+    if (page.next === token) throw new CallError('bad_response');
+    token = page.next;
+  }
+  throw new CallError('bad_response');
+}
+
+/** Those not seen before; remembers them. */
+export function freshOf(
+  records: readonly ConnectorRecord[],
+  cursor: SourceCursor,
+): readonly ConnectorRecord[] {
+  return records.filter((record) => {
+    const identity = identityOf(record);
+    if (cursor.ids.has(identity) || timeOfRecord(record) < cursor.idsFromMs) return false;
+    cursor.ids.set(identity, timeOfRecord(record));
+    return true;
+  });
+}
+
+function notePending(record: ConnectorRecord, cursor: SourceCursor): void {
+  if (record.kind !== 'flow' || record.status !== 'pending') return;
+  cursor.pendingFromMs = Math.min(cursor.pendingFromMs ?? record.timeMs, record.timeMs);
+}
+
+export async function walkHistory(
+  source: HistorySource,
+  walker: Walker,
+): Promise<CallError | null> {
+  const { what, market, overlapMs, historyMs, windowMs } = source;
+  const cursor = cursorOf(walker, source.key, source.byDay);
+  const toMs = walker.nowMs();
+  const coveredFromMs = cursor.doneToMs;
+  if (toMs - coveredFromMs < (source.everyMs ?? 0) && coveredFromMs > walker.fromMs) return null;
+  const oldestMs = historyMs === null ? 0 : toMs - historyMs;
+  const { pendingFromMs } = cursor;
+  const overlapFromMs = coveredFromMs - overlapMs;
+  const againMs =
+    pendingFromMs === null
+      ? overlapFromMs
+      : Math.min(overlapFromMs, Math.max(pendingFromMs, toMs - MAX_PENDING_MS));
+  let fromMs = Math.max(againMs, cursor.idsFromMs, oldestMs);
+  const lost = oldestMs > coveredFromMs;
+  if (lost) {
+    const span = { fromMs: coveredFromMs, toMs: oldestMs };
+    walker.cover({ what, market, ...span, complete: false, reason: 'history_limit' });
+  }
+  const startMs = lost ? oldestMs : coveredFromMs;
+  const progress: Progress = { malformed: 0, truncated: false };
+  cursor.pendingFromMs = null;
+  let failure: unknown = null;
+  try {
+    do {
+      const endMs = windowMs === null ? toMs : Math.min(fromMs + windowMs, toMs);
+      await walkSpan(source, { fromMs, toMs: endMs }, cursor, walker, progress);
+      cursor.doneToMs = Math.max(cursor.doneToMs, endMs);
+      forget(cursor, overlapMs);
+      fromMs = endMs;
+    } while (fromMs < toMs);
+  } catch (error) {
+    failure = error;
+  }
+  coverHistory(source, walker, { startMs, toMs }, cursor, progress, failure);
+  return failure instanceof CallError ? failure : null;
+}
+
+/** Ids older than what the next job asks for again. */
+function forget(cursor: SourceCursor, overlapMs: number): void {
+  const keepFromMs = Math.min(cursor.doneToMs - overlapMs, cursor.pendingFromMs ?? cursor.doneToMs);
+  for (const [id, timeMs] of cursor.ids) if (timeMs < keepFromMs) cursor.ids.delete(id);
+}
+
+function coverHistory(
+  { what, market }: HistorySource,
+  walker: Walker,
+  { startMs, toMs }: { readonly startMs: number; readonly toMs: number },
+  cursor: SourceCursor,
+  { malformed, truncated }: Progress,
+  failure: unknown,
+): void {
+  const doneMs = Math.max(cursor.doneToMs, startMs);
+  let reason: CoverageReason | null = null;
+  if (truncated) reason = 'history_limit';
+  if (malformed > 0) reason = 'record_malformed';
+  if (failure === null || doneMs > startMs) {
+    const span = { fromMs: startMs, toMs: failure === null ? toMs : doneMs };
+    walker.cover({ what, market, ...span, complete: reason === null, reason });
+  }
+  if (failure === null) return;
+  const span = { fromMs: doneMs, toMs };
+  walker.cover({ what, market, ...span, complete: false, reason: reasonOf(failure) });
+}

@@ -1,0 +1,252 @@
+// Alpaca, on its own HTTP: activities a hundred at a time, by the id of the last one. Fills come without fees; those are
+// activities too, as are deposits, journals, dividends and interest, some of them dated by day alone. The
+// venue does not say what a key may do.
+
+import { parseUtf8 } from '../../../wire/bytes.ts';
+import type { Adapter } from '../adapter.ts';
+import { DAY_MS, FILL_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
+import { CallError, classOfAnswer } from '../call-error.ts';
+import { balancesSource, needList } from '../common.ts';
+import { parseExactJson } from '../json.ts';
+import { balanceOf, digestOf, flowOf, idAt, nameAt, withoutSign } from '../normalise.ts';
+import { convert } from '../paging.ts';
+import type { Raw } from '../raw.ts';
+import { decimalAt, textAt } from '../raw.ts';
+import type { ConnectorRecord, Fill, FlowType, MarketKind, Position } from '../records.ts';
+import type { Run } from '../run.ts';
+import type { HistorySource, MomentSource, Source } from '../source.ts';
+
+const PAGE = 100;
+/** What is dated by day shows up to some days later. */
+const LATE_MS: number = 5 * DAY_MS;
+
+type Get = (path: string, query?: Readonly<Record<string, string>>) => Promise<unknown>;
+
+export function openAlpaca(run: Run): Promise<Adapter> {
+  const get = getter(run);
+  return Promise.resolve({
+    check: async () => {
+      const account = await get('/v2/account');
+      const accountId = idAt(account, 'id');
+      if (accountId === null) throw new CallError('bad_response');
+      if (textAt(account, 'status') !== 'ACTIVE') throw new CallError('account');
+      return { ...UNKNOWN_PERMISSIONS, read: true, accountId };
+    },
+    phases: [() => Promise.resolve(sourcesOf(get))],
+    close: () => undefined,
+  });
+}
+
+function getter(run: Run): Get {
+  const { settings, credentials } = run.job;
+  const host =
+    settings.environment === 'sandbox'
+      ? 'https://paper-api.alpaca.markets'
+      : 'https://api.alpaca.markets';
+  return (path, query = {}) => {
+    const search = new URLSearchParams(query).toString();
+    return run.call(
+      () => ({
+        method: 'GET',
+        url: `${host}${path}${search === '' ? '' : `?${search}`}`,
+        headers: new Map([
+          ['apca-api-key-id', parseUtf8(credentials.apiKey) ?? ''],
+          ['apca-api-secret-key', parseUtf8(credentials.secret) ?? ''],
+          ['user-agent', 'trackseal'],
+        ]),
+        body: null,
+        weight: '1',
+      }),
+      ({ status, body }) => {
+        const errorClass = classOfAnswer(status);
+        // It says 403 to keys that it does not know.
+        if (errorClass !== null) {
+          throw new CallError(status === 403 ? 'authentication' : errorClass);
+        }
+        const value = parseExactJson(parseUtf8(body) ?? '');
+        if (value === undefined) throw new CallError('bad_response');
+        return value;
+      },
+      null,
+    );
+  };
+}
+
+function sourcesOf(get: Get): readonly Source[] {
+  return [
+    balancesSource('cash', async () => {
+      const account = await get('/v2/account');
+      return [balanceOf('cash', nameAt(account, 'currency'), decimalAt(account, 'cash'), null)];
+    }),
+    positions(get),
+    activities(get, 'fills', 'trade_activity', FILL_OVERLAP_MS),
+    activities(get, 'transfers', 'non_trade_activity', LATE_MS),
+    { type: 'missing', what: 'funding', market: 'all', reason: 'venue_lacks' },
+  ];
+}
+
+const OPTION: RegExp = /^[A-Z]{1,6}[0-9]{6}[CP][0-9]{8}$/u;
+
+function kindOf(symbol: string): MarketKind {
+  if (OPTION.test(symbol)) return 'option';
+  return symbol.includes('/') ? 'spot' : 'stock';
+}
+
+function positions(get: Get): MomentSource {
+  return {
+    type: 'moment',
+    what: 'positions',
+    market: 'all',
+    read: async () => {
+      const { records, malformed } = convert(
+        needList({ raws: await get('/v2/positions') }, 'raws'),
+        position,
+      );
+      return { records, malformed };
+    },
+  };
+}
+
+function position(raw: Raw): Position | null {
+  const symbol = nameAt(raw, 'symbol');
+  const quantity = decimalAt(raw, 'qty');
+  const side = textAt(raw, 'side');
+  if (symbol === null || quantity === null || (side !== 'long' && side !== 'short')) return null;
+  const market = textAt(raw, 'asset_class') === 'crypto' ? 'spot' : kindOf(symbol);
+  return {
+    kind: 'position',
+    symbol,
+    market,
+    side,
+    contracts: withoutSign(quantity),
+    contractSize: market === 'option' ? '100' : null,
+    entry: decimalAt(raw, 'avg_entry_price'),
+    mark: decimalAt(raw, 'current_price'),
+    unrealized: decimalAt(raw, 'unrealized_pl'),
+    settle: 'USD',
+    marginMode: null,
+  };
+}
+
+function activities(
+  get: Get,
+  what: 'fills' | 'transfers',
+  category: string,
+  overlapMs: number,
+): HistorySource {
+  return {
+    type: 'history',
+    what,
+    market: 'all',
+    key: category,
+    windowMs: null,
+    historyMs: null,
+    overlapMs,
+    byDay: what === 'transfers',
+    page: async ({ fromMs, toMs }, token) => {
+      const query = {
+        category,
+        direction: 'asc',
+        page_size: String(PAGE),
+        after: new Date(Math.max(fromMs - 1, 0)).toISOString(),
+        until: new Date(toMs + DAY_MS).toISOString(),
+      };
+      const answer = await get(
+        '/v2/account/activities',
+        token === null ? query : { ...query, page_token: token },
+      );
+      const raws = needList({ raws: answer }, 'raws');
+      const last = idAt(raws.at(-1), 'id');
+      return {
+        ...convert(raws, what === 'fills' ? oneFill : oneActivity),
+        next: raws.length < PAGE ? null : last,
+      };
+    },
+  };
+}
+
+type One = ConnectorRecord | readonly ConnectorRecord[] | null;
+
+function oneFill(raw: Raw): One {
+  return textAt(raw, 'activity_type') === 'FILL' ? fillOf(raw) : [];
+}
+
+function oneActivity(raw: Raw): One {
+  return textAt(raw, 'activity_type') === 'FILL' ? [] : activity(raw);
+}
+
+function fillOf(raw: Raw): Fill | null {
+  const id = idAt(raw, 'id');
+  const symbol = nameAt(raw, 'symbol');
+  const price = decimalAt(raw, 'price');
+  const amount = decimalAt(raw, 'qty');
+  const timeMs = Date.parse(textAt(raw, 'transaction_time') ?? '');
+  const side = textAt(raw, 'side');
+  if (id === null || symbol === null || price === null || amount === null) return null;
+  if (!Number.isSafeInteger(timeMs) || side === null) return null;
+  const [base = symbol, quote = 'USD'] = symbol.split('/');
+  const market = kindOf(symbol);
+  return {
+    kind: 'fill',
+    id,
+    orderId: idAt(raw, 'order_id'),
+    clientOrderId: null,
+    symbol,
+    market,
+    base,
+    quote,
+    settle: null,
+    // `sell_short` and `buy_to_cover` too.
+    side: side.startsWith('sell') ? 'sell' : 'buy',
+    price,
+    amount: withoutSign(amount),
+    contractSize: market === 'option' ? '100' : null,
+    inverse: market === 'option' ? false : null,
+    cost: null,
+    fees: null,
+    timeMs,
+    liquidity: null,
+    rawDigest: digestOf(raw),
+  };
+}
+
+const TYPES: Readonly<Record<string, FlowType>> = {
+  CSD: 'deposit',
+  CSW: 'withdrawal',
+  TRANS: 'deposit',
+  JNL: 'transfer_in',
+  JNLC: 'transfer_in',
+  JNLS: 'transfer_in',
+  ACATC: 'transfer_in',
+  ACATS: 'transfer_in',
+  CIL: 'other',
+  INT: 'interest',
+  CFEE: 'fee',
+  FEE: 'fee',
+  DIVFEE: 'fee',
+  PTC: 'fee',
+  PTR: 'rebate',
+};
+
+/** Money, or securities where there is none: a journal of stock, a split. */
+function activity(raw: Raw): ConnectorRecord | readonly ConnectorRecord[] | null {
+  const name = textAt(raw, 'activity_type') ?? '';
+  const money = decimalAt(raw, 'net_amount');
+  const quantity = decimalAt(raw, 'qty');
+  const moved = money !== null && money !== '0';
+  const amount = moved ? money : quantity;
+  if (amount === '0') return [];
+  const found = TYPES[name] ?? (name.startsWith('DIV') ? 'dividend' : 'other');
+  const type = found === 'deposit' && amount?.startsWith('-') === true ? 'withdrawal' : found;
+  const status = textAt(raw, 'status') ?? 'executed';
+  const timeMs = Date.parse(textAt(raw, 'transaction_time') ?? textAt(raw, 'date') ?? '');
+  return flowOf({
+    id: idAt(raw, 'id'),
+    type,
+    currency: moved ? (nameAt(raw, 'currency') ?? 'USD') : nameAt(raw, 'symbol'),
+    amount,
+    timeMs: Number.isSafeInteger(timeMs) ? timeMs : null,
+    status: status === 'executed' || status === 'correct' ? 'ok' : 'canceled',
+    from: nameAt(raw, 'activity_type'),
+  });
+}

@@ -1,0 +1,184 @@
+// Interactive Brokers through the Flex Web Service: a query is asked for, then fetched when it is ready. The token is
+// the key, the query's number the secret; a token reads reports and nothing else. Statements end with a day, so
+// what came after it is covered as delayed, and asking more than once an hour gives nothing new.
+
+import { parseUtf8 } from '../../../wire/bytes.ts';
+import type { Adapter } from '../adapter.ts';
+import { HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
+import { CallError, classOfAnswer } from '../call-error.ts';
+import type { CoverageSubject, ErrorClass } from '../classes.ts';
+import type { FlexStatement, Section } from '../flex/statement.ts';
+import { parseFlexXml, readFlexStatements } from '../flex/statement.ts';
+import type { Raw } from '../raw.ts';
+import { textAt } from '../raw.ts';
+import { BudgetError } from '../run.ts';
+import type { Run } from '../run.ts';
+import type { Walker } from '../source.ts';
+import { cursorOf, freshOf, reasonOf } from '../source.ts';
+
+const SERVICE = 'https://ndcdyn.interactivebrokers.com/AccountManagement/FlexWebService';
+/** What the service may name for the second call. */
+const HOSTS: ReadonlySet<string> = new Set([
+  'ndcdyn.interactivebrokers.com',
+  'gdcdyn.interactivebrokers.com',
+]);
+const BUSY_MS = 5000;
+const THROTTLED_MS = 10_000;
+
+export function openIbkr(run: Run): Promise<Adapter> {
+  return Promise.resolve({
+    check: async () => {
+      const statements = await readQuery(run);
+      const [first] = statements;
+      return {
+        ...UNKNOWN_PERMISSIONS,
+        read: true,
+        // The service has no call that does anything.
+        trade: false,
+        withdraw: false,
+        transfer: false,
+        accountId: first?.accountId ?? null,
+      };
+    },
+    phases: [
+      () => Promise.resolve([{ type: 'whole', walk: (walker) => walk(run, walker) } as const]),
+    ],
+    close: () => undefined,
+  });
+}
+
+/** Codes of the service; those of a statement that is not ready are worth a pause. */
+const CODES: Readonly<Record<string, readonly [ErrorClass, number | null]>> = {
+  '1001': ['unavailable', BUSY_MS],
+  '1003': ['unavailable', null],
+  '1004': ['unavailable', BUSY_MS],
+  '1005': ['unavailable', BUSY_MS],
+  '1006': ['unavailable', BUSY_MS],
+  '1007': ['unavailable', BUSY_MS],
+  '1008': ['unavailable', BUSY_MS],
+  '1009': ['unavailable', BUSY_MS],
+  '1010': ['bad_request', null],
+  '1011': ['account', null],
+  '1012': ['authentication', null],
+  '1013': ['permission', null],
+  '1014': ['bad_request', null],
+  '1015': ['authentication', null],
+  '1016': ['account', null],
+  '1017': ['bad_response', null],
+  '1018': ['rate_limited', THROTTLED_MS],
+  '1019': ['unavailable', BUSY_MS],
+  '1020': ['bad_request', null],
+  '1021': ['unavailable', BUSY_MS],
+};
+
+/** Throws for what the service refuses; null when it is another document. */
+function checkResponse(document: Raw): Raw | null {
+  const response = document['FlexStatementResponse'];
+  if (response === undefined) return null;
+  const code = textAt(response, 'ErrorCode');
+  if (code === null && textAt(response, 'Status') === 'Success') return response as Raw;
+  const [errorClass, retryAfterMs] = CODES[code ?? ''] ?? ['bad_response', null];
+  throw new CallError(errorClass, retryAfterMs);
+}
+
+function get(run: Run, base: string, query: Readonly<Record<string, string>>): Promise<Raw> {
+  return run.call(
+    () => ({
+      method: 'GET',
+      url: `${base}?${new URLSearchParams({ ...query, v: '3' }).toString()}`,
+      // It refuses requests without one.
+      headers: new Map([['user-agent', 'trackseal']]),
+      body: null,
+      weight: '1',
+    }),
+    ({ status, body }) => {
+      const errorClass = classOfAnswer(status);
+      if (errorClass !== null) throw new CallError(errorClass);
+      const document = parseFlexXml(parseUtf8(body) ?? '');
+      if (document === null) throw new CallError('bad_response');
+      return checkResponse(document) ?? document;
+    },
+    null,
+  );
+}
+
+/** Only the venue's own hosts, over HTTPS; anything else is the service's own address. */
+function statementUrl(named: string | null): string {
+  const url = URL.canParse(named ?? '') ? new URL(named ?? '') : null;
+  const known = url !== null && url.protocol === 'https:' && HOSTS.has(url.host);
+  return known ? `${url.origin}${url.pathname}` : `${SERVICE}/GetStatement`;
+}
+
+async function readQuery(run: Run): Promise<readonly FlexStatement[]> {
+  const { apiKey, secret } = run.job.credentials;
+  const token = parseUtf8(apiKey) ?? '';
+  const request = { t: token, q: parseUtf8(secret) ?? '' };
+  const ticket = await get(run, `${SERVICE}/SendRequest`, request);
+  const reference = textAt(ticket, 'ReferenceCode');
+  if (reference === null) throw new CallError('bad_response');
+  const url = statementUrl(textAt(ticket, 'Url'));
+  const statements = readFlexStatements(await get(run, url, { t: token, q: reference }));
+  if (statements === null) throw new CallError('bad_response');
+  return statements;
+}
+
+const SUBJECTS: readonly (readonly [CoverageSubject, Section])[] = [
+  ['fills', 'Trades'],
+  ['deposits', 'CashTransactions'],
+  ['withdrawals', 'CashTransactions'],
+  ['transfers', 'Transfers'],
+  ['positions', 'OpenPositions'],
+  ['balances', 'CashReport'],
+];
+
+async function walk(run: Run, walker: Walker): Promise<CallError | null> {
+  const nowMs = walker.nowMs();
+  const asked = cursorOf(walker, 'flex');
+  const askedMs = asked.mark === null ? 0 : Number(asked.mark);
+  if (nowMs - askedMs < HOUR_MS && askedMs <= nowMs) return null;
+  try {
+    for (const statement of await readQuery(run)) await take(statement, walker, nowMs);
+    asked.mark = String(nowMs);
+    return null;
+  } catch (error) {
+    if (!(error instanceof CallError) && !(error instanceof BudgetError)) throw error;
+    const reason = reasonOf(error);
+    for (const [what] of SUBJECTS) {
+      const span = { fromMs: Math.min(asked.doneToMs, nowMs), toMs: nowMs };
+      walker.cover({ what, market: 'all', ...span, complete: false, reason });
+    }
+    return error instanceof CallError ? error : null;
+  }
+}
+
+async function take(statement: FlexStatement, walker: Walker, nowMs: number): Promise<void> {
+  const { accountId, fromMs, toMs, records, malformed, missing } = statement;
+  const cursor = cursorOf(walker, `flex/${accountId}`, true);
+  const known = cursor.doneToMs;
+  const dated = records.filter((record) => 'timeMs' in record);
+  await walker.emit(freshOf(dated, cursor));
+  const momentary = records.filter((record) => !('timeMs' in record));
+  await walker.emit(momentary);
+  cursor.doneToMs = Math.max(known, Math.min(toMs, nowMs));
+  for (const [what, section] of SUBJECTS) {
+    const market = accountId;
+    const bad = malformed[section] > 0;
+    if (missing.includes(section)) {
+      const span = { fromMs: Math.min(known, nowMs), toMs: nowMs };
+      walker.cover({ what, market, ...span, complete: false, reason: 'not_supported' });
+      continue;
+    }
+    // A query of the last days leaves out what was before them.
+    if (fromMs > known) {
+      const span = { fromMs: known, toMs: fromMs };
+      walker.cover({ what, market, ...span, complete: false, reason: 'history_limit' });
+    }
+    const span = { fromMs: Math.min(Math.max(fromMs, known), toMs), toMs: Math.min(toMs, nowMs) };
+    const reason = bad ? ('record_malformed' as const) : null;
+    if (span.toMs >= span.fromMs) walker.cover({ what, market, ...span, complete: !bad, reason });
+    if (toMs < nowMs) {
+      const rest = { fromMs: Math.max(toMs, 0), toMs: nowMs };
+      walker.cover({ what, market, ...rest, complete: false, reason: 'delayed' });
+    }
+  }
+}

@@ -1,0 +1,117 @@
+// The connector as a process of its own: started as the image starts it, from sources and from its bundle.
+
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CONNECTOR_SOURCES, connectorFlags } from '../../../enclave/connector/seal.ts';
+import { IMAGE_OPTIONS, ROOT } from '../../../eif/build/bundles.ts';
+import { connectorPlugin } from '../../../eif/build/connector.ts';
+import type { Internet } from '../../helpers/connector-desk.ts';
+import { jobOf, routes, runJobOver } from '../../helpers/connector-desk.ts';
+
+/** Of the target that the whole image keeps to: 3 MB for all programs. */
+const MAX_BUNDLE_BYTES = 1_400_000;
+
+let folder = '';
+let bundle = '';
+let bundleBytes = 0;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'connector-'));
+  const { outputFiles } = await build({
+    ...IMAGE_OPTIONS,
+    entryPoints: ['enclave/connector/main.ts'],
+    plugins: [connectorPlugin],
+    outfile: 'dist/connector.mjs',
+  });
+  const bytes = outputFiles?.[0]?.contents ?? new Uint8Array(0);
+  bundleBytes = bytes.length;
+  bundle = join(folder, 'connector.mjs');
+  await writeFile(bundle, bytes);
+});
+
+afterAll(() => rm(folder, { recursive: true }));
+
+interface Started {
+  readonly child: ChildProcess;
+  /** The desk's side of the socket that is the child's descriptors 0 and 1. */
+  readonly stream: Socket;
+  readonly exited: Promise<number | null>;
+}
+
+async function start(flags: readonly string[], path: string): Promise<Started> {
+  const at = join(folder, `${process.hrtime.bigint()}.sock`);
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(at, resolve);
+  });
+  const accepted = new Promise<Socket>((resolve) => {
+    server.once('connection', resolve);
+  });
+  const end = connect(at);
+  const stream = await accepted;
+  await new Promise<void>((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+    end.once('connect', resolve);
+  });
+  const child = spawn(process.execPath, [...flags, path], {
+    stdio: [end, end, 'ignore'],
+    env: {},
+    cwd: '/',
+  });
+  end.destroy();
+  const exited = new Promise<number | null>((resolve) => {
+    child.once('exit', (code) => {
+      resolve(code);
+    });
+  });
+  return { child, stream, exited };
+}
+
+const ALPACA: Internet = routes({
+  '/v2/account': () => ({ body: { id: 'a', cash: '1.50', currency: 'USD', status: 'ACTIVE' } }),
+  '/v2/positions': () => ({ body: [] }),
+  '/v2/account/activities': () => ({ body: [] }),
+});
+
+describe('the connector process', () => {
+  it.each([
+    [
+      'sources',
+      () => connectorFlags(CONNECTOR_SOURCES.map((path) => join(ROOT, path))),
+      () => join(ROOT, 'enclave/connector/main.ts'),
+    ],
+    ['bundle', () => connectorFlags(), () => bundle],
+  ])(
+    'does a job from its %s without network and files, and ends with its stream',
+    async (_, flags, path) => {
+      const { stream, exited } = await start(flags(), path());
+      const { records, done } = await runJobOver(stream, jobOf('alpaca'), ALPACA);
+      expect(done.outcome).toBe('complete');
+      expect(records).toEqual([
+        { kind: 'balance', wallet: 'cash', currency: 'USD', total: '1.5', free: null },
+      ]);
+      stream.end();
+      expect(await exited).toBe(0);
+    },
+  );
+
+  it('ends when the desk breaks the protocol', async () => {
+    const { stream, exited } = await start(connectorFlags(), bundle);
+    stream.write(Buffer.from([0, 0, 0, 1, 0x88, 0]));
+    expect(await exited).toBe(0);
+  });
+
+  it('has a bundle of less than 1.4 MB, without what ccxt brings for chains and sockets', async () => {
+    expect(bundleBytes).toBeGreaterThan(500_000);
+    expect(bundleBytes).toBeLessThan(MAX_BUNDLE_BYTES);
+  });
+});
