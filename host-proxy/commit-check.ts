@@ -38,14 +38,20 @@ export class CommitChecker {
   #refused = false;
   #closed = false;
 
-  /** `tree` is empty and grows with the commits. */
-  constructor(crypto: WireCrypto, tree: EpochTree, epoch: number) {
+  /** `tree` grows with the commits; when it has leaves already, `header` is its first. */
+  constructor(
+    crypto: WireCrypto,
+    tree: EpochTree,
+    epoch: number,
+    header: EpochHeader | null = null,
+  ) {
     this.#crypto = crypto;
     this.#tree = tree;
     this.#epoch = epoch;
+    this.#header = header;
   }
 
-  /** Leaf 0, once the first commit was checked. */
+  /** Leaf 0, once it is known. */
   get header(): EpochHeader | null {
     return this.#header;
   }
@@ -72,7 +78,7 @@ export class CommitChecker {
     const read = this.#readLeaves(commit);
     if (!read.ok) return read;
     if (this.#header === null) {
-      const header = this.#readHeader(leaves[0] ?? new Uint8Array());
+      const header = readHeaderLeaf(this.#crypto, leaves[0] ?? new Uint8Array(), this.#epoch);
       if (!header.ok) return header;
       this.#header = header.value;
     }
@@ -99,20 +105,6 @@ export class CommitChecker {
     return accept({ outputs, reports, closed: this.#closed });
   }
 
-  #readHeader(bytes: Uint8Array): Result<EpochHeader> {
-    const leaf = parseLeaf(bytes);
-    if (!leaf.ok) return leaf;
-    if (leaf.value.kind !== KIND.header)
-      return refuse('header_mismatch', { kind: leaf.value.kind });
-    const opened = openLeaf(this.#crypto, leaf.value, null, null);
-    if (!opened.ok) return opened;
-    const header = parseHeader(opened.value.plaintext);
-    if (header.ok && header.value.epoch !== this.#epoch) {
-      return refuse('header_mismatch', { expected: this.#epoch, epoch: header.value.epoch });
-    }
-    return header;
-  }
-
   #checkNote(commit: Commit, header: EpochHeader, facts: LeafFacts): Result<CheckedCommit> {
     const checkpoint = verifyCheckpoint(this.#crypto, commit.note, header.origin, header.logKey);
     if (!checkpoint.ok) return checkpoint;
@@ -127,6 +119,24 @@ export class CommitChecker {
     if (!equalBytes(root, this.#tree.root())) return refuse('root_mismatch', { size });
     return accept({ commit, size, root, ...facts });
   }
+}
+
+/** Leaf 0 of an epoch. */
+export function readHeaderLeaf(
+  crypto: WireCrypto,
+  bytes: Uint8Array,
+  epoch: number,
+): Result<EpochHeader> {
+  const leaf = parseLeaf(bytes);
+  if (!leaf.ok) return leaf;
+  if (leaf.value.kind !== KIND.header) return refuse('header_mismatch', { kind: leaf.value.kind });
+  const opened = openLeaf(crypto, leaf.value, null, null);
+  if (!opened.ok) return opened;
+  const header = parseHeader(opened.value.plaintext);
+  if (header.ok && header.value.epoch !== epoch) {
+    return refuse('header_mismatch', { expected: epoch, epoch: header.value.epoch });
+  }
+  return header;
 }
 
 type LeafFacts = Pick<CheckedCommit, 'outputs' | 'reports' | 'closed'>;

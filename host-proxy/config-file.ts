@@ -12,6 +12,10 @@ import type { Level } from './logger.ts';
 import { LEVELS } from './logger.ts';
 import type { ShipConfig } from './ship/ship-config.ts';
 import { shipSchema, withAbsoluteShipPaths } from './ship/ship-config.ts';
+import { DEFAULT_SEGMENT_BYTES } from './spool.ts';
+
+const MIN_SEGMENT_BYTES: number = 64 * 1024;
+const MAX_SEGMENT_BYTES: number = 512 * 1024 * 1024;
 
 const path = z.string().min(1).max(4096);
 const host = z.string().min(1).max(255);
@@ -103,6 +107,8 @@ export interface HostConfig extends CloudConfig {
   readonly disk: {
     /** Fewer free bytes than this at `state` or `log` are warned of; 0: never. */
     readonly min_free_bytes: number;
+    /** What is prepared of the spool at once, and dropped at once. */
+    readonly spool_segment_bytes: number;
   };
   /** Null: the log stays on this machine. */
   readonly ship: ShipConfig | null;
@@ -208,6 +214,11 @@ const schema: z.ZodType<HostConfig> = z.strictObject({
         .int()
         .min(0)
         .default(1024 * 1024 * 1024),
+      spool_segment_bytes: z
+        .int()
+        .min(MIN_SEGMENT_BYTES)
+        .max(MAX_SEGMENT_BYTES)
+        .default(DEFAULT_SEGMENT_BYTES),
     })
     .prefault({}),
   ship: shipSchema,

@@ -1,37 +1,34 @@
 // The log of the running epoch on the host: check, spool, acknowledge, then publish behind the
-// acknowledgements. Answers leaves and inclusion proofs of what is acknowledged. Not trusted by
+// acknowledgements, and drop what was published from the spool. Answers leaves and inclusion proofs of what is acknowledged. Not trusted by
 // anybody: what it withholds or loses after acknowledging it shows as a gap that the enclave has signed.
 
 import type { Ack, Commit } from '../wire/commit.ts';
 import { parseCommit } from '../wire/commit.ts';
-import type { WireCrypto } from '../wire/crypto.ts';
 import type { EpochHeader } from '../wire/header.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, assertAccepted, refuse } from '../wire/result.ts';
-import { inclusionProof } from '../wire/tlog/merkle.ts';
+import { inclusionProof, leafHash } from '../wire/tlog/merkle.ts';
 import { TILE_WIDTH } from '../wire/tlog/tile.ts';
+import { clientOrderIdOf } from '../wire/payloads.ts';
 import type { CheckedCommit } from './commit-check.ts';
-import { CommitChecker } from './commit-check.ts';
 import { EpochFolder } from './epoch-folder.ts';
-import { EpochTree } from './epoch-tree.ts';
-import type { Files } from './files.ts';
-import { FolderReader } from './folder-reader.ts';
-import { Publisher } from './publisher.ts';
+import type { EpochLogOptions } from './epoch-log-options.ts';
+import {
+  CHECKPOINT_INTERVAL_MS,
+  DEFAULT_KEPT_BYTES,
+  MAX_UNPUBLISHED_BYTES,
+  MAX_UNPUBLISHED_COMMITS,
+  MAX_UNPUBLISHED_LEAVES,
+} from './epoch-log-options.ts';
+import type { EpochCopy } from './epoch-resume.ts';
+import { beginEpoch } from './epoch-resume.ts';
+import { EpochTrim } from './epoch-trim.ts';
+import { OpenOutputs } from './open-outputs.ts';
 import type { SpoolCounters, SpoolPosition } from './spool.ts';
 import { Spool } from './spool.ts';
 
-/** Commits that wait to be published stay in memory up to this; beyond it they are read from the spool. */
-const DEFAULT_KEPT_BYTES: number = 32 * 1024 * 1024;
-/**
- * What is acknowledged and not in the folder yet costs 64 bytes a leaf for its hashes and about 150 a commit
- * for its place in the spool: 84 MiB at most. Beyond it acknowledgements wait for the folder, whose disk
- * may be full or slow while the spool's is not.
- */
-const MAX_UNPUBLISHED_LEAVES: number = 1024 * 1024;
-const MAX_UNPUBLISHED_COMMITS: number = 128 * 1024;
 /** Publishing gives way to acknowledgements after this. */
 const PUBLISH_SLICE_MS = 2;
-export const CHECKPOINT_INTERVAL_MS = 1000;
 
 /** Acknowledged leaves only. */
 export interface LogReader {
@@ -43,31 +40,6 @@ export interface InclusionAnswer {
   readonly proof: readonly Uint8Array[];
   readonly size: number;
   readonly root: Uint8Array;
-}
-
-export interface EpochLogOptions {
-  readonly files: Files;
-  readonly crypto: WireCrypto;
-  readonly spoolDirectory: string;
-  readonly logDirectory: string;
-  readonly epoch: number;
-  readonly segmentBytes?: number;
-  readonly checkpointIntervalMs?: number;
-  readonly maxKeptBytes?: number;
-  readonly maxUnpublishedLeaves?: number;
-  readonly maxUnpublishedCommits?: number;
-  /** Told what may be shipped; when too much is not, acknowledgements wait. */
-  readonly shipping?: LogShipping;
-  /** Called once when publishing fails: the process must stop. */
-  readonly onFailure: (error: unknown) => void;
-}
-
-export interface LogShipping {
-  readonly isFull: () => boolean;
-  /** A commit of so many bytes is durable in the spool. */
-  readonly durable: (bytes: number) => void;
-  /** So many leaves are durable in the log folder. */
-  readonly published: (size: number) => void;
 }
 
 interface Entry {
@@ -94,14 +66,17 @@ export interface ReceivedCommit {
 export class EpochLog implements LogReader {
   readonly epoch: number;
   readonly #options: EpochLogOptions;
+  /** Of what is durable. */
+  readonly outputs: OpenOutputs = new OpenOutputs();
   readonly #spool: Spool;
-  readonly #tree: EpochTree;
-  readonly #checker: CommitChecker;
-  readonly #publisher: Publisher;
-  readonly #published: FolderReader;
+  readonly #copy: EpochCopy;
+  readonly #trim: EpochTrim;
   /** Acknowledged commits whose leaves are not all in durable full bundles, oldest first. */
   #entries: Entry[] = [];
   #nextToPublish = 0;
+  /** Of all commits, and of those that the publisher has taken. */
+  #durable = { commits: 0, bytes: 0 };
+  #taken = { commits: 0, bytes: 0 };
   /** Those before it are not in memory. */
   #oldestKept = 0;
   readonly #maxKeptBytes: number;
@@ -126,12 +101,10 @@ export class EpochLog implements LogReader {
     this.#intervalMs = options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS;
     this.#maxKeptBytes = options.maxKeptBytes ?? DEFAULT_KEPT_BYTES;
     this.#spool = spool;
-    this.#published = new FolderReader(options.crypto, folder, 0);
-    this.#tree = new EpochTree(options.crypto, (level, index) =>
-      this.#published.tile(level, index),
-    );
-    this.#checker = new CommitChecker(options.crypto, this.#tree, options.epoch);
-    this.#publisher = new Publisher(options.crypto, folder, this.#tree);
+    this.#copy = beginEpoch(options.crypto, folder, options.epoch);
+    const { files, spoolDirectory: directory, epoch, releases = null } = options;
+    const { outputs } = this;
+    this.#trim = new EpochTrim({ files, directory, epoch, spool, outputs, releases });
   }
 
   /** Rejects with a DiskFailure. The epoch must be new: neither spool nor folder may know it. */
@@ -143,7 +116,7 @@ export class EpochLog implements LogReader {
   }
 
   get header(): EpochHeader | null {
-    return this.#checker.header;
+    return this.#copy.checker.header;
   }
 
   get acknowledgedSize(): number {
@@ -151,7 +124,7 @@ export class EpochLog implements LogReader {
   }
 
   get publishedSize(): number {
-    return this.#publisher.publishedSize;
+    return this.#copy.publisher.publishedSize;
   }
 
   get counters(): Readonly<SpoolCounters> {
@@ -175,8 +148,8 @@ export class EpochLog implements LogReader {
    */
   async receive(payload: Uint8Array): Promise<Result<ReceivedCommit>> {
     if (this.#failure !== null) throw this.#failure;
-    const isFirst = this.#checker.header === null;
-    const result = this.#checker.check(payload);
+    const isFirst = this.#copy.checker.header === null;
+    const result = this.#copy.checker.check(payload);
     if (!result.ok) return result;
     const checked = result.value;
     const { commit, size, root } = checked;
@@ -191,6 +164,8 @@ export class EpochLog implements LogReader {
     const position = await this.#spool.append(payload);
     this.#acknowledged = { size, root };
     const kept = this.#keep(payload.length);
+    count(this.#durable, payload.length);
+    this.#takeOutputs(checked);
     this.#entries.push({
       firstIndex: commit.firstIndex,
       size,
@@ -206,6 +181,14 @@ export class EpochLog implements LogReader {
     return accept({ ack: { epoch: this.epoch, size, root }, checked });
   }
 
+  #takeOutputs({ commit, outputs, reports }: CheckedCommit): void {
+    for (const index of outputs) {
+      const leaf = commit.leaves[index - commit.firstIndex] ?? new Uint8Array();
+      this.outputs.add(index, clientOrderIdOf(leafHash(this.#options.crypto, leaf)));
+    }
+    for (const output of reports) if (output !== null) this.outputs.reported(output);
+  }
+
   /** What acknowledgements wait for may have come. */
   catchUp(): void {
     const behind = this.#behind;
@@ -219,7 +202,7 @@ export class EpochLog implements LogReader {
   leaf(index: number): Uint8Array | null {
     if (!(index >= 0 && index < this.acknowledgedSize)) return null;
     const oldest = this.#entries[0];
-    if (oldest === undefined || index < oldest.firstIndex) return this.#published.leaf(index);
+    if (oldest === undefined || index < oldest.firstIndex) return this.#copy.published.leaf(index);
     let [low, high] = [0, this.#entries.length - 1];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
@@ -235,7 +218,7 @@ export class EpochLog implements LogReader {
   inclusion(index: number): InclusionAnswer | null {
     const head = this.#acknowledged;
     if (head === null || !(index >= 0 && index < head.size)) return null;
-    const proof = inclusionProof(this.#options.crypto, this.#tree, index, head.size);
+    const proof = inclusionProof(this.#options.crypto, this.#copy.tree, index, head.size);
     return { proof, size: head.size, root: head.root };
   }
 
@@ -250,7 +233,7 @@ export class EpochLog implements LogReader {
     await this.#publishing;
     if (this.#failure !== null) throw this.#failure;
     await this.#publishEntries();
-    await this.#publisher.finish();
+    await this.#copy.publisher.finish();
     this.#dropPublished();
   }
 
@@ -260,11 +243,11 @@ export class EpochLog implements LogReader {
     this.#failure ??= new Error('the epoch was abandoned');
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#publishing;
-    await this.#publisher.idle();
+    await this.#copy.publisher.idle();
   }
 
   get #unpublishedLeaves(): number {
-    return this.acknowledgedSize - this.#publisher.publishedSize;
+    return this.acknowledgedSize - this.#copy.publisher.publishedSize;
   }
 
   /** Those that the publisher has not taken; what it has taken it bounds itself. */
@@ -276,10 +259,12 @@ export class EpochLog implements LogReader {
     const {
       maxUnpublishedLeaves = MAX_UNPUBLISHED_LEAVES,
       maxUnpublishedCommits = MAX_UNPUBLISHED_COMMITS,
+      maxUnpublishedBytes = MAX_UNPUBLISHED_BYTES,
     } = this.#options;
     return (
       this.#unpublishedLeaves > maxUnpublishedLeaves ||
       this.#unpublishedCommits > maxUnpublishedCommits ||
+      this.#durable.bytes - this.#taken.bytes > maxUnpublishedBytes ||
       this.#options.shipping?.isFull() === true
     );
   }
@@ -342,8 +327,9 @@ export class EpochLog implements LogReader {
     for (;;) {
       const entry = this.#entries[this.#nextToPublish];
       if (entry === undefined || this.#failure !== null) return;
-      await this.#publisher.add(this.#load(entry));
+      await this.#copy.publisher.add(this.#load(entry));
       this.#nextToPublish++;
+      count(this.#taken, entry.bytes);
       if (performance.now() < sliceEndMs) continue;
       await nextTurn();
       sliceEndMs = performance.now() + PUBLISH_SLICE_MS;
@@ -355,14 +341,18 @@ export class EpochLog implements LogReader {
 
   async #publish(): Promise<void> {
     this.#lastPublishMs = performance.now();
-    await this.#publisher.publish();
-    this.#options.shipping?.published(this.#publisher.publishedSize);
+    await this.#copy.publisher.publish();
+    const { shipping } = this.#options;
+    shipping?.published(this.#copy.publisher.publishedSize);
     this.#dropPublished();
+    const unread = this.#durable.commits - this.#entries.length;
+    const needed = Math.min(unread, shipping?.shippedCommits() ?? unread);
+    await this.#trim.run(needed, { ...this.#taken, part: () => this.#copy.publisher.part() });
   }
 
   /** Forgets the entries that full, durable bundles cover. */
   #dropPublished(): void {
-    const covered = Math.floor(this.#publisher.publishedSize / TILE_WIDTH) * TILE_WIDTH;
+    const covered = Math.floor(this.#copy.publisher.publishedSize / TILE_WIDTH) * TILE_WIDTH;
     let count = 0;
     for (const entry of this.#entries) {
       if (entry.size > covered || count >= this.#nextToPublish) break;
@@ -374,6 +364,11 @@ export class EpochLog implements LogReader {
     this.#oldestKept = Math.max(0, this.#oldestKept - count);
     this.catchUp();
   }
+}
+
+function count(counts: { commits: number; bytes: number }, bytes: number): void {
+  counts.commits++;
+  counts.bytes += bytes;
 }
 
 /** A failure that nobody waits for is no unhandled rejection. */

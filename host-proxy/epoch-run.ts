@@ -43,7 +43,6 @@ export class EpochRun {
   readonly #over = Promise.withResolvers<null>();
   /** The disk or execution failed: `run` rejects with it. */
   readonly #failed: PromiseWithResolvers<never>;
-  readonly #unreleased = new Set<number>();
   readonly #timers: NodeJS.Timeout[] = [];
   #process: EnclaveProcess | null = null;
   #boot: BootStream | null = null;
@@ -100,12 +99,14 @@ export class EpochRun {
     failed.promise.catch(() => undefined);
     const shipper = services.shipper ?? null;
     const progress = shipper?.begin(epoch) ?? null;
+    const releases = await ReleaseJournal.create(files, journalDirectory(folders, epoch));
     const log = await EpochLog.create({
       files,
       crypto,
       spoolDirectory: spoolDirectory(folders, epoch),
       logDirectory: folders.log,
       epoch,
+      releases,
       ...(segmentBytes === undefined ? {} : { segmentBytes }),
       ...(checkpointIntervalMs === undefined ? {} : { checkpointIntervalMs }),
       ...(shipper === null || progress === null ? {} : { shipping: shipper.shippingOf(progress) }),
@@ -117,8 +118,7 @@ export class EpochRun {
       };
       shipper.failed.catch(failed.reject);
     }
-    const journal = await ReleaseJournal.create(files, journalDirectory(folders, epoch));
-    return new EpochRun(services, epoch, material, log, journal, progress, failed);
+    return new EpochRun(services, epoch, material, log, releases, progress, failed);
   }
 
   get live(): LiveEpoch {
@@ -126,7 +126,7 @@ export class EpochRun {
       epoch: this.#epoch,
       ready: this.#readyAtMs !== null && !this.#isOver,
       leaves: this.#log.acknowledgedSize,
-      unreleased: this.#unreleased.size,
+      unreleased: this.#log.outputs.unreleased.size,
       feed: this.#feed?.numbers ?? null,
       spool: this.#log.counters,
     };
@@ -172,8 +172,7 @@ export class EpochRun {
       return;
     }
     this.#logStream = new LogStream(stream, this.#log, {
-      onCommit: ({ outputs, reports, closed, root }) => {
-        for (const index of outputs) this.#unreleased.add(index);
+      onCommit: ({ reports, closed, root }) => {
         if (reports.length > 0) this.#execution?.logged(reports);
         this.#closed = closed;
         this.#root = root;
@@ -281,7 +280,7 @@ export class EpochRun {
       replay: feedEnd?.replay ?? null,
       execution: this.#execution?.summary() ?? null,
       spool: this.#log.counters,
-      unreleased: [...this.#unreleased],
+      unreleased: [...this.#log.outputs.unreleased],
       exit,
     };
   }
@@ -367,7 +366,7 @@ export class EpochRun {
       execution,
       journal: this.#journal,
       logger,
-      onReleased: (leafIndex) => this.#unreleased.delete(leafIndex),
+      onReleased: this.#log.outputs.released,
       onFailure: this.#failed.reject,
     });
     this.#feed = feed;
@@ -397,13 +396,13 @@ export class EpochRun {
       return;
     }
     const unshipped = this.#progress?.durableBytes ?? null;
-    await settleEpoch(files, folders, this.#epoch, [...this.#unreleased], unshipped);
+    await settleEpoch(files, folders, this.#epoch, [...this.#log.outputs.unreleased], unshipped);
     this.#progress?.end(this.#log.acknowledgedSize);
     logger.info('epoch_settled', {
       epoch: this.#epoch,
       size: this.#log.acknowledgedSize,
       closed: this.#closed,
-      unreleased: this.#unreleased.size,
+      unreleased: this.#log.outputs.unreleased.size,
     });
   }
 

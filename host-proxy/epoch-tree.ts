@@ -85,6 +85,32 @@ export class EpochTree implements HashReader {
     this.#published = published;
   }
 
+  /**
+   * The tree of `size` leaves, whose full tiles are published. `lastHashes`: of the leaves behind the last full
+   * tile. Null when a tile is missing; whether the tiles are right is for the caller, who knows the root.
+   */
+  static resume(
+    crypto: WireCrypto,
+    published: TileSource,
+    size: number,
+    lastHashes: readonly Uint8Array[],
+  ): EpochTree | null {
+    const tree = new EpochTree(crypto, published);
+    const first = size - (size % TILE_WIDTH);
+    for (const [at, hash] of lastHashes.entries()) tree.#store(0, first + at, hash);
+    let hashes = size;
+    for (let level = 1; hashes >= TILE_WIDTH; level++) {
+      hashes = Math.floor(hashes / TILE_WIDTH);
+      for (let index = hashes - (hashes % TILE_WIDTH); index < hashes; index++) {
+        const below = published(level - 1, index);
+        if (below?.length !== TILE_WIDTH * HASH_BYTES) return null;
+        tree.#store(level, index, foldHashes(crypto, below));
+      }
+    }
+    tree.#size = size;
+    return tree;
+  }
+
   get size(): number {
     return this.#size;
   }

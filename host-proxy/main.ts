@@ -281,6 +281,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       logger,
       command: program === undefined ? null : { command: [program, ...rest], showOutput },
       shipper,
+      segmentBytes: config.disk.spool_segment_bytes,
       timeouts: {
         readyMs: config.enclave.ready_ms,
         closeMs: config.enclave.close_ms,

@@ -17,6 +17,16 @@ export const NOTES_PER_FILE = 1024;
 /** Files written at once. Fewer than libuv's four threads, so that the spool's sync finds one free. */
 const WRITES_AT_ONCE = 3;
 
+/** What was published, where the next leaves and notes go on. */
+export interface PublishedPart {
+  readonly size: number;
+  /** The last commit's. */
+  readonly note: Uint8Array;
+  /** Of the commits since the last file of notes, the last one's among them; their first leaf. */
+  readonly notes: readonly Uint8Array[];
+  readonly firstNoteIndex: number;
+}
+
 interface FullTile {
   readonly level: number;
   readonly index: number;
@@ -45,6 +55,23 @@ export class Publisher {
     this.#crypto = crypto;
     this.#folder = folder;
     this.#tree = tree;
+  }
+
+  /** Goes on behind a part that is in the folder. `block`: its leaves behind the last full bundle. */
+  static resume(
+    crypto: WireCrypto,
+    folder: EpochFolder,
+    tree: EpochTree,
+    { size, note, notes, firstNoteIndex }: PublishedPart,
+    block: readonly Uint8Array[],
+  ): Publisher {
+    const publisher = new Publisher(crypto, folder, tree);
+    publisher.#size = size;
+    publisher.#note = note;
+    publisher.#notes = [...notes];
+    publisher.#firstNoteIndex = firstNoteIndex;
+    publisher.#block = [...block];
+    return publisher;
   }
 
   /** Leaves of the commits that were added. */
@@ -85,6 +112,15 @@ export class Publisher {
       if (level === 0) await this.#folder.removePartials(entriesPath(index, TILE_WIDTH));
       await this.#folder.removePartials(tilePath(level, index, TILE_WIDTH));
     }
+  }
+
+  /** What the folder has now, durably and without leftovers; null when it is not all that was added. */
+  async part(): Promise<PublishedPart | null> {
+    const [note, size] = [this.#note, this.#size];
+    if (note === null || this.#publishedSize !== size) return null;
+    const part = { size, note, notes: [...this.#notes], firstNoteIndex: this.#firstNoteIndex };
+    await this.#folder.flush();
+    return part;
   }
 
   /** After the last commit of the epoch: the folder is complete and durable. */

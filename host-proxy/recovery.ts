@@ -1,6 +1,7 @@
 // What the host does before it starts an epoch: the folder of every epoch that ended without its spool
 // being removed is completed from the spool, again and again if need be, and only then is the spool
-// removed. Trusts the disk. Refuses `spool_corrupt` instead of leaving anything out silently.
+// removed. A spool without its begin goes on where its start says (epoch-start.ts). Trusts the disk. Refuses
+// `spool_corrupt` instead of leaving anything out silently.
 
 import type { WireCrypto } from '../wire/crypto.ts';
 import type { Result } from '../wire/result.ts';
@@ -8,12 +9,12 @@ import { clientOrderIdOf } from '../wire/payloads.ts';
 import { accept, refuse } from '../wire/result.ts';
 import { verifyCheckpoint } from '../wire/tlog/checkpoint.ts';
 import { leafHash } from '../wire/tlog/merkle.ts';
-import { CommitChecker } from './commit-check.ts';
+import type { CommitChecker } from './commit-check.ts';
 import { EpochFolder } from './epoch-folder.ts';
-import { EpochTree } from './epoch-tree.ts';
+import { beginEpoch, resumeEpoch } from './epoch-resume.ts';
+import type { EpochStart } from './epoch-start.ts';
+import { readEpochStart } from './epoch-start.ts';
 import type { Files } from './files.ts';
-import { FolderReader } from './folder-reader.ts';
-import { Publisher } from './publisher.ts';
 import { readSpool, syncSpool } from './spool.ts';
 
 const REMOVED = '.removed';
@@ -45,9 +46,11 @@ export interface RecoveredEpoch {
   readonly cutBytes: number;
   /** Null when no commit was whole. */
   readonly origin: string | null;
-  /** Client order ids of its outputs, by leaf index. */
+  /** Leaves whose commits were not in its spool any more. */
+  readonly from: number;
+  /** Client order ids of its outputs, by leaf index, without those before `from` that are closed. */
   readonly outputs: ReadonlyMap<number, string>;
-  /** Those that a report in its log is about. */
+  /** Those that a report in its log is about, and the last closed one before `from`. */
   readonly reported: ReadonlySet<number>;
   /** It ended with a close leaf. */
   readonly closed: boolean;
@@ -90,22 +93,33 @@ export async function completeFolder(
   folders: HostFolders,
   epoch: number,
 ): Promise<Result<RecoveredEpoch>> {
+  const directory = spoolDirectory(folders, epoch);
   const folder = new EpochFolder(files, folders.log, epoch);
-  const published = new FolderReader(crypto, folder, 0);
-  const tree = new EpochTree(crypto, (level, index) => published.tile(level, index));
-  const checker = new CommitChecker(crypto, tree, epoch);
-  const publisher = new Publisher(crypto, folder, tree);
-  const outputs = new Map<number, string>();
-  const reported = new Set<number>();
-  let [commits, bytes, size, closed] = [0, 0, 0, false];
-  await syncSpool(files, spoolDirectory(folders, epoch));
-  const reader = readSpool(files, spoolDirectory(folders, epoch));
+  await syncSpool(files, directory);
+  const found = readEpochStart(files, directory, epoch);
+  if (!found.ok) return found;
+  const start = found.value;
+  const copy =
+    start === null
+      ? accept(beginEpoch(crypto, folder, epoch))
+      : resumeEpoch(crypto, folder, epoch, start);
+  if (!copy.ok) return copy;
+  const { checker, publisher } = copy.value;
+  const { outputs, reported } = knownOutputs(start);
+  let commits = start?.spool.record ?? 0;
+  let { bytes } = start ?? { bytes: 0 };
+  let { size } = publisher;
+  let closed = false;
+  if (start !== null) await folder.open();
+  const reader = readSpool(files, directory, start?.spool);
   let next = reader.next();
   for (; next.done !== true; next = reader.next()) {
+    // In the folder already.
+    if (commits++ < (start?.commits ?? 0)) continue;
     const checked = checker.check(next.value);
     if (!checked.ok)
-      return refuse('spool_corrupt', { epoch, commit: commits, as: checked.refusal.code });
-    if (commits === 0) await folder.open();
+      return refuse('spool_corrupt', { epoch, commit: commits - 1, as: checked.refusal.code });
+    if (commits === 1) await folder.open();
     const { commit } = checked.value;
     await publisher.add(commit);
     for (const index of checked.value.outputs) {
@@ -114,16 +128,34 @@ export async function completeFolder(
     }
     for (const output of checked.value.reports) if (output !== null) reported.add(output);
     ({ size, closed } = checked.value);
-    commits++;
     bytes += next.value.length;
   }
   if (!next.value.ok) return next.value;
+  if (commits < (start?.commits ?? 0)) return refuse('spool_corrupt', { epoch, commit: commits });
   const beyond = checkPublished(crypto, folder, checker, size);
   if (!beyond.ok) return beyond;
   if (commits > 0) await publisher.finish();
   const { cutBytes } = next.value.value;
   const origin = checker.header?.origin ?? null;
-  return accept({ epoch, origin, commits, bytes, size, cutBytes, outputs, reported, closed });
+  const from = start?.published.size ?? 0;
+  return accept({ epoch, origin, from, commits, bytes, size, cutBytes, outputs, reported, closed });
+}
+
+function knownOutputs(start: EpochStart | null): {
+  readonly outputs: Map<number, string>;
+  readonly reported: Set<number>;
+} {
+  const outputs = new Map<number, string>();
+  const reported = new Set<number>();
+  const { published, lastClosed } = start ?? { published: { size: 0 }, lastClosed: null };
+  if (lastClosed !== null) reported.add(lastClosed);
+  for (const output of start?.outputs ?? []) {
+    // What comes later is read from the spool.
+    if (output.index >= published.size) continue;
+    outputs.set(output.index, output.clientOrderId);
+    if (output.reported) reported.add(output.index);
+  }
+  return { outputs, reported };
 }
 
 /** Only acknowledged commits are published, so a spool that ends before the checkpoint has lost some. */

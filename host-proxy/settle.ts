@@ -7,6 +7,7 @@ import type { WireCrypto } from '../wire/crypto.ts';
 import { parseUtf8, utf8 } from '../wire/bytes.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
+import { readEpochStart } from './epoch-start.ts';
 import type { Files } from './files.ts';
 import { makeDirectories } from './files.ts';
 import type { HostFolders, RecoveredEpoch } from './recovery.ts';
@@ -86,6 +87,8 @@ export function readUnreleased(
 /** An epoch that was not settled by the host that ran it. */
 export interface BrokenEpoch {
   readonly origin: string;
+  /** Of the leaves before it only some outputs are named; the others were released, decided on and reported. */
+  readonly from: number;
   /** Client order ids of its outputs, by leaf index. */
   readonly outputs: ReadonlyMap<number, string>;
   /** Those that a report in its log is about. */
@@ -96,6 +99,23 @@ export interface BrokenEpoch {
 
 /** Execution's part, before the list of released outputs goes; doing it again changes nothing. */
 export type Reconcile = (epoch: BrokenEpoch) => Promise<Result<null>>;
+
+/** Leaf indexes of what was released, from the journal and from the start of the spool. */
+async function readMarks(
+  files: Files,
+  folders: HostFolders,
+  epoch: number,
+): Promise<Result<ReadonlySet<number>>> {
+  const [spool, journal] = [spoolDirectory(folders, epoch), journalDirectory(folders, epoch)];
+  await syncSpool(files, spool);
+  const start = readEpochStart(files, spool, epoch);
+  if (!start.ok) return start;
+  await syncSpool(files, journal);
+  const marks = readReleases(files, journal, start.value?.releases);
+  if (!marks.ok) return marks;
+  const known = start.value?.outputs.filter(({ released }) => released) ?? [];
+  return accept(new Set([...known.map(({ index }) => index), ...marks.value]));
+}
 
 /**
  * Settles every epoch that a stopped host has left. Rejects with a DiskFailure or a FolderConflict,
@@ -111,25 +131,21 @@ export async function settleAll(
 ): Promise<Result<readonly RecoveredEpoch[]>> {
   const settled: RecoveredEpoch[] = [];
   for (const epoch of await listSpools(files, folders)) {
-    await syncSpool(files, journalDirectory(folders, epoch));
-    const released = readReleases(files, journalDirectory(folders, epoch));
-    if (!released.ok) return released;
+    const marks = await readMarks(files, folders, epoch);
+    if (!marks.ok) return marks;
     const recovered = await completeFolder(files, crypto, folders, epoch);
     if (!recovered.ok) return recovered;
-    const { origin, outputs, reported, size } = recovered.value;
+    const { from, origin, outputs, reported, size } = recovered.value;
+    // One that was closed may have kept its mark.
+    const released = new Set([...marks.value].filter((at) => at >= from || outputs.has(at)));
     // What was released was acknowledged before: a log without it has lost its end.
-    const lost = [...released.value].find((index) => !outputs.has(index));
+    const lost = [...released].find((index) => !outputs.has(index));
     if (lost !== undefined) return refuse('spool_corrupt', { epoch, size, released_leaf: lost });
     if (origin !== null) {
-      const reconciled = await reconcile({
-        origin,
-        outputs,
-        reported,
-        released: released.value,
-      });
+      const reconciled = await reconcile({ origin, from, outputs, reported, released });
       if (!reconciled.ok) return reconciled;
     }
-    const unreleased = [...outputs.keys()].filter((index) => !released.value.has(index));
+    const unreleased = [...outputs.keys()].filter((index) => !released.has(index));
     const { commits, bytes } = recovered.value;
     if (commits > 0) await settleEpoch(files, folders, epoch, unreleased, ships ? bytes : null);
     else await removeSpool(files, spoolDirectory(folders, epoch));

@@ -2,7 +2,8 @@
 // arrives while a sync runs shares the next one (group commit). Segments are written with zeros and
 // synced before their first use, so that a sync moves data and no file-system metadata. When nothing
 // more comes, a mark behind the last group says that it was synced (spool-record.ts).
-// Trusts the disk (files.ts). After any failure it is dead: nothing is retried, nothing more is taken.
+// Whole segments at its begin can be dropped while it is written; whoever does that keeps where it then
+// begins. Trusts the disk (files.ts). After any failure it is dead: nothing is retried, nothing more is taken.
 
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
@@ -33,6 +34,14 @@ export interface SpoolPosition {
   readonly bytes: number;
 }
 
+/** Where a spool begins, or may begin: a segment, and the number of its first record. */
+export interface SpoolStart {
+  readonly segment: number;
+  readonly record: number;
+}
+
+export const SPOOL_START: SpoolStart = { segment: 0, record: 0 };
+
 export interface SpoolCounters {
   records: number;
   groups: number;
@@ -40,6 +49,10 @@ export interface SpoolCounters {
   segments: number;
   writeMs: number;
   syncMs: number;
+  /** Segments that were dropped. */
+  dropped: number;
+  /** What its files take, the prepared one among them. */
+  keptBytes: number;
 }
 
 interface Waiting {
@@ -51,6 +64,11 @@ interface Waiting {
 interface Segment {
   readonly number: number;
   readonly file: OpenFile;
+}
+
+/** A segment that was begun. */
+interface Begun extends SpoolStart {
+  bytes: number;
 }
 
 export function segmentPath(directory: string, segment: number): string {
@@ -65,6 +83,8 @@ export class Spool {
     segments: 0,
     writeMs: 0,
     syncMs: 0,
+    dropped: 0,
+    keptBytes: 0,
   };
   readonly #files: Files;
   readonly #directory: string;
@@ -79,6 +99,8 @@ export class Spool {
   #idle: (() => void)[] = [];
   /** Of one group; used again, because one is written at a time. */
   #joined = new Uint8Array(0);
+  /** Those that were not dropped, oldest first; the last one is written. */
+  #begun: Begun[];
   /** The last group has neither a mark nor another group behind it. */
   #unproven = false;
   #markTimer: NodeJS.Timeout | null = null;
@@ -88,6 +110,8 @@ export class Spool {
     this.#directory = directory;
     this.#segmentBytes = segmentBytes;
     this.#current = first;
+    this.#begun = [{ ...SPOOL_START, bytes: segmentBytes }];
+    this.counters.keptBytes = segmentBytes;
   }
 
   /** `directory` must not exist: a spool is written by one process only, and only read after it. */
@@ -105,6 +129,35 @@ export class Spool {
   /** Bytes of payloads that are not durable yet; whoever appends bounds them. */
   get waitingBytes(): number {
     return this.#waitingBytes;
+  }
+
+  /** The oldest segment that is there. */
+  get start(): SpoolStart {
+    return this.#begun[0] ?? SPOOL_START;
+  }
+
+  /** The segment of a record that was not dropped, or that is the next to come. */
+  startOf(record: number): SpoolStart {
+    return this.#begun.findLast((begun) => begun.record <= record) ?? this.start;
+  }
+
+  /** The oldest segment from this one on. */
+  startIn(segment: number): SpoolStart {
+    return this.#begun.find((begun) => begun.segment >= segment) ?? this.start;
+  }
+
+  /**
+   * Removes the segments before `start`, which nobody reads any more. A crash may leave any of them: where
+   * the spool begins is durable elsewhere before. Rejects with a DiskFailure.
+   */
+  async drop(start: SpoolStart): Promise<void> {
+    for (let oldest = this.#begun[0]; oldest !== undefined; oldest = this.#begun[0]) {
+      if (oldest.segment >= start.segment || this.#begun.length === 1) return;
+      await this.#files.removeFile(segmentPath(this.#directory, oldest.segment));
+      this.#begun.shift();
+      this.counters.dropped++;
+      this.counters.keptBytes -= oldest.bytes;
+    }
   }
 
   /** Resolves when the payload, of a byte at least, is durable. Rejects with the failure that ended the spool. */
@@ -232,14 +285,26 @@ export class Spool {
     this.counters.groups++;
     this.counters.bytes += bytes;
     this.#offset += bytes;
+    this.#grown();
     this.#unproven = true;
     if (this.#offset > this.#segmentBytes / 2) this.#prepareNext();
     return positions;
   }
 
+  /** A group that is larger than a segment makes its segment larger. */
+  #grown(): void {
+    const segment = this.#begun.at(-1);
+    const more = this.#offset - (segment?.bytes ?? this.#offset);
+    if (segment === undefined || more <= 0) return;
+    segment.bytes += more;
+    this.counters.keptBytes += more;
+  }
+
   #prepareNext(): void {
     const { number } = this.#current;
-    this.#next ??= prepareSegment(this.#files, this.#directory, number + 1, this.#segmentBytes);
+    if (this.#next !== null) return;
+    this.counters.keptBytes += this.#segmentBytes;
+    this.#next = prepareSegment(this.#files, this.#directory, number + 1, this.#segmentBytes);
     // Whoever needs the segment sees the failure; until then it is no unhandled rejection.
     this.#next.catch(() => undefined);
   }
@@ -252,6 +317,8 @@ export class Spool {
     this.#current = next;
     this.#next = null;
     this.#offset = 0;
+    const { records: record } = this.counters;
+    this.#begun.push({ segment: next.number, record, bytes: this.#segmentBytes });
     this.counters.segments++;
   }
 }
@@ -272,6 +339,7 @@ async function prepareSegment(
 }
 
 export interface SpoolEnd {
+  /** Up to the last one, those before the start among them. */
   readonly records: number;
   /** Bytes of an unacknowledged group that the crash tore; they are left out. */
   readonly cutBytes: number;
@@ -287,18 +355,26 @@ function corrupt(segment: number, offset: number): Result<never> {
   return refuse('spool_corrupt', { segment, offset });
 }
 
+/** One more than the last segment that is there, or than the one it begins with, which must be. */
+function segmentsEnd(files: Files, directory: string, { segment }: SpoolStart): number {
+  const numbers = files.list(directory).filter((name) => /^\d{10}$/u.test(name));
+  return Math.max(Number(numbers.at(-1) ?? -1) + 1, segment === 0 ? 0 : segment + 1);
+}
+
 /**
- * Every whole record of a spool that a stopped process has left, in order. A torn group at the end is cut;
- * the end says so. Anything else that is not as it was written refuses with `spool_corrupt`.
+ * Every whole record of a spool that a stopped process has left, in order and from `start` on. A torn group
+ * at the end is cut; the end says so. Anything else that is not as it was written refuses with
+ * `spool_corrupt`. What a dropping that was interrupted has left before `start` is not looked at.
  */
 export function* readSpool(
   files: Files,
   directory: string,
+  start: SpoolStart = SPOOL_START,
 ): Generator<Uint8Array, Result<SpoolEnd>, undefined> {
-  const segments = files.list(directory).length;
-  let records = 0;
+  const end = segmentsEnd(files, directory, start);
+  let records = start.record;
   let cutBytes = 0;
-  for (let segment = 0; segment < segments; segment++) {
+  for (let { segment } = start; segment < end; segment++) {
     const path = segmentPath(directory, segment);
     const bytes = files.readFile(path, MAX_SEGMENT_BYTES);
     if (bytes === null) return corrupt(segment, 0);
@@ -312,9 +388,9 @@ export function* readSpool(
       records++;
       yield bytes.subarray(next.begin, next.end);
     }
-    const end = judgeEnd(bytes, offset);
-    if (end === 'corrupt') return corrupt(segment, offset);
-    if (end === 'torn') cutBytes = usedBytes(bytes.subarray(offset));
+    const rest = judgeEnd(bytes, offset);
+    if (rest === 'corrupt') return corrupt(segment, offset);
+    if (rest === 'torn') cutBytes = usedBytes(bytes.subarray(offset));
   }
   return accept({ records, cutBytes });
 }

@@ -12,7 +12,7 @@ import { findJournal, nextJournal } from './journal.ts';
 /** Rejects with a DiskFailure. */
 export async function reconcile(
   place: JournalPlace,
-  { origin, outputs, reported, released }: BrokenEpoch,
+  { origin, from, outputs, reported, released }: BrokenEpoch,
 ): Promise<Result<null>> {
   const decided = new Set<number>();
   const found = await findJournal(place, (record) => {
@@ -21,7 +21,8 @@ export async function reconcile(
   if (!found.ok) return found;
   const { state } = found.value;
   for (const leaf of decided) {
-    if (!outputs.has(leaf)) return refuse('spool_corrupt', { origin, decided_leaf: leaf });
+    if (leaf >= from && !outputs.has(leaf))
+      return refuse('spool_corrupt', { origin, decided_leaf: leaf });
   }
   if (state.reconciled === origin) return accept(null);
   for (const leaf of reported) {

@@ -69,6 +69,11 @@ function registerEpoch(metrics: Metrics, measured: Measured): void {
     'Bytes of the commits in the spool',
     of(({ spool }) => spool.bytes),
   );
+  metrics.gauge(
+    'trackseal_spool_kept_bytes',
+    'What the spool takes on the disk',
+    of(({ spool }) => spool.keptBytes),
+  );
   metrics.counter(
     'trackseal_spool_syncs_total',
     'Groups of commits that were synced',

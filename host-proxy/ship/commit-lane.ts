@@ -14,9 +14,9 @@ import { blobKey, claimKey, commitsKey } from '../../wire/object-keys.ts';
 import { encodeCommitGroup, groupedBytes, MAX_COMMIT_GROUP_BYTES } from '../../wire/objects.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
+import type { EpochCommits } from './epoch-commits.ts';
 import type { EpochProgress } from './epoch-progress.ts';
 import { isSuperseded, MAX_SUPERSEDED_BYTES } from './next-commit.ts';
-import type { SpoolTail } from './spool-tail.ts';
 import type { Uploads } from './uploads.ts';
 import { ShipFinding } from './uploads.ts';
 
@@ -31,7 +31,7 @@ export interface CommitLaneOptions extends LaneTimes {
   readonly crypto: WireCrypto;
   readonly uploads: Uploads;
   readonly progress: EpochProgress;
-  readonly tail: SpoolTail;
+  readonly commits: EpochCommits;
   /** A group is closed with this many bytes, or this long after its first commit. */
   readonly groupBytes: number;
   readonly groupMs: number;
@@ -245,7 +245,8 @@ export class CommitLane {
     if (last === undefined) return;
     const { note } = last;
     this.#head = { size: sizeOf(last), root: rootOf(note), note, newestNs: newestOf(last) };
-    this.#options.progress.shipped(records.reduce((sum, { payload }) => sum + payload.length, 0));
+    const bytes = records.reduce((sum, { payload }) => sum + payload.length, 0);
+    this.#options.progress.shipped(records.length, bytes);
   }
 
   /** Waits until `count` are pending; the last of them, or undefined when the epoch ends before. */
@@ -262,10 +263,10 @@ export class CommitLane {
 
   /** The next commit of the spool, behind what is pending; null when none is durable. */
   #read(): Record | null {
-    const { progress, tail } = this.#options;
-    if (tail.records >= progress.durableRecords) return null;
+    const { progress, commits } = this.#options;
+    if (commits.records >= progress.durableRecords) return null;
     if (progress.finalSize !== null && this.#readSize >= progress.finalSize) return null;
-    const payload = tail.next();
+    const payload = commits.next();
     // It was checked before it was acknowledged.
     const record = { payload, commit: assertAccepted(parseCommit(payload)) };
     this.#readSize = sizeOf(record.commit);

@@ -9,6 +9,7 @@ export class EpochProgress {
   #durableRecords: number;
   #durableBytes: number;
   #shippedBytes = 0;
+  #shippedRecords = 0;
   #publishedSize: number;
   #finalSize: number | null;
   #wake: PromiseWithResolvers<null> = Promise.withResolvers<null>();
@@ -58,6 +59,11 @@ export class EpochProgress {
     return this.#finalSize;
   }
 
+  /** Commits that the store has shown, without a hole from the first on. */
+  get shippedRecords(): number {
+    return this.#shippedRecords;
+  }
+
   /** Bytes of commits that the store does not have. */
   get unshippedBytes(): number {
     return this.#durableBytes - this.#shippedBytes;
@@ -83,7 +89,9 @@ export class EpochProgress {
     this.#changed();
   }
 
-  shipped(bytes: number): void {
+  /** So many commits more, of so many bytes, were shown by the store. */
+  shipped(records: number, bytes: number): void {
+    this.#shippedRecords += records;
     this.#shippedBytes += bytes;
     this.#changed();
   }

@@ -14,8 +14,8 @@ import type { Files } from '../files.ts';
 import { FolderReader } from '../folder-reader.ts';
 import type { CommittedHead, LaneTimes } from './commit-lane.ts';
 import { CommitLane } from './commit-lane.ts';
+import { EpochCommits } from './epoch-commits.ts';
 import type { EpochProgress } from './epoch-progress.ts';
-import { SpoolTail } from './spool-tail.ts';
 import { TileLane } from './tile-lane.ts';
 import type { Uploads } from './uploads.ts';
 import { ShipFinding } from './uploads.ts';
@@ -57,7 +57,13 @@ export class EpochShipper {
     this.#commits = new CommitLane({
       ...options,
       signal,
-      tail: new SpoolTail(files, locateSpool),
+      commits: new EpochCommits({
+        files,
+        logDirectory,
+        epoch: progress.epoch,
+        finalSize: () => progress.finalSize,
+        locateSpool,
+      }),
       mayGo: async () => {
         await this.#waitForTiles(signal);
         await this.#placeCheckpoint();

@@ -11,7 +11,7 @@ import { parseUtf8 } from '../../wire/bytes.ts';
 import type { Result } from '../../wire/result.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { EpochFolder } from '../epoch-folder.ts';
-import type { LogShipping } from '../epoch-log.ts';
+import type { LogShipping } from '../epoch-log-options.ts';
 import type { Files } from '../files.ts';
 import type { Logger } from '../logger.ts';
 import type { HostFolders } from '../recovery.ts';
@@ -194,6 +194,7 @@ export class Shipper {
       published: (size) => {
         progress.published(size);
       },
+      shippedCommits: () => progress.shippedRecords,
     };
   }
 

@@ -8,7 +8,8 @@ import { readU32 } from '../../wire/bytes.ts';
 import type { Files } from '../files.ts';
 import { DiskFailure } from '../files.ts';
 import { readRecord, RECORD_HEAD_BYTES } from '../spool-record.ts';
-import { segmentPath } from '../spool.ts';
+import type { SpoolStart } from '../spool.ts';
+import { segmentPath, SPOOL_START } from '../spool.ts';
 
 const PIECE_BYTES: number = 256 * 1024;
 const NOTHING: Uint8Array = new Uint8Array(0);
@@ -17,20 +18,22 @@ export class SpoolTail {
   readonly #files: Files;
   /** Where the spool is now; null when it is nowhere. */
   readonly #locate: () => string | null;
-  #segment = 0;
+  #segment: number;
   #offset = 0;
-  #records = 0;
+  #records: number;
   #directory: string | null = null;
   /** Bytes of the segment from `#pieceBegin` on, as they were when they were read. */
   #piece: Uint8Array = NOTHING;
   #pieceBegin = 0;
 
-  constructor(files: Files, locate: () => string | null) {
+  constructor(files: Files, locate: () => string | null, start: SpoolStart = SPOOL_START) {
     this.#files = files;
     this.#locate = locate;
+    this.#segment = start.segment;
+    this.#records = start.record;
   }
 
-  /** Records that were read. */
+  /** Records that were read, and those before the start. */
   get records(): number {
     return this.#records;
   }

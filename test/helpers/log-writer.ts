@@ -80,14 +80,14 @@ export class LogWriter {
   }
 
   /** Adds a leaf to the next commit; answers its index. */
-  add(kind: Kind, plaintext: Uint8Array): number {
+  add(kind: Kind, plaintext: Uint8Array, causes: readonly number[] = []): number {
     const header = {
       kind,
       timeNs: BigInt(this.leaves.length + 1),
       stream: kind === KIND.output ? STREAM.firstStrategy : kind === KIND.input ? 1 : 0,
       label: kind === KIND.output ? LABEL.strategy : LABEL.enclave,
       sequence: this.#sequence++,
-      causes: [],
+      causes,
     };
     const leaf =
       kind === KIND.output

@@ -18,6 +18,7 @@ import { MemoryFiles } from './memory-files.ts';
 import { MemoryStore } from './memory-store.ts';
 
 export const SHIP_FOLDERS = { state: '/state', log: '/log' } as const;
+export const SHIP_SEGMENT_BYTES: number = 8 * 1024;
 
 export type ShipChange = Partial<Omit<ShipperOptions, 'openStore' | 'files' | 'folders'>>;
 
@@ -75,7 +76,7 @@ export class ShipHost {
       spoolDirectory: spoolDirectory(SHIP_FOLDERS, epoch),
       logDirectory: SHIP_FOLDERS.log,
       epoch,
-      segmentBytes: 32 * 1024,
+      segmentBytes: SHIP_SEGMENT_BYTES,
       checkpointIntervalMs: 1,
       shipping: this.shipper.shippingOf(progress),
       onFailure: () => undefined,

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { FolderConflict } from '../../host-proxy/epoch-folder.ts';
 import { DiskRoom } from '../../host-proxy/disk-room.ts';
 import { EpochLog } from '../../host-proxy/epoch-log.ts';
-import type { EpochLogOptions } from '../../host-proxy/epoch-log.ts';
+import type { EpochLogOptions } from '../../host-proxy/epoch-log-options.ts';
 import { createLogger } from '../../host-proxy/logger.ts';
 import { DiskFailure } from '../../host-proxy/files.ts';
 import type { Files } from '../../host-proxy/files.ts';

@@ -237,6 +237,7 @@ describe('end of an epoch', () => {
     expect(seen).toEqual([
       {
         origin: epoch.writer.header.origin,
+        from: 0,
         outputs: new Map(epoch.outputs.map((index) => [index, idOf(index)])),
         reported: new Set(),
         released: new Set(epoch.outputs.slice(0, 2)),

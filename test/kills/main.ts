@@ -19,6 +19,8 @@ interface Report {
   readonly seed: number;
   readonly points: number;
   readonly missed: number;
+  /** Kills that left a spool without its begin. */
+  readonly trimmed: number;
   readonly epochs: number;
   readonly releases: number;
   readonly seconds: number;
@@ -58,7 +60,7 @@ export async function runKills(points: number, seed: number): Promise<Report> {
   const startMs = performance.now();
   const kills: Point[] = [];
   const findings: Finding[] = [];
-  let [missed, epochs, releases] = [0, 0, 0];
+  let [missed, trimmed, epochs, releases] = [0, 0, 0, 0];
   for (let run = 0; kills.length < points; run++) {
     const folder = mkdtempSync(join(tmpdir(), 'ts-kills-'));
     const killed = await KillRun.open(join(folder, 'a'), drawOf(seed + run), (point) => {
@@ -68,6 +70,7 @@ export async function runKills(points: number, seed: number): Promise<Report> {
     const result = await killed.run(Math.min(POINTS_PER_RUN, points - kills.length));
     for (const what of result.findings) findings.push({ run, folder, what });
     missed += result.missed;
+    trimmed += result.trimmed;
     epochs += result.epochs;
     releases += result.releases;
     await cleanUp();
@@ -77,6 +80,7 @@ export async function runKills(points: number, seed: number): Promise<Report> {
     seed,
     points: kills.length,
     missed,
+    trimmed,
     epochs,
     releases,
     seconds: Math.round((performance.now() - startMs) / 1000),
@@ -104,9 +108,9 @@ async function main(): Promise<number> {
   if (process.stderr.isTTY) process.stderr.write('\n');
   if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
   else {
-    const { missed, epochs, releases, seconds } = report;
+    const { missed, trimmed, epochs, releases, seconds } = report;
     process.stdout.write(
-      `${report.points} kills, ${epochs} epochs, ${releases} released outputs, ${missed} points missed, ${seconds} s\n`,
+      `${report.points} kills (${trimmed} of a trimmed spool), ${epochs} epochs, ${releases} released outputs, ${missed} points missed, ${seconds} s\n`,
     );
   }
   for (const { folder, what } of report.findings) process.stderr.write(`${folder}: ${what}\n`);

@@ -23,6 +23,8 @@ const POINT_MS = 30_000;
 const LAST_EVENTS = 3000;
 /** Nearly as long as an order lives: there is one open at most kills. */
 const SLOW_LATENCY_MS = 700;
+/** An epoch of a test comes to many segments, and loses them as it runs. */
+export const SMALL_SEGMENTS = { disk: { spool_segment_bytes: 65_536 } } as const;
 /** The example strategy, trading on any pressure. */
 const EAGER = {
   entry_impact: 1,
@@ -35,6 +37,8 @@ const EAGER = {
 
 export interface RunResult {
   readonly kills: readonly Point[];
+  /** Kills that left a spool without its begin. */
+  readonly trimmed: number;
   /** Points that never came: the host had ended before. */
   readonly missed: number;
   readonly epochs: number;
@@ -52,6 +56,7 @@ export class KillRun {
   readonly #hostOptions: HostOptions;
   #host: TestHost | null = null;
   #missed = 0;
+  #trimmed = 0;
 
   private constructor(
     appliance: Appliance,
@@ -68,6 +73,7 @@ export class KillRun {
       speed: null,
       closeRows: [2, 8, 32][draw(0, 2)] ?? 8,
       latencyMs: slow ? SLOW_LATENCY_MS : 5,
+      more: SMALL_SEGMENTS,
     };
   }
 
@@ -97,6 +103,7 @@ export class KillRun {
     }
     return {
       kills: this.#kills,
+      trimmed: this.#trimmed,
       missed: this.#missed,
       epochs: this.#place.tap.epoch,
       releases: this.#place.tap.releases.length,
@@ -139,6 +146,7 @@ export class KillRun {
       return;
     }
     this.#kills.push(point);
+    if (hasTrimmedSpool(stateOf(this.#appliance))) this.#trimmed++;
     this.#onKill(point);
     await waitFor('what was killed to end', () => !killed.some((pid) => isRunning(pid)));
     if (point.target === 'strategy') await sleep(this.#draw(0, 300));
@@ -210,6 +218,13 @@ export class KillRun {
   #find(point: Point, what: string): void {
     this.#findings.push(`${describePoint(point)}: ${what}`);
   }
+}
+
+/** Whether the spool of an epoch has lost its begin (epoch-start.ts). */
+export function hasTrimmedSpool(state: string): boolean {
+  const spool = join(state, 'spool');
+  if (!existsSync(spool)) return false;
+  return readdirSync(spool).some((epoch) => existsSync(join(spool, epoch, 'start')));
 }
 
 /** The smallest interval between commits, under the same policy. */

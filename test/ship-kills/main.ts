@@ -26,7 +26,7 @@ async function main(): Promise<number> {
   }
   process.stderr.write(`seed ${seed}\n`);
   const startMs = performance.now();
-  let [missed, wrong] = [0, 0];
+  let [missed, trimmed, wrong] = [0, 0, 0];
   const kills: string[] = [];
   for (let run = 0; kills.length < points; run++) {
     const folder = mkdtempSync(join(tmpdir(), 'ts-ship-'));
@@ -37,8 +37,9 @@ async function main(): Promise<number> {
       kills.push(describePoint(point));
       process.stderr.write(`${kills.length}/${points} ${describePoint(point)}\n`);
     });
-    const { findings, missed: more } = await killed.run(Math.min(POINTS_PER_RUN, left));
-    missed += more;
+    const { findings, ...result } = await killed.run(Math.min(POINTS_PER_RUN, left));
+    missed += result.missed;
+    trimmed += result.trimmed;
     wrong += findings.length;
     for (const finding of findings) process.stderr.write(`${folder}: ${finding}\n`);
     await cleanUp();
@@ -46,7 +47,7 @@ async function main(): Promise<number> {
   }
   const seconds = Math.round((performance.now() - startMs) / 1000);
   process.stdout.write(
-    `${kills.length} kills, ${missed} points missed, ${wrong} findings, ${seconds} s\n`,
+    `${kills.length} kills (${trimmed} of a trimmed spool), ${missed} points missed, ${wrong} findings, ${seconds} s\n`,
   );
   return wrong === 0 ? 0 : 1;
 }

@@ -7,9 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Appliance } from '../../scripts/appliance.ts';
 import type { Fault } from '../../simulator/s3/server.ts';
 import type { HostOptions, Place } from '../e2e/appliance.ts';
-import { newAppliance, newPlace, TestHost } from '../e2e/appliance.ts';
+import { newAppliance, newPlace, stateOf, TestHost } from '../e2e/appliance.ts';
 import { descendantsOf, isRunning, waitFor } from '../e2e/processes.ts';
 import { compareBucket, openBucket, shipTo } from '../e2e/ship-bucket.ts';
+import { hasTrimmedSpool, SMALL_SEGMENTS } from '../kills/run.ts';
 import type { TestS3 } from '../wire/node/objects/s3-server.ts';
 
 /** A point that does not come within this is drawn again. */
@@ -36,6 +37,8 @@ export function describePoint({ moment, count, request, lateness }: ShipPoint): 
 
 export interface ShipKillResult {
   readonly kills: number;
+  /** Kills that left a spool without its begin. */
+  readonly trimmed: number;
   /** The host had ended before. */
   readonly missed: number;
   readonly findings: readonly string[];
@@ -61,6 +64,7 @@ export class ShipKillRun {
   readonly #late: { left: number; readonly go: () => void }[] = [];
   #kills = 0;
   #missed = 0;
+  #trimmed = 0;
 
   private constructor(
     appliance: Appliance,
@@ -90,13 +94,14 @@ export class ShipKillRun {
   async run(kills: number): Promise<ShipKillResult> {
     while (this.#kills < kills) await this.#killOnce(drawPoint(this.#draw));
     const findings = await this.#finish();
-    return { kills: this.#kills, missed: this.#missed, findings };
+    return { kills: this.#kills, missed: this.#missed, trimmed: this.#trimmed, findings };
   }
 
   #options(): HostOptions {
     const group_bytes = [1, 2048, 16_384, 1024 * 1024][this.#draw(0, 3)] ?? 1;
     const group_ms = [1, 30, 300][this.#draw(0, 2)] ?? 1;
-    return { speed: null, closeRows: 8, ...shipTo(this.#bucket, { group_bytes, group_ms }) };
+    const more = SMALL_SEGMENTS;
+    return { speed: null, closeRows: 8, more, ...shipTo(this.#bucket, { group_bytes, group_ms }) };
   }
 
   async #killOnce(point: ShipPoint): Promise<void> {
@@ -139,6 +144,7 @@ export class ShipKillRun {
       return;
     }
     this.#kills++;
+    if (hasTrimmedSpool(stateOf(this.#appliance))) this.#trimmed++;
     this.#onKill(point);
     await waitFor('what was killed to end', () => !killed.some((pid) => isRunning(pid)));
   }

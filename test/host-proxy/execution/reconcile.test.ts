@@ -14,6 +14,7 @@ function placeOf(files: MemoryFiles): JournalPlace {
 
 const BROKEN: BrokenEpoch = {
   origin: ORIGIN,
+  from: 0,
   outputs: new Map([1, 2, 3, 4, 5].map((leaf) => [leaf, `ts${leaf}`])),
   reported: new Set([2]),
   released: new Set([4, 1, 2, 3]),
