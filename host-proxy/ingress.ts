@@ -2,13 +2,14 @@
 // controls this can stop or delay traffic and see sizes and timing. One end may finish before the other
 // (half close); a slow reader slows its writer and nobody else. Connections and idle time are limited.
 
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PORT } from '../wire/messages.ts';
 import type { Transport } from '../wire/node/transport.ts';
 import { joinStreams } from './join-streams.ts';
 import type { Logger } from './logger.ts';
+import { closeServer, listenAt, portOf } from './tcp-listener.ts';
 
 export interface IngressOptions {
   readonly transport: Transport;
@@ -52,28 +53,19 @@ export class Ingress {
 
   static async listen(options: IngressOptions): Promise<Ingress> {
     const ingress = new Ingress(options);
-    const { promise, resolve, reject } = Promise.withResolvers<null>();
-    ingress.#server.once('error', reject);
-    ingress.#server.listen(options.port, options.host, () => {
-      resolve(null);
-    });
-    await promise;
+    await listenAt(ingress.#server, options.port, options.host);
     return ingress;
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return portOf(this.#server);
   }
 
   /** Stops accepting and ends what is open. */
-  async close(): Promise<void> {
-    const closed = new Promise<null>((resolve) => {
-      this.#server.close(() => {
-        resolve(null);
-      });
+  close(): Promise<void> {
+    return closeServer(this.#server, () => {
+      for (const client of this.#clients) client.destroy();
     });
-    for (const client of this.#clients) client.destroy();
-    await closed;
   }
 
   async #serve(client: Socket): Promise<void> {

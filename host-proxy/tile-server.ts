@@ -9,12 +9,13 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
 import { ByteBudget } from './byte-budget.ts';
 import type { LogPath } from './log-path.ts';
 import { parseLogPath } from './log-path.ts';
+import { closeServer, listenAt, portOf } from './tcp-listener.ts';
 
 const MAX_CONNECTIONS = 256;
 const MAX_REQUESTS_PER_SOCKET = 10_000;
@@ -78,27 +79,18 @@ export class TileServer {
 
   static async listen(options: TileServerOptions): Promise<TileServer> {
     const server = new TileServer(options);
-    const { promise, resolve, reject } = Promise.withResolvers<null>();
-    server.#server.once('error', reject);
-    server.#server.listen(options.port, options.host ?? '127.0.0.1', () => {
-      resolve(null);
-    });
-    await promise;
+    await listenAt(server.#server, options.port, options.host ?? '127.0.0.1');
     return server;
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return portOf(this.#server);
   }
 
-  async close(): Promise<void> {
-    const closed = new Promise<null>((resolve) => {
-      this.#server.close(() => {
-        resolve(null);
-      });
+  close(): Promise<void> {
+    return closeServer(this.#server, () => {
+      this.#server.closeAllConnections();
     });
-    this.#server.closeAllConnections();
-    await closed;
   }
 
   /** False, and the end of the connection, for a request that did not wait for the answer before it. */

@@ -20,6 +20,57 @@ export function parseOptions<T extends ParseArgsConfig>(
   }
 }
 
+interface CommonOptions {
+  readonly json: { readonly type: 'boolean' };
+  readonly help: { readonly type: 'boolean' };
+}
+
+const COMMON_OPTIONS: CommonOptions = { json: { type: 'boolean' }, help: { type: 'boolean' } };
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/** What `parseArgs` makes of them. */
+export type ValuesOf<T extends Options> = ReturnType<
+  typeof parseArgs<{ readonly options: T; readonly allowPositionals: true }>
+>['values'];
+
+export interface Command<T extends Options, Task> {
+  readonly usage: string;
+  /** Beside `--json` and `--help`, which every command has. */
+  readonly options: T;
+  /** Checks what was given and reads files; what it refuses is `undecided`. */
+  readonly prepare: (
+    values: ValuesOf<T>,
+    positionals: readonly string[],
+    io: CommandIo,
+  ) => Promise<Result<Task>>;
+  /** Answers the exit code. */
+  readonly perform: (task: Task, io: CommandIo, json: boolean) => Promise<number>;
+}
+
+/** Answers the exit code. Rejects for bugs only. */
+export async function runCommand<T extends Options, Task>(
+  args: readonly string[],
+  io: CommandIo,
+  { usage, options, prepare, perform }: Command<T, Task>,
+): Promise<number> {
+  const json = args.includes('--json');
+  const parsed = parseOptions({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...options, ...COMMON_OPTIONS },
+  });
+  if (!parsed.ok) return undecided(io, parsed.refusal, json);
+  const { positionals } = parsed.value;
+  const values: ValuesOf<T> & { readonly help?: boolean } = parsed.value.values;
+  if (values.help === true) {
+    io.stdout(usage);
+    return 0;
+  }
+  const task = await prepare(values, positionals, io);
+  return task.ok ? perform(task.value, io, json) : undecided(io, task.refusal, json);
+}
+
 /** Codes that mean "I could not look" rather than "it does not hold". */
 const UNDECIDED: ReadonlySet<string> = new Set([
   'usage_invalid',

@@ -246,12 +246,3 @@ export function headsPath(
   const state = env['XDG_STATE_HOME'] ?? join(env['HOME'] ?? '.', '.local', 'state');
   return join(state, 'trackseal', 'heads.json');
 }
-
-/** The same for commands that have `--no-heads`: then null. */
-export function optionalHeadsPath(
-  options: { readonly heads?: string | undefined; readonly 'no-heads'?: boolean | undefined },
-  env: CommandIo['env'],
-  unsafe: readonly string[],
-): string | null {
-  return options['no-heads'] === true ? null : headsPath(options.heads, env, unsafe);
-}

@@ -3,10 +3,10 @@
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import * as z from 'zod';
 import { removeDurably, writeDurably } from '../durable-file.ts';
-import { explain, failureOf, readConfig } from '../explain.ts';
+import type { HostConfig } from '../config-file.ts';
+import { explain } from '../explain.ts';
 import type { HostIo } from '../explain.ts';
 import { makeDirectories, nodeFiles } from '../files.ts';
 import { lockFolder } from '../folder-lock.ts';
@@ -17,6 +17,7 @@ import {
   parseNewImage,
   requestsDirectory,
 } from '../requests.ts';
+import { parseHostArgs, runHostCommand } from './host-command.ts';
 
 const USAGE = `usage: trackseal host hand-over --config FILE --measurements NEW.json [--note TEXT] [--json]
 
@@ -42,18 +43,11 @@ const doneSchema = z.object({
   closed: z.boolean(),
 });
 
-export async function run(args: readonly string[], io: HostIo): Promise<number> {
-  if (args.includes('--help')) {
-    io.stdout(USAGE);
-    return 0;
-  }
-  const options = readOptions(args);
-  if (options === null) {
-    io.stderr(USAGE);
-    return 2;
-  }
-  const config = readConfig(options.config, io);
-  if (config === null) return 2;
+export function run(args: readonly string[], io: HostIo): Promise<number> {
+  return runHostCommand(args, io, { usage: USAGE, readOptions, perform: handOver });
+}
+
+async function handOver(options: Options, config: HostConfig, io: HostIo): Promise<number> {
   const request = readRequest(options, io);
   if (request === null) return 2;
   const lock = await lockFolder(config.state);
@@ -63,15 +57,8 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
     io.stderr('  next  a stopped log needs no hand-over: start the new image\n');
     return 2;
   }
-  try {
-    const timeoutMs = options.timeoutMs ?? config.enclave.close_ms + MORE_MS;
-    return await ask(request, requestsDirectory(config.state), timeoutMs, options.json, io);
-  } catch (error) {
-    const failure = failureOf(error);
-    if (failure === null) throw error;
-    explain(io, failure);
-    return 2;
-  }
+  const timeoutMs = options.timeoutMs ?? config.enclave.close_ms + MORE_MS;
+  return ask(request, requestsDirectory(config.state), timeoutMs, options.json, io);
 }
 
 async function ask(
@@ -139,23 +126,20 @@ interface Options {
 }
 
 function readOptions(args: readonly string[]): Options | null {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        config: { type: 'string' },
-        measurements: { type: 'string' },
-        note: { type: 'string', default: '' },
-        'timeout-ms': { type: 'string' },
-        json: { type: 'boolean', default: false },
-      },
-    });
-    const { config, measurements, note, json, 'timeout-ms': timeout } = values;
-    const timeoutMs = timeout === undefined ? null : Number(timeout);
-    if (config === undefined || measurements === undefined) return null;
-    if (timeoutMs !== null && !(Number.isSafeInteger(timeoutMs) && timeoutMs > 0)) return null;
-    return { config, measurements, note, timeoutMs, json };
-  } catch {
-    return null;
-  }
+  const parsed = parseHostArgs({
+    args: [...args],
+    options: {
+      config: { type: 'string' },
+      measurements: { type: 'string' },
+      note: { type: 'string', default: '' },
+      'timeout-ms': { type: 'string' },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  if (parsed === null) return null;
+  const { config, measurements, note, json, 'timeout-ms': timeout } = parsed.values;
+  const timeoutMs = timeout === undefined ? null : Number(timeout);
+  if (config === undefined || measurements === undefined) return null;
+  if (timeoutMs !== null && !(Number.isSafeInteger(timeoutMs) && timeoutMs > 0)) return null;
+  return { config, measurements, note, timeoutMs, json };
 }

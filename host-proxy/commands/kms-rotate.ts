@@ -2,14 +2,15 @@
 // start; what was encrypted under older versions stays readable.
 
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { writeDurably } from '../durable-file.ts';
-import { explain, failureOf, readConfig } from '../explain.ts';
+import type { HostConfig } from '../config-file.ts';
+import { explain } from '../explain.ts';
 import type { HostIo } from '../explain.ts';
 import { makeDirectories, nodeFiles } from '../files.ts';
 import { readEnclaveFiles } from '../items.ts';
 import { requestsDirectory, rotationName } from '../requests.ts';
 import { dataKeyStore } from '../secrets/configured-secrets.ts';
+import { parseHostArgs, runHostCommand } from './host-command.ts';
 
 const USAGE = `usage: trackseal kms rotate NAME --config FILE [--json]
 
@@ -23,18 +24,11 @@ and stay readable. Asking twice before that start is asking once.
 Exit codes: 0 asked, 1 refused, 2 could not.
 `;
 
-export async function run(args: readonly string[], io: HostIo): Promise<number> {
-  if (args.includes('--help')) {
-    io.stdout(USAGE);
-    return 0;
-  }
-  const options = readOptions(args);
-  if (options === null) {
-    io.stderr(USAGE);
-    return 2;
-  }
-  const config = readConfig(options.config, io);
-  if (config === null) return 2;
+export function run(args: readonly string[], io: HostIo): Promise<number> {
+  return runHostCommand(args, io, { usage: USAGE, readOptions, perform: rotate });
+}
+
+async function rotate(options: Options, config: HostConfig, io: HostIo): Promise<number> {
   const enclave = readEnclaveFiles({ ...config, strategies: [], sealed: [] });
   if (!enclave.ok) {
     explain(io, enclave.refusal);
@@ -52,33 +46,22 @@ export async function run(args: readonly string[], io: HostIo): Promise<number> 
 }
 
 async function ask({ name, json }: Options, state: string, io: HostIo): Promise<number> {
-  try {
-    const store = dataKeyStore({ state }, [name], nodeFiles);
-    await makeDirectories(nodeFiles, state);
-    const read = await store.read();
-    if (!read.ok) {
-      explain(io, read.refusal);
-      return 2;
-    }
-    const version = Math.max(0, ...store.kept.map((one) => one.version));
-    const request = new TextEncoder().encode(
-      `${JSON.stringify({ name, after_version: version })}\n`,
-    );
-    await writeDurably(nodeFiles, requestsDirectory(state), rotationName(name), request);
-    if (json) io.stdout(`${JSON.stringify({ asked: true, name, current_version: version })}\n`);
-    else {
-      const now = version === 0 ? 'has no version yet' : `is at version ${version}`;
-      io.stdout(
-        `asked: data key ${name} ${now}; the next start of the enclave makes another one\n`,
-      );
-    }
-    return 0;
-  } catch (error) {
-    const failure = failureOf(error);
-    if (failure === null) throw error;
-    explain(io, failure);
+  const store = dataKeyStore({ state }, [name], nodeFiles);
+  await makeDirectories(nodeFiles, state);
+  const read = await store.read();
+  if (!read.ok) {
+    explain(io, read.refusal);
     return 2;
   }
+  const version = Math.max(0, ...store.kept.map((one) => one.version));
+  const request = new TextEncoder().encode(`${JSON.stringify({ name, after_version: version })}\n`);
+  await writeDurably(nodeFiles, requestsDirectory(state), rotationName(name), request);
+  if (json) io.stdout(`${JSON.stringify({ asked: true, name, current_version: version })}\n`);
+  else {
+    const now = version === 0 ? 'has no version yet' : `is at version ${version}`;
+    io.stdout(`asked: data key ${name} ${now}; the next start of the enclave makes another one\n`);
+  }
+  return 0;
 }
 
 interface Options {
@@ -88,17 +71,14 @@ interface Options {
 }
 
 function readOptions(args: readonly string[]): Options | null {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { config: { type: 'string' }, json: { type: 'boolean', default: false } },
-    });
-    const [name, ...rest] = positionals;
-    const { config, json } = values;
-    if (name === undefined || rest.length > 0 || config === undefined) return null;
-    return { name, config, json };
-  } catch {
-    return null;
-  }
+  const parsed = parseHostArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { config: { type: 'string' }, json: { type: 'boolean', default: false } },
+  });
+  if (parsed === null) return null;
+  const [name, ...rest] = parsed.positionals;
+  const { config, json } = parsed.values;
+  if (name === undefined || rest.length > 0 || config === undefined) return null;
+  return { name, config, json };
 }

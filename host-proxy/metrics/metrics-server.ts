@@ -3,7 +3,7 @@
 
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { closeServer, listenAt, portOf } from '../tcp-listener.ts';
 import type { Metrics } from './metrics.ts';
 
 const MAX_CONNECTIONS = 16;
@@ -30,27 +30,18 @@ export class MetricsServer {
 
   static async listen(options: MetricsServerOptions): Promise<MetricsServer> {
     const server = new MetricsServer(options);
-    const { promise, resolve, reject } = Promise.withResolvers<null>();
-    server.#server.once('error', reject);
-    server.#server.listen(options.port, options.host, () => {
-      resolve(null);
-    });
-    await promise;
+    await listenAt(server.#server, options.port, options.host);
     return server;
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return portOf(this.#server);
   }
 
-  async close(): Promise<void> {
-    const closed = new Promise<null>((resolve) => {
-      this.#server.close(() => {
-        resolve(null);
-      });
+  close(): Promise<void> {
+    return closeServer(this.#server, () => {
+      this.#server.closeAllConnections();
     });
-    this.#server.closeAllConnections();
-    await closed;
   }
 }
 

@@ -5,7 +5,7 @@ import { readComplianceKey } from '../../verifier/compliance-key.ts';
 import type { CommandIo } from '../../verifier/io.ts';
 import { selectEpoch } from '../../verifier/log/epoch-list.ts';
 import { ProgressBar } from '../../verifier/log/progress.ts';
-import { row } from '../../verifier/log/verdict-text.ts';
+import { row } from '../../verifier/log/verdict-frame.ts';
 import { verifierCrypto } from '../../verifier/log/verifier-crypto.ts';
 import { EpochLeaves } from '../../verifier/replay/epoch-leaves.ts';
 import { toHex } from '../../wire/bytes.ts';

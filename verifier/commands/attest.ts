@@ -15,7 +15,7 @@ import { evaluateAttestation, exitCodeOf, MAX_SKEW_MS } from '../attestation-rep
 import { renderReport } from '../attestation-text.ts';
 import type { Answer } from '../challenge.ts';
 import { attestationUrl, challenge } from '../challenge.ts';
-import { parseOptions, undecided } from '../command-line.ts';
+import { runCommand, undecided } from '../command-line.ts';
 import type { SeenHead } from '../heads.ts';
 import { HeadMemory, headsPath, refuseWriting } from '../heads.ts';
 import type { CommandIo } from '../io.ts';
@@ -45,8 +45,6 @@ const OPTIONS = {
   output: { type: 'string', short: 'o' },
   heads: { type: 'string' },
   'timeout-ms': { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const;
 
 interface Attempt {
@@ -61,24 +59,18 @@ interface Attempt {
   readonly output: string | undefined;
 }
 
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const json = args.includes('--json');
-  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
-  if (!parsed.ok) return undecided(io, parsed.refusal, json);
-  const { values, positionals } = parsed.value;
-  if (values.help === true) {
-    io.stdout(USAGE);
-    return 0;
-  }
-  const attempt = await prepare(values, positionals, io.env);
-  if (!attempt.ok) return undecided(io, attempt.refusal, json);
-  const { url, output } = attempt.value;
-  const answer = await challenge(url, attempt.value.timeoutMs);
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  return runCommand(args, io, { usage: USAGE, options: OPTIONS, prepare, perform });
+}
+
+async function perform(attempt: Attempt, io: CommandIo, json: boolean): Promise<number> {
+  const { url, output, timeoutMs } = attempt;
+  const answer = await challenge(url, timeoutMs);
   if (!answer.ok) return undecided(io, answer.refusal, json);
   // Saved whatever the verdict is: a refused document is evidence too.
   const saved = await save(output, answer.value.document);
   if (!saved.ok) return undecided(io, saved.refusal, json);
-  const evaluation = await judge(attempt.value, answer.value);
+  const evaluation = await judge(attempt, answer.value);
   if (!evaluation.ok) return undecided(io, evaluation.refusal, json);
   const { report } = evaluation.value;
   io.stdout(json ? `${JSON.stringify(report, null, 2)}\n` : renderReport(report, url.origin));
@@ -94,7 +86,7 @@ type Values = Parameters<typeof readTrustOptions>[0] & {
 async function prepare(
   values: Values,
   positionals: readonly string[],
-  env: CommandIo['env'],
+  { env }: CommandIo,
 ): Promise<Result<Attempt>> {
   const nonce = new Uint8Array(randomBytes(NONCE_BYTES));
   const [base] = positionals;

@@ -7,19 +7,22 @@ import type { WireCrypto } from '../../wire/crypto.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import { parseConfiguration } from '../../wire/configuration.ts';
 import type { EpochHeader } from '../../wire/header.ts';
+import type { Kind } from '../../wire/leaf.ts';
 import { KIND, LABEL, leafKey, openLeaf } from '../../wire/leaf.ts';
 import type { PrivateKeys } from '../../wire/log-verification/private-leaves.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
-import { parseOptions, refused, undecided } from '../command-line.ts';
+import { refused, runCommand } from '../command-line.ts';
 import { readComplianceKey } from '../compliance-key.ts';
 import type { CommandIo } from '../io.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
+import type { SelectedEpoch } from '../log/epoch-list.ts';
+import type { StoreOptionValues } from '../log/store-options.ts';
 import { STORE_OPTIONS, STORE_USAGE } from '../log/store-options.ts';
 import { nameOf, snakeCase } from '../log/names.ts';
 import type { Payload } from '../log/payload.ts';
 import { describePayload, isoOfNs } from '../log/payload.ts';
-import { printable } from '../log/verdict-text.ts';
+import { printable } from '../log/verdict-frame.ts';
 import { verifierCrypto } from '../log/verifier-crypto.ts';
 import type { ReplayLeaf } from '../replay/epoch-leaves.ts';
 import { EpochLeaves } from '../replay/epoch-leaves.ts';
@@ -44,9 +47,19 @@ const OPTIONS = {
   epoch: { type: 'string' },
   kind: { type: 'string' },
   key: { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const;
+
+type Values = StoreOptionValues & {
+  readonly epoch?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly key?: string | undefined;
+};
+
+interface Task {
+  readonly kind: Kind | null;
+  readonly keys: PrivateKeys | null;
+  readonly selected: SelectedEpoch;
+}
 
 interface Opener {
   readonly crypto: WireCrypto;
@@ -68,15 +81,15 @@ export interface ListedLeaf {
   readonly payload: Payload | null;
 }
 
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const json = args.includes('--json');
-  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
-  if (!parsed.ok) return undecided(io, parsed.refusal, json);
-  const { values, positionals } = parsed.value;
-  if (values.help === true) {
-    io.stdout(USAGE);
-    return 0;
-  }
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  return runCommand(args, io, { usage: USAGE, options: OPTIONS, prepare, perform });
+}
+
+async function prepare(
+  values: Values,
+  positionals: readonly string[],
+  { env }: CommandIo,
+): Promise<Result<Task>> {
   const [address] = positionals;
   const kind = Object.entries(KIND).find(([name]) => snakeCase(name) === values.kind)?.[1] ?? null;
   if (
@@ -84,16 +97,24 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     positionals.length !== 1 ||
     (values.kind !== undefined && kind === null)
   ) {
-    return undecided(io, { code: 'usage_invalid', detail: { what: 'DIR or URL, --kind' } }, json);
+    return refuse('usage_invalid', { what: 'DIR or URL, --kind' });
   }
-  const crypto = verifierCrypto();
   const keys = values.key === undefined ? accept(null) : await readComplianceKey(values.key);
-  if (!keys.ok) return undecided(io, keys.refusal, json);
-  const selected = await selectEpoch(address, values.epoch, values, io.env);
-  if (!selected.ok) return undecided(io, selected.refusal, json);
-  const leaves = await EpochLeaves.open(crypto, selected.value.files);
+  if (!keys.ok) return keys;
+  const selected = await selectEpoch(address, values.epoch, values, env);
+  if (!selected.ok) return selected;
+  return accept({ kind, keys: keys.value, selected: selected.value });
+}
+
+async function perform(
+  { kind, keys, selected }: Task,
+  io: CommandIo,
+  json: boolean,
+): Promise<number> {
+  const crypto = verifierCrypto();
+  const leaves = await EpochLeaves.open(crypto, selected.files);
   if (!leaves.ok) return refused(io, leaves.refusal, json);
-  const opener = openerOf(crypto, leaves.value.head.header, keys.value);
+  const opener = openerOf(crypto, leaves.value.head.header, keys);
   if (!opener.ok) return refused(io, opener.refusal, json);
   const read = await leaves.value.read((leaf) => {
     if (kind !== null && leaf.leaf.kind !== kind) return Promise.resolve(accept(null));

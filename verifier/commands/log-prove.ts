@@ -2,7 +2,7 @@
 // log. With compliance's key it discloses that leaf and no other.
 
 import { writeFile } from 'node:fs/promises';
-import { parseOptions, refused, undecided } from '../command-line.ts';
+import { refused, runCommand } from '../command-line.ts';
 import { readComplianceKey } from '../compliance-key.ts';
 import type { CommandIo } from '../io.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
@@ -37,8 +37,6 @@ const OPTIONS = {
   output: { type: 'string', short: 'o' },
   epoch: { type: 'string' },
   key: { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const;
 
 interface Values extends StoreOptionValues {
@@ -53,18 +51,11 @@ interface Task {
   readonly output: string;
 }
 
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const json = args.includes('--json');
-  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
-  if (!parsed.ok) return undecided(io, parsed.refusal, json);
-  const { values, positionals } = parsed.value;
-  if (values.help === true) {
-    io.stdout(USAGE);
-    return 0;
-  }
-  const task = await prepare(values, positionals, io.env);
-  if (!task.ok) return undecided(io, task.refusal, json);
-  const { request, output } = task.value;
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  return runCommand(args, io, { usage: USAGE, options: OPTIONS, prepare, perform });
+}
+
+async function perform({ request, output }: Task, io: CommandIo, json: boolean): Promise<number> {
   const progress = new ProgressBar(io, 'leaves');
   const onProgress = (done: number, total: number): void => {
     progress.update(done, total);
@@ -88,7 +79,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
 async function prepare(
   values: Values,
   positionals: readonly string[],
-  env: CommandIo['env'],
+  { env }: CommandIo,
 ): Promise<Result<Task>> {
   const [address] = positionals;
   const { index, output } = values;

@@ -2,7 +2,7 @@
 // leaf. With compliance's key it discloses the trades in it, and nothing else.
 
 import { writeFile } from 'node:fs/promises';
-import { parseOptions, refused, undecided } from '../command-line.ts';
+import { refused, runCommand, undecided } from '../command-line.ts';
 import { readComplianceKey } from '../compliance-key.ts';
 import { chooseEpoch } from '../evidence/choose-epoch.ts';
 import type { OtherEpochs, TimeRange } from '../evidence/epoch-range.ts';
@@ -58,31 +58,28 @@ const OPTIONS = {
   withhold: { type: 'string' },
   reason: { type: 'string' },
   output: { type: 'string', short: 'o' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const;
 
 type Values = {
-  readonly [name in Exclude<keyof typeof OPTIONS, 'json' | 'help'>]?: string | undefined;
+  readonly [name in keyof typeof OPTIONS]?: string | undefined;
 };
 
 interface Task {
   readonly request: Omit<PullRequest, 'onProgress'>;
   readonly output: string;
+  /** The same for another epoch. */
+  readonly commandOf: (epoch: number) => string;
 }
 
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const json = args.includes('--json');
-  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
-  if (!parsed.ok) return undecided(io, parsed.refusal, json);
-  const { values, positionals } = parsed.value;
-  if (values.help === true) {
-    io.stdout(USAGE);
-    return 0;
-  }
-  const task = await prepare(values, positionals, io);
-  if (!task.ok) return undecided(io, task.refusal, json);
-  const { request, output } = task.value;
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  return runCommand(args, io, { usage: USAGE, options: OPTIONS, prepare, perform });
+}
+
+async function perform(
+  { request, output, commandOf }: Task,
+  io: CommandIo,
+  json: boolean,
+): Promise<number> {
   const progress = new ProgressBar(io, 'evidence');
   const onProgress = (done: number, total: number): void => {
     progress.update(done, total);
@@ -95,7 +92,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   }
   const written = await writeFile(output, made.value.bytes).then(() => accept(null), refuseWriting);
   if (!written.ok) return undecided(io, written.refusal, json);
-  const facts = factsOf(output, made.value, argumentsOf(values, positionals));
+  const facts = factsOf(output, made.value, commandOf);
   io.stdout(json ? `${JSON.stringify(facts, null, 2)}\n` : textOf(facts));
   return 0;
 }
@@ -143,6 +140,7 @@ async function prepare(
       otherEpochs,
     },
     output,
+    commandOf: argumentsOf(values, positionals),
   });
 }
 

@@ -5,7 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
-import { parseOptions, undecided } from '../command-line.ts';
+import { runCommand, undecided } from '../command-line.ts';
 import { refuseWriting } from '../heads.ts';
 import type { CommandIo } from '../io.ts';
 import type { MeasurementsList, SignedMeasurements } from '../measurements/list.ts';
@@ -34,8 +34,6 @@ Exit codes: 0 signed, 1 never, 2 wrong usage, or unreadable list or key.
 const OPTIONS = {
   key: { type: 'string' },
   output: { type: 'string', short: 'o' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const;
 const MAX_KEY_BYTES = 16 * 1024;
 
@@ -50,18 +48,15 @@ interface Task {
   readonly output: string;
 }
 
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const json = args.includes('--json');
-  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
-  if (!parsed.ok) return undecided(io, parsed.refusal, json);
-  const { values, positionals } = parsed.value;
-  if (values.help === true) {
-    io.stdout(USAGE);
-    return 0;
-  }
-  const task = await prepare(values, positionals);
-  if (!task.ok) return undecided(io, task.refusal, json);
-  const { list, signed, output } = task.value;
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  return runCommand(args, io, { usage: USAGE, options: OPTIONS, prepare, perform });
+}
+
+async function perform(
+  { list, signed, output }: Task,
+  io: CommandIo,
+  json: boolean,
+): Promise<number> {
   const written = await writeFile(output, signed.file).then(() => accept(null), refuseWriting);
   if (!written.ok) return undecided(io, written.refusal, json);
   const { counter, images } = list;

@@ -5,9 +5,9 @@ import { parseBase64 } from '../../wire/bytes.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
-import { parseOptions, refused, undecided } from '../command-line.ts';
+import { refused, runCommand } from '../command-line.ts';
 import type { CommandIo } from '../io.ts';
-import { row } from '../log/verdict-text.ts';
+import { row } from '../log/verdict-frame.ts';
 import type { VerifiedList } from '../measurements/list.ts';
 import { MAX_LIST_BYTES, verifyMeasurements } from '../measurements/list.ts';
 import { listsPath, rememberList } from '../measurements/memory.ts';
@@ -30,8 +30,6 @@ Exit codes: 0 verified, 1 refused, 2 could not decide (wrong usage, unreadable f
 const OPTIONS = {
   'release-key': { type: 'string' },
   policy: { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const;
 
 interface Values {
@@ -45,18 +43,15 @@ interface Task {
   readonly releaseKey: Uint8Array;
 }
 
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const json = args.includes('--json');
-  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
-  if (!parsed.ok) return undecided(io, parsed.refusal, json);
-  const { values, positionals } = parsed.value;
-  if (values.help === true) {
-    io.stdout(USAGE);
-    return 0;
-  }
-  const task = await prepare(values, positionals);
-  if (!task.ok) return undecided(io, task.refusal, json);
-  const { path, bytes, releaseKey } = task.value;
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  return runCommand(args, io, { usage: USAGE, options: OPTIONS, prepare, perform });
+}
+
+async function perform(
+  { path, bytes, releaseKey }: Task,
+  io: CommandIo,
+  json: boolean,
+): Promise<number> {
   const verified = verifyMeasurements(nodeCrypto, bytes, releaseKey);
   if (!verified.ok) return refused(io, verified.refusal, json);
   const known = await rememberList(listsPath(io.env), verified.value);

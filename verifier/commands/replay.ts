@@ -7,9 +7,10 @@ import type { WireCrypto } from '../../wire/crypto.ts';
 import type { PrivateKeys } from '../../wire/log-verification/private-leaves.ts';
 import type { Refusal, Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
-import { parseOptions, refused, undecided } from '../command-line.ts';
+import { refused, runCommand, undecided } from '../command-line.ts';
 import { readComplianceKey } from '../compliance-key.ts';
-import { optionalHeadsPath } from '../heads.ts';
+import type { HeadsOptionValues } from '../heads-options.ts';
+import { HEADS_OPTIONS, HEADS_USAGE, optionalHeadsPath } from '../heads-options.ts';
 import type { CommandIo } from '../io.ts';
 import type { SelectedEpoch } from '../log/epoch-list.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
@@ -47,8 +48,7 @@ a log, or the folder of one epoch in it (epochs/0000000001).
   --key FILE             compliance's private key (PEM): seed, outputs and reports are private
   --epoch N              which epoch; the newest by default
   --stall SECONDS        how long one batch may take; default ${DEFAULT_STALL_S}
-  --heads FILE           memory of log heads (default: $TRACKSEAL_HEADS, or the user's state folder;
-                         with an --unsafe- flag only a file that is named)
+${HEADS_USAGE}
   --no-heads             neither compare with remembered heads nor remember this one
 ${STORE_USAGE}
   --json                 the verdict as JSON on stdout
@@ -64,6 +64,7 @@ Exit codes: 0 identical, 1 different or a log that is refused, 2 could not repla
 const OPTIONS = {
   ...STORE_OPTIONS,
   ...POLICY_OPTIONS,
+  ...HEADS_OPTIONS,
   strategy: { type: 'string', multiple: true },
   parameters: { type: 'string', multiple: true },
   'parameters-salt': { type: 'string', multiple: true },
@@ -72,14 +73,11 @@ const OPTIONS = {
   key: { type: 'string' },
   epoch: { type: 'string' },
   stall: { type: 'string' },
-  heads: { type: 'string' },
-  'no-heads': { type: 'boolean' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const;
 
 type Values = PolicyOptionValues &
-  StoreOptionValues & {
+  StoreOptionValues &
+  HeadsOptionValues & {
     readonly strategy?: string[] | undefined;
     readonly parameters?: string[] | undefined;
     readonly 'parameters-salt'?: string[] | undefined;
@@ -88,8 +86,6 @@ type Values = PolicyOptionValues &
     readonly key?: string | undefined;
     readonly epoch?: string | undefined;
     readonly stall?: string | undefined;
-    readonly heads?: string | undefined;
-    readonly 'no-heads'?: boolean | undefined;
   };
 
 interface Task {
@@ -104,18 +100,12 @@ interface Task {
   readonly stallMs: number;
 }
 
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const json = args.includes('--json');
-  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
-  if (!parsed.ok) return undecided(io, parsed.refusal, json);
-  const { values, positionals } = parsed.value;
-  if (values.help === true) {
-    io.stdout(USAGE);
-    return 0;
-  }
-  const task = await prepare(values, positionals, io.env);
-  if (!task.ok) return undecided(io, task.refusal, json);
-  const verdict = await judge(task.value, io);
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  return runCommand(args, io, { usage: USAGE, options: OPTIONS, prepare, perform });
+}
+
+async function perform(task: Task, io: CommandIo, json: boolean): Promise<number> {
+  const verdict = await judge(task, io);
   if (!verdict.ok) return undecided(io, verdict.refusal, json);
   if ('refusal' in verdict.value) return refused(io, verdict.value.refusal, json);
   io.stdout(json ? `${JSON.stringify(verdict.value, null, 2)}\n` : renderVerdict(verdict.value));
@@ -125,7 +115,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
 async function prepare(
   values: Values,
   positionals: readonly string[],
-  env: CommandIo['env'],
+  { env }: CommandIo,
 ): Promise<Result<Task>> {
   const [address] = positionals;
   if (address === undefined || positionals.length !== 1) {

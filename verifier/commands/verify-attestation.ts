@@ -9,8 +9,9 @@ import { accept, refuse } from '../../wire/result.ts';
 import type { Instant } from '../attestation-report.ts';
 import { evaluateAttestation, exitCodeOf } from '../attestation-report.ts';
 import { renderReport } from '../attestation-text.ts';
-import { parseOptions, undecided } from '../command-line.ts';
+import { runCommand } from '../command-line.ts';
 import type { CommandIo } from '../io.ts';
+import type { PolicyOptionValues, TrustOptions } from '../policy-options.ts';
 import { POLICY_OPTIONS, POLICY_USAGE, readTrustOptions } from '../policy-options.ts';
 import { readSmallFile } from '../small-file.ts';
 
@@ -40,50 +41,59 @@ const OPTIONS = {
   nonce: { type: 'string' },
   purpose: { type: 'string' },
   at: { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const;
+
+type Values = PolicyOptionValues & {
+  readonly nonce?: string | undefined;
+  readonly purpose?: string | undefined;
+  readonly at?: string | undefined;
+};
+
+interface Task {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly trust: TrustOptions;
+  readonly demands: Demands;
+}
 
 interface Demands {
   readonly at: Instant;
   readonly demands: { readonly nonce?: Uint8Array; readonly purpose?: Purpose };
 }
 
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const json = args.includes('--json');
-  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
-  if (!parsed.ok) return undecided(io, parsed.refusal, json);
-  const { values, positionals } = parsed.value;
-  if (values.help === true) {
-    io.stdout(USAGE);
-    return 0;
-  }
-  const [path] = positionals;
-  if (path === undefined || positionals.length !== 1) {
-    const missing = refuse('usage_invalid', { what: 'give one FILE' });
-    return missing.ok ? 2 : undecided(io, missing.refusal, json);
-  }
-  const demands = parseDemands(values);
-  if (!demands.ok) return undecided(io, demands.refusal, json);
-  const trust = await readTrustOptions(values, io.env);
-  if (!trust.ok) return undecided(io, trust.refusal, json);
-  const bytes = await readSmallFile(path, MAX_FILE_BYTES);
-  if (!bytes.ok) return undecided(io, bytes.refusal, json);
-  const { report } = evaluateAttestation({
-    bytes: bytes.value,
-    trust: trust.value,
-    nowMs: Date.now(),
-    ...demands.value,
-  });
-  io.stdout(json ? `${JSON.stringify(report, null, 2)}\n` : renderReport(report, path));
-  return exitCodeOf(report);
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  return runCommand(args, io, { usage: USAGE, options: OPTIONS, prepare, perform });
 }
 
-function parseDemands(values: {
-  readonly nonce?: string | undefined;
-  readonly purpose?: string | undefined;
-  readonly at?: string | undefined;
-}): Result<Demands> {
+async function prepare(
+  values: Values,
+  positionals: readonly string[],
+  { env }: CommandIo,
+): Promise<Result<Task>> {
+  const [path] = positionals;
+  if (path === undefined || positionals.length !== 1) {
+    return refuse('usage_invalid', { what: 'give one FILE' });
+  }
+  const demands = parseDemands(values);
+  if (!demands.ok) return demands;
+  const trust = await readTrustOptions(values, env);
+  if (!trust.ok) return trust;
+  const bytes = await readSmallFile(path, MAX_FILE_BYTES);
+  if (!bytes.ok) return bytes;
+  return accept({ path, bytes: bytes.value, trust: trust.value, demands: demands.value });
+}
+
+function perform(
+  { path, bytes, trust, demands }: Task,
+  io: CommandIo,
+  json: boolean,
+): Promise<number> {
+  const { report } = evaluateAttestation({ bytes, trust, nowMs: Date.now(), ...demands });
+  io.stdout(json ? `${JSON.stringify(report, null, 2)}\n` : renderReport(report, path));
+  return Promise.resolve(exitCodeOf(report));
+}
+
+function parseDemands(values: Values): Result<Demands> {
   const at = parseInstant(values.at ?? 'now');
   if (at === null)
     return refuse('usage_invalid', { what: '--at: now, signing or an ISO time in UTC' });

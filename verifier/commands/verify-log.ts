@@ -1,9 +1,10 @@
 // trackseal verify log SOURCE: a whole epoch, leaf by leaf, under the key that its attestation binds.
 // This is what compliance runs over an archive and what an LP runs over a track record.
 
-import { parseOptions, undecided } from '../command-line.ts';
+import { runCommand, undecided } from '../command-line.ts';
 import { readComplianceKey } from '../compliance-key.ts';
-import { optionalHeadsPath } from '../heads.ts';
+import type { HeadsOptionValues } from '../heads-options.ts';
+import { HEADS_OPTIONS, HEADS_USAGE, optionalHeadsPath } from '../heads-options.ts';
 import type { CommandIo } from '../io.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
 import { STORE_OPTIONS, STORE_USAGE } from '../log/store-options.ts';
@@ -13,7 +14,8 @@ import { judgeEpoch } from '../log/judge-epoch.ts';
 import { ProgressBar } from '../log/progress.ts';
 import { verifierCrypto } from '../log/verifier-crypto.ts';
 import type { LogVerdict } from '../log/verdict.ts';
-import { exitCodeOf, refusedVerdict, verifiedVerdict } from '../log/verdict.ts';
+import { refusedVerdict, verifiedVerdict } from '../log/verdict.ts';
+import { exitCodeOf } from '../log/verdict-frame.ts';
 import { renderVerdict } from '../log/verdict-text.ts';
 import { POLICY_OPTIONS, POLICY_USAGE, readTrustOptions } from '../policy-options.ts';
 import type { PolicyOptionValues, TrustOptions } from '../policy-options.ts';
@@ -30,8 +32,7 @@ the folder of one epoch in it (epochs/0000000001): a folder, a URL or s3://BUCKE
 ${POLICY_USAGE}
   --epoch N              which epoch; the newest by default
   --key FILE             compliance's private key (PEM): opens and checks private leaves too
-  --heads FILE           memory of log heads (default: $TRACKSEAL_HEADS, or the user's state folder;
-                         with an --unsafe- flag only a file that is named)
+${HEADS_USAGE}
   --no-heads             neither compare with remembered heads nor remember this one
 ${STORE_USAGE}
   --json                 the verdict as JSON on stdout
@@ -43,20 +44,16 @@ Exit codes: 0 verified, 1 refused, 2 could not decide (no policy, no such log, w
 const OPTIONS = {
   ...STORE_OPTIONS,
   ...POLICY_OPTIONS,
+  ...HEADS_OPTIONS,
   epoch: { type: 'string' },
   key: { type: 'string' },
-  heads: { type: 'string' },
-  'no-heads': { type: 'boolean' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const;
 
 type Values = PolicyOptionValues &
-  StoreOptionValues & {
+  StoreOptionValues &
+  HeadsOptionValues & {
     readonly epoch?: string | undefined;
     readonly key?: string | undefined;
-    readonly heads?: string | undefined;
-    readonly 'no-heads'?: boolean | undefined;
   };
 
 interface Task {
@@ -69,18 +66,12 @@ interface Task {
 /** Codes that mean "I could not look" rather than "it is wrong". */
 const UNDECIDED: ReadonlySet<string> = new Set(['source_unreachable', 'file_unreadable']);
 
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const json = args.includes('--json');
-  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
-  if (!parsed.ok) return undecided(io, parsed.refusal, json);
-  const { values, positionals } = parsed.value;
-  if (values.help === true) {
-    io.stdout(USAGE);
-    return 0;
-  }
-  const task = await prepare(values, positionals, io.env);
-  if (!task.ok) return undecided(io, task.refusal, json);
-  const verdict = await judge(task.value, io);
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  return runCommand(args, io, { usage: USAGE, options: OPTIONS, prepare, perform });
+}
+
+async function perform(task: Task, io: CommandIo, json: boolean): Promise<number> {
+  const verdict = await judge(task, io);
   if (!verdict.ok) return undecided(io, verdict.refusal, json);
   io.stdout(json ? `${JSON.stringify(verdict.value, null, 2)}\n` : renderVerdict(verdict.value));
   return exitCodeOf(verdict.value);
@@ -89,7 +80,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
 async function prepare(
   values: Values,
   positionals: readonly string[],
-  env: CommandIo['env'],
+  { env }: CommandIo,
 ): Promise<Result<Task>> {
   const [address] = positionals;
   if (address === undefined || positionals.length !== 1) {

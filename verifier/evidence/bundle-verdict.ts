@@ -3,19 +3,25 @@
 // calls them so.
 
 import { toHex } from '../../wire/bytes.ts';
-import { REFUSAL_CODES } from '../../wire/codes.ts';
-import type { RefusalCode } from '../../wire/codes.ts';
 import { KIND } from '../../wire/leaf.ts';
-import type { Refusal, RefusalDetail } from '../../wire/result.ts';
-import { renderDetail } from '../attestation-text.ts';
-import { hintOf } from '../hints.ts';
+import type { Refusal } from '../../wire/result.ts';
 import { risksOfInputs, risksOfOutputs, risksOfPolicy } from '../log/log-risks.ts';
 import { nameOf } from '../log/names.ts';
 import { isoOfNs } from '../log/payload.ts';
 import type { StoreFacts } from '../log/source.ts';
 import type { KeyFacts } from '../log/key-accounts.ts';
 import { keyFacts, keyTrust } from '../log/key-accounts.ts';
-import { keysText, printable, row } from '../log/verdict-text.ts';
+import type { EnclaveFacts, Judgement } from '../log/verdict-frame.ts';
+import {
+  isImageChecked,
+  printable,
+  refusedJudgement,
+  renderEnclave,
+  renderJudgement,
+  row,
+  verifiedJudgement,
+} from '../log/verdict-frame.ts';
+import { keysText } from '../log/verdict-text.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
 import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
@@ -27,7 +33,7 @@ import type { VerifiedBundle } from './verify-bundle.ts';
 /** Where a range of time ends: a later leaf, the last leaf of the epoch, or the head, behind which all is open. */
 export type RangeEnd = 'later_leaf' | 'close' | 'head';
 
-export interface BundleFacts extends RiskFields, KeyFacts {
+export interface BundleFacts extends RiskFields, KeyFacts, EnclaveFacts {
   readonly origin: string;
   readonly epoch: number;
   readonly size: number;
@@ -54,14 +60,6 @@ export interface BundleFacts extends RiskFields, KeyFacts {
   } | null;
   /** Of a range of time: which other epochs it touches; not proven unless `range_inside`. */
   readonly other_epochs: OtherEpochFacts | null;
-  readonly commit_policy: string;
-  readonly feed_mode: string;
-  readonly config_digest: string;
-  readonly attestation: {
-    readonly module_id: string;
-    readonly timestamp_ms: number;
-    readonly image_checked: boolean;
-  };
   /** What the store said when the file was made; null for a folder or a URL. */
   readonly unproven_versions: {
     readonly store: string;
@@ -79,16 +77,6 @@ export interface OtherEpochFacts extends Omit<OtherEpochs, 'looked'> {
 }
 
 type NoFacts = { readonly [name in keyof BundleFacts]: null };
-
-interface Judgement {
-  readonly verdict: 'verified' | 'refused' | 'undecided';
-  readonly code: RefusalCode | null;
-  readonly detail: RefusalDetail;
-  readonly source: string;
-  readonly root_certificate: { readonly sha256: string; readonly aws: boolean };
-  readonly skipped: readonly string[];
-  readonly unsafe: readonly string[];
-}
 
 export type BundleVerdict = Judgement & (BundleFacts | NoFacts);
 
@@ -116,18 +104,12 @@ const NO_FACTS: NoFacts = {
   ...NO_RISKS,
 };
 
-function rootOf({ root }: TrustOptions): Judgement['root_certificate'] {
-  return { sha256: root.sha256, aws: root.aws };
-}
-
 export function refusedBundle(
   source: string,
   trust: TrustOptions,
   refusal: Refusal,
 ): BundleVerdict {
-  const { unsafe, unchecked: skipped } = trust;
-  const root_certificate = rootOf(trust);
-  return { verdict: 'refused', ...refusal, source, root_certificate, skipped, unsafe, ...NO_FACTS };
+  return { ...refusedJudgement(source, trust, refusal), ...NO_FACTS };
 }
 
 /** `undecided` with `policy_missing` when no image policy was given: then all else was checked. */
@@ -137,24 +119,12 @@ export function verifiedBundle(
   bundle: VerifiedBundle,
   comparedHeads: boolean,
 ): BundleVerdict {
-  const decided = trust.policy !== null;
-  const imageChecked = trust.policy !== null && trust.policy.pcrs !== null;
   return {
-    verdict: decided ? 'verified' : 'undecided',
-    code: decided ? null : 'policy_missing',
-    detail: {},
-    source,
-    root_certificate: rootOf(trust),
-    skipped: [
-      ...(imageChecked ? [] : ['pcrs']),
-      ...(trust.policy?.configDigest === undefined ? ['config_digest'] : []),
-      ...(trust.policy?.origin === undefined ? ['origin'] : []),
+    ...verifiedJudgement(source, trust, [
       ...(comparedHeads ? ['consistency'] : ['remembered_heads']),
       'object_versions',
-      ...trust.unchecked,
-    ],
-    unsafe: trust.unsafe,
-    ...factsOf(bundle, imageChecked),
+    ]),
+    ...factsOf(bundle, isImageChecked(trust)),
     ...riskFields(trust, risksOfBundle(bundle, trust, comparedHeads), keyTrust(bundle.boot)),
   };
 }
@@ -280,18 +250,7 @@ function risksOfBundle(
 }
 
 export function renderBundle(verdict: BundleVerdict): string {
-  const { code, detail, skipped, unsafe } = verdict;
-  const lines = [`${verdict.verdict.toUpperCase()}  ${verdict.source}`];
-  if (code !== null) {
-    lines.push(`  ${code}: ${REFUSAL_CODES[code]}`, ...renderDetail(detail));
-    lines.push(row('next', hintOf(code)));
-  }
-  if (verdict.origin !== null) lines.push(...renderFacts(verdict));
-  if (skipped.length > 0) lines.push(row('not checked', skipped.join(', ')));
-  if (unsafe.length > 0) {
-    lines.push(row('UNSAFE', `${unsafe.join(' ')}: do not rely on this verdict`));
-  }
-  return `${lines.join('\n')}\n`;
+  return renderJudgement(verdict, verdict.origin === null ? [] : renderFacts(verdict));
 }
 
 function selectionText({
@@ -351,8 +310,7 @@ function otherEpochsText(facts: OtherEpochFacts): readonly string[] {
 }
 
 function renderFacts(facts: BundleFacts): readonly string[] {
-  const { attestation, counts, redactions, range } = facts;
-  const attested = new Date(attestation.timestamp_ms).toISOString();
+  const { counts, redactions, range } = facts;
   const kinds = Object.entries(counts.kinds).map(([kind, count]) => `${count} ${kind}`);
   return [
     row('origin', facts.origin),
@@ -364,10 +322,7 @@ function renderFacts(facts: BundleFacts): readonly string[] {
     row('withheld', withheldText(counts.withheld, redactions)),
     row('proofs', `${facts.proofs}, each for one order or report`),
     row('reason', facts.reason === '' ? 'none given' : `${facts.reason} (not proven)`),
-    row('enclave', `${attestation.module_id}, attested ${attested}`),
-    row('image', attestation.image_checked ? 'PCR0, PCR1, PCR2 as in the policy' : 'NOT CHECKED'),
-    row('configuration', facts.config_digest),
-    row('policy', `commits: ${facts.commit_policy}, feed: ${facts.feed_mode}`),
+    ...renderEnclave(facts),
     ...keysText(facts),
     ...versionsText(facts.unproven_versions),
     ...renderRisks(facts).map(printable),
@@ -388,9 +343,4 @@ function versionsText(versions: BundleFacts['unproven_versions']): readonly stri
     row('store', `${store}: ${locked} of ${objects} objects locked, as it said (not proven)`),
     ...findings.map(({ problem, key }) => row('FINDING', `${problem} ${key}`)),
   ];
-}
-
-/** 0 verified, 1 refused, 2 could not decide. */
-export function bundleExitCode({ verdict }: Pick<Judgement, 'verdict'>): number {
-  return { verified: 0, refused: 1, undecided: 2 }[verdict];
 }

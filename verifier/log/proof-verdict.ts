@@ -2,13 +2,9 @@
 // head, and what it says when the file opens it. What one leaf cannot show is part of the verdict.
 
 import { toHex } from '../../wire/bytes.ts';
-import { REFUSAL_CODES } from '../../wire/codes.ts';
-import type { RefusalCode } from '../../wire/codes.ts';
 import { KIND, LABEL } from '../../wire/leaf.ts';
 import type { VerifiedEvidence } from '../../wire/log-verification/evidence.ts';
-import type { Refusal, RefusalDetail } from '../../wire/result.ts';
-import { renderDetail } from '../attestation-text.ts';
-import { hintOf } from '../hints.ts';
+import type { Refusal } from '../../wire/result.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
 import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
@@ -18,9 +14,19 @@ import type { Payload } from './payload.ts';
 import { isoOfNs } from './payload.ts';
 import type { KeyFacts } from './key-accounts.ts';
 import { keyFacts, keyTrust } from './key-accounts.ts';
-import { keysText, printable, row } from './verdict-text.ts';
+import type { EnclaveFacts, Judgement } from './verdict-frame.ts';
+import {
+  isImageChecked,
+  printable,
+  refusedJudgement,
+  renderEnclave,
+  renderJudgement,
+  row,
+  verifiedJudgement,
+} from './verdict-frame.ts';
+import { keysText } from './verdict-text.ts';
 
-export interface ProofFacts extends RiskFields, KeyFacts {
+export interface ProofFacts extends RiskFields, KeyFacts, EnclaveFacts {
   readonly origin: string;
   readonly epoch: number;
   readonly index: number;
@@ -38,27 +44,9 @@ export interface ProofFacts extends RiskFields, KeyFacts {
   readonly disclosed: boolean;
   /** What the leaf says; null while it is closed. */
   readonly payload: Payload | null;
-  readonly commit_policy: string;
-  readonly feed_mode: string;
-  readonly config_digest: string;
-  readonly attestation: {
-    readonly module_id: string;
-    readonly timestamp_ms: number;
-    readonly image_checked: boolean;
-  };
 }
 
 type NoFacts = { readonly [name in keyof ProofFacts]: null };
-
-interface Judgement {
-  readonly verdict: 'verified' | 'refused' | 'undecided';
-  readonly code: RefusalCode | null;
-  readonly detail: RefusalDetail;
-  readonly source: string;
-  readonly root_certificate: { readonly sha256: string; readonly aws: boolean };
-  readonly skipped: readonly string[];
-  readonly unsafe: readonly string[];
-}
 
 export type ProofVerdict = Judgement & (ProofFacts | NoFacts);
 
@@ -88,14 +76,8 @@ const NO_FACTS: NoFacts = {
   ...NO_RISKS,
 };
 
-function rootOf({ root }: TrustOptions): Judgement['root_certificate'] {
-  return { sha256: root.sha256, aws: root.aws };
-}
-
 export function refusedProof(source: string, trust: TrustOptions, refusal: Refusal): ProofVerdict {
-  const { unsafe, unchecked: skipped } = trust;
-  const root_certificate = rootOf(trust);
-  return { verdict: 'refused', ...refusal, source, root_certificate, skipped, unsafe, ...NO_FACTS };
+  return { ...refusedJudgement(source, trust, refusal), ...NO_FACTS };
 }
 
 /** `undecided` with `policy_missing` when no image policy was given: then all else was checked. */
@@ -106,24 +88,10 @@ export function verifiedProof(
   payload: Payload | null,
   comparedHeads: boolean,
 ): ProofVerdict {
-  const decided = trust.policy !== null;
-  const imageChecked = trust.policy !== null && trust.policy.pcrs !== null;
   return {
-    verdict: decided ? 'verified' : 'undecided',
-    code: decided ? null : 'policy_missing',
-    detail: {},
-    source,
-    root_certificate: rootOf(trust),
-    skipped: [
-      ...(imageChecked ? [] : ['pcrs']),
-      ...(trust.policy?.configDigest === undefined ? ['config_digest'] : []),
-      ...(trust.policy?.origin === undefined ? ['origin'] : []),
-      // A head of another size can only be compared where the tree is.
-      ...(comparedHeads ? ['consistency'] : ['remembered_heads']),
-      ...trust.unchecked,
-    ],
-    unsafe: trust.unsafe,
-    ...factsOf(evidence, payload, imageChecked),
+    // A head of another size can only be compared where the tree is.
+    ...verifiedJudgement(source, trust, [comparedHeads ? 'consistency' : 'remembered_heads']),
+    ...factsOf(evidence, payload, isImageChecked(trust)),
     ...riskFields(trust, risksOfProof(evidence, trust, comparedHeads), keyTrust(evidence.boot)),
   };
 }
@@ -198,23 +166,10 @@ function risksOfProof(
 }
 
 export function renderProof(verdict: ProofVerdict): string {
-  const { code, detail, skipped, unsafe } = verdict;
-  const lines = [`${verdict.verdict.toUpperCase()}  ${verdict.source}`];
-  if (code !== null) {
-    lines.push(`  ${code}: ${REFUSAL_CODES[code]}`, ...renderDetail(detail));
-    lines.push(row('next', hintOf(code)));
-  }
-  if (verdict.origin !== null) lines.push(...renderFacts(verdict));
-  if (skipped.length > 0) lines.push(row('not checked', skipped.join(', ')));
-  if (unsafe.length > 0) {
-    lines.push(row('UNSAFE', `${unsafe.join(' ')}: do not rely on this verdict`));
-  }
-  return `${lines.join('\n')}\n`;
+  return renderJudgement(verdict, verdict.origin === null ? [] : renderFacts(verdict));
 }
 
 function renderFacts(facts: ProofFacts): readonly string[] {
-  const { attestation } = facts;
-  const attested = new Date(attestation.timestamp_ms).toISOString();
   const lines = [
     row('origin', facts.origin),
     row('leaf', `${facts.index} of ${facts.size}, ${facts.kind}, hash ${facts.leaf_hash}`),
@@ -222,10 +177,7 @@ function renderFacts(facts: ProofFacts): readonly string[] {
     row('logged', isoOfNs(BigInt(facts.time_ns))),
     row('stream', `${facts.stream}, label ${facts.label}, sequence ${facts.sequence}`),
     row('causes', facts.causes.length === 0 ? 'none' : `leaves ${facts.causes.join(', ')}`),
-    row('enclave', `${attestation.module_id}, attested ${attested}`),
-    row('image', attestation.image_checked ? 'PCR0, PCR1, PCR2 as in the policy' : 'NOT CHECKED'),
-    row('configuration', facts.config_digest),
-    row('policy', `commits: ${facts.commit_policy}, feed: ${facts.feed_mode}`),
+    ...renderEnclave(facts),
     ...keysText(facts),
   ];
   if (facts.payload === null) {
@@ -239,9 +191,4 @@ function renderFacts(facts: ProofFacts): readonly string[] {
   }
   lines.push(...renderRisks(facts).map(printable));
   return lines;
-}
-
-/** 0 verified, 1 refused, 2 could not decide. */
-export function proofExitCode({ verdict }: Pick<Judgement, 'verdict'>): number {
-  return { verified: 0, refused: 1, undecided: 2 }[verdict];
 }

@@ -2,39 +2,18 @@
 // done, and after a refusal the next step. All texts of a log that are printed were checked when they
 // were parsed or are escaped here, so that a hostile log cannot write control sequences to a terminal.
 
-import { REFUSAL_CODES } from '../../wire/codes.ts';
-import { renderDetail } from '../attestation-text.ts';
-import { hintOf } from '../hints.ts';
 import { renderRisks } from '../residual-risks.ts';
 import type { Succession } from './epoch-changes.ts';
 import type { KeyFacts } from './key-accounts.ts';
 import { duration } from './log-risks.ts';
 import type { LogFacts, LogVerdict } from './verdict.ts';
+import { printable, renderEnclave, renderJudgement, row } from './verdict-frame.ts';
 
 const MAX_SHOWN_FINDINGS = 20;
 
-/** Printable ASCII only. */
-export function printable(text: string): string {
-  return text.replaceAll(/[^\u0020-\u007e]/gu, '?');
-}
-
-export function row(name: string, text: string): string {
-  return `  ${name.padEnd(14)}${printable(text)}`;
-}
-
 export function renderVerdict(verdict: LogVerdict): string {
-  const { code, detail, skipped, unsafe } = verdict;
-  const lines = [`${verdict.verdict.toUpperCase()}  ${verdict.source}`];
-  if (code !== null) {
-    lines.push(`  ${code}: ${REFUSAL_CODES[code]}`, ...renderDetail(detail));
-    lines.push(row('next', hintOf(code)));
-  }
-  if (verdict.origin !== null) lines.push(...renderFacts(verdict, skipped));
-  if (skipped.length > 0) lines.push(row('not checked', skipped.join(', ')));
-  if (unsafe.length > 0) {
-    lines.push(row('UNSAFE', `${unsafe.join(' ')}: do not rely on this verdict`));
-  }
-  return `${lines.join('\n')}\n`;
+  const { skipped } = verdict;
+  return renderJudgement(verdict, verdict.origin === null ? [] : renderFacts(verdict, skipped));
 }
 
 function isoOf(ns: string): string {
@@ -42,7 +21,7 @@ function isoOf(ns: string): string {
 }
 
 function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly string[] {
-  const { attestation, anchors, commits, previous, consistency } = facts;
+  const { anchors, commits, previous, consistency } = facts;
   const lines = [
     row('origin', facts.origin),
     row('log head', `size ${facts.size}, root ${facts.root}`),
@@ -51,13 +30,7 @@ function renderFacts(facts: LogFacts, skipped: readonly string[]): readonly stri
     ...(facts.hand_over === null
       ? []
       : [row('next image', `PCR0 ${facts.hand_over.pcr0}: ${facts.hand_over.note}`)]),
-    row(
-      'enclave',
-      `${attestation.module_id}, attested ${new Date(attestation.timestamp_ms).toISOString()}`,
-    ),
-    row('image', attestation.image_checked ? 'PCR0, PCR1, PCR2 as in the policy' : 'NOT CHECKED'),
-    row('configuration', facts.config_digest),
-    row('policy', `commits: ${facts.commit_policy}, feed: ${facts.feed_mode}`),
+    ...renderEnclave(facts),
     ...facts.streams.map(({ id, label, name }) => row('stream', `${id} ${name}, label ${label}`)),
     ...facts.strategies.flatMap((strategy) => [
       row('strategy', `${strategy.name} ${strategy.version}, commitment ${strategy.commitment}`),

@@ -3,11 +3,10 @@
 // and `*_ns` nanoseconds (as text, being larger than 2^53) since the Unix epoch.
 
 import { toHex } from '../../wire/bytes.ts';
-import type { RefusalCode } from '../../wire/codes.ts';
 import { KIND, LABEL } from '../../wire/leaf.ts';
 import type { EpochFacts } from '../../wire/log-verification/epoch-verifier.ts';
 import { GAP } from '../../wire/payloads.ts';
-import type { Refusal, RefusalDetail } from '../../wire/result.ts';
+import type { Refusal } from '../../wire/result.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { RiskFields } from '../residual-risks.ts';
 import { NO_RISKS, riskFields } from '../residual-risks.ts';
@@ -21,6 +20,8 @@ import type { KeyFacts } from './key-accounts.ts';
 import { keyFacts, keyTrust } from './key-accounts.ts';
 import type { JudgedEpoch } from './judge-epoch.ts';
 import type { StoreFacts } from './source.ts';
+import type { Judgement } from './verdict-frame.ts';
+import { isImageChecked, refusedJudgement, verifiedJudgement } from './verdict-frame.ts';
 
 export type LinkState = 'verified' | 'not_present';
 
@@ -140,16 +141,6 @@ export interface GapEntry {
 
 type NoFacts = { readonly [name in keyof LogFacts]: null };
 
-interface Judgement {
-  readonly verdict: 'verified' | 'refused' | 'undecided';
-  readonly code: RefusalCode | null;
-  readonly detail: RefusalDetail;
-  readonly source: string;
-  readonly root_certificate: { readonly sha256: string; readonly aws: boolean };
-  readonly skipped: readonly string[];
-  readonly unsafe: readonly string[];
-}
-
 export type LogVerdict = Judgement & (LogFacts | NoFacts);
 
 /** Kinds whose leaves only the compliance key opens. */
@@ -195,20 +186,8 @@ const NO_FACTS: NoFacts = {
   ...NO_RISKS,
 };
 
-function judgement(source: string, trust: TrustOptions): Omit<Judgement, 'verdict' | 'code'> {
-  const { root, unsafe, unchecked } = trust;
-  return {
-    detail: {},
-    source,
-    root_certificate: { sha256: root.sha256, aws: root.aws },
-    skipped: unchecked,
-    unsafe,
-  };
-}
-
 export function refusedVerdict(source: string, trust: TrustOptions, refusal: Refusal): LogVerdict {
-  const { code, detail } = refusal;
-  return { verdict: 'refused', code, ...judgement(source, trust), detail, ...NO_FACTS };
+  return { ...refusedJudgement(source, trust, refusal), ...NO_FACTS };
 }
 
 /** `undecided` with `policy_missing` when no image policy was given: then all else was checked. */
@@ -217,29 +196,16 @@ export function verifiedVerdict(
   trust: TrustOptions,
   findings: JudgedEpoch,
 ): LogVerdict {
-  const base = judgement(source, trust);
-  const decided = trust.policy !== null;
-  const pcrsChecked = trust.policy !== null && trust.policy.pcrs !== null;
   const skipped = [
-    ...(pcrsChecked ? [] : ['pcrs']),
-    ...(trust.policy?.configDigest === undefined ? ['config_digest'] : []),
-    ...(trust.policy?.origin === undefined ? ['origin'] : []),
     ...(findings.epoch.commits.checked ? [] : ['commits']),
     ...(findings.remembrance === null ? ['remembered_heads'] : []),
     ...(findings.remembrance?.unlinked === true ? ['earlier_epochs'] : []),
     ...(findings.epoch.facts.privateOpened === null ? ['private_leaves'] : []),
-    ...base.skipped,
   ];
-  return {
-    verdict: decided ? 'verified' : 'undecided',
-    code: decided ? null : 'policy_missing',
-    ...base,
-    skipped,
-    ...factsOf(findings, trust, pcrsChecked),
-  };
+  return { ...verifiedJudgement(source, trust, skipped), ...factsOf(findings, trust) };
 }
 
-function factsOf(findings: JudgedEpoch, trust: TrustOptions, imageChecked: boolean): LogFacts {
+function factsOf(findings: JudgedEpoch, trust: TrustOptions): LogFacts {
   const { facts, commits } = findings.epoch;
   const { boot, checkpoint, counts } = facts;
   const { header, attestation } = boot;
@@ -287,7 +253,7 @@ function factsOf(findings: JudgedEpoch, trust: TrustOptions, imageChecked: boole
       module_id: document.moduleId,
       timestamp_ms: document.timestampMs,
       pcrs: Object.fromEntries(Array.from(document.pcrs, ([index, pcr]) => [index, toHex(pcr)])),
-      image_checked: imageChecked,
+      image_checked: isImageChecked(trust),
     },
     anchors: {
       count: facts.anchors.count,
@@ -380,9 +346,4 @@ function previousOf({ epoch: { facts }, chain }: JudgedEpoch): LogFacts['previou
     hand_over: linked === null || linked.handOver === null ? null : handOverOf(linked.handOver),
     succession: linked === null ? null : successionOf(linked, facts.boot),
   };
-}
-
-/** 0 verified, 1 refused, 2 could not decide. */
-export function exitCodeOf({ verdict }: Pick<Judgement, 'verdict'>): number {
-  return { verified: 0, refused: 1, undecided: 2 }[verdict];
 }

@@ -11,7 +11,7 @@ import { nameOf } from '../log/names.ts';
 import type { JudgedEpoch } from '../log/judge-epoch.ts';
 import { keyTrust } from '../log/key-accounts.ts';
 import { risksOfInputs, risksOfLog, risksOfOutputs, risksOfPolicy } from '../log/log-risks.ts';
-import { printable, row } from '../log/verdict-text.ts';
+import { printable, row } from '../log/verdict-frame.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { RiskFields } from '../residual-risks.ts';
 import { renderRisks, riskFields } from '../residual-risks.ts';
