@@ -169,6 +169,16 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../host-proxy/commands/hand-over.ts')).run,
   },
   {
+    words: ['tls', 'csr'],
+    summary: "request a public authority's certificate for the enclave's TLS key",
+    load: async () => (await import('../host-proxy/commands/tls.ts')).runCsr,
+  },
+  {
+    words: ['tls', 'install'],
+    summary: 'hand a certificate to the running enclave',
+    load: async () => (await import('../host-proxy/commands/tls.ts')).runInstall,
+  },
+  {
     words: ['kms', 'rotate'],
     summary: 'ask for a new version of a data key',
     load: async () => (await import('../host-proxy/commands/kms-rotate.ts')).run,

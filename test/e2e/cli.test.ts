@@ -33,7 +33,7 @@ const IMAGE = ['build', 'reproduce', 'describe', 'sign', 'verify'].map((name) =>
 const STRATEGY = ['strategy new', 'strategy test', 'strategy backtest', 'strategy pack'];
 const BUCKET = ['create', 'policy', 'check', 'hold'].map((name) => `bucket ${name}`);
 const OWNER = ['seal', 'kms policy', 'kms lint', 'kms canary', ...BUCKET];
-const HOST = ['host', 'host hand-over', 'kms rotate'];
+const HOST = ['host', 'host hand-over', 'kms rotate', 'tls csr', 'tls install'];
 const TRADER = [
   'register',
   ...['summary', 'metrics', 'renew', 'revoke'].map((name) => `session ${name}`),
