@@ -10,15 +10,19 @@ import { benchLog } from './log-alone.ts';
 import { measureLatency, measureLeased, measurePath, measureVerifying } from './measure.ts';
 import { hotspots } from './profile.ts';
 import type { BenchReport } from './report.ts';
-import { goalsOf, render } from './report.ts';
+import type { ProxyOptions } from './proxy/measure.ts';
+import { measureProxy } from './proxy/measure.ts';
+import { proxyGoals, renderProxy } from './proxy/report.ts';
+import { goalsOf, render, renderGoals } from './report.ts';
 
-const USAGE = `usage: npm run bench -- [--json] [--repeat N] [--rows N] [--turns N] [--rate N] [--put-delay MS] [--profile DIR] [--quick]
+const USAGE = `usage: npm run bench -- [--json] [--repeat N] [--rows N] [--turns N] [--rate N] [--put-delay MS] [--proxy] [--profile DIR] [--quick]
 
   --repeat N     how often the capture (163,074 events) is replayed in one turn; default 6
   --rows N       events in a batch; default 512
   --turns N      turns, of which the median counts; default 3
   --rate N       events a second of the latency measurement; default 50000
   --put-delay MS added to each PUT of the simulated S3; default 20
+  --proxy        only the way out: host egress, socat (Debian's package, or TRACKSEAL_SOCAT) and a relay of Node
   --profile DIR  processor profiles of host and enclave (Chrome's format) of the last turn
   --quick        one turn of the capture: shows that it runs, not how fast it is
   --json         the report as JSON
@@ -37,13 +41,25 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '50000' },
     'put-delay': { type: 'string', default: '20' },
     profile: { type: 'string' },
+    proxy: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
 function step(number: number, what: string): void {
-  stderr.write(`[${String(number)}/5] ${what}\n`);
+  stderr.write(`[${String(number)}/6] ${what}\n`);
+}
+
+function proxyOptions(): ProxyOptions {
+  const { quick } = values;
+  return {
+    turns: quick ? 1 : Number(values.turns),
+    bytes: (quick ? 64 : 1024) * 2 ** 20,
+    connections: quick ? 200 : 2000,
+    messagesEach: quick ? 10 : 100,
+    concurrent: 1000,
+  };
 }
 
 async function measure(): Promise<BenchReport> {
@@ -62,6 +78,8 @@ async function measure(): Promise<BenchReport> {
   step(4, 'log alone');
   const log = benchLog(quick ? 10_000 : 50_000);
   step(5, 'verifying');
+  const verified = await measureVerifying(events, repeat);
+  step(6, 'the way out');
   return {
     node: process.version,
     cores: availableParallelism(),
@@ -69,7 +87,8 @@ async function measure(): Promise<BenchReport> {
     latency,
     leased,
     log_alone: log,
-    verifying: await measureVerifying(events, repeat),
+    verifying: verified,
+    proxy: await measureProxy(proxyOptions()),
     hotspots:
       profiles === null
         ? null
@@ -80,7 +99,15 @@ async function measure(): Promise<BenchReport> {
   };
 }
 
+async function measureOnlyProxy(): Promise<void> {
+  const report = await measureProxy(proxyOptions());
+  const goals = proxyGoals(report);
+  const text = [renderProxy(report), '', 'Goals:', ...renderGoals(goals), ''].join('\n');
+  stdout.write(values.json ? `${JSON.stringify({ ...report, goals }, null, 2)}\n` : text);
+}
+
 if (values.help) stdout.write(USAGE);
+else if (values.proxy) await measureOnlyProxy();
 else {
   const report = await measure();
   const json = { ...report, goals: goalsOf(report) };

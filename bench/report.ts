@@ -3,6 +3,8 @@
 import type { LogRow } from './log-alone.ts';
 import type { LeasedReport, PacedReport, PathReport, VerifyReport } from './measure.ts';
 import type { Hotspot } from './profile.ts';
+import type { ProxyReport } from './proxy/measure.ts';
+import { proxyGoals, renderProxy } from './proxy/report.ts';
 import type { Quantiles } from './quantiles.ts';
 import { PROCESSES } from './usage.ts';
 
@@ -14,6 +16,7 @@ export interface BenchReport {
   readonly leased: LeasedReport;
   readonly log_alone: readonly LogRow[];
   readonly verifying: VerifyReport;
+  readonly proxy: ProxyReport;
   /** By process; null without `--profile`. */
   readonly hotspots: Readonly<Record<string, readonly Hotspot[]>> | null;
 }
@@ -46,6 +49,7 @@ export function goalsOf(report: BenchReport): readonly Goal[] {
     },
     atLeast('log alone at 10 a commit, entries/s', 50_000, ten?.entriesPerSecond ?? 0),
     atLeast('verifying, entries/s', 100_000, verifying.ours),
+    ...proxyGoals(report.proxy),
   ];
 }
 
@@ -122,6 +126,13 @@ function renderHotspots(process: string, places: readonly Hotspot[]): string {
   return `Profile of the ${process}'s JavaScript thread, whole process, time of its own:\n${lines.join('')}`;
 }
 
+export function renderGoals(goals: readonly Goal[]): readonly string[] {
+  return goals.map(
+    ({ name, goal, measured, met }) =>
+      `  ${met ? 'met   ' : 'MISSED'}  ${name}: ${measured.toLocaleString('en-US', { maximumFractionDigits: measured < 100 ? 2 : 0 })}, goal ${goal.toLocaleString('en-US')}`,
+  );
+}
+
 export function render(report: BenchReport): string {
   const { verifying } = report;
   return [
@@ -140,12 +151,11 @@ export function render(report: BenchReport): string {
     `Verifying ${verifying.leaves.toLocaleString('en-US')} leaves of one event each, as a command, from disk, in ${verifying.seconds.toFixed(1)} s`,
     `  trackseal verify log  ${count(verifying.ours)} entries/s   JSON entries ${count(verifying.baseline)}   ratio ${verifying.ratio.toFixed(2)}`,
     '',
+    renderProxy(report.proxy),
+    '',
     ...Object.entries(report.hotspots ?? {}).map(([name, places]) => renderHotspots(name, places)),
     `Goals (two cores, here ${report.cores}):`,
-    ...goalsOf(report).map(
-      ({ name, goal, measured, met }) =>
-        `  ${met ? 'met   ' : 'MISSED'}  ${name}: ${measured.toLocaleString('en-US', { maximumFractionDigits: measured < 100 ? 2 : 0 })}, goal ${goal.toLocaleString('en-US')}`,
-    ),
+    ...renderGoals(goalsOf(report)),
     '',
   ].join('\n');
 }

@@ -93,13 +93,13 @@ export class Ingress {
       return;
     }
     await joinStreams(
-      client,
       enclave,
-      (bytes) => {
-        this.counters.bytesIn += bytes;
-      },
+      client,
       (bytes) => {
         this.counters.bytesOut += bytes;
+      },
+      (bytes) => {
+        this.counters.bytesIn += bytes;
       },
     );
   }

@@ -9,6 +9,9 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Listener, Transport } from './transport.ts';
 
+/** A connection that finds the queue full is refused at once (EAGAIN), so it has room for all that may be open. */
+const BACKLOG = 4096;
+
 /** Rejects with the system's error. */
 export function connectUnix(path: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -30,7 +33,7 @@ export async function listenUnix(
   const server = createServer({ allowHalfOpen: true }, onStream);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(path, () => {
+    server.listen({ path, backlog: BACKLOG }, () => {
       server.off('error', reject);
       resolve();
     });
