@@ -5,23 +5,18 @@ import { request } from 'node:https';
 import { createContext, runInContext } from 'node:vm';
 import { build } from 'esbuild';
 import type * as BrowserModule from '../../client/browser.ts';
-import { ROOT } from '../../scripts/bundle.ts';
+import { browserOptions } from '../../scripts/bundle.ts';
 
 export type Browser = Pick<typeof BrowserModule, 'SecureClient' | 'SecureClientError'>;
 
 /** Rejects when anything in it needs Node. */
 export async function bundleFor(entry: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [`${ROOT}/${entry}`],
-    bundle: true,
+    ...browserOptions('page.js'),
+    entryPoints: [entry],
     write: false,
-    platform: 'browser',
     format: 'iife',
     globalName: 'trackseal',
-    target: 'es2022',
-    legalComments: 'none',
-    logLevel: 'silent',
-    minify: true,
   });
   return outputFiles[0]?.text ?? '';
 }
@@ -66,7 +61,7 @@ function getRandomValues(bytes: Uint8Array<ArrayBuffer>): unknown {
 }
 
 export function openPage(bundle: string, { subtle = true }: PageOptions = {}): Browser {
-  const page = createContext({
+  const globals = {
     crypto: subtle ? webcrypto : { getRandomValues },
     fetch: fetchAsBrowser,
     URL,
@@ -79,7 +74,9 @@ export function openPage(bundle: string, { subtle = true }: PageOptions = {}): B
     DataView,
     Error,
     TypeError,
-  });
+  };
+  // As under a content security policy that allows no eval.
+  const page = createContext(globals, { codeGeneration: { strings: false, wasm: false } });
   runInContext(bundle, page);
   const absent = ['process', 'Buffer', 'require', 'global', 'module', 'setImmediate'];
   const present = absent.filter((name) => runInContext(`typeof ${name}`, page) !== 'undefined');
