@@ -68,6 +68,8 @@ export class Egress {
   readonly #options: EgressOptions;
   readonly #names: Names;
   readonly #streams = new Set<Duplex>();
+  /** Refused, and still told so: as many as may be connected, so that refusals cost no more than connections. */
+  readonly #refused = new Set<Duplex>();
   #listener: Listener | null = null;
 
   private constructor(options: EgressOptions) {
@@ -85,7 +87,7 @@ export class Egress {
 
   /** Stops accepting and ends what is open. */
   async close(): Promise<void> {
-    for (const stream of this.#streams) stream.destroy();
+    for (const stream of [...this.#streams, ...this.#refused]) stream.destroy();
     await this.#listener?.close();
   }
 
@@ -154,6 +156,11 @@ export class Egress {
       port: dial?.port ?? null,
     });
     if (stream.destroyed) return;
+    if (this.#refused.size >= this.#options.maxConnections) {
+      stream.destroy();
+      return;
+    }
+    this.#refused.add(stream);
     stream.end(encodeFrame(FRAME.dialed, encodeDialed(code)));
     // Who does not end after the answer is not waited for.
     stream.resume();
@@ -161,6 +168,7 @@ export class Egress {
     stream.once('end', () => stream.destroy());
     stream.once('close', () => {
       clearTimeout(timer);
+      this.#refused.delete(stream);
     });
   }
 }

@@ -75,6 +75,19 @@ function answerEnd(socket: Socket): void {
   socket.once('end', () => socket.end());
 }
 
+/** How much came, until either side was gone. */
+function bytesUntilClosed(stream: Duplex): Promise<number> {
+  return new Promise((resolve) => {
+    let bytes = 0;
+    stream.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    stream.on('error', () => undefined);
+    stream.once('end', () => stream.destroy());
+    stream.once('close', () => {
+      resolve(bytes);
+    });
+  });
+}
+
 function whenClosed(stream: Duplex): Promise<string> {
   return new Promise((resolve) => {
     stream.resume();
@@ -547,6 +560,21 @@ describe('egress', () => {
     first.destroy();
     await expect.poll(() => counters().open).toBe(1);
     expect(await readDialed(await dial(dialFrame(NAME, 443)))).toBeNull();
+  });
+
+  it('refusals are limited, too: an enclave that does not go away is not told any more', async () => {
+    const port = await listen(answerEnd);
+    await start([target(port)], { maxConnections: 2 });
+    const taken = [await dial(dialFrame(NAME, 443)), await dial(dialFrame(NAME, 443))];
+    for (const stream of taken) expect(await readDialed(stream)).toBeNull();
+    // They are told, and stay.
+    const told = [await dial(dialFrame(NAME, 443)), await dial(dialFrame(NAME, 443))];
+    for (const stream of told) expect(await readDialed(stream)).toBe('rate_limited');
+    expect(await bytesUntilClosed(await dial(dialFrame(NAME, 443)))).toBe(0);
+    for (const stream of told) stream.destroy();
+    await expect
+      .poll(async () => bytesUntilClosed(await dial(dialFrame(NAME, 443))))
+      .toBeGreaterThan(0);
   });
 
   it('an idle connection ends', async () => {
