@@ -1,8 +1,12 @@
 // Where the parts of a desk are put together: what each needs of the others, and what answers which path. The parts are
 // opened before HTTPS is listened to, so that the log has their first words before anybody can ask.
 
+import { AuditTrail } from './audit-trail.ts';
 import type { Routes } from './https.ts';
+import { openPolling } from './polling.ts';
 import type { DeskServices } from './services.ts';
+import { TlsCertificates } from './tls-certificates.ts';
+import { openTraderDesk } from './trader-desk.ts';
 
 /** One part, with counters of its own (at most 48 in all, names of lower-case letters, digits and `_`). */
 export interface DeskPart {
@@ -22,8 +26,29 @@ export interface HttpsControl {
   readonly replaceCertificate: (chain: string) => void;
 }
 
-export function openParts(services: DeskServices, https: HttpsControl): Promise<DeskParts> {
-  void services;
-  void https;
-  return Promise.resolve({ routes: null, parts: [] });
+/** Rejects with a Fatal when a sealed account is wrong. */
+export async function openParts(services: DeskServices, https: HttpsControl): Promise<DeskParts> {
+  const audit = new AuditTrail(services);
+  const polling = openPolling(services, (_, account) => {
+    if (account === null) audit.connectorRecycled();
+    else audit.credentialsUsed(account.id, account.commitment);
+  });
+  const certificates = new TlsCertificates(services);
+  const csr = (): Promise<string> => certificates.request();
+  const traders = await openTraderDesk(services, { polling, audit, csr });
+  certificates.start(https, (code, counter) =>
+    audit.append('certificateInstalled', { code, counter }),
+  );
+  // Polls that run get their leaves before the audit trail is flushed and the vault's keys are wiped.
+  const close = async (): Promise<void> => {
+    await polling.close();
+    await traders.close();
+  };
+  const part: DeskPart = {
+    get counters() {
+      return { ...polling.counters, ...traders.counters, ...certificates.counters };
+    },
+    close,
+  };
+  return { routes: traders.api, parts: [part] };
 }
