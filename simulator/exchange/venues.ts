@@ -7,6 +7,7 @@ import { Bybit } from './venues/bybit/bybit.ts';
 import { Coinbase } from './venues/coinbase/coinbase.ts';
 import { Ibkr } from './venues/ibkr/ibkr.ts';
 import { Kraken } from './venues/kraken/kraken.ts';
+import { KrakenFutures } from './venues/krakenfutures/krakenfutures.ts';
 import type { World } from './world.ts';
 
 export function venueApis(world: World): readonly VenueApi[] {
@@ -14,6 +15,7 @@ export function venueApis(world: World): readonly VenueApi[] {
     new Binance(world),
     new Bybit(world),
     new Kraken(world),
+    new KrakenFutures(world),
     new Coinbase(world),
     new Ibkr(world),
     new Alpaca(world),
