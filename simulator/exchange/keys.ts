@@ -54,12 +54,12 @@ const MAKERS: Readonly<Record<VenueName, () => Credentials>> = {
     secret: letters(40),
     passphrase: null,
   }),
-  // The key is the query's id, the secret the Flex token.
+  // The key is the Flex token, the secret the query's number.
   ibkr: () => ({
-    key: String(1_000_000 + (randomBytes(4).readUInt32BE() % 9_000_000)),
-    secret: BigInt(`0x1${randomBytes(16).toString('hex')}`)
+    key: BigInt(`0x1${randomBytes(16).toString('hex')}`)
       .toString()
       .slice(0, 24),
+    secret: String(1_000_000 + (randomBytes(4).readUInt32BE() % 9_000_000)),
     passphrase: null,
   }),
 };

@@ -37,8 +37,8 @@ async function flex(method: string, query: string, agent = 'test/1.0'): Promise<
 }
 
 function request(account: AccountAnswer, more: Partial<AccountAnswer> = {}): Promise<unknown> {
-  const { secret, api_key: query } = { ...account, ...more };
-  return flex('SendRequest', `t=${secret}&q=${query}&v=3`);
+  const { api_key: token, secret: query } = { ...account, ...more };
+  return flex('SendRequest', `t=${token}&q=${query}&v=3`);
 }
 
 async function code(asked: Promise<unknown>): Promise<string | undefined> {
@@ -68,7 +68,7 @@ describe('ibkr, the Flex Web Service', () => {
     };
     expect(sent.FlexStatementResponse['Status']).toBe('Success');
     const reference = sent.FlexStatementResponse['ReferenceCode'] ?? '';
-    const got = (await flex('GetStatement', `t=${account.secret}&q=${reference}&v=3`)) as {
+    const got = (await flex('GetStatement', `t=${account.api_key}&q=${reference}&v=3`)) as {
       readonly FlexQueryResponse: {
         readonly FlexStatements: { readonly FlexStatement: readonly Statement[] };
       };
@@ -110,10 +110,10 @@ describe('ibkr, the Flex Web Service', () => {
     nowMs += 60_000;
     const { control } = exchange;
     const account = control.account({ venue: 'ibkr' });
-    expect(await code(request(account, { secret: '1' }))).toBe('1015');
-    expect(await code(request(account, { api_key: '1' }))).toBe('1014');
-    expect(await code(flex('GetStatement', `t=${account.secret}&q=1&v=3`))).toBe('1017');
-    expect(await code(flex('SendRequest', `t=${account.secret}&q=${account.api_key}`))).toBe(
+    expect(await code(request(account, { api_key: '1' }))).toBe('1015');
+    expect(await code(request(account, { secret: '1' }))).toBe('1014');
+    expect(await code(flex('GetStatement', `t=${account.api_key}&q=1&v=3`))).toBe('1017');
+    expect(await code(flex('SendRequest', `t=${account.api_key}&q=${account.secret}`))).toBe(
       '1020',
     );
     control.fault({ type: 'trouble', kind: 'unavailable', venue: 'ibkr', times: 1 });

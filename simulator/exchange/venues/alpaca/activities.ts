@@ -138,11 +138,13 @@ export function activities(context: Context, type: string | null): readonly obje
     throw alpacaRefusal(422, 42_210_000, 'page_size must be between 1 and 100');
   }
   const date = parameters.get('date');
+  const category = parameters.get('category');
   const after = timeIn(context, 'after');
   const until = timeIn(context, 'until');
   const found = all(context).filter(
     (activity) =>
       (types === null || types.includes(activity.type)) &&
+      (category === null || (category === 'trade_activity') === (activity.type === 'FILL')) &&
       (date === null || dateOf(activity.timeMs) === date) &&
       (after === null || activity.timeMs > after) &&
       (until === null || activity.timeMs <= until),

@@ -114,25 +114,21 @@ function isAbout(context: Context, market: Market): boolean {
   return market.segment === category(context) && (id === null || market.id === id);
 }
 
+/** Of all kinds where `execType` names none. */
 export function executions(context: Context): object {
   const { account, call } = context;
-  const type = call.parameters.get('execType') ?? 'Trade';
+  const type = call.parameters.get('execType');
   const asked = call.parameters.get('symbol');
   if (asked !== null) marketIn(context, asked);
-  const answered =
-    type === 'Funding'
-      ? answer(
-          context,
-          EXECUTIONS,
-          account.fundings.filter(({ market }) => isAbout(context, market)),
-          fundingExecution,
-        )
-      : answer(
-          context,
-          EXECUTIONS,
-          account.fills.filter(({ market }) => isAbout(context, market)),
-          execution,
-        );
+  const fills = account.fills.filter(({ market }) => isAbout(context, market));
+  const fundings = account.fundings.filter(({ market }) => isAbout(context, market));
+  const records = [
+    ...(type === null || type === 'Trade' ? fills : []),
+    ...(type === null || type === 'Funding' ? fundings : []),
+  ];
+  const answered = answer(context, EXECUTIONS, records, (record) =>
+    'side' in record ? execution(record) : fundingExecution(record),
+  );
   return { category: category(context), ...answered };
 }
 

@@ -1,5 +1,5 @@
 // Interactive Brokers' Flex Web Service (version 3): SendRequest hands out a reference code, GetStatement the
-// statement, or says that it is not ready. The key is a query's id, the secret a token; errors are XML with 200.
+// statement, or says that it is not ready. The key is a token, the secret a query's number; errors are XML with 200.
 
 import { Refusal } from '../../call.ts';
 import type { Call, Reply, Trouble, VenueApi } from '../../call.ts';
@@ -72,13 +72,9 @@ export class Ibkr implements VenueApi {
   }
 
   #send(call: Call, token: string): Reply {
-    const query = call.parameters.get('q') ?? '';
-    const found = this.#world.findKey('ibkr', false, query);
-    const isKnown = [...this.#world.accounts.values()].some(
-      ({ venue, keys }) => venue === 'ibkr' && keys.some(({ secret }) => secret === token),
-    );
-    if (!isKnown) throw new Refusal(failed('1015'));
-    if (found === null || found.key.secret !== token) throw new Refusal(failed('1014'));
+    const found = this.#world.findKey('ibkr', false, token);
+    if (found === null) throw new Refusal(failed('1015'));
+    if (found.key.secret !== call.parameters.get('q')) throw new Refusal(failed('1014'));
     const { account, key } = found;
     const isExpired = key.expiresMs !== null && key.expiresMs <= call.nowMs;
     if (key.isRevoked || isExpired) throw new Refusal(failed('1012'));

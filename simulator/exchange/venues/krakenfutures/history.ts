@@ -163,7 +163,7 @@ function cashRow(context: Context, parts: readonly Row[]): LogRow | null {
   const info = INFOS[first.kind] ?? 'admin transfer';
   return {
     timeMs: first.timeMs,
-    number: first.number,
+    number: first.number * 2,
     info,
     value: {
       asset: currencyId(first.currency),
@@ -173,7 +173,7 @@ function cashRow(context: Context, parts: readonly Row[]): LogRow | null {
       execution: fill === undefined ? null : executionId(fill.number),
       fee: fill === undefined ? null : jsonNumber(fill.fee),
       funding_rate: funding === undefined ? null : 0.0001,
-      id: first.number,
+      id: first.number * 2,
       info,
       margin_account: first.wallet === 'inverse' ? `f-${first.currency.toLowerCase()}:usd` : 'flex',
       mark_price: fill === undefined ? null : jsonNumber(fill.price),
@@ -190,14 +190,18 @@ function cashRow(context: Context, parts: readonly Row[]): LogRow | null {
   };
 }
 
-/** Half a number after the cash's row, so that both have an id of their own. */
-function positionRows(context: Context): readonly LogRow[] {
+/** Ids rise with time: a position's row comes right after the cash's. */
+function positionRows({ account, world }: Context): readonly LogRow[] {
   const held = new Map<string, bigint>();
-  return oldestFirst(context.account.fills).map((fill) => {
+  const rows = new Map<number, number>();
+  for (const { reference, number } of world.ledger.rows(account.id)) {
+    if (!rows.has(reference)) rows.set(reference, number);
+  }
+  return oldestFirst(account.fills).map((fill) => {
     const before = held.get(fill.market.id) ?? 0n;
     const after = before + (fill.side === 'buy' ? fill.amount : -fill.amount);
     held.set(fill.market.id, after);
-    const id = 10_000_000 + fill.number;
+    const id = (rows.get(fill.number) ?? 0) * 2 + 1;
     return {
       timeMs: fill.timeMs,
       number: id,

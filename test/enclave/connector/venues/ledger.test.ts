@@ -1,0 +1,224 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AccountType, Venue } from '../../../../enclave/connector/classes.ts';
+import type { Job } from '../../../../enclave/connector/job.ts';
+import type { AccountAnswer } from '../../../../simulator/exchange/control.ts';
+import type { VenueName } from '../../../../simulator/exchange/markets.ts';
+import type { RunningExchange } from '../../../../simulator/exchange/server.ts';
+import { startExchange } from '../../../../simulator/exchange/server.ts';
+import {
+  addDecimals,
+  assertDecimal,
+  formatDecimal,
+  multiplyDecimals,
+} from '../../../../wire/decimal.ts';
+import type { Outcome } from '../../../helpers/connector-desk.ts';
+import { jobOf, runJob } from '../../../helpers/connector-desk.ts';
+import { credentialsOf, simulatedInternet } from '../../../helpers/simulated-venues.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+interface Case {
+  readonly venue: Venue;
+  readonly simulated: VenueName;
+  readonly accountType: AccountType;
+  readonly cash: string;
+  readonly spot: string | null;
+  readonly swap: string | null;
+  /** Where the simulator keeps what this connector sees. */
+  readonly wallet: string;
+  /** What a withdrawal costs, where the venue tells it apart. */
+  readonly fee: string;
+  /** Money comes and goes between the venue's own wallets, and fees are lines of their own. */
+  readonly isInner?: boolean;
+}
+
+const CASES: readonly Case[] = [
+  {
+    venue: 'bybit',
+    simulated: 'bybit',
+    accountType: 'spot',
+    cash: 'USDT',
+    spot: 'BTC/USDT',
+    swap: 'BTC/USDT:USDT',
+    wallet: 'trading',
+    fee: '1',
+  },
+  {
+    venue: 'kraken',
+    simulated: 'kraken',
+    accountType: 'spot',
+    cash: 'USD',
+    spot: 'BTC/USD',
+    swap: null,
+    wallet: 'spot',
+    fee: '1',
+  },
+  {
+    venue: 'krakenfutures',
+    simulated: 'krakenfutures',
+    accountType: 'futures',
+    cash: 'USD',
+    spot: null,
+    swap: 'BTC/USD:USD',
+    wallet: 'linear',
+    fee: '0',
+    isInner: true,
+  },
+  {
+    venue: 'coinbase',
+    simulated: 'coinbase',
+    accountType: 'spot',
+    cash: 'USD',
+    spot: 'BTC/USD',
+    swap: null,
+    wallet: 'spot',
+    fee: '0',
+  },
+  {
+    venue: 'alpaca',
+    simulated: 'alpaca',
+    accountType: 'spot',
+    cash: 'USD',
+    spot: 'AAPL/USD',
+    swap: null,
+    wallet: 'spot',
+    fee: '0',
+  },
+  {
+    venue: 'ibkr',
+    simulated: 'ibkr',
+    accountType: 'spot',
+    cash: 'USD',
+    spot: 'AAPL/USD',
+    swap: null,
+    wallet: 'spot',
+    fee: '0',
+  },
+];
+
+let exchange: RunningExchange;
+let nowMs = Date.now() - 40 * DAY_MS;
+
+beforeAll(async () => {
+  exchange = await startExchange({ clock: () => nowMs });
+});
+
+afterAll(() => exchange.close());
+
+function poll(
+  { venue, accountType }: Case,
+  account: AccountAnswer,
+  change: Partial<Job>,
+): Promise<Outcome> {
+  const settings = {
+    accountType,
+    environment: 'live',
+    label: 'main',
+    allowTrading: false,
+    symbols: [],
+  } as const;
+  const credentials = credentialsOf(account);
+  const job = jobOf(venue, { settings, credentials, nowMs, ...change });
+  return runJob(job, simulatedInternet(exchange));
+}
+
+function sums(pairs: readonly (readonly [string, string])[]): Readonly<Record<string, string>> {
+  const groups = Map.groupBy(pairs, ([currency]) => currency);
+  const added = [...groups].map(([currency, all]) => {
+    const total = all.reduce(
+      (sum, [, amount]) => addDecimals(sum, assertDecimal(amount)),
+      assertDecimal('0'),
+    );
+    return [currency, formatDecimal(total)] as const;
+  });
+  return Object.fromEntries(added.filter(([, total]) => total !== '0'));
+}
+
+/** In the words of the ledger. */
+function told(outcomes: readonly Outcome[], isInner: boolean): object {
+  const records = outcomes.flatMap((outcome) => outcome.records);
+  const fills = records.filter((record) => record.kind === 'fill');
+  const flows = records.filter((record) => record.kind === 'flow');
+  const funding = records.filter((record) => record.kind === 'funding');
+  const ofType = (type: string): Readonly<Record<string, string>> =>
+    sums(
+      flows.filter((flow) => flow.type === type).map(({ currency, amount }) => [currency, amount]),
+    );
+  return {
+    fills: fills.length,
+    volume: sums(
+      fills.map(({ quote, settle, inverse, cost, price, amount }) => [
+        (inverse === true ? settle : quote) ?? '',
+        cost ?? formatDecimal(multiplyDecimals(assertDecimal(price), assertDecimal(amount))),
+      ]),
+    ),
+    fees: isInner
+      ? ofType('fee')
+      : sums(
+          fills.flatMap(({ fees }) =>
+            (fees ?? []).map(({ currency, amount }) => [currency, amount] as const),
+          ),
+        ),
+    funding: sums(funding.map(({ currency, amount }) => [currency, amount])),
+    deposits: ofType(isInner ? 'transfer_in' : 'deposit'),
+    withdrawals: ofType(isInner ? 'transfer_out' : 'withdrawal'),
+  };
+}
+
+describe.each(CASES)('$venue', (one) => {
+  it('tells what the ledger holds, once, over two polls with a day between', async () => {
+    const { control } = exchange;
+    const { simulated, cash, spot, swap, wallet, fee } = one;
+    control.limits({ venue: simulated, scale: 100 });
+    nowMs += DAY_MS;
+    const fromMs = nowMs - DAY_MS;
+    const account = control.account({ venue: simulated });
+    const of = { account: account.account };
+    const act = (): void => {
+      nowMs += HOUR_MS;
+      control.deposit({ ...of, currency: cash, amount: '1000000.25', wallet });
+      nowMs += 1;
+      if (spot !== null) {
+        control.trade({ ...of, symbol: spot, side: 'buy', price: '650.01', amount: '0.5' });
+        control.trade({ ...of, symbol: spot, side: 'sell', price: '660.03', amount: '0.25' });
+      }
+      if (swap !== null) {
+        control.trade({ ...of, symbol: swap, side: 'sell', price: '65000', amount: '2' });
+        control.trade({ ...of, symbol: swap, side: 'buy', price: '64000', amount: '1' });
+        control.funding({ ...of, symbol: swap, amount: '-0.25' });
+        control.price({ venue: simulated, symbol: swap, price: '65000' });
+      }
+      nowMs += HOUR_MS;
+      control.withdraw({ ...of, currency: cash, amount: '10.5', fee, wallet });
+      nowMs += HOUR_MS;
+    };
+    act();
+    const first = await poll(one, account, { fromMs });
+    act();
+    nowMs += DAY_MS;
+    const { cursors } = first.done;
+    const second = await poll(one, account, { fromMs, cursors });
+
+    const bad = second.done.coverage.filter(
+      ({ complete, reason }) => !complete && reason !== 'venue_lacks' && reason !== 'not_supported',
+    );
+    expect(bad).toEqual([]);
+    const { fills, volume, fees, funding, deposits, withdrawals, balances } = control.ledger(of);
+    expect(told([first, second], one.isInner === true)).toEqual({
+      fills,
+      volume,
+      fees,
+      funding,
+      deposits,
+      withdrawals,
+    });
+    // Shares are positions at a broker (Flex puts the account before), and coins balances at an exchange.
+    const held = second.records.flatMap((record): readonly (readonly [string, string])[] => {
+      if (record.kind === 'balance') return [[record.currency, record.total]];
+      const isShare = record.kind === 'position' && record.market === 'stock';
+      return isShare ? [[record.symbol.replace(/^U\d+:/u, ''), record.contracts]] : [];
+    });
+    expect(sums(held)).toEqual(balances[wallet]);
+  });
+});
