@@ -8,6 +8,7 @@ import { Coinbase } from './venues/coinbase/coinbase.ts';
 import { Ibkr } from './venues/ibkr/ibkr.ts';
 import { Kraken } from './venues/kraken/kraken.ts';
 import { KrakenFutures } from './venues/krakenfutures/krakenfutures.ts';
+import { Okx } from './venues/okx/okx.ts';
 import type { World } from './world.ts';
 
 export function venueApis(world: World): readonly VenueApi[] {
@@ -17,6 +18,7 @@ export function venueApis(world: World): readonly VenueApi[] {
     new Kraken(world),
     new KrakenFutures(world),
     new Coinbase(world),
+    new Okx(world),
     new Ibkr(world),
     new Alpaca(world),
   ];

@@ -76,6 +76,16 @@ const CASES: readonly Case[] = [
     fee: '0',
   },
   {
+    venue: 'okx',
+    simulated: 'okx',
+    accountType: 'spot',
+    cash: 'USDT',
+    spot: 'BTC/USDT',
+    swap: 'BTC/USDT:USDT',
+    wallet: 'trading',
+    fee: '1',
+  },
+  {
     venue: 'alpaca',
     simulated: 'alpaca',
     accountType: 'spot',
@@ -135,6 +145,13 @@ function sums(pairs: readonly (readonly [string, string])[]): Readonly<Record<st
   return Object.fromEntries(added.filter(([, total]) => total !== '0'));
 }
 
+function product(...texts: readonly string[]): string {
+  const one = assertDecimal('1');
+  return formatDecimal(
+    texts.reduce((all, text) => multiplyDecimals(all, assertDecimal(text)), one),
+  );
+}
+
 /** In the words of the ledger. */
 function told(outcomes: readonly Outcome[], isInner: boolean): object {
   const records = outcomes.flatMap((outcome) => outcome.records);
@@ -148,9 +165,9 @@ function told(outcomes: readonly Outcome[], isInner: boolean): object {
   return {
     fills: fills.length,
     volume: sums(
-      fills.map(({ quote, settle, inverse, cost, price, amount }) => [
+      fills.map(({ quote, settle, inverse, cost, price, amount, contractSize }) => [
         (inverse === true ? settle : quote) ?? '',
-        cost ?? formatDecimal(multiplyDecimals(assertDecimal(price), assertDecimal(amount))),
+        cost ?? product(price, amount, contractSize ?? '1'),
       ]),
     ),
     fees: isInner
