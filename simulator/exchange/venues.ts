@@ -8,6 +8,7 @@ import { Coinbase } from './venues/coinbase/coinbase.ts';
 import { Ibkr } from './venues/ibkr/ibkr.ts';
 import { Kraken } from './venues/kraken/kraken.ts';
 import { KrakenFutures } from './venues/krakenfutures/krakenfutures.ts';
+import { Mexc } from './venues/mexc/mexc.ts';
 import { Okx } from './venues/okx/okx.ts';
 import type { World } from './world.ts';
 
@@ -19,6 +20,7 @@ export function venueApis(world: World): readonly VenueApi[] {
     new KrakenFutures(world),
     new Coinbase(world),
     new Okx(world),
+    new Mexc(world),
     new Ibkr(world),
     new Alpaca(world),
   ];

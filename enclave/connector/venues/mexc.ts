@@ -309,6 +309,14 @@ async function futuresFills(context: Context): Promise<readonly Source[]> {
   ];
 }
 
+/** Opens long, closes short, opens short, closes long; ccxt knows two of them, and takes 2 for a sale. */
+const DEAL_SIDES: Readonly<Record<string, string>> = {
+  '1': 'BUY',
+  '2': 'BUY',
+  '3': 'SELL',
+  '4': 'SELL',
+};
+
 function futuresFillSource({ exchange }: Context, symbol: string): HistorySource {
   const market = exchange.market(symbol);
   return {
@@ -329,7 +337,10 @@ function futuresFillSource({ exchange }: Context, symbol: string): HistorySource
         page_size: 100,
       });
       const raws = needList(answer, 'data');
-      const one = (raw: Raw): ConnectorRecord | null => fillWithId(exchange, raw, null, market);
+      const one = (raw: Raw): ConnectorRecord | null => {
+        const side = DEAL_SIDES[textAt(raw, 'side') ?? ''];
+        return side === undefined ? null : fillWithId(exchange, { ...raw, side }, null, market);
+      };
       return { ...convert(raws, one), next: raws.length >= 100 ? String(page + 1) : null };
     },
   };

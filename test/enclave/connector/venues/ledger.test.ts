@@ -31,6 +31,8 @@ interface Case {
   readonly fee: string;
   /** Money comes and goes between the venue's own wallets, and fees are lines of their own. */
   readonly isInner?: boolean;
+  /** It tells nothing of deposits and withdrawals. */
+  readonly isUnseen?: boolean;
 }
 
 const CASES: readonly Case[] = [
@@ -86,6 +88,27 @@ const CASES: readonly Case[] = [
     fee: '1',
   },
   {
+    venue: 'mexc',
+    simulated: 'mexc',
+    accountType: 'spot',
+    cash: 'USDT',
+    spot: 'BTC/USDT',
+    swap: null,
+    wallet: 'spot',
+    fee: '1',
+  },
+  {
+    venue: 'mexc',
+    simulated: 'mexc',
+    accountType: 'futures',
+    cash: 'USDT',
+    spot: null,
+    swap: 'BTC/USDT:USDT',
+    wallet: 'linear',
+    fee: '0',
+    isUnseen: true,
+  },
+  {
     venue: 'alpaca',
     simulated: 'alpaca',
     accountType: 'spot',
@@ -106,6 +129,9 @@ const CASES: readonly Case[] = [
     fee: '0',
   },
 ];
+
+/** Said of the venue at each poll, whatever happened. */
+const DECLARED: ReadonlySet<string> = new Set(['venue_lacks', 'not_supported', 'symbols_unknown']);
 
 let exchange: RunningExchange;
 let nowMs = Date.now() - 40 * DAY_MS;
@@ -170,6 +196,11 @@ function told(outcomes: readonly Outcome[], isInner: boolean): object {
         cost ?? product(price, amount, contractSize ?? '1'),
       ]),
     ),
+    positions: sums(
+      fills
+        .filter(({ settle }) => settle !== null)
+        .map(({ symbol, side, amount }) => [symbol, side === 'buy' ? amount : `-${amount}`]),
+    ),
     fees: isInner
       ? ofType('fee')
       : sums(
@@ -183,7 +214,7 @@ function told(outcomes: readonly Outcome[], isInner: boolean): object {
   };
 }
 
-describe.each(CASES)('$venue', (one) => {
+describe.each(CASES)('$venue, $accountType', (one) => {
   it('tells what the ledger holds, once, over two polls with a day between', async () => {
     const { control } = exchange;
     const { simulated, cash, spot, swap, wallet, fee } = one;
@@ -218,17 +249,19 @@ describe.each(CASES)('$venue', (one) => {
     const second = await poll(one, account, { fromMs, cursors });
 
     const bad = second.done.coverage.filter(
-      ({ complete, reason }) => !complete && reason !== 'venue_lacks' && reason !== 'not_supported',
+      ({ complete, reason }) => !complete && !DECLARED.has(reason ?? ''),
     );
     expect(bad).toEqual([]);
-    const { fills, volume, fees, funding, deposits, withdrawals, balances } = control.ledger(of);
+    const ledger = control.ledger(of);
+    const { fills, volume, fees, funding, deposits, withdrawals } = ledger;
     expect(told([first, second], one.isInner === true)).toEqual({
       fills,
+      positions: ledger.positions,
       volume,
       fees,
       funding,
-      deposits,
-      withdrawals,
+      deposits: one.isUnseen === true ? {} : deposits,
+      withdrawals: one.isUnseen === true ? {} : withdrawals,
     });
     // Shares are positions at a broker (Flex puts the account before), and coins balances at an exchange.
     const held = second.records.flatMap((record): readonly (readonly [string, string])[] => {
@@ -236,6 +269,6 @@ describe.each(CASES)('$venue', (one) => {
       const isShare = record.kind === 'position' && record.market === 'stock';
       return isShare ? [[record.symbol.replace(/^U\d+:/u, ''), record.contracts]] : [];
     });
-    expect(sums(held)).toEqual(balances[wallet]);
+    expect(sums(held)).toEqual(ledger.balances[wallet]);
   });
 });
