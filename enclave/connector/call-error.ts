@@ -50,6 +50,15 @@ function classOfUnknown(status: number): ErrorClass {
   return status >= 400 ? 'bad_request' : 'bad_response';
 }
 
+const COUNTRY = /(?:your|this) (?:country|region)|restricted (?:location|region)/iu;
+const LATER = /try again|system (?:error|busy)|internal (?:server )?error|unavailable/iu;
+
+/** Where ccxt has only a general class for an error of the venue: what it says of itself. */
+function classOfWords(words: string, status: number): ErrorClass {
+  if (status >= 500 || LATER.test(words)) return 'unavailable';
+  return /permission/iu.test(words) ? 'permission' : 'bad_request';
+}
+
 type ErrorType = abstract new (...values: never[]) => Error;
 
 /** More special ones first. */
@@ -73,12 +82,16 @@ export function classOfThrown(error: unknown, status: number): ErrorClass | null
   if (error instanceof CallError) return error.errorClass;
   const certain = classOfStatus(status);
   if (certain !== null) return certain;
+  // Bybit answers a ban and a blocked country with the same status, which ccxt takes for a rate limit.
+  if (status === 403 && error instanceof BaseError && COUNTRY.test(error.message)) {
+    return 'geo_blocked';
+  }
   for (const [type, errorClass] of CCXT_CLASSES) if (error instanceof type) return errorClass;
   // ccxt's answer to a status that it knows nothing better about.
   if (error instanceof ExchangeNotAvailable)
     return status < 400 ? 'unavailable' : classOfUnknown(status);
   if (error instanceof NetworkError || error instanceof OperationFailed) return 'network';
-  return error instanceof BaseError ? 'bad_request' : null;
+  return error instanceof BaseError ? classOfWords(error.message, status) : null;
 }
 
 /** Of an answer that our own adapters read; null: go on with its body. */

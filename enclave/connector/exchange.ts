@@ -139,7 +139,9 @@ function adopt<E extends Exchange>(exchange: E, options: ExchangeOptions<E>, run
     };
     const read = (answer: Answer): Promise<unknown> => readAnswer(exchange, signed, answer);
     const isClock = path === 'time' || /time$/iu.test(String(path));
-    return run.call(build, read, isClock ? null : () => askTime(exchange));
+    // Kraken's futures have no clock to ask.
+    const hasClock = exchange.has['fetchTime'] === true;
+    return run.call(build, read, isClock || !hasClock ? null : () => askTime(exchange));
   };
   return exchange;
 }
