@@ -29,6 +29,7 @@ export const IMAGE_BUNDLES: Readonly<Record<string, string>> = {
   'main.mjs': 'enclave/main.ts',
   'strategy-runner.mjs': 'enclave/strategy/runner.ts',
   'desk.mjs': 'enclave/desk/main.ts',
+  'tap.mjs': 'enclave/tap/main.ts',
 };
 
 export interface Bundle {
