@@ -134,6 +134,8 @@ export interface HostOptions {
   /** Payloads of SEALED. */
   readonly sealed?: readonly Uint8Array[];
   readonly dataKeys?: DataKeys;
+  /** Payloads of VAULT. */
+  readonly vault?: readonly Uint8Array[];
   readonly credentials?: AwsCredentials;
   /** A stream of the enclave's to port 7002. */
   readonly onEgress?: (stream: Duplex) => void;
@@ -432,6 +434,7 @@ export class TestHost {
     if (credentials !== undefined) send(FRAME.credentials, encodeCredentials(credentials));
     for (const one of sealed) send(FRAME.sealed, one);
     if (dataKeys !== undefined) send(FRAME.dataKeys, encodeDataKeys(dataKeys));
+    for (const record of this.#options.vault ?? []) send(FRAME.vault, record);
     send(FRAME.previous, previous === null ? NOTHING : encodePrevious(previous));
     send(FRAME.go, NOTHING);
   }
