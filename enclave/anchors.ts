@@ -5,7 +5,7 @@
 import { PURPOSE } from '../wire/attestation/user-data.ts';
 import type { Configuration } from '../wire/configuration.ts';
 import { KIND, LABEL, STREAM } from '../wire/leaf.ts';
-import { encodeAnchor, encodeHeartbeat } from '../wire/payloads.ts';
+import { encodeAnchor, encodeHeartbeat } from '../wire/enclave-payloads.ts';
 import type { Attester } from './attester.ts';
 import type { Clock } from './clock.ts';
 import { checkDivergence } from './clock.ts';

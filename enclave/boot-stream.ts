@@ -12,16 +12,16 @@ import {
   MAX_ITEM_BYTES,
   MAX_VAULT_RECORD_BYTES,
 } from '../wire/limits.ts';
-import type { AwsCredentials, DataKeys, HandOver } from '../wire/kms-messages.ts';
+import type { AwsCredentials, DataKeys, HandOver } from '../wire/kms-frames.ts';
 import {
   MAX_CREDENTIALS_BYTES,
   MAX_HAND_OVER_BYTES,
   parseCredentials,
   parseDataKeys,
   parseHandOver,
-} from '../wire/kms-messages.ts';
-import { MAX_CERTIFICATE_CHAIN_BYTES } from '../wire/desk-messages.ts';
-import type { Failed, Item, Previous, Ready } from '../wire/messages.ts';
+} from '../wire/kms-frames.ts';
+import { MAX_CERTIFICATE_CHAIN_BYTES } from '../wire/desk-frames.ts';
+import type { Failed, Item, Previous, Ready } from '../wire/enclave-messages.ts';
 import {
   encodeFailed,
   encodeHello,
@@ -30,7 +30,7 @@ import {
   parseItem,
   parsePrevious,
   PORT,
-} from '../wire/messages.ts';
+} from '../wire/enclave-messages.ts';
 import { MAX_SEALED_ITEMS } from '../wire/sealed.ts';
 import type { Transport } from '../wire/node/transport.ts';
 import { Fatal, orFatal } from './fatal.ts';

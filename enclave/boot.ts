@@ -6,7 +6,7 @@ import { concatBytes, equalBytes, isZero, parseHex } from '../wire/bytes.ts';
 import type { Configuration } from '../wire/configuration.ts';
 import { parseConfiguration } from '../wire/configuration.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
-import type { DeskPublicKeys, DeskSecret } from '../wire/desk-messages.ts';
+import type { DeskPublicKeys, DeskSecret } from '../wire/desk-frames.ts';
 import type { EpochHeader } from '../wire/header.ts';
 import { HEADER_VERSION, originOf, streamsOf } from '../wire/header.ts';
 import type { Transport } from '../wire/node/transport.ts';

@@ -3,13 +3,13 @@
 // arrives here as a code; no text of an exception leaves.
 
 import type { RefusalCode } from '../wire/codes.ts';
-import { DESK_FRAME } from '../wire/desk-messages.ts';
-import type { HandOver } from '../wire/kms-messages.ts';
-import { FRAME } from '../wire/messages.ts';
+import { DESK_FRAME } from '../wire/desk-frames.ts';
+import type { HandOver } from '../wire/kms-frames.ts';
+import { FRAME } from '../wire/enclave-messages.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import type { Transport } from '../wire/node/transport.ts';
-import type { CloseReason } from '../wire/payloads.ts';
-import { CLOSE_REASON } from '../wire/payloads.ts';
+import type { CloseReason } from '../wire/enclave-payloads.ts';
+import { CLOSE_REASON } from '../wire/enclave-payloads.ts';
 import { BootStream } from './boot-stream.ts';
 import { prepareEpoch } from './boot.ts';
 import type { ClockSource } from './clock.ts';

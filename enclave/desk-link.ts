@@ -7,8 +7,8 @@ import { PURPOSE } from '../wire/attestation/user-data.ts';
 import type { ByteStream } from '../wire/channel.ts';
 import { Channel } from '../wire/channel.ts';
 import type { RefusalCode } from '../wire/codes.ts';
-import { isRefusalCode } from '../wire/codes.ts';
-import type { DeskKind, DeskOpen, DeskOutput, DeskPublicKeys } from '../wire/desk-messages.ts';
+import { isEnclaveCode } from '../wire/enclave-codes.ts';
+import type { DeskKind, DeskOpen, DeskOutput, DeskPublicKeys } from '../wire/desk-frames.ts';
 import {
   DESK_FRAME,
   encodeDeskAppended,
@@ -23,7 +23,7 @@ import {
   parseDeskCounters,
   parseDeskKeys,
   parseVaultWrite,
-} from '../wire/desk-messages.ts';
+} from '../wire/desk-frames.ts';
 import { parseUtf8 } from '../wire/bytes.ts';
 import type { Frame } from '../wire/frame.ts';
 import { KIND, LABEL, STREAM } from '../wire/leaf.ts';
@@ -237,7 +237,8 @@ export class DeskLink {
   /** Its last word: why it ends. */
   #takeEnd(payload: Uint8Array): true {
     const code = parseUtf8(payload) ?? '';
-    this.#end(isRefusalCode(code) ? code : 'desk_malformed');
+    // Codes that only a desk has are not the core's to pass on.
+    this.#end(isEnclaveCode(code) ? code : 'desk_ended');
     return true;
   }
 

@@ -5,7 +5,7 @@
 import { Channel } from '../wire/channel.ts';
 import type { RefusalCode } from '../wire/codes.ts';
 import { FIRST_CREDIT_BYTES, MAX_DIAGNOSTIC_BYTES } from '../wire/limits.ts';
-import { encodeDiagnostic, FRAME, PORT } from '../wire/messages.ts';
+import { encodeDiagnostic, FRAME, PORT } from '../wire/enclave-messages.ts';
 import type { Transport } from '../wire/node/transport.ts';
 
 export type DiagnosticCode = RefusalCode | 'ready' | 'resumed' | 'counters' | 'closing' | 'closed';

@@ -3,16 +3,16 @@
 
 import { PURPOSE } from '../wire/attestation/user-data.ts';
 import type { RefusalCode } from '../wire/codes.ts';
-import type { DeskOpen, DeskSecret } from '../wire/desk-messages.ts';
+import type { DeskOpen, DeskSecret } from '../wire/desk-frames.ts';
 import { encodeHeader } from '../wire/header.ts';
 import type { Kind } from '../wire/leaf.ts';
 import { KIND, LABEL, STREAM } from '../wire/leaf.ts';
-import type { HandOver } from '../wire/kms-messages.ts';
-import { encodeHandOver } from '../wire/kms-messages.ts';
+import type { HandOver } from '../wire/kms-frames.ts';
+import { encodeHandOver } from '../wire/kms-frames.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import type { Transport } from '../wire/node/transport.ts';
-import type { CloseReason } from '../wire/payloads.ts';
-import { CLOSE_REASON, encodeClose, encodeRecovery } from '../wire/payloads.ts';
+import type { CloseReason } from '../wire/enclave-payloads.ts';
+import { CLOSE_REASON, encodeClose, encodeRecovery } from '../wire/enclave-payloads.ts';
 import { Anchors } from './anchors.ts';
 import { Attester } from './attester.ts';
 import type { PreparedEpoch } from './boot.ts';

@@ -6,7 +6,7 @@ import { equalBytes } from '../wire/bytes.ts';
 import type { Configuration, ConfiguredStrategy } from '../wire/configuration.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
 import { STREAM } from '../wire/leaf.ts';
-import type { Item, ItemPurpose } from '../wire/messages.ts';
+import type { Item, ItemPurpose } from '../wire/enclave-messages.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import type { MeasuredManifest } from '../wire/manifest.ts';

@@ -3,8 +3,8 @@
 // gives, or say that it is late: about an earlier epoch, whose log is closed and not known here. At most 65,536 outputs are remembered; beyond that the oldest is forgotten, its later reports
 // are refused as `report_unknown_output` (the host hears so), and the counter `orders_forgotten` says it.
 
-import type { Report } from '../wire/payloads.ts';
-import { parseReport, STATUS } from '../wire/payloads.ts';
+import type { Report } from '../wire/enclave-payloads.ts';
+import { parseReport, STATUS } from '../wire/enclave-payloads.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 

@@ -7,12 +7,12 @@ import type { WireCrypto } from '../wire/crypto.ts';
 import type { EpochHeader, PreviousEpoch } from '../wire/header.ts';
 import { parseHeader, parseOrigin } from '../wire/header.ts';
 import { KIND, openLeaf, parseLeaf } from '../wire/leaf.ts';
-import type { Previous } from '../wire/messages.ts';
+import type { Previous } from '../wire/enclave-messages.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 import type { Checkpoint } from '../wire/tlog/checkpoint.ts';
 import { verifyCheckpoint } from '../wire/tlog/checkpoint.ts';
-import { leafHash, verifyInclusion } from '../wire/tlog/merkle.ts';
+import { leafHash, verifyInclusion } from '../wire/tlog/edge.ts';
 
 const MAX_EPOCH = 9_999_999_999;
 

@@ -4,8 +4,8 @@
 // side of the feed stalls its own input, and nothing is dropped.
 
 import type { Channel } from '../wire/channel.ts';
-import { encodeProgress, encodeRefused, encodeRelease, FRAME } from '../wire/messages.ts';
-import type { Refused } from '../wire/messages.ts';
+import { encodeProgress, encodeRefused, encodeRelease, FRAME } from '../wire/enclave-messages.ts';
+import type { Refused } from '../wire/enclave-messages.ts';
 import { Fifo } from './fifo.ts';
 
 export interface Output {

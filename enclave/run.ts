@@ -2,14 +2,13 @@
 // bug and ends it, and the exit code says how it ended. Standard error gets the closed code, nothing else.
 
 import type { RefusalCode } from '../wire/codes.ts';
-import { REFUSAL_CODES } from '../wire/codes.ts';
-import { CLOSE_REASON } from '../wire/payloads.ts';
+import { CLOSE_REASON } from '../wire/enclave-payloads.ts';
 import type { EnclaveOptions } from './core.ts';
 import { startEnclave } from './core.ts';
 
-/** Exit code 1, with the code and what it means. */
+/** Exit code 1, with the code (docs/PROTOCOL.md 13). */
 export function exitRefused(code: RefusalCode): never {
-  process.stderr.write(`trackseal enclave: ${code}: ${REFUSAL_CODES[code]}\n`);
+  process.stderr.write(`trackseal enclave: ${code}\n`);
   process.exit(1);
 }
 

@@ -4,15 +4,15 @@
 
 import type { RefusalCode } from '../wire/codes.ts';
 import type { Instrument } from '../wire/configuration.ts';
-import type { DeskOutput } from '../wire/desk-messages.ts';
+import type { DeskOutput } from '../wire/desk-frames.ts';
 import { KIND, LABEL } from '../wire/leaf.ts';
 import {
   clientOrderIdOf,
   encodeSeed,
   encodeStrategyEvent,
   STRATEGY_EVENT,
-} from '../wire/payloads.ts';
-import type { StrategyEvent } from '../wire/payloads.ts';
+} from '../wire/enclave-payloads.ts';
+import type { StrategyEvent } from '../wire/enclave-payloads.ts';
 import type { Result } from '../wire/result.ts';
 import type { Guard } from './fatal.ts';
 import { Fatal, orFatal } from './fatal.ts';

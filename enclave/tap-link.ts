@@ -5,11 +5,11 @@
 import type { ByteStream } from '../wire/channel.ts';
 import { Channel } from '../wire/channel.ts';
 import type { RefusalCode } from '../wire/codes.ts';
-import type { DeskOpen } from '../wire/desk-messages.ts';
-import { DESK_FRAME, encodeDeskOpen } from '../wire/desk-messages.ts';
+import type { DeskOpen } from '../wire/desk-frames.ts';
+import { DESK_FRAME, encodeDeskOpen } from '../wire/desk-frames.ts';
 import type { Frame } from '../wire/frame.ts';
 import { FIRST_CREDIT_BULK_BYTES, MAX_FEED_IN_BYTES } from '../wire/limits.ts';
-import { FRAME } from '../wire/messages.ts';
+import { FRAME } from '../wire/enclave-messages.ts';
 import type { Guard } from './fatal.ts';
 
 /** A tap that runs, whatever it runs in. */

@@ -4,140 +4,32 @@
 
 import type { CborValue } from './cbor.ts';
 import { encodeCbor } from './cbor.ts';
-import type { RefusalCode } from './codes.ts';
-import { isRefusalCode } from './codes.ts';
+import { isEnclaveCode } from './enclave-codes.ts';
 import { parseFields } from './fields.ts';
-import { KIND, SALT_BYTES } from './leaf.ts';
-import {
-  MAX_BOOT_BYTES,
-  MAX_CAUSES,
-  MAX_CONFIGURATION_BYTES,
-  MAX_DESK_PLAINTEXT_BYTES,
-  MAX_DOCUMENT_BYTES,
-  MAX_ITEM_BYTES,
-  MAX_NONCE_BYTES,
-  MAX_ORIGIN_CHARACTERS,
-  MAX_VAULT_RECORD_BYTES,
-  MIN_NONCE_BYTES,
-} from './limits.ts';
+import { SALT_BYTES } from './leaf.ts';
+import { MAX_DOCUMENT_BYTES, MAX_VAULT_RECORD_BYTES } from './limits.ts';
 import type { Result } from './result.ts';
-import { MAX_DATA_KEY_RECORDS, MAX_SEALED_ITEMS } from './sealed.ts';
+import type {
+  DeskState,
+  DeskAppended,
+  DeskAttested,
+  DeskOutput,
+  DeskPublicKeys,
+  DeskAppend,
+  DeskAttest,
+  VaultWrite,
+} from './desk-frames.ts';
+import { RECORD_ID_BYTES } from './desk-frames.ts';
 
-export const DESK_FRAME = {
-  /** Core to desk, before OPEN: a vault record as the host kept it; the payload of VAULT (0x1d). */
-  record: 0x6f,
-  open: 0x70,
-  state: 0x71,
-  appended: 0x72,
-  attested: 0x73,
-  keptVault: 0x74,
-  output: 0x75,
-  shut: 0x76,
-  certificate: 0x77,
-  keys: 0x78,
-  append: 0x79,
-  attest: 0x7a,
-  vault: 0x7b,
-  spawn: 0x7c,
-  counters: 0x7d,
-  down: 0x7e,
-  opened: 0x7f,
-} as const;
+export * from './desk-frames.ts';
+export * from './desk-open.ts';
 
-/** P-256 SubjectPublicKeyInfo of the TLS key. */
-const TLS_SPKI_BYTES = 91;
-const KEY_BYTES = 32;
 const MAX_SMALL_BYTES = 1024;
+
 const MAX_CLIENT_ORDER_ID_CHARACTERS = 64;
-export const RECORD_ID_BYTES = 16;
-export const MAX_CERTIFICATE_CHAIN_BYTES: number = 64 * 1024;
-export const MAX_DESK_COUNTERS = 48;
-const COUNTER_NAME = /^[a-z][a-z0-9_]{0,31}$/u;
 
 function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
   return encodeCbor(new Map(pairs));
-}
-
-export interface DeskSecret {
-  readonly name: string;
-  readonly version: number;
-  readonly bytes: Uint8Array;
-}
-
-/** What a desk or a tap knows of its epoch; for a tap without secrets. */
-export interface DeskOpen {
-  readonly origin: string;
-  readonly epoch: number;
-  readonly configuration: Uint8Array;
-  /** The core's clock when this was sent. */
-  readonly nowNs: bigint;
-  /** All versions of the data key that the configuration names for the vault. */
-  readonly vaultKeys: readonly DeskSecret[];
-  /** Plaintexts of sealed exchange accounts. */
-  readonly accounts: readonly DeskSecret[];
-  readonly manifest: Uint8Array;
-  /** PEM. */
-  readonly roots: Uint8Array;
-  /** The boot's attestation document. */
-  readonly document: Uint8Array;
-  readonly leafZeroHash: Uint8Array;
-}
-
-function encodeSecret({ name, version, bytes }: DeskSecret): CborValue {
-  return new Map<number, CborValue>([
-    [1, name],
-    [2, version],
-    [3, bytes],
-  ]);
-}
-
-export function encodeDeskOpen(open: DeskOpen): Uint8Array {
-  return encodeMap(
-    [1, open.origin],
-    [2, open.epoch],
-    [3, open.configuration],
-    [4, open.nowNs],
-    [5, open.vaultKeys.map(encodeSecret)],
-    [6, open.accounts.map(encodeSecret)],
-    [7, open.manifest],
-    [8, open.roots],
-    [9, open.document],
-    [10, open.leafZeroHash],
-  );
-}
-
-/** Views of `bytes`, which holds secrets: wipe it when they are taken. */
-export function parseDeskOpen(bytes: Uint8Array): Result<DeskOpen> {
-  return parseFields('desk_open', bytes, MAX_BOOT_BYTES, (fields) => {
-    const secrets = (field: number, maximum: number): readonly DeskSecret[] =>
-      fields.maps(field, maximum, (secret) => ({
-        name: secret.text(1, 64),
-        version: secret.uint(2),
-        bytes: secret.bytes(3, 1, MAX_ITEM_BYTES),
-      }));
-    return {
-      origin: fields.text(1, MAX_ORIGIN_CHARACTERS),
-      epoch: fields.uint(2),
-      configuration: fields.bytes(3, 2, MAX_CONFIGURATION_BYTES),
-      nowNs: fields.uint64(4),
-      vaultKeys: secrets(5, MAX_DATA_KEY_RECORDS),
-      accounts: secrets(6, MAX_SEALED_ITEMS),
-      manifest: fields.bytes(7, 0, MAX_BOOT_BYTES),
-      roots: fields.bytes(8, 0, MAX_BOOT_BYTES),
-      document: fields.bytes(9, 0, MAX_DOCUMENT_BYTES + MAX_SMALL_BYTES),
-      leafZeroHash: fields.bytes(10, 32),
-    };
-  });
-}
-
-export interface DeskState {
-  readonly acknowledgedSize: number;
-  readonly ready: boolean;
-  readonly stalled: boolean;
-}
-
-export function encodeDeskState(state: DeskState): Uint8Array {
-  return encodeMap([1, state.acknowledgedSize], [2, state.ready], [3, state.stalled]);
 }
 
 export function parseDeskState(bytes: Uint8Array): Result<DeskState> {
@@ -146,18 +38,6 @@ export function parseDeskState(bytes: Uint8Array): Result<DeskState> {
     ready: fields.bool(2),
     stalled: fields.bool(3),
   }));
-}
-
-export interface DeskAppended {
-  readonly id: number;
-  readonly index: number;
-  readonly salt: Uint8Array;
-  /** Of the leaf. */
-  readonly hash: Uint8Array;
-}
-
-export function encodeDeskAppended({ id, index, salt, hash }: DeskAppended): Uint8Array {
-  return encodeMap([1, id], [2, index], [3, salt], [4, hash]);
 }
 
 export function parseDeskAppended(bytes: Uint8Array): Result<DeskAppended> {
@@ -169,38 +49,16 @@ export function parseDeskAppended(bytes: Uint8Array): Result<DeskAppended> {
   }));
 }
 
-/** Either a document or the code for which there is none. */
-export interface DeskAttested {
-  readonly id: number;
-  readonly document: Uint8Array | null;
-  readonly code: RefusalCode | null;
-}
-
-export function encodeDeskAttested({ id, document, code }: DeskAttested): Uint8Array {
-  return encodeMap([1, id], [2, document], [3, code]);
-}
-
 export function parseDeskAttested(bytes: Uint8Array): Result<DeskAttested> {
   const maximum = MAX_DOCUMENT_BYTES + MAX_SMALL_BYTES;
   return parseFields('desk_attested', bytes, maximum + MAX_SMALL_BYTES, (fields) => {
     const id = fields.uint(1);
     const document = fields.bytesOrNull(2, 1, maximum);
     const code = fields.textOrNull(3, 64);
-    if (code !== null && !isRefusalCode(code)) return fields.refuse(3);
+    if (code !== null && !isEnclaveCode(code)) return fields.refuse(3);
     if ((code === null) === (document === null)) return fields.refuse(2);
     return { id, document, code };
   });
-}
-
-/** A released signal. */
-export interface DeskOutput {
-  readonly leafIndex: number;
-  readonly clientOrderId: string;
-  readonly instrument: number;
-}
-
-export function encodeDeskOutput(output: DeskOutput): Uint8Array {
-  return encodeMap([1, output.leafIndex], [2, output.clientOrderId], [3, output.instrument]);
 }
 
 export function parseDeskOutput(bytes: Uint8Array): Result<DeskOutput> {
@@ -211,86 +69,20 @@ export function parseDeskOutput(bytes: Uint8Array): Result<DeskOutput> {
   }));
 }
 
-/** The public halves of the desk's keys, which the header and every document then name. */
-export interface DeskPublicKeys {
-  readonly tlsSpki: Uint8Array;
-  readonly x25519: Uint8Array;
-  readonly ed25519: Uint8Array;
-}
-
 export function encodeDeskKeys(keys: DeskPublicKeys): Uint8Array {
   return encodeMap([1, keys.tlsSpki], [2, keys.x25519], [3, keys.ed25519]);
-}
-
-export function parseDeskKeys(bytes: Uint8Array): Result<DeskPublicKeys> {
-  return parseFields('desk_keys', bytes, MAX_SMALL_BYTES, (fields) => ({
-    tlsSpki: fields.bytes(1, TLS_SPKI_BYTES),
-    x25519: fields.bytes(2, KEY_BYTES),
-    ed25519: fields.bytes(3, KEY_BYTES),
-  }));
-}
-
-/** The leaves that a desk may ask for. */
-export type DeskKind = (typeof KIND)['exchangeCall' | 'result' | 'audit'];
-const DESK_KINDS: readonly DeskKind[] = [KIND.exchangeCall, KIND.result, KIND.audit];
-
-export interface DeskAppend {
-  readonly id: number;
-  readonly kind: DeskKind;
-  readonly plaintext: Uint8Array;
-  /** Ascending indexes of earlier leaves. */
-  readonly causes: readonly number[];
 }
 
 export function encodeDeskAppend({ id, kind, plaintext, causes }: DeskAppend): Uint8Array {
   return encodeMap([1, id], [2, kind], [3, plaintext], [4, causes]);
 }
 
-/** Whether the causes are earlier leaves is for the log to say. */
-export function parseDeskAppend(bytes: Uint8Array): Result<DeskAppend> {
-  return parseFields('desk_append', bytes, MAX_DESK_PLAINTEXT_BYTES + MAX_SMALL_BYTES, (fields) => {
-    const number = fields.uint(2);
-    const kind = DESK_KINDS.find((known) => known === number) ?? fields.refuse(2);
-    const causes = fields.uints(4, MAX_CAUSES);
-    if (causes.some((cause, at) => at > 0 && cause <= (causes[at - 1] ?? 0))) fields.refuse(4);
-    const plaintext = fields.bytes(3, 1, MAX_DESK_PLAINTEXT_BYTES);
-    return { id: fields.uint(1), kind, plaintext, causes };
-  });
-}
-
-export interface DeskAttest {
-  readonly id: number;
-  readonly nonce: Uint8Array;
-}
-
 export function encodeDeskAttest({ id, nonce }: DeskAttest): Uint8Array {
   return encodeMap([1, id], [2, nonce]);
 }
 
-export function parseDeskAttest(bytes: Uint8Array): Result<DeskAttest> {
-  return parseFields('desk_attest', bytes, MAX_SMALL_BYTES, (fields) => ({
-    id: fields.uint(1),
-    nonce: fields.bytes(2, MIN_NONCE_BYTES, MAX_NONCE_BYTES),
-  }));
-}
-
-/** A vault record for the host to keep, or to forget. */
-export interface VaultWrite {
-  readonly id: number;
-  readonly recordId: Uint8Array;
-  readonly bytes: Uint8Array | null;
-}
-
 export function encodeVaultWrite({ id, recordId, bytes }: VaultWrite): Uint8Array {
   return encodeMap([1, id], [2, recordId], [3, bytes]);
-}
-
-export function parseVaultWrite(bytes: Uint8Array): Result<VaultWrite> {
-  return parseFields('vault', bytes, MAX_VAULT_RECORD_BYTES + MAX_SMALL_BYTES, (fields) => ({
-    id: fields.uint(1),
-    recordId: fields.bytes(2, RECORD_ID_BYTES),
-    bytes: fields.bytesOrNull(3, 1, MAX_VAULT_RECORD_BYTES),
-  }));
 }
 
 /** Which write the host has durably. */
@@ -323,20 +115,3 @@ export function parseVaultRecord(bytes: Uint8Array): Result<VaultRecord> {
 export function encodeDeskCounters(counters: Readonly<Record<string, number>>): Uint8Array {
   return encodeMap([1, Object.entries(counters).map(([name, value]) => [name, value])]);
 }
-
-export function parseDeskCounters(bytes: Uint8Array): Result<Readonly<Record<string, number>>> {
-  return parseFields('desk_counters', bytes, 4 * MAX_SMALL_BYTES, (fields) => {
-    const counters: Record<string, number> = {};
-    for (const pair of fields.array(1, MAX_DESK_COUNTERS)) {
-      const [name, value] = Array.isArray(pair) ? (pair as readonly CborValue[]) : [];
-      if (typeof name !== 'string' || !COUNTER_NAME.test(name)) return fields.refuse(1);
-      if (typeof value !== 'number' || value < 0) return fields.refuse(1);
-      counters[name] = value;
-    }
-    return counters;
-  });
-}
-
-/** Payloads to a desk, and from it. */
-export const MAX_DESK_IN_BYTES: number = MAX_BOOT_BYTES;
-export const MAX_DESK_OUT_BYTES: number = MAX_DESK_PLAINTEXT_BYTES + MAX_SMALL_BYTES;

@@ -9,10 +9,10 @@ import { parseUtf8, utf8 } from './bytes.ts';
 import type { WireCrypto } from './crypto.ts';
 import { KIND, parseLeaf } from './leaf.ts';
 import type { Leaf } from './leaf.ts';
-import { clientOrderIdOf } from './payloads.ts';
+import { clientOrderIdOf } from './enclave-payloads.ts';
 import type { Result } from './result.ts';
 import { accept, refuse } from './result.ts';
-import { leafHash } from './tlog/merkle.ts';
+import { leafHash } from './tlog/edge.ts';
 import { TILE_WIDTH } from './tlog/tile.ts';
 
 /** 256 outputs take 15 KiB, all instruments that a configuration can name 2 KiB. */

@@ -9,7 +9,7 @@
 import { parseBase64, toBase64 } from './bytes.ts';
 import type { Result } from './result.ts';
 import { accept, refuse } from './result.ts';
-import { HASH_BYTES } from './tlog/merkle.ts';
+import { HASH_BYTES } from './tlog/edge.ts';
 
 const FIRST_LINE = 'trackseal/superseded/v1';
 const UINT = /^[1-9][0-9]{0,15}$/u;

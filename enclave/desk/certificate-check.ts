@@ -4,7 +4,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { equalBytes, parseUtf8 } from '../../wire/bytes.ts';
-import { MAX_CERTIFICATE_CHAIN_BYTES } from '../../wire/desk-messages.ts';
+import { MAX_CERTIFICATE_CHAIN_BYTES } from '../../wire/desk-frames.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 

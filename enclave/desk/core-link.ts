@@ -12,7 +12,7 @@ import type {
   DeskOpen,
   DeskOutput,
   DeskState,
-} from '../../wire/desk-messages.ts';
+} from '../../wire/desk-frames.ts';
 import {
   DESK_FRAME,
   encodeDeskAppend,

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { ByteStream } from '../../wire/channel.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import { parseConfiguration } from '../../wire/configuration.ts';
-import type { DeskOpen, DeskOutput } from '../../wire/desk-messages.ts';
+import type { DeskOpen, DeskOutput } from '../../wire/desk-frames.ts';
 import { parseManifest } from '../../wire/manifest.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Transport } from '../../wire/node/transport.ts';

@@ -7,7 +7,7 @@ import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { RefusalCode } from '../../wire/codes.ts';
-import { PORT } from '../../wire/messages.ts';
+import { PORT } from '../../wire/enclave-messages.ts';
 import { SlicedStream } from '../../wire/node/sliced-stream.ts';
 import type { Listener, Transport } from '../../wire/node/transport.ts';
 import type { Refusal } from '../../wire/result.ts';

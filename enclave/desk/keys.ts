@@ -4,7 +4,7 @@
 
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import type { DeskPublicKeys } from '../../wire/desk-messages.ts';
+import type { DeskPublicKeys } from '../../wire/desk-frames.ts';
 
 const RAW_KEY_BYTES = 32;
 

@@ -3,7 +3,7 @@
 // the boot with a code, rather than being left out in silence. An owner who wants results puts a session id in.
 
 import { parseHex, parseUtf8, toHex } from '../../wire/bytes.ts';
-import type { DeskSecret } from '../../wire/desk-messages.ts';
+import type { DeskSecret } from '../../wire/desk-frames.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';

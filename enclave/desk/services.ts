@@ -3,7 +3,7 @@
 
 import type { Duplex } from 'node:stream';
 import type { Configuration } from '../../wire/configuration.ts';
-import type { DeskKind, DeskOutput, DeskSecret } from '../../wire/desk-messages.ts';
+import type { DeskKind, DeskOutput, DeskSecret } from '../../wire/desk-frames.ts';
 import type { Result } from '../../wire/result.ts';
 import type { Egress } from '../egress.ts';
 import type { Guard } from '../fatal.ts';

@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-kms';
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { ConfiguredKms } from '../../wire/configuration.ts';
-import type { AwsCredentials } from '../../wire/kms-messages.ts';
+import type { AwsCredentials } from '../../wire/kms-frames.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { EncryptionContext } from '../../wire/sealed.ts';

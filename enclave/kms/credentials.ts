@@ -1,7 +1,7 @@
 // AWS credentials as the host brings and refreshes them. They say nothing about the enclave: the host has them
 // anyway, and what they open is decided by KMS on the attestation document and by S3 on its lock.
 
-import type { AwsCredentials } from '../../wire/kms-messages.ts';
+import type { AwsCredentials } from '../../wire/kms-frames.ts';
 import { Fatal } from '../fatal.ts';
 
 /** Those that are about to expire are not used: a call takes a while. */

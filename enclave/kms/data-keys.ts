@@ -6,10 +6,10 @@
 import { createHmac } from 'node:crypto';
 import { equalBytes } from '../../wire/bytes.ts';
 import type { Configuration } from '../../wire/configuration.ts';
-import type { DeskSecret } from '../../wire/desk-messages.ts';
+import type { DeskSecret } from '../../wire/desk-frames.ts';
 import type { DataKeyEntry, EpochHeader } from '../../wire/header.ts';
 import { dataKeyMark } from '../../wire/header.ts';
-import type { DataKeys } from '../../wire/kms-messages.ts';
+import type { DataKeys } from '../../wire/kms-frames.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { DataKeyRecord } from '../../wire/sealed.ts';

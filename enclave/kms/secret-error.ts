@@ -1,7 +1,7 @@
 // Why the boot ends at a secret, and which one: an operator has to know what to bring anew.
 
 import type { RefusalCode } from '../../wire/codes.ts';
-import type { Failed } from '../../wire/messages.ts';
+import type { Failed } from '../../wire/enclave-messages.ts';
 import { Fatal } from '../fatal.ts';
 import type { Result } from '../../wire/result.ts';
 

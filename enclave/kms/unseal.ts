@@ -3,9 +3,9 @@
 // attestation document says so.
 
 import type { WireCrypto } from '../../wire/crypto.ts';
-import type { DeskSecret } from '../../wire/desk-messages.ts';
+import type { DeskSecret } from '../../wire/desk-frames.ts';
 import type { DataKeyEntry } from '../../wire/header.ts';
-import type { DataKeys } from '../../wire/kms-messages.ts';
+import type { DataKeys } from '../../wire/kms-frames.ts';
 import type { Egress } from '../egress.ts';
 import { Fatal, orFatal } from '../fatal.ts';
 import type { Nsm } from '../nsm/nsm.ts';

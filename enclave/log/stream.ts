@@ -3,7 +3,7 @@
 
 import { Channel } from '../../wire/channel.ts';
 import { FIRST_CREDIT_BULK_BYTES, MAX_LOG_IN_BYTES } from '../../wire/limits.ts';
-import { FRAME, PORT } from '../../wire/messages.ts';
+import { FRAME, PORT } from '../../wire/enclave-messages.ts';
 import type { Transport } from '../../wire/node/transport.ts';
 import { Fatal } from '../fatal.ts';
 

@@ -11,7 +11,7 @@ import type { Kind, Label, LeafHeader } from '../../wire/leaf.ts';
 import { encodePublicLeaf, encodePublicLeafHead, leafKey, sealLeaf } from '../../wire/leaf.ts';
 import { MAX_COMMIT_LEAVES, MAX_COMMITS_IN_FLIGHT } from '../../wire/limits.ts';
 import { encodeCheckpoint } from '../../wire/tlog/checkpoint.ts';
-import { leafHash, TreeEdge } from '../../wire/tlog/merkle.ts';
+import { leafHash, TreeEdge } from '../../wire/tlog/edge.ts';
 import { encodeNote, noteKeyId } from '../../wire/tlog/note.ts';
 import type { Head } from '../../wire/attestation/user-data.ts';
 import type { Clock } from '../clock.ts';

@@ -9,7 +9,7 @@ import { SignatureV4 } from '@smithy/signature-v4';
 import { parseUtf8, toBase64, toHex } from '../../wire/bytes.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { ConfiguredS3 } from '../../wire/configuration.ts';
-import type { AwsCredentials } from '../../wire/kms-messages.ts';
+import type { AwsCredentials } from '../../wire/kms-frames.ts';
 import { EgressError } from '../egress.ts';
 import type { Credentials } from '../kms/credentials.ts';
 import { CredentialsError } from '../kms/credentials.ts';

@@ -8,7 +8,7 @@ import { parseCommit } from '../../wire/commit.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { PreviousEpoch } from '../../wire/header.ts';
-import type { Previous } from '../../wire/messages.ts';
+import type { Previous } from '../../wire/enclave-messages.ts';
 import { claimKey, commitsKey } from '../../wire/object-keys.ts';
 import { MAX_COMMIT_GROUP_BYTES, parseCommitGroup } from '../../wire/objects.ts';
 import type { Superseded } from '../../wire/superseded.ts';

@@ -10,12 +10,12 @@ import type { Frame } from '../../wire/frame.ts';
 import { FrameDecoder, encodeFrame, encodeFrameHead } from '../../wire/frame.ts';
 import { MAX_CAUSES, MAX_STRATEGY_IN_BYTES, MAX_STRATEGY_OUT_BYTES } from '../../wire/limits.ts';
 import { STREAM } from '../../wire/leaf.ts';
-import { FRAME } from '../../wire/messages.ts';
+import { FRAME } from '../../wire/enclave-messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { RunnerProgram, StrategyChild } from '../../wire/node/strategy-program.ts';
 import { spawnStrategy } from '../../wire/node/strategy-program.ts';
-import type { Signal } from '../../wire/payloads.ts';
-import { parseSignal } from '../../wire/payloads.ts';
+import type { Signal } from '../../wire/enclave-payloads.ts';
+import { parseSignal } from '../../wire/enclave-payloads.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { encodeStrategyFill } from '../../wire/strategy-fill.ts';
@@ -25,7 +25,7 @@ import {
   parseStrategyEnded,
   parseStrategyOutputs,
   parseStrategyStarted,
-} from '../../wire/strategy-messages.ts';
+} from '../../wire/strategy-frames.ts';
 import { residentBytes } from './memory.ts';
 import type {
   Strategy,

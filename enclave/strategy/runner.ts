@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { concatBytes } from '../../wire/bytes.ts';
 import { FrameDecoder } from '../../wire/frame.ts';
 import { MAX_STRATEGY_IN_BYTES } from '../../wire/limits.ts';
-import { FRAME } from '../../wire/messages.ts';
+import { FRAME } from '../../wire/enclave-messages.ts';
 import { seal } from './seal.ts';
 import type { Answer } from './session.ts';
 import { StrategySession } from './session.ts';

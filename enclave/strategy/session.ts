@@ -10,13 +10,13 @@ import type { RefusalCode } from '../../wire/codes.ts';
 import { encodeFrame } from '../../wire/frame.ts';
 import type { Frame } from '../../wire/frame.ts';
 import { MAX_BATCH_ROWS, MAX_CAUSES, MAX_OUTPUTS_PER_BATCH } from '../../wire/limits.ts';
-import { FRAME } from '../../wire/messages.ts';
-import type { Side } from '../../wire/payloads.ts';
-import { MAX_TTL_MS, encodeSignal, parseReport } from '../../wire/payloads.ts';
+import { FRAME } from '../../wire/enclave-messages.ts';
+import type { Side } from '../../wire/enclave-payloads.ts';
+import { MAX_TTL_MS, encodeSignal, parseReport } from '../../wire/enclave-payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { isWebAssembly } from '../../wire/strategy-bundle.ts';
 import { parseStrategyFill } from '../../wire/strategy-fill.ts';
-import type { StrategyStart } from '../../wire/strategy-messages.ts';
+import type { StrategyStart } from '../../wire/strategy-frames.ts';
 import {
   encodeStrategyEnded,
   encodeStrategyOutputs,

@@ -4,7 +4,7 @@
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { Instrument } from '../../wire/configuration.ts';
 import type { RunnerProgram } from '../../wire/node/strategy-program.ts';
-import type { Signal } from '../../wire/payloads.ts';
+import type { Signal } from '../../wire/enclave-payloads.ts';
 import type { Result } from '../../wire/result.ts';
 
 export type { RunnerProgram };

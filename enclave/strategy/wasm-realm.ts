@@ -4,7 +4,7 @@
 // an exception of a function that the module called, ends the strategy: modules cannot catch.
 
 import { utf8 } from '../../wire/bytes.ts';
-import type { StrategyStart } from '../../wire/strategy-messages.ts';
+import type { StrategyStart } from '../../wire/strategy-frames.ts';
 import type { RealmHost, StrategyRealm } from './realm-types.ts';
 import { buildRealm } from './realm.ts';
 import type { BarView, InstrumentSelector, StrategyContext, StrategyDefinition } from './sdk.ts';

@@ -204,7 +204,7 @@ describe('kill -9 of the host', () => {
     first.process.signal('SIGKILL');
     await waitFor('the enclave to end by itself', () => enclave.end);
     expect(await enclave.closed).toEqual({ code: 1, signal: null });
-    expect(enclave.stderr).toMatch(/^trackseal enclave: log_unavailable: [^\n]+\n$/u);
+    expect(enclave.stderr).toBe('trackseal enclave: log_unavailable\n');
     tap.holdAcks = false;
 
     const open = openOrders(readJournal(appliance));

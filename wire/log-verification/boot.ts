@@ -19,7 +19,7 @@ import type { Leaf } from '../leaf.ts';
 import { KIND, LABEL, STREAM, openLeaf, parseLeaf } from '../leaf.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
-import { leafHash } from '../tlog/merkle.ts';
+import { leafHash } from '../tlog/edge.ts';
 
 /** The root is that of all attestation documents of the epoch. */
 export interface LogTrust extends AttestationTrust {

@@ -3,14 +3,14 @@
 // hostile until the attested key has signed the root above them. The first thing that is wrong is
 // refused, with its index; a verifier that has refused must not be used further.
 
-import type { HandOver } from '../kms-messages.ts';
-import { parseHandOver } from '../kms-messages.ts';
+import type { HandOver } from '../kms-frames.ts';
+import { parseHandOver } from '../kms-frames.ts';
 import { equalBytes, toHex } from '../bytes.ts';
 import type { WireCrypto } from '../crypto.ts';
 import { BatchMemory, parseBatch } from '../batch.ts';
 import type { Kind, Leaf } from '../leaf.ts';
 import { KIND, blobOf, checkBlob, openLeaf, parseLeaf } from '../leaf.ts';
-import type { CloseReason, Gap } from '../payloads.ts';
+import type { CloseReason, Gap } from '../enclave-payloads.ts';
 import {
   CLOSE_REASON,
   parseClose,

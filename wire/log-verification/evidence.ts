@@ -17,7 +17,7 @@ import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 import type { Checkpoint } from '../tlog/checkpoint.ts';
 import { verifyCheckpoint } from '../tlog/checkpoint.ts';
-import { leafHash, verifyInclusion } from '../tlog/merkle.ts';
+import { leafHash, verifyInclusion } from '../tlog/edge.ts';
 import type { ProofFile } from '../tlog/proof-file.ts';
 import { MAX_PROOF_EXTRA_BYTES } from '../tlog/proof-file.ts';
 import type { LogTrust, VerifiedBoot } from './boot.ts';

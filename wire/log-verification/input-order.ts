@@ -2,8 +2,8 @@
 // gap leaves name, and batch times never go back. An enclave of the attested image keeps this by itself:
 // the verifier checks it so that nobody has to believe that.
 
-import type { Gap } from '../payloads.ts';
-import { GAP } from '../payloads.ts';
+import type { Gap } from '../enclave-payloads.ts';
+import { GAP } from '../enclave-payloads.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 

@@ -7,7 +7,7 @@ import type { WireCrypto } from '../crypto.ts';
 import { unwrapDisclosureKey } from '../disclosure.ts';
 import type { Leaf } from '../leaf.ts';
 import { KIND, leafKey, openLeaf } from '../leaf.ts';
-import type { Report, Signal } from '../payloads.ts';
+import type { Report, Signal } from '../enclave-payloads.ts';
 import { clientOrderIdOf, parseReport, parseSeed, parseSignal } from '../payloads.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';

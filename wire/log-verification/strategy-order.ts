@@ -3,8 +3,8 @@
 
 import type { Kind } from '../leaf.ts';
 import { KIND } from '../leaf.ts';
-import type { StrategyEvent } from '../payloads.ts';
-import { STRATEGY_EVENT } from '../payloads.ts';
+import type { StrategyEvent } from '../enclave-payloads.ts';
+import { STRATEGY_EVENT } from '../enclave-payloads.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 

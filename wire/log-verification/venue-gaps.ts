@@ -6,8 +6,8 @@ import type { Batch } from '../batch.ts';
 import type { Instrument } from '../instrument.ts';
 import type { Leaf } from '../leaf.ts';
 import { SequenceTracker } from '../market/sequence.ts';
-import type { Gap } from '../payloads.ts';
-import { GAP } from '../payloads.ts';
+import type { Gap } from '../enclave-payloads.ts';
+import { GAP } from '../enclave-payloads.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 

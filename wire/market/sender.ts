@@ -3,8 +3,8 @@
 // is declared to the enclave with a GAP frame as soon as there is room, also when no batch follows. A
 // drop that is not declared would show in the log as one of ours.
 
-import type { DeclaredGap } from '../messages.ts';
-import { encodeDeclaredGap, FRAME } from '../messages.ts';
+import type { DeclaredGap } from '../enclave-messages.ts';
+import { encodeDeclaredGap, FRAME } from '../enclave-messages.ts';
 import type { EncodedBatch } from './batcher.ts';
 
 /** What is used of a Channel. */

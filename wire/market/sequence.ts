@@ -5,8 +5,8 @@
 import type { Batch } from '../batch.ts';
 import { ROW } from '../batch.ts';
 import type { Instrument } from '../configuration.ts';
-import type { Gap } from '../payloads.ts';
-import { GAP } from '../payloads.ts';
+import type { Gap } from '../enclave-payloads.ts';
+import { GAP } from '../enclave-payloads.ts';
 import { BookSequence, idAfter, TradeSequence } from './book-sequence.ts';
 
 interface Sequences {

@@ -9,7 +9,7 @@ import { parseBase64, toBase64 } from '../bytes.ts';
 import type { WireCrypto } from '../crypto.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
-import { HASH_BYTES } from './merkle.ts';
+import { HASH_BYTES } from './edge.ts';
 import { verifyNote } from './note.ts';
 
 export interface Checkpoint {

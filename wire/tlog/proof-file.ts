@@ -7,7 +7,7 @@
 import { concatBytes, parseBase64, parseUtf8, toBase64, utf8 } from '../bytes.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
-import { HASH_BYTES } from './merkle.ts';
+import { HASH_BYTES } from './edge.ts';
 import { MAX_SIGNED_NOTE_BYTES } from './note.ts';
 
 const MAGIC = 'c2sp.org/tlog-proof@v1';

@@ -7,7 +7,7 @@
 
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
-import { HASH_BYTES } from './merkle.ts';
+import { HASH_BYTES } from './edge.ts';
 
 export const TILE_WIDTH = 256;
 /** What a u16 length prefix can say. Our own leaves are smaller (limits.ts). */
