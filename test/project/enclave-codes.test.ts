@@ -9,7 +9,7 @@ import { isEnclaveCode } from '../../wire/enclave-codes.ts';
 /** Of the host: what explains reports, and connections that were not made. */
 const HOST_FOLDERS = ['host-proxy/execution', 'host-proxy/egress'];
 /** Programs whose codes the core says or takes. */
-const PROGRAMS = ['main.mjs', 'strategy-runner.mjs'];
+const PROGRAMS = new Set(['main.mjs', 'strategy-runner.mjs']);
 
 async function codesIn(paths: readonly string[]): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
@@ -26,7 +26,7 @@ describe('wire/enclave-codes.ts', () => {
   it('has every code that core, strategies and the host’s execution use, and none that does not exist', async () => {
     const bundles = await bundleImage();
     const sources = bundles
-      .filter(({ name }) => PROGRAMS.includes(name))
+      .filter(({ name }) => PROGRAMS.has(name))
       .flatMap(({ metafile }) => Object.keys(metafile.inputs))
       .filter((path) => !path.includes('node_modules/'));
     const host = await Promise.all(
