@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { BuildOptions, Metafile } from 'esbuild';
+import { connectorPlugin } from './connector.ts';
 
 export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -29,6 +30,7 @@ export const IMAGE_BUNDLES: Readonly<Record<string, string>> = {
   'main.mjs': 'enclave/main.ts',
   'strategy-runner.mjs': 'enclave/strategy/runner.ts',
   'desk.mjs': 'enclave/desk/main.ts',
+  'connector.mjs': 'enclave/connector/main.ts',
   'tap.mjs': 'enclave/tap/main.ts',
 };
 
@@ -57,12 +59,20 @@ async function bundleOne(name: string, entry: string): Promise<Bundle> {
   const result = await build({
     ...IMAGE_OPTIONS,
     entryPoints: [entry],
+    ...(name === 'connector.mjs' ? { plugins: [connectorPlugin] } : {}),
     outfile: `dist/${name}`,
   });
   const bytes = result.outputFiles?.[0]?.contents;
   if (bytes === undefined) throw new Error(`no output for ${entry}`);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return { name, bytes, sha256, metafile: result.metafile };
+  // What a bundle leaves out is no file.
+  const files = Object.entries(result.metafile.inputs).filter(([path]) => !path.includes(':'));
+  return {
+    name,
+    bytes,
+    sha256,
+    metafile: { ...result.metafile, inputs: Object.fromEntries(files) },
+  };
 }
 
 /** Minified, not written anywhere. Throws for sources that do not build. */
