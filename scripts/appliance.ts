@@ -49,8 +49,18 @@ export interface ApplianceOptions extends ApplianceStrategy {
   readonly anchorMs: number;
   /** What comes sealed and from whom, and where the log goes besides; by default nothing is sealed. */
   readonly cloud?: ApplianceCloud;
+  /** What the enclave fetches over its own TLS; by default nothing. */
+  readonly sources?: ApplianceSources;
   /** measurements.json of a built image; by default an enclave is simulated under a root of its own. */
   readonly image?: string;
+}
+
+/** Venues of an appliance, and its streams in place of the capture's. */
+export interface ApplianceSources {
+  /** PEM. */
+  readonly roots: string;
+  readonly hosts: MeasuredManifest['hosts'];
+  readonly streams: Configuration['streams'];
 }
 
 /** The AWS of an appliance: whom the image may talk to and what its configuration wants sealed. */
@@ -166,8 +176,8 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
   for (const name of ['image', 'lp', 'quant', 'compliance', 'host', 'log']) {
     await mkdir(path(name), { recursive: true });
   }
-  const { image, cloud } = options;
-  const roots = utf8(cloud?.roots ?? '');
+  const { image, cloud, sources } = options;
+  const roots = utf8(`${cloud?.roots ?? ''}${sources?.roots ?? ''}`);
   await writeFile(path('image', 'roots.pem'), roots);
   const root = image === undefined ? await SimulatedRoot.open(path('aws')) : null;
 
@@ -192,7 +202,7 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
     version: 2,
     strategies: measured,
     owner_key: cloud?.ownerKey ?? null,
-    hosts: cloud?.hosts ?? [],
+    hosts: [...(cloud?.hosts ?? []), ...(sources?.hosts ?? [])],
     roots_sha256: toHex(nodeCrypto.sha256(roots)),
   } satisfies MeasuredManifest);
   await writeFile(path('image', 'measured.json'), manifest);
@@ -208,11 +218,11 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
   const configuration: Configuration = {
     version: 1,
     log_id: 'trackseal.local/demo',
-    feed_mode: 'replay',
+    feed_mode: sources === undefined ? 'replay' : 'live',
     commit_policy: (cloud?.s3 ?? null) === null ? 'spool' : 's3',
     compliance_public_key: compliance.publicHex,
     instruments: options.instruments,
-    streams: [{ id: 1, name: 'binance-capture' }],
+    streams: sources?.streams ?? [{ id: 1, name: 'binance-capture' }],
     strategies: configured,
     intervals: { anchor_ms: options.anchorMs, heartbeat_ms: 1000, commit_ms: 5 },
     limits: { clock_divergence_ms: 5000, attestations_per_second: 5 },

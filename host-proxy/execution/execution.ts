@@ -22,6 +22,7 @@ import type { JournalRecord } from './journal-record.ts';
 import type { JournalState, UntoldOutput } from './journal-state.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import { earlierEpoch, lateReports } from './late.ts';
+import { loggedBatch } from './logged-batch.ts';
 import { Order, rejectedReport } from './order.ts';
 import type { BrokerFill, OrderEnd, PaperOptions } from './paper-broker.ts';
 import { PaperBroker } from './paper-broker.ts';
@@ -180,8 +181,10 @@ export class Execution {
     return summarize(this.#counters, this.#account, this.#broker);
   }
 
-  #progress({ stream, sequence, leafIndex }: Progress): void {
-    this.#playUpTo(stream, sequence);
+  #progress(progress: Progress): void {
+    const { stream, sequence, leafIndex } = progress;
+    if (this.#held.has(stream)) this.#playUpTo(stream, sequence);
+    else this.#play(loggedBatch(this.#options.log, progress, this.#memory));
     this.#mark();
     if (this.#options.killSwitch.isOn()) this.#broker.cancelAll();
     const due = this.#waiting.filter(({ signal }) => (signal.causes.at(-1) ?? -1) <= leafIndex);
@@ -198,9 +201,14 @@ export class Execution {
     const held = this.#held.get(stream) ?? [];
     const count = held.findIndex((batch) => batch.sequence > sequence);
     for (const { bytes } of held.splice(0, count < 0 ? held.length : count)) {
-      this.#broker.apply(assertAccepted(parseBatch(bytes, null, this.#memory)));
-      this.#counters.batches++;
+      this.#play(assertAccepted(parseBatch(bytes, null, this.#memory)));
     }
+  }
+
+  #play(batch: ReturnType<typeof loggedBatch>): void {
+    if (batch === null) return;
+    this.#broker.apply(batch);
+    this.#counters.batches++;
   }
 
   /** Values the positions at the books' middle; without a book at the last one. */

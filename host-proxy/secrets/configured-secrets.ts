@@ -2,7 +2,8 @@
 // refuse are found here first, with the file that is wrong; what counts is what the enclave finds.
 
 import { equalBytes } from '../../wire/bytes.ts';
-import type { Configuration } from '../../wire/configuration.ts';
+import type { Configuration, ConfiguredStream } from '../../wire/configuration.ts';
+import { findVenue } from '../../wire/market/venues/venues.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { Refusal } from '../../wire/result.ts';
 import { parseSealed, parseStatement } from '../../wire/sealed.ts';
@@ -54,18 +55,33 @@ export function dataKeyStore(
   return new DataKeyStore({ files, directory, requests: requestsDirectory(state), names });
 }
 
-/** What the enclave needs of AWS and the host's file does not give; null when nothing is missing. */
+interface Way {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where the enclave gets the data of a stream from. */
+function waysOf({ source }: ConfiguredStream): readonly Way[] {
+  if (source === undefined) return [];
+  const venue = findVenue(source.venue);
+  const rest = venue?.hosts.get(source.host) ?? null;
+  const way = { host: source.host, port: venue?.port ?? 443 };
+  return rest === null ? [way] : [way, { host: rest, port: 443 }];
+}
+
+/** What the enclave needs of AWS and venues and the host's file does not give; null when nothing is missing. */
 export function findMissingWay(config: HostConfig, configuration: Configuration): string | null {
-  const hosts = [configuration.kms?.host, configuration.s3?.host].filter(
-    (host) => host !== undefined,
-  );
-  if (hosts.length === 0) return null;
+  const aws = [configuration.kms?.host, configuration.s3?.host]
+    .filter((host) => host !== undefined)
+    .map((host) => ({ host, port: 443 }));
   const allowed = config.egress?.allow ?? [];
-  const missing = hosts.find(
-    (host) => !allowed.some((one) => one.host === host && one.port === 443),
+  const missing = [...aws, ...configuration.streams.flatMap(waysOf)].find(
+    (way) => !allowed.some(({ host, port }) => host === way.host && port === way.port),
   );
-  if (missing !== undefined) return `egress.allow: ${missing}:443, which the enclave has to reach`;
-  return config.credentials === null
+  if (missing !== undefined) {
+    return `egress.allow: ${missing.host}:${missing.port}, which the enclave has to reach`;
+  }
+  return aws.length > 0 && config.credentials === null
     ? 'credentials: the enclave talks to AWS, { "source": "imds" } on EC2'
     : null;
 }

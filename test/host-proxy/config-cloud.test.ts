@@ -117,10 +117,11 @@ describe("the host's configuration of what comes from AWS", () => {
 });
 
 describe('a way to AWS', () => {
-  const wants = { kms: { region: 'eu-central-1', host: KMS } } as Configuration;
+  const nothing = { streams: [{ id: 1, name: 'host' }] } as unknown as Configuration;
+  const wants: Configuration = { ...nothing, kms: { region: 'eu-central-1', host: KMS } };
   const egress = { allow: [{ host: KMS, port: 443 }] };
   it.each<[string, object, Configuration, string]>([
-    ['is not missing where nothing wants one', {}, {} as Configuration, 'nothing'],
+    ['is not missing where nothing wants one', {}, nothing, 'nothing'],
     ['is missing without egress', {}, wants, 'egress.allow: kms'],
     [
       'is missing at another port',
@@ -131,6 +132,29 @@ describe('a way to AWS', () => {
     ['is missing without credentials', { egress }, wants, 'credentials: '],
     ['is there with both', { egress, credentials: { source: 'chain' } }, wants, 'nothing'],
   ])('%s', (_, part, configuration, expected) => {
+    expect(findMissingWay(configOf(part), configuration) ?? 'nothing').toContain(expected);
+  });
+});
+
+describe('a way to a venue', () => {
+  const source = { venue: 'binance-spot', host: 'stream.binance.com' };
+  const configuration = { streams: [{ id: 1, name: 'own', source }] } as unknown as Configuration;
+  const ways = (...hosts: readonly string[]): object => ({
+    egress: { allow: hosts.map((host) => ({ host, port: 443 })) },
+  });
+  it.each<[string, object, string]>([
+    ['is missing without egress', {}, 'egress.allow: stream.binance.com:443'],
+    [
+      'is missing to its snapshots',
+      ways('stream.binance.com'),
+      'egress.allow: api.binance.com:443',
+    ],
+    [
+      'is there with both, without credentials',
+      ways('stream.binance.com', 'api.binance.com'),
+      'nothing',
+    ],
+  ])('%s', (_, part, expected) => {
     expect(findMissingWay(configOf(part), configuration) ?? 'nothing').toContain(expected);
   });
 });
