@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// Tests that start processes of their own, a strategy's for the most part, or that run the whole appliance.
+// Tests that start processes of their own, a strategy's for the most part, that run the whole appliance, or that wait
+// for connections to be made again.
 const PROCESS_TESTS = [
   'test/eif/build/elsewhere.test.ts',
   'test/eif/lock/fetch.test.ts',
@@ -8,6 +9,8 @@ const PROCESS_TESTS = [
   'test/enclave/kms/image-client.test.ts',
   'test/enclave/nsm/open-device.test.ts',
   'test/enclave/launch/**/*.test.ts',
+  'test/enclave/tap/**/*.test.ts',
+  'test/host-proxy/feed/live.test.ts',
   'test/enclave/strategy/**/*.test.ts',
   'test/enclave/real-strategy.test.ts',
   'test/hostile-host/verdicts.test.ts',

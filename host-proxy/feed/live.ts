@@ -16,6 +16,7 @@ import { accept, refuse } from '../../wire/result.ts';
 import type { FeedSource } from '../feed-session.ts';
 import type { Logger } from '../logger.ts';
 import { CcxtDialer, openCcxt } from './ccxt-dialer.ts';
+import { HOST_VENUES } from './host-venues.ts';
 import type { ReplaySummary } from './replay.ts';
 
 /** One stream, as the operator's file has it. */
@@ -64,7 +65,7 @@ export function planLive(
     if (plans.some((plan) => plan.stream === stream || plan.venue.id === id)) {
       return invalid('stream');
     }
-    const venue = findVenue(id);
+    const venue = findVenue(id, HOST_VENUES);
     if (venue === null) return invalid('venue');
     const instruments = configuration.instruments.filter((one) => sourceVenueOf(one) === id);
     const fits = instruments.every((one) => one.sequence_rule === venue.rule);

@@ -136,12 +136,13 @@ describe('a way to AWS', () => {
   });
 });
 
+const ways = (...hosts: readonly string[]): object => ({
+  egress: { allow: hosts.map((host) => ({ host, port: 443 })) },
+});
+
 describe('a way to a venue', () => {
   const source = { venue: 'binance-spot', host: 'stream.binance.com' };
   const configuration = { streams: [{ id: 1, name: 'own', source }] } as unknown as Configuration;
-  const ways = (...hosts: readonly string[]): object => ({
-    egress: { allow: hosts.map((host) => ({ host, port: 443 })) },
-  });
   it.each<[string, object, string]>([
     ['is missing without egress', {}, 'egress.allow: stream.binance.com:443'],
     [

@@ -161,7 +161,11 @@ export class LiveFeed {
   /** The connection is gone: what the venue says from now on is missing, and declared once. */
   interrupt(): void {
     this.#openMs = null;
-    for (const { sequence } of this.#books.values()) sequence.interrupt();
+    for (const book of this.#books.values()) {
+      // What was good is asked for at once; what was tried again and again goes on waiting.
+      if (book.sequence.valid) Object.assign(book, { attempts: 0, notBeforeMs: 0 });
+      book.sequence.interrupt();
+    }
     if (!this.#fed) return;
     this.#fed = false;
     this.counters.gaps++;

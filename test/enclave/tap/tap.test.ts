@@ -139,7 +139,11 @@ describe('the tap', () => {
       venue.update('BTCUSDT', { b: side, a: side });
       if (round % 50 === 0) await pause(5);
     }
-    await pause(300);
+    // Answered in order: all of it has been read.
+    const [socket] = venue.sockets;
+    const ponged = new Promise((resolve) => socket?.once('pong', resolve));
+    socket?.ping();
+    await ponged;
     const taken = core.batches.length;
     expect(taken).toBeLessThan(1000);
     core.busy = null;
@@ -279,5 +283,61 @@ describe('whom the tap talks to', () => {
     core.channel.destroy({ code: 'stream_closed', detail: {} });
     expect(await exit).toBeNull();
     await eventually(() => venue.sockets.length === 0, 'closed');
+  });
+});
+
+const book = (type: string, u: number): string =>
+  JSON.stringify({
+    topic: 'orderbook.50.BTCUSDT',
+    type,
+    ts: 1_700_000_000_000,
+    data: { s: 'BTCUSDT', b: [['100.10', '1.5']], a: [], u, seq: 1 },
+  });
+
+describe('a venue whose snapshots come in the stream', () => {
+  const instrument = {
+    ...TAP_BTC,
+    venue: 'bybit',
+    market: 'linear',
+    sequence_rule: 'bybit',
+  } as const;
+
+  it('is asked for the book again after a hole, on the same connection', async () => {
+    const { venue, core, egress } = await startTapStage({
+      instruments: [instrument],
+      source: { venue: 'bybit-linear', host: 'stream.bybit.com' },
+      hosts: [{ host: 'stream.bybit.com', port: 443 }],
+      times: { pingMs: 50 },
+    });
+    venue.onRequest = (socket, text) => {
+      const { op } = JSON.parse(text) as { readonly op: string };
+      const success = { success: true, ret_msg: op === 'ping' ? 'pong' : '', op };
+      socket.send(JSON.stringify(success));
+      return true;
+    };
+    await eventually(() => venue.requests.length > 0, 'subscription');
+    venue.send(book('snapshot', 500));
+    venue.send(book('delta', 501));
+    await eventually(() => core.book.lastUpdateId === 501, 'book');
+    venue.send(book('delta', 503));
+    await eventually(() => venue.requests.some((text) => text.includes('unsubscribe')), 'again');
+    expect(core.venueGaps).toMatchObject([{ reason: 4, firstMissing: 502, count: 1 }]);
+    venue.send(book('snapshot', 1));
+    await eventually(() => core.book.valid && core.book.lastUpdateId === 1, 'counted anew');
+    await eventually(() => venue.requests.includes('{"op":"ping"}'), 'ping');
+    expect(venue.connections).toBe(1);
+    expect(egress.dials).toHaveLength(1);
+    expect(core.declared).toEqual([]);
+  });
+
+  it('is asked for a snapshot that does not come', async () => {
+    const { venue } = await startTapStage({
+      instruments: [instrument],
+      source: { venue: 'bybit-linear', host: 'stream.bybit.com' },
+      hosts: [{ host: 'stream.bybit.com', port: 443 }],
+    });
+    venue.onRequest = () => true;
+    await eventually(() => venue.requests.some((text) => text.includes('unsubscribe')), 'again');
+    expect(venue.connections).toBe(1);
   });
 });

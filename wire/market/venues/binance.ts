@@ -4,19 +4,20 @@
 
 import type { Instrument, SequenceRule } from '../../instrument.ts';
 import type { Result } from '../../result.ts';
-import { accept, refuse } from '../../result.ts';
 import type { BestEvent, DepthEvent, MarketEvent, TradeEvent } from '../events.ts';
 import type { JsonObject } from './fields.ts';
 import {
   FieldError,
   isObject,
   readJson,
+  readMessage,
+  takeDepth,
   takeId,
-  takeLevels,
   takeObject,
   takeScaled,
   takeText,
   takeTime,
+  takeTrade,
 } from './fields.ts';
 import type { Venue } from './venue.ts';
 
@@ -62,57 +63,25 @@ export class BinanceParser {
 
 function snapshot(data: JsonObject, instrument: Instrument, receiveTimeNs: bigint): DepthEvent {
   const id = takeId(data, 'lastUpdateId');
-  const levels: number[] = [];
-  const bids = takeLevels(levels, data, 'bids', instrument);
-  takeLevels(levels, data, 'asks', instrument);
-  return {
-    type: 'depth',
-    instrument: instrument.id,
-    receiveTimeNs,
-    exchangeTimeNs: takeTime(data, 'T', 'E'),
-    snapshot: true,
-    firstId: id,
-    lastId: id,
-    previousId: -1,
-    levels,
-    bids,
-  };
+  const times = { instrument, receiveTimeNs, exchangeTimeNs: takeTime(data, 'T', 'E') };
+  const ids = { snapshot: true, firstId: id, lastId: id, previousId: -1 };
+  return takeDepth(data, ['bids', 'asks'], times, ids);
 }
 
 function update(data: JsonObject, instrument: Instrument, receiveTimeNs: bigint): DepthEvent {
   const firstId = takeId(data, 'U');
   const lastId = takeId(data, 'u');
   if (lastId < firstId) throw new FieldError('u');
-  const levels: number[] = [];
-  const bids = takeLevels(levels, data, 'b', instrument);
-  takeLevels(levels, data, 'a', instrument);
-  return {
-    type: 'depth',
-    instrument: instrument.id,
-    receiveTimeNs,
-    exchangeTimeNs: takeTime(data, 'T', 'E'),
-    snapshot: false,
-    firstId,
-    lastId,
-    previousId: data['pu'] === undefined ? -1 : takeId(data, 'pu'),
-    levels,
-    bids,
-  };
+  const previousId = data['pu'] === undefined ? -1 : takeId(data, 'pu');
+  const times = { instrument, receiveTimeNs, exchangeTimeNs: takeTime(data, 'T', 'E') };
+  return takeDepth(data, ['b', 'a'], times, { snapshot: false, firstId, lastId, previousId });
 }
 
 function trade(data: JsonObject, instrument: Instrument, receiveTimeNs: bigint): TradeEvent {
   const buyerIsMaker = data['m'];
   if (typeof buyerIsMaker !== 'boolean') throw new FieldError('m');
-  return {
-    type: 'trade',
-    instrument: instrument.id,
-    receiveTimeNs,
-    exchangeTimeNs: takeTime(data, 'T', 'E'),
-    id: takeId(data, 't'),
-    price: takeScaled(data['p'], instrument.price_scale, 1, 'p'),
-    quantity: takeScaled(data['q'], instrument.quantity_scale, 1, 'q'),
-    buyerTook: !buyerIsMaker,
-  };
+  const times = { instrument, receiveTimeNs, exchangeTimeNs: takeTime(data, 'T', 'E') };
+  return takeTrade(data, ['p', 'q'], times, takeId(data, 't'), !buyerIsMaker);
 }
 
 function best(data: JsonObject, instrument: Instrument, receiveTimeNs: bigint): BestEvent {
@@ -163,17 +132,14 @@ function binance({ depthPath, ...market }: BinanceMarket): Venue {
     parser: (instruments) => {
       const parser = new BinanceParser(instruments);
       return {
-        parse: (text, receiveTimeNs) => {
-          const parsed = readJson(text, (message): readonly MarketEvent[] | null => {
-            if (isObject(message) && message['e'] === undefined && message['id'] !== undefined) {
+        parse: (text, receiveTimeNs) =>
+          readMessage(text, (message) => {
+            if (message['e'] === undefined && message['id'] !== undefined) {
               return message['result'] === null ? [] : null;
             }
             const event = parser.read(message, receiveTimeNs);
             return event === null ? [] : [event];
-          });
-          if (!parsed.ok) return parsed;
-          return parsed.value === null ? refuse('venue_refused') : accept(parsed.value);
-        },
+          }),
         parseSnapshot: (text, instrument, receiveTimeNs) =>
           readJson(text, (data) => snapshot(takeObject(data, 'data'), instrument, receiveTimeNs)),
       };

@@ -4,6 +4,7 @@
 import type { Instrument } from '../../instrument.ts';
 import type { Result } from '../../result.ts';
 import { accept, refuse } from '../../result.ts';
+import type { DepthEvent, MarketEvent, TradeEvent } from '../events.ts';
 import { parseDecimal } from '../scaled.ts';
 
 /** Levels of one side of one message; Binance's deepest snapshot has 5,000. */
@@ -105,4 +106,54 @@ export function takeLevels(
     );
   }
   return pairs.length;
+}
+
+/** Whose event it is, and when. */
+export interface EventTimes {
+  readonly instrument: Instrument;
+  readonly receiveTimeNs: bigint;
+  readonly exchangeTimeNs: bigint | null;
+}
+
+/** Levels of `data`, bids first. */
+export function takeDepth(
+  data: JsonObject,
+  [bidField, askField]: readonly [string, string],
+  { instrument, ...times }: EventTimes,
+  ids: Pick<DepthEvent, 'snapshot' | 'firstId' | 'lastId' | 'previousId'>,
+): DepthEvent {
+  const levels: number[] = [];
+  const bids = takeLevels(levels, data, bidField, instrument);
+  takeLevels(levels, data, askField, instrument);
+  return { type: 'depth', instrument: instrument.id, ...times, ...ids, levels, bids };
+}
+
+/** `id` is 0 where the venue does not number its trades one by one. */
+export function takeTrade(
+  data: JsonObject,
+  [priceField, quantityField]: readonly [string, string],
+  { instrument, ...times }: EventTimes,
+  id: number,
+  buyerTook: boolean,
+): TradeEvent {
+  const price = takeScaled(data[priceField], instrument.price_scale, 1, priceField);
+  const quantity = takeScaled(data[quantityField], instrument.quantity_scale, 1, quantityField);
+  return { type: 'trade', instrument: instrument.id, ...times, id, price, quantity, buyerTook };
+}
+
+/** True for `buy`, false for `sell`, and nothing else. */
+export function takeSide(data: JsonObject, field: string, buy: string, sell: string): boolean {
+  const side = takeText(data, field);
+  if (side !== buy && side !== sell) throw new FieldError(field);
+  return side === buy;
+}
+
+/** What `read` makes of a message; null from it is a subscription that the venue refuses. */
+export function readMessage(
+  text: string,
+  read: (message: JsonObject) => readonly MarketEvent[] | null,
+): Result<readonly MarketEvent[]> {
+  const events = readJson(text, (value) => read(takeObject(value, 'message')));
+  if (!events.ok) return events;
+  return events.value === null ? refuse('venue_refused') : accept(events.value);
 }

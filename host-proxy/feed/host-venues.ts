@@ -1,0 +1,8 @@
+// The venues of a live feed: those that the enclave reads as well, and those that only the host does, so that the
+// enclave's programs stay small.
+
+import { OKX } from '../../wire/market/venues/okx.ts';
+import type { Venue } from '../../wire/market/venues/venue.ts';
+import { VENUES } from '../../wire/market/venues/venues.ts';
+
+export const HOST_VENUES: readonly Venue[] = [...VENUES, ...OKX];
