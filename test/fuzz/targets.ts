@@ -44,6 +44,7 @@ const TARGETS: Readonly<Record<string, Load>> = {
   binance: async () => (await import('./targets/market-data.ts')).binanceTarget(),
   decimal: async () => (await import('./targets/market-data.ts')).decimalTarget(),
   capture: async () => (await import('./targets/market-data.ts')).captureTarget(),
+  'live-feed': async () => (await import('./targets/live-feed.ts')).liveFeedTarget(),
   https: async () => (await import('./targets/https.ts')).httpsTarget(),
   tls: async () => (await import('./targets/https.ts')).tlsTarget(),
   'tile-server': async () => (await import('./targets/tile-server.ts')).tileServerTarget(),
