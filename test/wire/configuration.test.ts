@@ -54,6 +54,10 @@ const WITH_SECRETS: Configuration = {
   },
 };
 
+function sourced(id: number, venue: string): object {
+  return { id, name: 'own', source: { venue, host: 'stream.binance.com' } };
+}
+
 describe('what comes sealed, and S3', () => {
   it('is taken in the canonical form', () => {
     expect(parseConfiguration(canonicalJson(WITH_SECRETS))).toEqual({
@@ -62,8 +66,24 @@ describe('what comes sealed, and S3', () => {
     });
   });
 
+  it('takes a source of instruments that are there', () => {
+    const value = { ...CONFIGURATION, streams: [sourced(1, 'binance-spot')] };
+    expect(parseConfiguration(canonicalJson(value)).ok).toBe(true);
+  });
+
   it.each<[string, Partial<Record<keyof Configuration, unknown>>, string]>([
     ['policy s3 without a bucket', { s3: undefined }, 's3'],
+    ['a source without instruments', { streams: [sourced(1, 'binance-linear')] }, 'streams'],
+    [
+      'a source twice',
+      { streams: [sourced(1, 'binance-spot'), sourced(2, 'binance-spot')] },
+      'streams',
+    ],
+    [
+      'a source that is a URL',
+      { streams: [{ id: 1, name: 'x', source: { venue: 'binance-spot', host: 'wss://x' } }] },
+      'streams.0.source.host',
+    ],
     ['sealed items without KMS', { kms: undefined, data_keys: undefined }, 'sealed'],
     ['data keys without KMS', { kms: undefined, sealed: undefined }, 'data_keys'],
     ['a key of another region', { kms: { ...KMS, region: 'eu-west-1' } }, 'sealed'],

@@ -16,6 +16,18 @@ async function followed(options: Parameters<typeof startTapStage>[0] = {}): Prom
   return stage;
 }
 
+/** A trade of so many bytes. */
+function tradeOf(bytes: number): string {
+  const head = '{"e":"trade","T":1,"s":"BTCUSDT","t":1,"p":"7.77","q":"1","m":true,"x":"';
+  return `${head}${'x'.repeat(bytes - head.length - 2)}"}`;
+}
+
+/** A snapshot that would do, of so many bytes. */
+function snapshotOf(bytes: number): string {
+  const head = '{"lastUpdateId":102,"bids":[["1.00","1"]],"asks":[],"x":"';
+  return `${head}${'x'.repeat(bytes - head.length - 2)}"}`;
+}
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('the tap', () => {
@@ -87,7 +99,7 @@ describe('the tap', () => {
     ['deep nesting', '['.repeat(200_000)],
     ['a refused subscription', '{"error":{"code":2,"msg":"no"},"id":1}'],
     ['a binary message', Buffer.from('{}')],
-    ['more than 2 MiB', `"${'x'.repeat(2 * 1024 * 1024)}"`],
+    ['one byte more than 2 MiB', tradeOf(2 * 1024 * 1024 + 1)],
   ])('ends the connection at %s, and goes on with another', async (_, message) => {
     const { venue, core, exit } = await followed();
     for (const socket of venue.sockets) socket.send(message);
@@ -100,8 +112,7 @@ describe('the tap', () => {
 
   it('takes a message of 2 MiB', async () => {
     const { venue, core } = await followed();
-    const head = '{"e":"trade","T":1,"s":"BTCUSDT","t":1,"p":"7.77","q":"1","m":true,"x":"';
-    venue.send(`${head}${'x'.repeat(2 * 1024 * 1024 - head.length - 2)}"}`);
+    venue.send(tradeOf(2 * 1024 * 1024));
     await eventually(() => core.prices.includes(777), 'trade');
     expect(venue.connections).toBe(1);
   });
@@ -168,7 +179,7 @@ describe('the tap', () => {
     ['a redirect', 302, {}, ''],
     ['an error', 500, {}, ''],
     ['an encoding', 200, { 'content-encoding': 'gzip' }, '{}'],
-    ['too much', 200, {}, `"${'x'.repeat(4 * 1024 * 1024)}"`],
+    ['too much', 200, {}, snapshotOf(4 * 1024 * 1024 + 1)],
     ['no JSON', 200, {}, '<html>'],
     ['another book', 200, {}, '{"lastUpdateId":-1,"bids":[],"asks":[]}'],
   ])('asks again, later, for a snapshot that comes as %s', async (_, status, headers, body) => {
@@ -185,6 +196,18 @@ describe('the tap', () => {
     await eventually(() => core.book.valid, 'book');
     expect(asked).toBe(2);
     expect(venue.connections).toBe(1);
+  });
+
+  it('takes a snapshot of 4 MiB', async () => {
+    const { venue, core } = await startTapStage();
+    await eventually(() => venue.requests.length === 1, 'subscription');
+    venue.onSnapshot = (_, answer) => {
+      answer.end(snapshotOf(4 * 1024 * 1024));
+      return true;
+    };
+    venue.update('BTCUSDT');
+    await eventually(() => core.book.valid, 'book');
+    expect(venue.paths.filter((path) => path.startsWith('/api'))).toHaveLength(1);
   });
 
   it.each([429, 418])('obeys Retry-After of a %i', async (status) => {
