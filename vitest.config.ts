@@ -20,6 +20,7 @@ const PROCESS_TESTS = [
   'test/simulator/s3/program.test.ts',
   'test/strategies/**/*.test.ts',
   'test/scripts/**/*.test.ts',
+  'test/simulator/exchange/program.test.ts',
   'test/simulator/kms/program.test.ts',
   'test/fuzz/**/*.test.ts',
   'test/verifier/heads-processes.test.ts',

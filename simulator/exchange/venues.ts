@@ -3,6 +3,7 @@
 import type { VenueApi } from './call.ts';
 import { Alpaca } from './venues/alpaca/alpaca.ts';
 import { Binance } from './venues/binance/binance.ts';
+import { Bitget } from './venues/bitget/bitget.ts';
 import { Bybit } from './venues/bybit/bybit.ts';
 import { Coinbase } from './venues/coinbase/coinbase.ts';
 import { Ibkr } from './venues/ibkr/ibkr.ts';
@@ -20,6 +21,7 @@ export function venueApis(world: World): readonly VenueApi[] {
     new KrakenFutures(world),
     new Coinbase(world),
     new Okx(world),
+    new Bitget(world),
     new Mexc(world),
     new Ibkr(world),
     new Alpaca(world),

@@ -67,6 +67,12 @@ const CASES: readonly Case[] = [
   },
   { venue: 'okx', simulated: 'okx', accountType: 'spot', others: NO_BAN },
   {
+    venue: 'bitget',
+    simulated: 'bitget',
+    accountType: 'spot',
+    others: { ...NO_BAN, account: 'bad_request' },
+  },
+  {
     venue: 'mexc',
     simulated: 'mexc',
     accountType: 'spot',
