@@ -77,8 +77,11 @@ const CCXT_CLASSES: readonly (readonly [ErrorType, ErrorClass])[] = [
   [BadResponse, 'bad_response'],
 ];
 
-/** The class of what was thrown while an answer with this status was read; null for a bug of ours. */
-export function classOfThrown(error: unknown, status: number): ErrorClass | null {
+/**
+ * The class of what was thrown while an answer with this status was read. What no class of ccxt's is comes of an
+ * answer of another shape than its parsers know, and is nothing that could be done better here.
+ */
+export function classOfThrown(error: unknown, status: number): ErrorClass {
   if (error instanceof CallError) return error.errorClass;
   const certain = classOfStatus(status);
   if (certain !== null) return certain;
@@ -91,7 +94,7 @@ export function classOfThrown(error: unknown, status: number): ErrorClass | null
   if (error instanceof ExchangeNotAvailable)
     return status < 400 ? 'unavailable' : classOfUnknown(status);
   if (error instanceof NetworkError || error instanceof OperationFailed) return 'network';
-  return error instanceof BaseError ? classOfWords(error.message, status) : null;
+  return error instanceof BaseError ? classOfWords(error.message, status) : 'bad_response';
 }
 
 /** Of an answer that our own adapters read; null: go on with its body. */

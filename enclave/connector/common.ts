@@ -5,7 +5,7 @@ import { CallError } from './call-error.ts';
 import { positionOf } from './normalise.ts';
 import type { Raw } from './raw.ts';
 import { listOrNullAt } from './raw.ts';
-import type { Balance } from './records.ts';
+import type { Balance, MarketKind } from './records.ts';
 import type { MomentSource } from './source.ts';
 
 /** A list that has to be there; its absence is no empty account. */
@@ -34,11 +34,12 @@ export function balancesSource(
   };
 }
 
-/** `read` gives unified positions of ccxt. */
+/** `read` gives unified positions of ccxt; `kind` where they are in markets of another one. */
 export function positionsSource(
   exchange: Exchange,
   market: string,
   read: () => Promise<unknown>,
+  kind?: MarketKind,
 ): MomentSource {
   return {
     type: 'moment',
@@ -47,7 +48,7 @@ export function positionsSource(
     read: async () => {
       const unified = await read();
       if (!Array.isArray(unified)) throw new CallError('bad_response');
-      const positions = unified.map((position) => positionOf(exchange, position));
+      const positions = unified.map((position) => positionOf(exchange, position, kind));
       const records = positions.filter((position) => position !== null && position !== 'malformed');
       return {
         records,

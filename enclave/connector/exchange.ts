@@ -21,7 +21,7 @@ export interface ExchangeOptions<E extends Exchange> {
   readonly type: ExchangeClass<E>;
   /** ccxt's own options of this venue; never changed after construction. */
   readonly options: Record<string, unknown>;
-  /** The venue's weight of one unit of ccxt's cost, by the host called; 1 where not named. */
+  /** The venue's weight of one unit of ccxt's cost, by host and first part of the path, or host; or 1. */
   readonly weightOf?: Readonly<Record<string, string>>;
   /** Paths below `/0/private/` and the like that read by POST. */
   readonly readsByPost?: RegExp;
@@ -101,7 +101,9 @@ function checkReadOnly(method: string, url: string, readsByPost: RegExp | undefi
 
 function weightOf(cost: unknown, url: string, factors: Readonly<Record<string, string>>): string {
   const own = parseDecimal(String(cost)) ?? { units: 1n, scale: 0 };
-  const factor = parseDecimal(factors[new URL(url).hostname] ?? '1') ?? { units: 1n, scale: 0 };
+  const { hostname, pathname } = new URL(url);
+  const text = factors[`${hostname}/${pathname.split('/')[1] ?? ''}`] ?? factors[hostname] ?? '1';
+  const factor = parseDecimal(text) ?? { units: 1n, scale: 0 };
   return canonicalDecimal(formatDecimal(multiplyDecimals(own, factor))) ?? '1';
 }
 

@@ -257,7 +257,11 @@ export function transferOf(unified: unknown, ours: (wallet: string) => boolean):
 }
 
 /** Of a unified position; null for one without contracts, which is none. */
-export function positionOf(exchange: Exchange, unified: unknown): Position | null | 'malformed' {
+export function positionOf(
+  exchange: Exchange,
+  unified: unknown,
+  kind?: MarketKind,
+): Position | null | 'malformed' {
   const position = rawOf(unified);
   const contracts = decimalAt(position, 'contracts');
   if (contracts === '0') return null;
@@ -271,7 +275,7 @@ export function positionOf(exchange: Exchange, unified: unknown): Position | nul
   return {
     kind: 'position',
     symbol,
-    market: market?.kind ?? 'swap',
+    market: kind ?? market?.kind ?? 'swap',
     side,
     contracts: withoutSign(contracts),
     contractSize: market?.contractSize ?? decimalAt(position, 'contractSize'),

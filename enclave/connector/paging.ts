@@ -8,6 +8,15 @@ import type { Page, Span } from './source.ts';
 /** Null: malformed. An empty list: nothing for us. */
 export type Convert = (raw: Raw) => ConnectorRecord | readonly ConnectorRecord[] | null;
 
+/** ccxt's parsers take much for granted; what they choke on is one malformed record and not the end of a page. */
+function oneOrMalformed(one: Convert, raw: Raw): ReturnType<Convert> {
+  try {
+    return one(raw);
+  } catch {
+    return null;
+  }
+}
+
 export function convert(
   raws: readonly Raw[],
   one: Convert,
@@ -15,7 +24,7 @@ export function convert(
   const records: ConnectorRecord[] = [];
   let malformed = 0;
   for (const raw of raws) {
-    const result = one(raw);
+    const result = oneOrMalformed(one, raw);
     if (result === null) malformed++;
     else if ('kind' in result) records.push(result);
     else records.push(...result);

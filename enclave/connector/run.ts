@@ -19,6 +19,15 @@ const LEFT_TO_THE_DESK: ReadonlySet<ErrorClass> = new Set([
   'maintenance',
 ]);
 
+/** Keys that cannot even sign are no keys: not a PEM, not base64. */
+function buildWith(build: () => Attempt): Attempt {
+  try {
+    return build();
+  } catch (error) {
+    throw error instanceof CallError ? error : new CallError('authentication');
+  }
+}
+
 export type Attempt = Omit<Question, 'attempt'>;
 
 /** Calls or time of the job are used up; what was reached so far stays. */
@@ -107,14 +116,13 @@ export class Run {
     let status = 0;
     let call: number | null = null;
     try {
-      const answer = await this.#line.call(this.job.id, { ...build(), attempt });
+      const answer = await this.#line.call(this.job.id, { ...buildWith(build), attempt });
       ({ status, call } = answer);
       const value = await read(answer);
       this.#line.meaning(call, 'ok');
       return { error: null, value };
     } catch (error) {
       const errorClass = classOfThrown(error, status);
-      if (errorClass === null) throw error;
       if (call !== null) this.#line.meaning(call, errorClass);
       const wait = error instanceof CallError ? error.retryAfterMs : null;
       return { error: new CallError(errorClass, wait) };

@@ -2,7 +2,7 @@
 // in windows no longer than the venue takes, page by page, each record once. What could not be had is a
 // line of coverage with its reason; a source that fails does not take the others with it.
 
-import { CallError } from './call-error.ts';
+import { CallError, classOfThrown } from './call-error.ts';
 import type { Coverage, CoverageReason, CoverageSubject } from './classes.ts';
 import type { Cursors, SourceCursor } from './cursors.ts';
 import { hashId } from './cursors.ts';
@@ -111,11 +111,14 @@ export function cursorOf({ cursors, fromMs }: Walker, key: string, byDay = false
   return fresh;
 }
 
-/** The class of a failure that ends this source only; others are thrown on. */
-export function reasonOf(error: unknown): CoverageReason {
-  if (error instanceof BudgetError) return 'budget';
-  if (error instanceof CallError) return error.errorClass;
-  throw error;
+export function reasonOf(error: CallError | BudgetError): CoverageReason {
+  return error instanceof CallError ? error.errorClass : 'budget';
+}
+
+/** What a source threw; of a parser that met something that it does not know, `bad_response`. */
+export function failureOf(error: unknown): CallError | BudgetError {
+  if (error instanceof CallError || error instanceof BudgetError) return error;
+  return new CallError(classOfThrown(error, 200));
 }
 
 export async function walkMoment(source: MomentSource, walker: Walker): Promise<CallError | null> {
@@ -129,8 +132,9 @@ export async function walkMoment(source: MomentSource, walker: Walker): Promise<
     walker.cover({ what, market, ...span, complete, reason: complete ? null : 'record_malformed' });
     return null;
   } catch (error) {
-    walker.cover({ what, market, ...span, complete: false, reason: reasonOf(error) });
-    return error instanceof CallError ? error : null;
+    const failure = failureOf(error);
+    walker.cover({ what, market, ...span, complete: false, reason: reasonOf(failure) });
+    return failure instanceof CallError ? failure : null;
   }
 }
 
@@ -204,7 +208,7 @@ export async function walkHistory(
   const startMs = lost ? oldestMs : coveredFromMs;
   const progress: Progress = { malformed: 0, truncated: false };
   cursor.pendingFromMs = null;
-  let failure: unknown = null;
+  let failure: CallError | BudgetError | null = null;
   try {
     do {
       const endMs = windowMs === null ? toMs : Math.min(fromMs + windowMs, toMs);
@@ -214,7 +218,7 @@ export async function walkHistory(
       fromMs = endMs;
     } while (fromMs < toMs);
   } catch (error) {
-    failure = error;
+    failure = failureOf(error);
   }
   coverHistory(source, walker, { startMs, toMs }, cursor, progress, failure);
   return failure instanceof CallError ? failure : null;
@@ -232,7 +236,7 @@ function coverHistory(
   { startMs, toMs }: { readonly startMs: number; readonly toMs: number },
   cursor: SourceCursor,
   { malformed, truncated }: Progress,
-  failure: unknown,
+  failure: CallError | BudgetError | null,
 ): void {
   const doneMs = Math.max(cursor.doneToMs, startMs);
   let reason: CoverageReason | null = null;

@@ -1,4 +1,4 @@
-// One job from its frame to its DONE. Whatever fails is a class and a line of coverage; only a bug of ours throws. A
+// One job from its frame to its DONE. Whatever fails is a class and a line of coverage, a parser's surprise too. A
 // failure that would meet every other call too (keys, bans, a venue that is down) ends the job early, and what
 // was not asked for any more is covered as such. Credentials are wiped where bytes can be.
 
@@ -9,10 +9,9 @@ import { encodeCursors, parseCursors } from './cursors.ts';
 import type { Line } from './line.ts';
 import { pagesOf } from './pages.ts';
 import type { Done, Permissions } from './protocol.ts';
-import { BudgetError } from './run.ts';
 import type { Run } from './run.ts';
 import type { MissingSource, Source, Walker } from './source.ts';
-import { walkHistory, walkMoment } from './source.ts';
+import { failureOf, reasonOf, walkHistory, walkMoment } from './source.ts';
 
 /** Of any call: the next ones would end the same way. */
 const ENDS_THE_JOB: ReadonlySet<ErrorClass> = new Set([
@@ -118,9 +117,9 @@ export async function work(run: Run, line: Line, open: OpenAdapter): Promise<voi
     if (job.kind === 'check') permissions = await adapter.check();
     else await walkAll(adapter, walk);
   } catch (error) {
-    if (error instanceof CallError) walk.firstFailure ??= error.errorClass;
-    else if (!(error instanceof BudgetError)) throw error;
-    walk.coverRest(error instanceof CallError ? error.errorClass : 'budget');
+    const failure = failureOf(error);
+    if (failure instanceof CallError) walk.firstFailure ??= failure.errorClass;
+    walk.coverRest(reasonOf(failure));
   } finally {
     adapter?.close();
     const { apiKey, secret, passphrase } = job.credentials;

@@ -39,7 +39,7 @@ export function parseFlexTime(text: string): FlexTime | null {
   if (check.getUTCMonth() !== date[1] - 1 || check.getUTCDate() !== date[2]) return null;
   const rest = text.slice(whole.length);
   if (rest === '') return { timeMs: midnight + offsetHours(midnight) * HOUR_MS, dateOnly: true };
-  const time = TIME.exec(rest.replace(/^(?:[;, T]|, )/u, ''));
+  const time = TIME.exec(rest.replace(/^(?:, |[;, T])/u, ''));
   if (time === null) return null;
   const [, hours, minutes, seconds, zone] = time;
   if (Number(hours) > 23 || Number(minutes) > 59 || Number(seconds) > 59) return null;

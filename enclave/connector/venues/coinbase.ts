@@ -124,8 +124,11 @@ function fills(exchange: coinbase): HistorySource {
       const one = (raw: Raw): ConnectorRecord | null => {
         const unified = exchange.parseTrade({ ...raw });
         const id = idAt(raw, 'entry_id') ?? idAt(raw, 'trade_id');
-        const cost = boolAt(raw, 'size_in_quote') === true ? decimalAt(raw, 'size') : null;
-        return fillOf(exchange, { ...unified, id }, { cost, raw });
+        const inQuote = boolAt(raw, 'size_in_quote') === true;
+        const cost = inQuote ? decimalAt(raw, 'size') : null;
+        // ccxt would work the price out again, from an amount that it had to divide.
+        const price = decimalAt(raw, 'price');
+        return fillOf(exchange, { ...unified, id, price }, { cost, raw });
       };
       return { ...convert(raws, one), next: raws.length === 0 ? null : textAt(answer, 'cursor') };
     },

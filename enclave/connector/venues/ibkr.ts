@@ -11,10 +11,9 @@ import type { FlexStatement, Section } from '../flex/statement.ts';
 import { parseFlexXml, readFlexStatements } from '../flex/statement.ts';
 import type { Raw } from '../raw.ts';
 import { textAt } from '../raw.ts';
-import { BudgetError } from '../run.ts';
 import type { Run } from '../run.ts';
 import type { Walker } from '../source.ts';
-import { cursorOf, freshOf, reasonOf } from '../source.ts';
+import { cursorOf, failureOf, freshOf, reasonOf } from '../source.ts';
 
 const SERVICE = 'https://ndcdyn.interactivebrokers.com/AccountManagement/FlexWebService';
 /** What the service may name for the second call. */
@@ -141,13 +140,13 @@ async function walk(run: Run, walker: Walker): Promise<CallError | null> {
     asked.mark = String(nowMs);
     return null;
   } catch (error) {
-    if (!(error instanceof CallError) && !(error instanceof BudgetError)) throw error;
-    const reason = reasonOf(error);
+    const failure = failureOf(error);
+    const reason = reasonOf(failure);
     for (const [what] of SUBJECTS) {
       const span = { fromMs: Math.min(asked.doneToMs, nowMs), toMs: nowMs };
       walker.cover({ what, market: 'all', ...span, complete: false, reason });
     }
-    return error instanceof CallError ? error : null;
+    return failure instanceof CallError ? failure : null;
   }
 }
 

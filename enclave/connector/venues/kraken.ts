@@ -78,7 +78,7 @@ function sourcesOf(exchange: kraken): readonly Source[] {
         return balanceOf('spot', exchange.safeCurrencyCode(asset) ?? null, total, free);
       });
     }),
-    positionsSource(exchange, 'margin', () => exchange.fetchPositions()),
+    positionsSource(exchange, 'margin', () => exchange.fetchPositions(), 'margin'),
     history({
       what: 'fills',
       overlapMs: FILL_OVERLAP_MS,

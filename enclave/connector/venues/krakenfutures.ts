@@ -194,7 +194,7 @@ function entry(
   const funding = decimalAt(raw, 'realized_funding');
   if (funding !== null && funding !== '0') {
     const contract = textAt(raw, 'contract');
-    const symbol = contract === null ? null : exchange.safeSymbol(contract);
+    const symbol = contract === null ? null : exchange.safeSymbol(contract.toUpperCase());
     records.push({ kind: 'funding', id: number, symbol, currency, amount: funding, timeMs });
   }
   const fee = decimalAt(raw, 'fee');

@@ -32,8 +32,12 @@ export async function openBinance(run: Run, cursors: Cursors, kind: Kind): Promi
       fetchMarkets: { types: [kind === 'margin' ? 'spot' : kind] },
       recvWindow: 10_000,
     },
-    // 6,000 a minute is 20 units of ccxt's a second; futures are counted as they are.
-    weightOf: { 'api.binance.com': '5', 'testnet.binance.vision': '5' },
+    // 6,000 a minute, or 12,000 for the wallet's paths, is 20 units of ccxt's a second; futures are counted as they are.
+    weightOf: {
+      'api.binance.com': '5',
+      'api.binance.com/sapi': '10',
+      'testnet.binance.vision': '5',
+    },
     sandbox: 'hosts',
   });
   const changed = new Set<string>();

@@ -1,0 +1,271 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parseFlexXml, readFlexStatements } from '../../../../enclave/connector/flex/statement.ts';
+import type { Job } from '../../../../enclave/connector/job.ts';
+import type { ConnectorRecord, Fill, Flow } from '../../../../enclave/connector/records.ts';
+import { utf8 } from '../../../../wire/bytes.ts';
+import type { Asked, Outcome, Reply } from '../../../helpers/connector-desk.ts';
+import { jobOf, runJob } from '../../../helpers/connector-desk.ts';
+
+const FIXTURES: URL = new URL('../../../fixtures/connector/', import.meta.url);
+
+function element(name: string): string {
+  return readFileSync(new URL(`ibflex-${name}.xml`, FIXTURES), 'utf8').trim();
+}
+
+interface Sections {
+  readonly trades?: string;
+  readonly cash?: string;
+  readonly transfers?: string;
+  readonly positions?: string;
+  readonly report?: string;
+}
+
+function statement(
+  accountId: string,
+  sections: Sections,
+  dates = 'fromDate="20261101" toDate="20261102"',
+): string {
+  const { trades = '', cash = '', transfers = '', positions = '', report = '' } = sections;
+  return `<FlexStatement accountId="${accountId}" ${dates} period="" whenGenerated="20261103;010000"><Trades>${trades}</Trades><CashTransactions>${cash}</CashTransactions><Transfers>${transfers}</Transfers><OpenPositions>${positions}</OpenPositions><CashReport>${report}</CashReport></FlexStatement>`;
+}
+
+function query(...statements: readonly string[]): string {
+  return `<?xml version="1.0"?><FlexQueryResponse queryName="q" type="AF"><FlexStatements count="${statements.length}">${statements.join('')}</FlexStatements></FlexQueryResponse>`;
+}
+
+const TRADE =
+  '<Trade accountId="U1" currency="USD" assetCategory="STK" symbol="IBM" tradeID="11" ibExecID="e11" ibOrderID="o1" orderReference="ours-1" dateTime="20261102;101500" quantity="10" tradePrice="200.5" tradeMoney="2005" taxes="-0.1" ibCommission="-1.05" ibCommissionCurrency="USD" buySell="BUY" multiplier="1" levelOfDetail="EXECUTION" />';
+
+const TICKET =
+  '<FlexStatementResponse timestamp="x"><Status>Success</Status><ReferenceCode>4711</ReferenceCode><Url>https://gdcdyn.interactivebrokers.com/AccountManagement/FlexWebService/GetStatement</Url></FlexStatementResponse>';
+
+function refusal(code: number): string {
+  return `<FlexStatementResponse timestamp="x"><Status>Warn</Status><ErrorCode>${code}</ErrorCode><ErrorMessage>m</ErrorMessage></FlexStatementResponse>`;
+}
+
+const NOW_MS: number = Date.UTC(2026, 10, 3, 12);
+
+function poll(
+  answers: readonly string[],
+  change: Partial<Job> = {},
+  ticket = TICKET,
+): Promise<Outcome> {
+  let at = 0;
+  const internet = ({ url }: Asked): Reply => {
+    if (url.pathname.endsWith('/SendRequest')) return { body: ticket };
+    return { body: answers[Math.min(at++, answers.length - 1)] };
+  };
+  return runJob(
+    jobOf('ibkr', {
+      fromMs: Date.UTC(2026, 10, 2, 5),
+      nowMs: NOW_MS,
+      credentials: { apiKey: utf8('token'), secret: utf8('1234'), passphrase: null },
+      ...change,
+    }),
+    internet,
+  );
+}
+
+function fillsOf(records: readonly ConnectorRecord[]): readonly Fill[] {
+  return records.filter((record) => record.kind === 'fill');
+}
+
+function flowsOf(records: readonly ConnectorRecord[]): readonly Flow[] {
+  return records.filter((record) => record.kind === 'flow');
+}
+
+describe('the Flex Web Service', () => {
+  it('is asked for a query, then for its statement, by the host that it names', async () => {
+    const { asked, done } = await poll([query(statement('U1', { trades: TRADE }))]);
+    expect(asked.map(({ url }) => `${url.host}${url.pathname}`)).toEqual([
+      'ndcdyn.interactivebrokers.com/AccountManagement/FlexWebService/SendRequest',
+      'gdcdyn.interactivebrokers.com/AccountManagement/FlexWebService/GetStatement',
+    ]);
+    expect(asked.map(({ query: asking }) => asking.get('q'))).toEqual(['1234', '4711']);
+    expect(asked.every(({ fetch }) => fetch.headers.has('user-agent'))).toBe(true);
+    expect(done.outcome).toBe('complete');
+  });
+
+  it.each(['https://evil.example/x', 'http://gdcdyn.interactivebrokers.com/x', 'not a URL'])(
+    'does not follow it to %s',
+    async (url) => {
+      const ticket = TICKET.replace(/<Url>.*<\/Url>/u, `<Url>${url}</Url>`);
+      const { asked } = await poll([query(statement('U1', {}))], {}, ticket);
+      expect(asked[1]?.url.host).toBe('ndcdyn.interactivebrokers.com');
+    },
+  );
+
+  it('waits for a statement that is not ready (1019), and asks again', async () => {
+    const budget = { calls: 10, retries: 1, deadlineMs: 60_000 };
+    const started = performance.now();
+    const { done, meanings } = await poll([refusal(1019), query(statement('U1', {}))], { budget });
+    expect(done.outcome).toBe('complete');
+    expect(meanings.map(({ callClass }) => callClass)).toEqual(['ok', 'unavailable', 'ok']);
+    expect(performance.now() - started).toBeGreaterThan(4900);
+  });
+
+  it.each([
+    [1009, 'unavailable'],
+    [1012, 'authentication'],
+    [1013, 'permission'],
+    [1014, 'bad_request'],
+    [1015, 'authentication'],
+    [1018, 'rate_limited'],
+    [9999, 'bad_response'],
+  ])('says %i, which is %s', async (code, errorClass) => {
+    const { done } = await poll([], { kind: 'check' }, refusal(code));
+    expect(done).toMatchObject({ outcome: 'failed', errorClass });
+  });
+
+  it.each([
+    '',
+    '<html>maintenance</html>',
+    '<FlexQueryResponse />',
+    '{}',
+    query('<FlexStatement />'),
+  ])('takes %j for no statement', async (body) => {
+    const { done } = await poll([body]);
+    expect(done).toMatchObject({ outcome: 'failed', errorClass: 'bad_response' });
+  });
+
+  it('is asked once an hour at most', async () => {
+    const answers = [query(statement('U1', { trades: TRADE }))];
+    const first = await poll(answers);
+    const soon = await poll(answers, { cursors: first.done.cursors, nowMs: NOW_MS + 300_000 });
+    expect(soon.asked).toEqual([]);
+    expect(soon.done.outcome).toBe('complete');
+    const later = await poll(answers, { cursors: first.done.cursors, nowMs: NOW_MS + 3_600_000 });
+    expect(later.asked).toHaveLength(2);
+    expect(fillsOf(later.records)).toEqual([]);
+  });
+
+  it('tells that the token reads and does nothing else', async () => {
+    const { done } = await poll([query(statement('U1', {}))], { kind: 'check' });
+    expect(done.permissions).toMatchObject({
+      read: true,
+      trade: false,
+      withdraw: false,
+      accountId: 'U1',
+    });
+  });
+});
+
+describe('a statement', () => {
+  it('covers its days, and says that what follows is delayed', async () => {
+    const { done } = await poll([query(statement('U1', { trades: TRADE }))]);
+    const endMs = Date.UTC(2026, 10, 3, 5) - 1;
+    expect(done.coverage.filter(({ what }) => what === 'fills')).toEqual([
+      {
+        what: 'fills',
+        market: 'U1',
+        fromMs: Date.UTC(2026, 10, 2, 5),
+        toMs: endMs,
+        complete: true,
+        reason: null,
+      },
+      {
+        what: 'fills',
+        market: 'U1',
+        fromMs: endMs,
+        toMs: NOW_MS,
+        complete: false,
+        reason: 'delayed',
+      },
+    ]);
+  });
+
+  it('that lacks a section is missing coverage, and no empty account', async () => {
+    const bare = statement('U1', {}).replace(/<Trades>.*<\/Trades>/u, '');
+    const { done } = await poll([query(bare)]);
+    expect(done.coverage.filter(({ what }) => what === 'fills')).toEqual([
+      expect.objectContaining({ complete: false, reason: 'not_supported' }),
+    ]);
+    const empty = await poll([query(statement('U1', {}))]);
+    expect(empty.done.coverage.find(({ what }) => what === 'fills')?.complete).toBe(true);
+  });
+
+  it('gives executions with commission and tax, and cancelled ones as their opposite', async () => {
+    const cancelled = TRADE.replaceAll('="11"', '="12"')
+      .replace('quantity="10"', 'quantity="-10"')
+      .replace('buySell="BUY"', 'buySell="BUY (Ca.)"')
+      .replace('ibCommission="-1.05"', 'ibCommission="1.05"');
+    const order = TRADE.replace('EXECUTION', 'ORDER').replaceAll('="11"', '="13"');
+    const { records } = await poll([query(statement('U1', { trades: TRADE + cancelled + order }))]);
+    expect(fillsOf(records)).toEqual([
+      expect.objectContaining({
+        id: 'U1:11',
+        clientOrderId: 'ours-1',
+        side: 'buy',
+        amount: '10',
+        price: '200.5',
+        cost: '2005',
+        fees: [
+          { currency: 'USD', amount: '1.05' },
+          { currency: 'USD', amount: '0.1' },
+        ],
+        timeMs: Date.parse('2026-11-02T15:15:00Z'),
+      }),
+      expect.objectContaining({ id: 'U1:12', side: 'sell', amount: '10' }),
+    ]);
+  });
+
+  it('in the shapes that ibflex recorded: options, dividends, transfers of shares, lots left out', () => {
+    const text = query(
+      statement(
+        'U123456',
+        {
+          trades: element('Trade') + element('TradeLot') + element('Order'),
+          cash: element('CashTransaction'),
+          transfers: element('Transfer'),
+          positions: element('OpenPosition'),
+          report: element('CashReportCurrency'),
+        },
+        'fromDate="2011-01-03" toDate="2011-12-30"',
+      ),
+    );
+    const [read] = readFlexStatements(parseFlexXml(text) ?? {}) ?? [];
+    expect(Object.values(read?.malformed ?? {})).toEqual([0, 0, 0, 0, 0]);
+    expect(fillsOf(read?.records ?? [])).toEqual([
+      expect.objectContaining({
+        id: 'U123456:594763148',
+        market: 'option',
+        contractSize: '100',
+        side: 'buy',
+        amount: '3',
+        timeMs: Date.parse('2011-08-11T20:20:00Z'),
+      }),
+    ]);
+    expect(
+      flowsOf(read?.records ?? []).map(({ type, currency, amount }) => [type, currency, amount]),
+    ).toEqual([
+      ['dividend', 'USD', '27800'],
+      ['transfer_in', 'FMTIF', '226702'],
+    ]);
+    // The one in the file is a lot.
+    expect(read?.records.some(({ kind }) => kind === 'position')).toBe(false);
+    expect(read?.records).toContainEqual(
+      expect.objectContaining({ kind: 'balance', currency: 'USD', total: '51.730897778' }),
+    );
+  });
+
+  const shared = new URL('../../../../../shared/data/ibkr-flex-pp/', import.meta.url);
+  const files = existsSync(shared)
+    ? readdirSync(shared).filter((name) => name.endsWith('.xml'))
+    : [];
+  if (files.length === 0)
+    console.log('skipped: no statements of portfolio-performance in ../shared');
+  it.skipIf(files.length === 0)('reads what portfolio-performance recorded', () => {
+    let fills = 0;
+    let deposits = 0;
+    for (const file of files) {
+      const document = parseFlexXml(readFileSync(new URL(file, shared), 'utf8'));
+      for (const read of readFlexStatements(document ?? {}) ?? []) {
+        fills += fillsOf(read.records).length;
+        deposits += flowsOf(read.records).filter(({ type }) => type === 'deposit').length;
+      }
+    }
+    expect(fills).toBeGreaterThan(10);
+    expect(deposits).toBeGreaterThan(0);
+  });
+});
