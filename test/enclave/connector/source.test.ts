@@ -1,0 +1,325 @@
+// The walk over a history, against a model of a venue that shows a list in pages: whatever the times, limits and the
+// order, over any number of polls, each record comes once, and nothing is claimed that was not seen.
+
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CallError } from '../../../enclave/connector/call-error.ts';
+import type { Coverage } from '../../../enclave/connector/classes.ts';
+import { encodeCursors, parseCursors } from '../../../enclave/connector/cursors.ts';
+import { pageById, pageByTime } from '../../../enclave/connector/paging.ts';
+import type { Raw } from '../../../enclave/connector/raw.ts';
+import { textAt, timeAt } from '../../../enclave/connector/raw.ts';
+import type { ConnectorRecord, Flow } from '../../../enclave/connector/records.ts';
+import { BudgetError } from '../../../enclave/connector/run.ts';
+import type { HistorySource, Span } from '../../../enclave/connector/source.ts';
+import { walkHistory } from '../../../enclave/connector/source.ts';
+
+interface Entry {
+  readonly id: number;
+  readonly time: number;
+}
+
+const FROM_MS = 1_000_000;
+
+function flowOf(raw: Raw, status: Flow['status'] = 'ok'): Flow {
+  return {
+    kind: 'flow',
+    id: textAt(raw, 'id') ?? '',
+    type: 'deposit',
+    direction: 'in',
+    currency: 'USD',
+    amount: '1',
+    fee: null,
+    timeMs: timeAt(raw, 'time') ?? 0,
+    status,
+    networkId: null,
+    from: null,
+    to: null,
+  };
+}
+
+/** A venue that shows at most `limit` entries of a span, from one of its ends. */
+function venue(
+  entries: readonly Entry[],
+  limit: number,
+  shows: 'oldest' | 'newest',
+): (span: Span) => Promise<readonly Raw[]> {
+  return ({ fromMs, toMs }) => {
+    const inside = entries.filter(({ time }) => time >= fromMs && time <= toMs);
+    const sorted = inside.sort(
+      (a, b) => (shows === 'oldest' ? a.time - b.time : b.time - a.time) || a.id - b.id,
+    );
+    return Promise.resolve(sorted.slice(0, limit).map(({ id, time }) => ({ id, time })));
+  };
+}
+
+interface Polled {
+  readonly records: ConnectorRecord[];
+  readonly coverage: Coverage[];
+  readonly cursors: Uint8Array;
+  readonly error: CallError | null;
+}
+
+async function poll(
+  source: HistorySource,
+  cursors: Uint8Array | null,
+  nowMs: number,
+): Promise<Polled> {
+  const records: ConnectorRecord[] = [];
+  const coverage: Coverage[] = [];
+  const parsed = parseCursors(cursors);
+  const error = await walkHistory(source, {
+    cursors: parsed,
+    fromMs: FROM_MS,
+    nowMs: () => nowMs,
+    emit: (page) => {
+      records.push(...page);
+      return Promise.resolve();
+    },
+    cover: (line) => coverage.push(line),
+  });
+  return { records, coverage, cursors: encodeCursors(parsed), error };
+}
+
+function timeSource(
+  ask: (span: Span) => Promise<readonly Raw[]>,
+  limit: number,
+  shows: 'oldest' | 'newest',
+  more: Partial<HistorySource> = {},
+): HistorySource {
+  return {
+    type: 'history',
+    what: 'deposits',
+    market: 'all',
+    key: 'k',
+    windowMs: null,
+    historyMs: null,
+    overlapMs: 500,
+    page: (span, token) =>
+      pageByTime(
+        { limit, shows, ask, timeOf: (raw) => timeAt(raw, 'time'), one: (raw) => flowOf(raw) },
+        span,
+        token,
+      ),
+    ...more,
+  };
+}
+
+function idsOf(records: readonly ConnectorRecord[]): readonly number[] {
+  return records.map((record) => Number('id' in record ? record.id : Number.NaN));
+}
+
+const scenes = fc.record({
+  times: fc.array(fc.integer({ min: FROM_MS, max: FROM_MS + 5000 }), { maxLength: 60 }),
+  limit: fc.integer({ min: 1, max: 12 }),
+  windowMs: fc.option(fc.integer({ min: 50, max: 3000 })),
+  polls: fc.array(fc.integer({ min: 1, max: 2500 }), { minLength: 1, maxLength: 6 }),
+  shows: fc.constantFrom('oldest', 'newest'),
+});
+
+describe('a history by time', () => {
+  it('comes once each over any number of polls; where a moment is fuller than a page it says so', async () => {
+    await fc.assert(
+      fc.asyncProperty(scenes, async ({ times, limit, windowMs, polls, shows }) => {
+        const entries = times.map((time, id) => ({ id, time }));
+        const seen: number[] = [];
+        let cursors: Uint8Array | null = null;
+        let nowMs = FROM_MS;
+        let isTruncated = false;
+        for (const step of polls) {
+          nowMs += step;
+          const there = entries.filter(({ time }) => time <= nowMs);
+          const source = timeSource(venue(there, limit, shows), limit, shows, { windowMs });
+          const polled: Polled = await poll(source, cursors, nowMs);
+          expect(polled.error).toBeNull();
+          isTruncated ||= polled.coverage.some(({ reason }) => reason === 'history_limit');
+          seen.push(...idsOf(polled.records));
+          cursors = polled.cursors;
+        }
+        expect(new Set(seen).size).toBe(seen.length);
+        const due = entries.filter(({ time }) => time <= nowMs).map(({ id }) => id);
+        if (!isTruncated) expect(seen.sort((a, b) => a - b)).toEqual(due);
+        const perMoment = new Map<number, number>();
+        for (const { time } of entries) perMoment.set(time, (perMoment.get(time) ?? 0) + 1);
+        // Without a full page of one moment there is no excuse.
+        if (Math.max(0, ...perMoment.values()) < limit) expect(isTruncated).toBe(false);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('takes what the venue shows late, within the overlap', async () => {
+    const early = { id: 1, time: FROM_MS + 900 };
+    const late = { id: 2, time: FROM_MS + 600 };
+    const first = await poll(
+      timeSource(venue([early], 10, 'newest'), 10, 'newest'),
+      null,
+      FROM_MS + 1000,
+    );
+    expect(idsOf(first.records)).toEqual([1]);
+    const both = timeSource(venue([early, late], 10, 'newest'), 10, 'newest');
+    const second = await poll(both, first.cursors, FROM_MS + 1100);
+    expect(idsOf(second.records)).toEqual([2]);
+  });
+
+  it('asks for nothing before the start of the account', async () => {
+    const spans: Span[] = [];
+    const ask = (span: Span): Promise<readonly Raw[]> => {
+      spans.push(span);
+      return Promise.resolve([]);
+    };
+    await poll(timeSource(ask, 10, 'oldest'), null, FROM_MS + 1000);
+    expect(spans).toEqual([{ fromMs: FROM_MS, toMs: FROM_MS + 1000 }]);
+  });
+
+  it('waits for what is pending, and shows it again when it is final', async () => {
+    let status: Flow['status'] = 'pending';
+    const entry = { id: 1, time: FROM_MS + 10 };
+    const sourceOf = (): HistorySource => ({
+      ...timeSource(venue([entry], 10, 'newest'), 10, 'newest'),
+      page: async (span, token) =>
+        pageByTime(
+          {
+            limit: 10,
+            shows: 'newest',
+            ask: venue([entry], 10, 'newest'),
+            timeOf: (raw) => timeAt(raw, 'time'),
+            one: (raw) => flowOf(raw, status),
+          },
+          span,
+          token,
+        ),
+    });
+    const statusesOf = ({ records }: Polled): readonly unknown[] =>
+      records.map((record) => (record.kind === 'flow' ? record.status : null));
+    const first = await poll(sourceOf(), null, FROM_MS + 1000);
+    expect(statusesOf(first)).toEqual(['pending']);
+    // Long after the overlap of half a second.
+    const second = await poll(sourceOf(), first.cursors, FROM_MS + 3_600_000);
+    expect(statusesOf(second)).toEqual([]);
+    status = 'ok';
+    const third = await poll(sourceOf(), second.cursors, FROM_MS + 7_200_000);
+    expect(statusesOf(third)).toEqual(['ok']);
+    const fourth = await poll(sourceOf(), third.cursors, FROM_MS + 9_000_000);
+    expect(statusesOf(fourth)).toEqual([]);
+  });
+
+  it('keeps what it reached when a later window fails, and goes on from there', async () => {
+    const entries = [100, 1100, 2100].map((after, id) => ({ id, time: FROM_MS + after }));
+    const whole = venue(entries, 10, 'oldest');
+    const failing = (span: Span): Promise<readonly Raw[]> =>
+      span.fromMs >= FROM_MS + 2000 ? Promise.reject(new CallError('timeout')) : whole(span);
+    const more = { windowMs: 1000, overlapMs: 0 };
+    const first = await poll(timeSource(failing, 10, 'oldest', more), null, FROM_MS + 3000);
+    expect(idsOf(first.records)).toEqual([0, 1]);
+    expect(first.error?.errorClass).toBe('timeout');
+    expect(first.coverage).toEqual([
+      expect.objectContaining({ fromMs: FROM_MS, toMs: FROM_MS + 2000, complete: true }),
+      expect.objectContaining({
+        fromMs: FROM_MS + 2000,
+        toMs: FROM_MS + 3000,
+        complete: false,
+        reason: 'timeout',
+      }),
+    ]);
+    const second = await poll(timeSource(whole, 10, 'oldest', more), first.cursors, FROM_MS + 3000);
+    expect(idsOf(second.records)).toEqual([2]);
+    expect(second.coverage).toEqual([
+      expect.objectContaining({ fromMs: FROM_MS + 2000, toMs: FROM_MS + 3000, complete: true }),
+    ]);
+  });
+
+  it('that ends with the budget is no failure, and not complete', async () => {
+    const ask = (): Promise<never> => Promise.reject(new BudgetError('budget'));
+    const { error, coverage } = await poll(timeSource(ask, 10, 'oldest'), null, FROM_MS + 1000);
+    expect(error).toBeNull();
+    expect(coverage).toEqual([expect.objectContaining({ complete: false, reason: 'budget' })]);
+  });
+
+  it('says so when a record had to be left out', async () => {
+    const source = {
+      ...timeSource(() => Promise.resolve([]), 10, 'oldest'),
+      page: () => Promise.resolve({ records: [], malformed: 1, next: null }),
+    };
+    const { coverage } = await poll(source, null, FROM_MS + 1000);
+    expect(coverage).toEqual([
+      expect.objectContaining({ complete: false, reason: 'record_malformed' }),
+    ]);
+  });
+
+  it('does not follow a venue that repeats its page without end', async () => {
+    let calls = 0;
+    const source = {
+      ...timeSource(() => Promise.resolve([]), 10, 'oldest'),
+      page: () => {
+        calls++;
+        return Promise.resolve({ records: [], malformed: 0, next: 'same' });
+      },
+    };
+    const { error } = await poll(source, null, FROM_MS + 1000);
+    expect(error?.errorClass).toBe('bad_response');
+    expect(calls).toBe(2);
+  });
+});
+
+describe('a history by number', () => {
+  function numbered(entries: readonly Entry[], limit: number): HistorySource {
+    return {
+      ...timeSource(() => Promise.resolve([]), limit, 'oldest'),
+      page: (span, token, cursor) =>
+        pageById(
+          {
+            limit,
+            fromId: (id) =>
+              Promise.resolve(
+                entries
+                  .filter((entry) => BigInt(entry.id) >= id)
+                  .slice(0, limit)
+                  .map(({ ...raw }) => raw),
+              ),
+            ofSpan: venue(entries, limit, 'oldest'),
+            idOf: (raw) => BigInt(textAt(raw, 'id') ?? '0'),
+            one: (raw) => flowOf(raw),
+          },
+          span,
+          token,
+          cursor,
+        ),
+    };
+  }
+
+  it('comes once each, though many have the same moment', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 1, maxLength: 6 }),
+        fc.integer({ min: 2, max: 9 }),
+        async (batches, limit) => {
+          const entries: Entry[] = [];
+          const seen: number[] = [];
+          let cursors: Uint8Array | null = null;
+          let nowMs = FROM_MS;
+          for (const count of batches) {
+            nowMs += 1000;
+            const time = nowMs - 1;
+            for (let at = 0; at < count; at++) entries.push({ id: entries.length + 1, time });
+            const polled: Polled = await poll(numbered(entries, limit), cursors, nowMs);
+            expect(polled.coverage.every(({ complete }) => complete)).toBe(true);
+            seen.push(...idsOf(polled.records));
+            cursors = polled.cursors;
+          }
+          expect(seen).toEqual(entries.map(({ id }) => id));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('sees that the venue let go of trades in between', async () => {
+    const entries = Array.from({ length: 10 }, (_, at) => ({ id: at + 1, time: FROM_MS + at }));
+    const first = await poll(numbered(entries.slice(0, 3), 100), null, FROM_MS + 1000);
+    const second = await poll(numbered(entries.slice(6), 100), first.cursors, FROM_MS + 2000);
+    expect(second.coverage).toEqual([
+      expect.objectContaining({ complete: false, reason: 'history_limit' }),
+    ]);
+  });
+});
