@@ -10,7 +10,6 @@ import {
   DDoSProtection,
   ExchangeNotAvailable,
   InvalidNonce,
-  NetworkError,
   NotSupported,
   OnMaintenance,
   OperationFailed,
@@ -93,7 +92,8 @@ export function classOfThrown(error: unknown, status: number): ErrorClass {
   // ccxt's answer to a status that it knows nothing better about.
   if (error instanceof ExchangeNotAvailable)
     return status < 400 ? 'unavailable' : classOfUnknown(status);
-  if (error instanceof NetworkError || error instanceof OperationFailed) return 'network';
+  // The venue answered, with a failure of its own.
+  if (error instanceof OperationFailed) return status > 0 ? 'unavailable' : 'network';
   return error instanceof BaseError ? classOfWords(error.message, status) : 'bad_response';
 }
 

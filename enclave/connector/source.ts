@@ -49,7 +49,7 @@ export interface HistorySource {
   readonly overlapMs: number;
   /** Some of it is dated by day alone: the first day counts whole. */
   readonly byDay?: boolean;
-  /** Not more often than this; 0: each time. */
+  /** Not more often than this; each time without it. */
   readonly everyMs?: number;
   readonly page: (span: Span, token: string | null, cursor: SourceCursor) => Promise<Page>;
 }
@@ -191,7 +191,9 @@ export async function walkHistory(
   const cursor = cursorOf(walker, source.key, source.byDay);
   const toMs = walker.nowMs();
   const coveredFromMs = cursor.doneToMs;
-  if (toMs - coveredFromMs < (source.everyMs ?? 0) && coveredFromMs > walker.fromMs) return null;
+  const { everyMs } = source;
+  const isSoon = everyMs !== undefined && toMs - coveredFromMs < everyMs;
+  if (isSoon && coveredFromMs > walker.fromMs) return null;
   const oldestMs = historyMs === null ? 0 : toMs - historyMs;
   const { pendingFromMs } = cursor;
   const overlapFromMs = coveredFromMs - overlapMs;
@@ -205,7 +207,7 @@ export async function walkHistory(
     const span = { fromMs: coveredFromMs, toMs: oldestMs };
     walker.cover({ what, market, ...span, complete: false, reason: 'history_limit' });
   }
-  const startMs = lost ? oldestMs : coveredFromMs;
+  const startMs = Math.min(lost ? oldestMs : coveredFromMs, toMs);
   const progress: Progress = { malformed: 0, truncated: false };
   cursor.pendingFromMs = null;
   let failure: CallError | BudgetError | null = null;
