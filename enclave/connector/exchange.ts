@@ -10,7 +10,7 @@ import {
   multiplyDecimals,
   parseDecimal,
 } from '../../wire/decimal.ts';
-import { CallError } from './call-error.ts';
+import { CallError, classOfAnswer } from './call-error.ts';
 import { parseExactJson } from './json.ts';
 import type { Answer } from './line.ts';
 import type { Attempt, Run } from './run.ts';
@@ -170,13 +170,10 @@ async function readAnswer(
     signed?.body,
   );
   // A status that ccxt has no opinion on, a page of HTML, or half of an answer.
-  if (status < 200 || status >= 300) throw exchangeError(status);
+  const errorClass = classOfAnswer(status);
+  if (errorClass !== null) throw new CallError(errorClass);
   if (typeof parsed !== 'object' || parsed === null) throw new CallError('bad_response');
   return parsed;
-}
-
-function exchangeError(status: number): CallError {
-  return new CallError(status >= 500 ? 'unavailable' : 'bad_request');
 }
 
 async function askTime(exchange: Exchange): Promise<number> {

@@ -38,6 +38,8 @@ export interface MomentSource {
 export interface HistorySource {
   readonly type: 'history';
   readonly what: CoverageSubject;
+  /** What else comes with it, and is covered as far. */
+  readonly also?: readonly CoverageSubject[];
   readonly market: string;
   /** Of its cursor; unique within the account. */
   readonly key: string;
@@ -187,7 +189,7 @@ export async function walkHistory(
   source: HistorySource,
   walker: Walker,
 ): Promise<CallError | null> {
-  const { what, market, overlapMs, historyMs, windowMs } = source;
+  const { overlapMs, historyMs, windowMs } = source;
   const cursor = cursorOf(walker, source.key, source.byDay);
   const toMs = walker.nowMs();
   const coveredFromMs = cursor.doneToMs;
@@ -204,8 +206,7 @@ export async function walkHistory(
   let fromMs = Math.max(againMs, cursor.idsFromMs, oldestMs);
   const lost = oldestMs > coveredFromMs;
   if (lost) {
-    const span = { fromMs: coveredFromMs, toMs: oldestMs };
-    walker.cover({ what, market, ...span, complete: false, reason: 'history_limit' });
+    cover(source, walker, { fromMs: coveredFromMs, toMs: oldestMs }, 'history_limit');
   }
   const startMs = Math.min(lost ? oldestMs : coveredFromMs, toMs);
   const progress: Progress = { malformed: 0, truncated: false };
@@ -232,8 +233,19 @@ function forget(cursor: SourceCursor, overlapMs: number): void {
   for (const [id, timeMs] of cursor.ids) if (timeMs < keepFromMs) cursor.ids.delete(id);
 }
 
+function cover(
+  { what, also = [], market }: HistorySource,
+  walker: Walker,
+  span: Span,
+  reason: CoverageReason | null,
+): void {
+  for (const subject of [what, ...also]) {
+    walker.cover({ what: subject, market, ...span, complete: reason === null, reason });
+  }
+}
+
 function coverHistory(
-  { what, market }: HistorySource,
+  source: HistorySource,
   walker: Walker,
   { startMs, toMs }: { readonly startMs: number; readonly toMs: number },
   cursor: SourceCursor,
@@ -246,9 +258,8 @@ function coverHistory(
   if (malformed > 0) reason = 'record_malformed';
   if (failure === null || doneMs > startMs) {
     const span = { fromMs: startMs, toMs: failure === null ? toMs : doneMs };
-    walker.cover({ what, market, ...span, complete: reason === null, reason });
+    cover(source, walker, span, reason);
   }
   if (failure === null) return;
-  const span = { fromMs: doneMs, toMs };
-  walker.cover({ what, market, ...span, complete: false, reason: reasonOf(failure) });
+  cover(source, walker, { fromMs: doneMs, toMs }, reasonOf(failure));
 }

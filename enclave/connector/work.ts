@@ -4,8 +4,9 @@
 
 import type { Adapter, OpenAdapter } from './adapter.ts';
 import { CallError } from './call-error.ts';
-import type { Coverage, ErrorClass } from './classes.ts';
+import type { Coverage, CoverageSubject, ErrorClass, Venue } from './classes.ts';
 import { encodeCursors, parseCursors } from './cursors.ts';
+import { DECLARED } from './declared.ts';
 import type { Line } from './line.ts';
 import { pagesOf } from './pages.ts';
 import type { Done, Permissions } from './protocol.ts';
@@ -74,6 +75,17 @@ class Walk {
       : walkHistory(source, this.walker);
   }
 
+  /** What the venue does not have, or this version does not read: said at each poll. */
+  coverDeclared(venue: Venue): void {
+    const toMs = this.walker.nowMs();
+    for (const [subject, declared] of Object.entries(DECLARED[venue])) {
+      if (declared === 'given') continue;
+      const what = subject as CoverageSubject;
+      const span = { fromMs: toMs, toMs };
+      this.walker.cover({ what, market: 'all', ...span, complete: false, reason: declared });
+    }
+  }
+
   /** What no source could speak for. */
   coverRest(reason: Coverage['reason']): void {
     const { cursors, fromMs, nowMs, cover } = this.walker;
@@ -90,7 +102,8 @@ class Walk {
   }
 }
 
-async function walkAll(adapter: Adapter, walk: Walk): Promise<void> {
+async function walkAll(adapter: Adapter, walk: Walk, venue: Venue): Promise<void> {
+  walk.coverDeclared(venue);
   for (const phase of adapter.phases) {
     for (const source of await phase()) {
       if (await walk.source(source)) continue;
@@ -115,7 +128,7 @@ export async function work(run: Run, line: Line, open: OpenAdapter): Promise<voi
   try {
     adapter = await open(run, walk.walker.cursors);
     if (job.kind === 'check') permissions = await adapter.check();
-    else await walkAll(adapter, walk);
+    else await walkAll(adapter, walk, job.venue);
   } catch (error) {
     const failure = failureOf(error);
     if (failure instanceof CallError) walk.firstFailure ??= failure.errorClass;

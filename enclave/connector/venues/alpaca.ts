@@ -81,7 +81,6 @@ function sourcesOf(get: Get): readonly Source[] {
     positions(get),
     activities(get, 'fills', 'trade_activity', FILL_OVERLAP_MS),
     activities(get, 'transfers', 'non_trade_activity', LATE_MS),
-    { type: 'missing', what: 'funding', market: 'all', reason: 'venue_lacks' },
   ];
 }
 
@@ -137,6 +136,9 @@ function activities(
   return {
     type: 'history',
     what,
+    ...(what === 'transfers'
+      ? { also: ['deposits', 'withdrawals', 'interest', 'fees'] as const }
+      : {}),
     market: 'all',
     key: category,
     windowMs: null,

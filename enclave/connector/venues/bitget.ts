@@ -266,7 +266,6 @@ function futuresSources(context: Context): readonly Source[] {
     ),
     ...PRODUCTS.map((productType) => futuresFills(exchange, productType)),
     ...PRODUCTS.map((productType) => futuresBills(exchange, productType)),
-    { type: 'missing', what: 'deposits', market: 'all', reason: 'venue_lacks' },
   ];
 }
 
@@ -319,6 +318,7 @@ function futuresBills(exchange: bitget, productType: (typeof PRODUCTS)[number]):
   return {
     type: 'history',
     what: 'funding',
+    also: ['transfers'],
     market: productType.toLowerCase(),
     key: `bills/${productType}`,
     windowMs: 30 * DAY_MS - 1,

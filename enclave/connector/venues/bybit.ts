@@ -109,7 +109,6 @@ function sourcesOf(exchange: bybit): readonly Source[] {
       positionsSource(exchange, category, () => positions(exchange, category)),
     ),
     ...CATEGORIES.map((category) => executions(exchange, category)),
-    { type: 'missing', what: 'funding', market: 'interest', reason: 'not_supported' },
     ...transactions(exchange),
     transfers(exchange),
   ];
@@ -166,6 +165,7 @@ function executions(exchange: bybit, category: (typeof CATEGORIES)[number]): His
   return {
     type: 'history',
     what: 'fills',
+    ...(category === 'linear' || category === 'inverse' ? { also: ['funding'] as const } : {}),
     market: category,
     key: `executions/${category}`,
     windowMs: 7 * DAY_MS - 1,

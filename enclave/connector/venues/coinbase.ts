@@ -3,7 +3,7 @@
 
 import { coinbase } from '../ccxt.ts';
 import type { Adapter } from '../adapter.ts';
-import { DAY_MS, FILL_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
+import { DAY_MS, FILL_OVERLAP_MS, HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { needList } from '../common.ts';
 import { CallError } from '../call-error.ts';
 import type { Cursors } from '../cursors.ts';
@@ -23,6 +23,7 @@ const TRANSACTIONS = 100;
 
 interface Context {
   readonly exchange: coinbase;
+  readonly run: Run;
   readonly cursors: Cursors;
   /** Accounts of the balances just read, by currency. */
   readonly accounts: Map<string, string>;
@@ -34,7 +35,7 @@ export async function openCoinbase(run: Run, cursors: Cursors): Promise<Adapter>
     type: coinbase,
     options: { defaultType: 'spot', fetchMarkets: 'fetchMarketsV3' },
   });
-  const context: Context = { exchange, cursors, accounts: new Map(), changed: new Set() };
+  const context: Context = { exchange, run, cursors, accounts: new Map(), changed: new Set() };
   return {
     check: async () => {
       const key: unknown = await exchange.v3PrivateGetBrokerageKeyPermissions();
@@ -48,20 +49,13 @@ export async function openCoinbase(run: Run, cursors: Cursors): Promise<Adapter>
       };
     },
     phases: [
-      () => Promise.resolve([balances(context), fills(exchange), ...missing()]),
+      () => Promise.resolve([balances(context), fills(exchange)]),
       () => Promise.resolve(transactionSources(context)),
     ],
     close: () => {
       closeExchange(exchange);
     },
   };
-}
-
-function missing(): readonly Source[] {
-  return [
-    { type: 'missing', what: 'positions', market: 'perpetual', reason: 'not_supported' },
-    { type: 'missing', what: 'funding', market: 'perpetual', reason: 'venue_lacks' },
-  ];
 }
 
 function balances(context: Context): MomentSource {
@@ -137,12 +131,15 @@ function fills(exchange: coinbase): HistorySource {
 
 /** Accounts of the assets that changed, and those asked before that have not caught up. */
 function transactionSources(context: Context): readonly Source[] {
-  const { accounts, changed, cursors } = context;
+  const { accounts, changed, cursors, run } = context;
+  const nowMs = run.nowMs();
   const sources: Source[] = [];
   for (const [currency, uuid] of accounts) {
     const known = cursors.sources.get(keyOf(uuid));
-    // A list that was not asked for is covered as far as the balance has not moved.
-    if (!changed.has(currency) && (known !== undefined || !cursors.totals.has(currency))) continue;
+    // Where the balance did not move, once an hour is enough; where there never was one, nothing moved.
+    const isDue =
+      known === undefined ? cursors.totals.has(currency) : nowMs - known.doneToMs > HOUR_MS;
+    if (!changed.has(currency) && !isDue) continue;
     sources.push(transactions(context, currency, uuid));
   }
   return sources;
@@ -157,6 +154,7 @@ function transactions({ exchange }: Context, currency: string, uuid: string): Hi
   return {
     type: 'history',
     what: 'transfers',
+    also: ['deposits', 'withdrawals', 'interest'],
     market: currency,
     key: keyOf(uuid),
     windowMs: null,

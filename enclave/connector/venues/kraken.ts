@@ -93,8 +93,6 @@ function sourcesOf(exchange: kraken): readonly Source[] {
       list: 'ledger',
       one: (raw) => entry(exchange, raw),
     }),
-    // In the ledger, which is walked as `transfers`; a coin on its way in or out is not there yet.
-    { type: 'missing', what: 'funding', market: 'all', reason: 'venue_lacks' },
   ];
 }
 
@@ -110,6 +108,7 @@ function history({ what, overlapMs, ask, list, one }: Listing): HistorySource {
   return {
     type: 'history',
     what,
+    ...(what === 'transfers' ? { also: ['deposits', 'withdrawals', 'interest'] as const } : {}),
     market: 'all',
     key: list,
     windowMs: null,

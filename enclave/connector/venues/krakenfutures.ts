@@ -58,7 +58,6 @@ function sourcesOf(exchange: krakenfutures): readonly Source[] {
     }),
     fills(exchange),
     accountLog(exchange),
-    { type: 'missing', what: 'deposits', market: 'all', reason: 'venue_lacks' },
   ];
 }
 
@@ -156,6 +155,7 @@ function accountLog(exchange: krakenfutures): HistorySource {
   return {
     type: 'history',
     what: 'funding',
+    also: ['transfers', 'fees', 'interest'],
     market: 'futures',
     key: 'log',
     windowMs: null,

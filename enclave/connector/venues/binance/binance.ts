@@ -23,12 +23,19 @@ import { fillSource, keyOfFills } from './fills.ts';
 import { futuresFills, incomeSource, positionSource } from './futures.ts';
 import { walletSources } from './wallet.ts';
 
+/** A subtype beside spot would send even the question for the time to the futures' host. */
+const DEFAULTS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
+  spot: { defaultType: 'spot' },
+  margin: { defaultType: 'spot' },
+  linear: { defaultType: 'swap', defaultSubType: 'linear' },
+  inverse: { defaultType: 'delivery', defaultSubType: 'inverse' },
+};
+
 export async function openBinance(run: Run, cursors: Cursors, kind: Kind): Promise<Adapter> {
   const exchange = await openExchange(run, {
     type: binance,
     options: {
-      defaultType: kind === 'linear' ? 'swap' : kind === 'inverse' ? 'delivery' : 'spot',
-      defaultSubType: kind === 'inverse' ? 'inverse' : 'linear',
+      ...DEFAULTS[kind],
       fetchMarkets: { types: [kind === 'margin' ? 'spot' : kind] },
       recvWindow: 10_000,
     },

@@ -51,6 +51,7 @@ export function incomeSource(context: Context): HistorySource {
   return {
     type: 'history',
     what: 'funding',
+    also: ['transfers'],
     market: kind,
     key: 'income',
     windowMs: kind === 'linear' ? 30 * DAY_MS : 7 * DAY_MS,

@@ -150,7 +150,8 @@ describe('binance', () => {
     const funding = after.records.filter((record) => record.kind === 'funding');
     const ledger = exchange.control.ledger({ account });
     expect(sum(funding.map(({ amount }) => amount))).toBe(ledger.funding['USDT']);
-    expect(after.done.coverage.every(({ complete }) => complete)).toBe(true);
+    const short = after.done.coverage.filter(({ complete }) => !complete);
+    expect(short.every(({ reason }) => reason === 'venue_lacks')).toBe(true);
   });
 
   it('tells what a key may do', async () => {

@@ -28,13 +28,13 @@ const CASES: readonly Case[] = [
     simulated: 'binance',
     accountType: 'spot',
     // One code is for a bad key, a wrong address and a missing permission.
-    others: { permission: 'authentication', account: 'bad_request', unavailable: 'network' },
+    others: { permission: 'authentication', account: 'bad_request' },
   },
   {
     venue: 'binanceusdm',
     simulated: 'binance',
     accountType: 'futures',
-    others: { permission: 'authentication', account: 'bad_request', unavailable: 'network' },
+    others: { permission: 'authentication', account: 'bad_request' },
   },
   {
     venue: 'bybit',
