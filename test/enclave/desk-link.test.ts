@@ -2,14 +2,12 @@
 
 import { duplexPair } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
-import type { StartDesk } from '../../enclave/desk-link.ts';
-import { generateDeskKeys, publicKeysOf } from '../../enclave/desk/keys.ts';
+import { publicKeysOf } from '../../enclave/desk/keys.ts';
 import { parseUserData, PURPOSE } from '../../wire/attestation/user-data.ts';
 import { verifyAttestation } from '../../wire/attestation/verify.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import { encodeCbor } from '../../wire/cbor.ts';
 import { Channel } from '../../wire/channel.ts';
-import type { DeskAppend } from '../../wire/desk-messages.ts';
 import * as messages from '../../wire/desk-messages.ts';
 import { DESK_FRAME } from '../../wire/desk-messages.ts';
 import type { Frame } from '../../wire/frame.ts';
@@ -26,87 +24,13 @@ import { hostConfiguration, newNsm, startHost, STREAM_A } from '../helpers/encla
 import { complianceKeys, testBatch, testTrust } from '../helpers/epoch-builder.ts';
 import { canonicalJson } from '../../wire/configuration.ts';
 import { fakeStrategies } from '../helpers/fake-strategy.ts';
+import { PlayedDesk } from '../helpers/played-desk.ts';
 
 vi.setConfig({ testTimeout: 20_000 });
 
 const NOTHING = new Uint8Array(0);
 const hex = (bytes: Uint8Array | null): string => toHex(bytes ?? NOTHING);
 const TIME_NS = 1_700_000_000_000_000_000n;
-const TO_DESK = Object.values(DESK_FRAME).filter((type) => type < DESK_FRAME.keys);
-
-/** A desk in the hands of a test: it says its keys, and OPENED to OPEN, and nothing else by itself. */
-class PlayedDesk {
-  readonly keys = generateDeskKeys();
-  readonly frames: Frame[] = [];
-  channel: Channel | null = null;
-  spawned = 0;
-  stopped = false;
-  ended = false;
-  answersOpen = true;
-  answersShut = true;
-  #watchers: (() => void)[] = [];
-
-  readonly start: StartDesk = () => {
-    const [core, desk] = duplexPair();
-    core.on('error', () => undefined);
-    desk.on('error', () => undefined);
-    core.on('close', () => desk.destroy());
-    desk.on('close', () => core.destroy());
-    this.channel = new Channel(desk, {
-      maxReceiveBytes: messages.MAX_DESK_IN_BYTES,
-      firstCreditBytes: FIRST_CREDIT_BULK_BYTES,
-      types: TO_DESK,
-      onFrame: (frame) => {
-        this.frames.push(frame);
-        if (frame.type === DESK_FRAME.open && this.answersOpen) this.send(DESK_FRAME.opened);
-        if (frame.type === DESK_FRAME.shut && this.answersShut) this.send(DESK_FRAME.down);
-        this.#changed();
-      },
-      onEnd: () => {
-        this.ended = true;
-        this.#changed();
-      },
-    });
-    this.sendKeys();
-    return {
-      stream: core,
-      spawnConnector: () => {
-        this.spawned++;
-        this.#changed();
-      },
-      stop: () => {
-        this.stopped = true;
-        core.destroy();
-        return Promise.resolve();
-      },
-    };
-  };
-
-  send(type: number, payload: Uint8Array = NOTHING): void {
-    this.channel?.send(type, payload);
-  }
-
-  sendKeys(): void {
-    this.send(DESK_FRAME.keys, messages.encodeDeskKeys(publicKeysOf(this.keys)));
-  }
-
-  append(draft: Partial<DeskAppend> & { readonly plaintext: Uint8Array }): void {
-    const message = { id: 1, kind: KIND.audit, causes: [], ...draft } as const;
-    this.send(DESK_FRAME.append, messages.encodeDeskAppend(message));
-  }
-
-  of(type: number): readonly Uint8Array[] {
-    return this.frames.filter((frame) => frame.type === type).map(({ payload }) => payload);
-  }
-
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#watchers.push(resolve));
-  }
-
-  #changed(): void {
-    for (const wake of this.#watchers.splice(0)) wake();
-  }
-}
 
 interface Played {
   readonly desk: PlayedDesk;

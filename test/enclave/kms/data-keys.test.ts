@@ -3,12 +3,14 @@
 import { describe, expect, it } from 'vitest';
 import type { RunningKms } from '../../../simulator/kms/server.ts';
 import { toHex } from '../../../wire/bytes.ts';
+import { DESK_FRAME, parseDeskOpen } from '../../../wire/desk-messages.ts';
 import type { Failed } from '../../../wire/messages.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import { encodeDataKeyRecord, parseDataKeyRecord } from '../../../wire/sealed.ts';
 import type { TestHost } from '../../helpers/enclave-host.ts';
 import { previousOf, testItems } from '../../helpers/enclave-host.ts';
 import { KEY_ARN, OTHER_KEY_ARN, pcr, simulatedKms } from '../../helpers/kms.ts';
+import { PlayedDesk } from '../../helpers/played-desk.ts';
 import {
   asked,
   bootWith,
@@ -34,6 +36,43 @@ describe('data keys', () => {
       dataKeys: { records, rotate },
       previous: before === null ? null : previousOf(before),
     });
+
+  it('go to the desk when they are for its vault, all versions of them and no others', async () => {
+    const kms = await simulatedKms();
+    const withVault = sealedConfiguration({
+      sealed: undefined,
+      data_keys: [
+        { name: 'book', key_arn: KEY_ARN },
+        { name: 'vault', key_arn: KEY_ARN },
+      ],
+      desk: { vault: 'vault', polling_ms: 60_000, max_sessions: 1, sandbox: false },
+    });
+    const keysOf = async (
+      records: readonly Uint8Array[],
+      rotate: readonly string[],
+      before: TestHost | null,
+    ): Promise<readonly [TestHost, ReadonlyMap<number, string>]> => {
+      const desk = new PlayedDesk();
+      const host = await bootWith(kms, withVault, {
+        items: testItems(),
+        dataKeys: { records, rotate },
+        previous: before === null ? null : previousOf(before),
+        startDesk: desk.start,
+      });
+      await host.ready();
+      const open = assertAccepted(parseDeskOpen(desk.of(DESK_FRAME.open)[0] ?? new Uint8Array()));
+      expect(open.vaultKeys.every(({ name }) => name === 'vault')).toBe(true);
+      await closeHost(host);
+      return [host, new Map(open.vaultKeys.map(({ version, bytes }) => [version, toHex(bytes)]))];
+    };
+    const [first, made] = await keysOf([], [], null);
+    expect([...made.keys()]).toEqual([1]);
+    expect(made.get(1)).toMatch(/^(?!0{64})[0-9a-f]{64}$/u);
+    const [, rotated] = await keysOf(first.kept, ['vault'], first);
+    expect([...rotated.keys()]).toEqual([1, 2]);
+    expect(rotated.get(1)).toBe(made.get(1));
+    expect(rotated.get(2)).not.toBe(made.get(1));
+  });
 
   it('are made by KMS, kept wrapped, opened again and rotated', async () => {
     const kms = await simulatedKms();

@@ -6,6 +6,7 @@ import type { RunningKms } from '../../../simulator/kms/server.ts';
 import { parseHex, toHex, utf8 } from '../../../wire/bytes.ts';
 import type { Configuration } from '../../../wire/configuration.ts';
 import { KIND } from '../../../wire/leaf.ts';
+import { DESK_FRAME, parseDeskOpen } from '../../../wire/desk-messages.ts';
 import type { Failed } from '../../../wire/messages.ts';
 import { encodeHandOver, parseHandOver } from '../../../wire/kms-messages.ts';
 import { FRAME } from '../../../wire/messages.ts';
@@ -23,6 +24,7 @@ import {
   simulatedKms,
 } from '../../helpers/kms.ts';
 import type { SealOptions } from '../../helpers/sealing.ts';
+import { PlayedDesk } from '../../helpers/played-desk.ts';
 import {
   asked,
   bootWith,
@@ -48,9 +50,16 @@ describe('an enclave whose secrets come sealed', () => {
       await seal(kms, configuration, { purpose: 'parameters', statement: { version: 3 } }),
       await seal(kms, configuration, { purpose: 'strategy' }),
     ];
-    const host = await bootWith(kms, configuration, { sealed, items: [] });
+    const desk = new PlayedDesk();
+    const host = await bootWith(kms, configuration, { sealed, items: [], startDesk: desk.start });
     await host.ready();
     const header = headerOf(host);
+    // The account goes to the desk, and of the others only strategy and parameters go anywhere.
+    const open = assertAccepted(parseDeskOpen(desk.of(DESK_FRAME.open)[0] ?? new Uint8Array()));
+    const [account] = open.accounts;
+    expect([open.accounts.length, open.vaultKeys.length]).toEqual([1, 0]);
+    expect([account?.name, account?.version]).toEqual(['example', 9]);
+    expect(Buffer.from(account?.bytes ?? []).toString()).toBe('{}');
     expect(
       header.sealed.map(({ purpose, name, version, keyArn }) => [purpose, name, version, keyArn]),
     ).toEqual([
