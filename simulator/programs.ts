@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process, { execPath } from 'node:process';
 import { connectorFlags, deskFlags } from '../enclave/child-flags.ts';
+import { CONNECTOR_SOURCES } from '../enclave/connector/seal.ts';
 import type { DeskPrograms } from '../enclave/desk-process.ts';
 import type { ChildProgram } from '../wire/node/child-program.ts';
 
@@ -12,9 +13,7 @@ const ROOT = join(import.meta.dirname, '..');
 
 /** `address` as in simulator/transport.ts. */
 export function localPrograms(address: string): DeskPrograms {
-  const readable = ['wire', 'enclave', 'node_modules', 'package.json'].map((name) =>
-    join(ROOT, name),
-  );
+  const readable = CONNECTOR_SOURCES.map((name) => join(ROOT, name));
   const folder = mkdtempSync(join(tmpdir(), 'trackseal-desk-'));
   process.once('exit', () => {
     rmSync(folder, { recursive: true, force: true });

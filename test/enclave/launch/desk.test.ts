@@ -4,6 +4,8 @@
 import { chmodSync, copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -29,6 +31,7 @@ import { loadAddon } from '../../../wire/node/native-addon.ts';
 import { vsockTransport } from '../../../wire/node/vsock.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import { hostConfiguration, manifestOf } from '../../helpers/enclave-host.ts';
+import { jobOf, routes, runJobOver } from '../../helpers/connector-desk.ts';
 import { compileTestAddon, hasCompiler } from '../../helpers/native-addon.ts';
 import type { LaunchPrograms } from './program.ts';
 import { makePrograms, whyNot } from './program.ts';
@@ -224,5 +227,47 @@ describe.skipIf(missing !== null)('desk and connectors under the launcher', () =
     for (const one of found)
       expect(one).toMatchObject({ seen: ['ERR_ACCESS_DENIED', 'its own file'] });
     await other.stop();
+  });
+
+  it('lets a connector do its work: ccxt loads, asks for a request and ends with its stream', async () => {
+    const { folder, launcher, node } = programs;
+    const bundle = (await bundleImage()).find(({ name }) => name === 'connector.mjs');
+    writeFileSync(join(folder, 'real-connector.mjs'), bundle?.bytes ?? '');
+    writeFileSync(join(folder, 'idle.mjs'), 'setInterval(() => undefined, 1000);');
+    const streams: Socket[] = [];
+    const arrived = Promise.withResolvers<null>();
+    const server = createServer((stream) => {
+      streams.push(stream);
+      if (streams.length === 2) arrived.resolve(null);
+    });
+    await new Promise<void>((resolve) => server.listen(`\0${FOLDER}-real`, resolve));
+    const program = { execPath: node, launcher };
+    const other = deskStarter({
+      desk: { ...program, flags: deskFlags(), path: join(folder, 'idle.mjs') },
+      connector: { ...program, flags: connectorFlags(), path: join(folder, 'real-connector.mjs') },
+      socket: `@${FOLDER}-real`,
+      address: 'vsock:1',
+    })();
+    other.spawnConnector();
+    other.spawnConnector();
+    await arrived.promise;
+    const asked: string[] = [];
+    const nothing = routes({});
+    const outcomes = await Promise.all(
+      (['kraken', 'binance'] as const).map(async (venue, at) => {
+        const stream = streams[at];
+        if (stream === undefined) throw new Error('no connector');
+        const { done } = await runJobOver(stream, jobOf(venue), (fetch) => {
+          asked.push(new URL(fetch.url).host);
+          return nothing(fetch);
+        });
+        stream.end();
+        return done.outcome;
+      }),
+    );
+    expect(outcomes).toEqual(['failed', 'failed']);
+    expect(asked).toEqual(expect.arrayContaining(['api.kraken.com', 'api.binance.com']));
+    await other.stop();
+    server.close();
   });
 });
