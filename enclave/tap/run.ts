@@ -16,7 +16,7 @@ export function runTap(transport: Transport): void {
     },
   });
   const fail = (): void => {
-    tap.fail('internal');
+    tap.end('internal');
   };
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);

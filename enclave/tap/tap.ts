@@ -60,13 +60,12 @@ function sourceOf(
   const restHost = venue?.hosts.get(host);
   // Another host than the venue's own would be somebody else's prices under its name.
   if (venue === null || restHost === undefined) return refuse('config_invalid', { stream: id });
-  const isMeasured = (name: string, port: number): boolean =>
-    hosts.some((one) => one.host === name && one.port === port);
-  const measured =
-    isMeasured(host, venue.port) && (restHost === null || isMeasured(restHost, HTTPS_PORT));
-  return measured
-    ? accept({ stream: id, venue, host, restHost })
-    : refuse('host_not_measured', { stream: id });
+  const isMeasured = (name: string | null, port: number): boolean =>
+    name === null || hosts.some((one) => one.host === name && one.port === port);
+  if (!isMeasured(host, venue.port) || !isMeasured(restHost, HTTPS_PORT)) {
+    return refuse('host_not_measured', { stream: id });
+  }
+  return accept({ stream: id, venue, host, restHost });
 }
 
 export class Tap {
@@ -84,19 +83,16 @@ export class Tap {
       onFrame: ({ payload }) => {
         const code = this.#opened ? 'frame_unknown' : this.#open(payload);
         this.#opened = true;
-        if (code !== null) this.fail(code);
+        if (code !== null) this.end(code);
       },
       onEnd: () => {
-        this.#end(null);
+        this.end(null);
       },
     });
   }
 
-  fail(code: RefusalCode): void {
-    this.#end(code);
-  }
-
-  #end(code: RefusalCode | null): void {
+  /** Once; with a code when it could not go on. */
+  end(code: RefusalCode | null): void {
     if (this.#abort.signal.aborted) return;
     this.#abort.abort();
     this.#channel.destroy({ code: 'stream_closed', detail: {} });
@@ -135,8 +131,9 @@ export class Tap {
     egress: Egress,
     nowNs: () => bigint,
   ): Promise<void> {
+    const { random } = Math;
+    const { times = {} } = this.#options;
     const instruments = configuration.instruments.filter((one) => sourceVenueOf(one) === venue.id);
-    const random = Math.random;
     const sender = new FeedSender(this.#channel, {
       whenFull: 'drop',
       maxQueuedBytes: MAX_QUEUED_BYTES,
@@ -152,7 +149,6 @@ export class Tap {
     });
     const { port, path } = venue;
     const dialer = new EgressDialer({ egress, host, port, path, restHost });
-    const { times = {} } = this.#options;
     const live = new LiveStream({ venue, instruments, feed, dialer, nowNs, random, times });
     return live.run(this.#abort.signal);
   }

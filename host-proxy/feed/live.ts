@@ -10,7 +10,7 @@ import type { FeedSender } from '../../wire/market/sender.ts';
 import type { Venue } from '../../wire/market/venues/venue.ts';
 import { findVenue } from '../../wire/market/venues/venues.ts';
 import type { LiveDialer, LiveStreamCounters, LiveTimes } from '../../wire/node/live-stream.ts';
-import { LiveStream } from '../../wire/node/live-stream.ts';
+import { LiveStream, NO_CONNECTIONS } from '../../wire/node/live-stream.ts';
 import type { Refusal, Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { FeedSource } from '../feed-session.ts';
@@ -167,11 +167,10 @@ export class LiveSource {
     });
     const names = { stream, venue: venue.id };
     let live: LiveStream | null = null;
-    const none = { connected: 0, connectsFailed: 0, lost: 0, silent: 0, snapshotsFailed: 0 };
     return {
       stats: () => ({
         ...names,
-        counters: { ...feed.counters, ...(live?.counters ?? none) },
+        counters: { ...feed.counters, ...(live?.counters ?? NO_CONNECTIONS) },
         books: instruments.filter(({ id }) => feed.bookValid(id)).length,
       }),
       run: async (signal) => {

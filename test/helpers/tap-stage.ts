@@ -158,7 +158,7 @@ export async function startTapStage(options: TapStageOptions = {}): Promise<TapS
     onExit: exit.resolve,
   });
   onTestFinished(() => {
-    tap.fail('internal');
+    tap.end('internal');
   });
   const open: DeskOpen = {
     origin: 'trackseal.test/log/e0000000001',

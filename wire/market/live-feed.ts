@@ -32,20 +32,21 @@ export interface LiveFeedOptions {
   readonly random: () => number;
 }
 
-export interface LiveFeedCounters {
-  messages: number;
+const NOTHING = {
+  messages: 0,
   /** Rows. */
-  events: number;
-  batches: number;
+  events: 0,
+  batches: 0,
   /** Messages and snapshots that could not be read, or in which the venue refuses something. */
-  refused: number;
-  snapshots: number;
-  snapshotsAsked: number;
+  refused: 0,
+  snapshots: 0,
+  snapshotsAsked: 0,
   /** Books that ended because the venue's ids do not follow one another. */
-  booksLost: number;
+  booksLost: 0,
   /** Times that data went missing with its connection. */
-  gaps: number;
-}
+  gaps: 0,
+};
+export type LiveFeedCounters = typeof NOTHING;
 
 interface Book {
   readonly instrument: Instrument;
@@ -57,16 +58,7 @@ interface Book {
 }
 
 export class LiveFeed {
-  readonly counters: LiveFeedCounters = {
-    messages: 0,
-    events: 0,
-    batches: 0,
-    refused: 0,
-    snapshots: 0,
-    snapshotsAsked: 0,
-    booksLost: 0,
-    gaps: 0,
-  };
+  readonly counters: LiveFeedCounters = { ...NOTHING };
   readonly #options: LiveFeedOptions;
   readonly #parser: VenueParser;
   readonly #batcher: Batcher;

@@ -26,28 +26,21 @@ export interface FeedSenderOptions {
   readonly onDeclared?: (gap: DeclaredGap) => void;
 }
 
-export interface FeedCounters {
-  batchesSent: number;
-  rowsSent: number;
-  bytesSent: number;
-  batchesDropped: number;
-  rowsDropped: number;
-  gapsDeclared: number;
+const NOTHING = {
+  batchesSent: 0,
+  rowsSent: 0,
+  bytesSent: 0,
+  batchesDropped: 0,
+  rowsDropped: 0,
+  gapsDeclared: 0,
   /** How often the source had to wait. */
-  waits: number;
-}
+  waits: 0,
+};
+export type FeedCounters = typeof NOTHING;
 
 /** Of one stream; several may share a channel. */
 export class FeedSender {
-  readonly counters: FeedCounters = {
-    batchesSent: 0,
-    rowsSent: 0,
-    bytesSent: 0,
-    batchesDropped: 0,
-    rowsDropped: 0,
-    gapsDeclared: 0,
-    waits: 0,
-  };
+  readonly counters: FeedCounters = { ...NOTHING };
   readonly #channel: FeedChannel;
   readonly #options: FeedSenderOptions;
   #full = false;

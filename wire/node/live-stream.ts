@@ -69,23 +69,19 @@ export interface LiveStreamOptions {
   readonly onLost?: () => void;
 }
 
-export interface LiveStreamCounters {
-  connected: number;
-  connectsFailed: number;
+/** Of a stream that has not begun. */
+export const NO_CONNECTIONS = {
+  connected: 0,
+  connectsFailed: 0,
   /** Connections that ended without being asked to. */
-  lost: number;
-  silent: number;
-  snapshotsFailed: number;
-}
+  lost: 0,
+  silent: 0,
+  snapshotsFailed: 0,
+};
+export type LiveStreamCounters = typeof NO_CONNECTIONS;
 
 export class LiveStream {
-  readonly counters: LiveStreamCounters = {
-    connected: 0,
-    connectsFailed: 0,
-    lost: 0,
-    silent: 0,
-    snapshotsFailed: 0,
-  };
+  readonly counters: LiveStreamCounters = { ...NO_CONNECTIONS };
   readonly #options: LiveStreamOptions;
   readonly #times: LiveTimes;
 
