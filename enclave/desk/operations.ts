@@ -45,7 +45,8 @@ export class Operations {
       wipeFields(fields);
       return result;
     };
-    if (metadata.sandbox && services.configuration.desk?.sandbox !== true) {
+    if (services.configuration.desk === undefined) return refused(refuse('accounts_not_served'));
+    if (metadata.sandbox && !services.configuration.desk.sandbox) {
       return refused(refuse('environment_refused'));
     }
     if (this.#checks >= MAX_CHECKS) return refused(refuse('rate_limited'));

@@ -40,8 +40,9 @@ export async function openTraderDesk(
   const vault = new SealedVault(services);
   const sessions = new Sessions({ services, polling, vault, audit });
   const results = new Results(services);
+  const { configuration, sealedAccounts } = services;
   // An enclave that takes no accounts has nothing to say about them.
-  if (services.configuration.desk !== undefined) {
+  if (configuration.desk !== undefined || sealedAccounts.length > 0) {
     await audit.append('opened', { counter: services.vault.records.size });
   }
   const states = new StateKeeper({ services, vault, audit, sessions });

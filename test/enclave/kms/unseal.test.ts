@@ -35,6 +35,8 @@ import {
   sealOf,
 } from '../../helpers/sealing.ts';
 
+const ACCOUNT = { userId: 'firm', exchange: 'kraken', apiKey: 'key', secret: 'secret' };
+
 describe('an enclave whose secrets come sealed', () => {
   it('opens all of them, says so in its header and starts the strategy', async () => {
     const kms = await simulatedKms();
@@ -45,7 +47,11 @@ describe('an enclave whose secrets come sealed', () => {
     const bytes = parseHex(configuration.compliance_public_key) ?? new Uint8Array();
     const sealed = [
       await seal(kms, configuration, { purpose: 'compliance_key', bytes }),
-      await seal(kms, configuration, { purpose: 'exchange_account', statement: { version: 9 } }),
+      await seal(kms, configuration, {
+        purpose: 'exchange_account',
+        statement: { version: 9 },
+        bytes: utf8(JSON.stringify(ACCOUNT)),
+      }),
       await seal(kms, configuration, { purpose: 'client_ca', bytes: utf8(kms.caPem) }),
       await seal(kms, configuration, { purpose: 'parameters', statement: { version: 3 } }),
       await seal(kms, configuration, { purpose: 'strategy' }),
