@@ -39,6 +39,11 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../verifier/commands/verify-bundle.ts')).run,
   },
   {
+    words: ['verify', 'result'],
+    summary: 'verify figures of an account that an enclave has signed',
+    load: async () => (await import('../verifier/commands/verify-result.ts')).run,
+  },
+  {
     words: ['attest'],
     summary: 'challenge a running enclave with a fresh nonce and verify its answer',
     load: async () => (await import('../verifier/commands/attest.ts')).run,

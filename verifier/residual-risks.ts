@@ -20,6 +20,9 @@ export type Risk =
   | 'unbound_connection'
   // which log is shown
   | 'chosen_leaf'
+  | 'chosen_account'
+  | 'chosen_result'
+  | 'unlogged_result'
   | 'later_reports'
   | 'other_epochs'
   | 'tail_cut'
@@ -41,6 +44,7 @@ export type Risk =
   // what every verdict rests on
   | 'aws_nitro'
   | 'aws_kms'
+  | 'venue_word'
   | 'measured_build'
   | 'side_channels'
   | 'own_machine';

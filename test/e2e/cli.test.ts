@@ -24,6 +24,7 @@ const VERIFYING = [
   'verify log',
   'verify proof',
   'verify bundle',
+  'verify result',
   'attest',
   'replay',
 ];

@@ -9,10 +9,12 @@ import { run as runReplay } from '../../verifier/commands/replay.ts';
 import { run as runVerifyAttestation } from '../../verifier/commands/verify-attestation.ts';
 import { run as runVerifyBundle } from '../../verifier/commands/verify-bundle.ts';
 import { run as runVerifyLog } from '../../verifier/commands/verify-log.ts';
+import { run as runVerifyResult } from '../../verifier/commands/verify-result.ts';
 import { run as runVerifyProof } from '../../verifier/commands/verify-proof.ts';
 import { HeadMemory } from '../../verifier/heads.ts';
 import type { RiskFields } from '../../verifier/residual-risks.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
+import { openLeaf, parseLeaf } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { clientOrderIdOf } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
@@ -21,6 +23,7 @@ import { bundleOf, BTC_SELECTOR } from '../enclave/strategy/support.ts';
 import type { EpochOptions } from '../helpers/epoch-builder.ts';
 import { EpochBuilder } from '../helpers/epoch-builder.ts';
 import { filesOf } from '../helpers/epoch-files.ts';
+import { loggedResult } from '../helpers/signed-result.ts';
 import type { FileMap, LogFolder } from '../verifier/log/log-folder.ts';
 import { changeFile, removeFiles, runCommand } from '../verifier/log/log-folder.ts';
 import { boot, close, newVerifier, serve } from './stage.ts';
@@ -272,6 +275,21 @@ it('a document', async () => {
     await show('attestation', runVerifyAttestation, [path, ...trust, '--purpose', 'boot']),
   ).toEqual([]);
   await close(host);
+});
+
+it('a signed result, with and without the log', async () => {
+  const { epoch, file } = await loggedResult();
+  await folder.write([epoch]);
+  const [path, boot] = [folder.path('result.json'), folder.path('result-boot.cbor')];
+  await writeFile(path, JSON.stringify(file));
+  const leaf = assertAccepted(parseLeaf(epoch.leaves[1] ?? new Uint8Array()));
+  await writeFile(boot, assertAccepted(openLeaf(nodeCrypto, leaf, null, null)).plaintext);
+  const args = [path, '--attestation', boot];
+  expect(await show('result', runVerifyResult, [...args, ...anyImage])).toEqual([]);
+  expect(await show('result', runVerifyResult, [...args, ...trust, '--log', folder.log])).toEqual(
+    [],
+  );
+  expect([...(printed.get('result') ?? [])]).toContain('unlogged_result');
 });
 
 it('docs/THREAT-MODEL.md has each risk that is printed, where it is printed, and what to do about it', async () => {

@@ -1,0 +1,195 @@
+// The verdict on a signed result, as JSON and for people: what the statement says, under which document it was signed,
+// and what a result cannot show.
+
+import { REFUSAL_CODES } from '../../wire/codes.ts';
+import type { RefusalCode } from '../../wire/codes.ts';
+import type { Refusal, RefusalDetail } from '../../wire/result.ts';
+import type { ResultStatement } from '../../wire/result-statement.ts';
+import type { ResultSummary } from '../../wire/result-summary.ts';
+import { hoursOf, summaryOf } from '../../wire/result-summary.ts';
+import { renderDetail } from '../attestation-text.ts';
+import { hintOf } from '../hints.ts';
+import { isoOfNs } from '../log/payload.ts';
+import { printable, row } from '../log/verdict-text.ts';
+import type { TrustOptions } from '../policy-options.ts';
+import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
+import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
+
+export interface ResultVerdict {
+  readonly verdict: 'verified' | 'refused' | 'undecided';
+  readonly code: RefusalCode | null;
+  readonly detail: RefusalDetail;
+  readonly source: string;
+  readonly root_certificate: { readonly sha256: string; readonly aws: boolean };
+  /** Null when it was refused. */
+  readonly result: ResultSummary | null;
+  readonly hours: number | null;
+  readonly leaf_index: number | null;
+  /** The leaf was looked at in the log. */
+  readonly logged: boolean | null;
+  readonly skipped: readonly string[];
+  readonly unsafe: readonly string[];
+  readonly operator_could_still: RiskFields['operator_could_still'] | null;
+  readonly rests_on: RiskFields['rests_on'] | null;
+  readonly residual_risks: RiskFields['residual_risks'] | null;
+}
+
+function judgement(
+  source: string,
+  trust: TrustOptions,
+  refusal: Refusal | null,
+): Pick<ResultVerdict, 'code' | 'detail' | 'source' | 'root_certificate' | 'unsafe'> {
+  const { root, unsafe } = trust;
+  return {
+    code: refusal?.code ?? null,
+    detail: refusal?.detail ?? {},
+    source,
+    root_certificate: { sha256: root.sha256, aws: root.aws },
+    unsafe,
+  };
+}
+
+export function refusedResult(
+  source: string,
+  trust: TrustOptions,
+  refusal: Refusal,
+): ResultVerdict {
+  return {
+    verdict: 'refused',
+    ...judgement(source, trust, refusal),
+    result: null,
+    hours: null,
+    leaf_index: null,
+    logged: null,
+    skipped: trust.unchecked,
+    ...NO_RISKS,
+  };
+}
+
+export function verifiedResult(
+  source: string,
+  trust: TrustOptions,
+  statement: ResultStatement,
+  leafIndex: number,
+  logged: boolean,
+): ResultVerdict {
+  const decided = trust.policy !== null;
+  const imageChecked = trust.policy !== null && trust.policy.pcrs !== null;
+  const refusal: Refusal | null = decided ? null : { code: 'policy_missing', detail: {} };
+  return {
+    verdict: decided ? 'verified' : 'undecided',
+    ...judgement(source, trust, refusal),
+    result: summaryOf(statement),
+    hours: hoursOf(statement).length,
+    leaf_index: leafIndex,
+    logged,
+    skipped: [
+      ...(imageChecked ? [] : ['pcrs']),
+      ...(trust.policy?.configDigest === undefined ? ['config_digest'] : []),
+      ...(trust.policy?.origin === undefined ? ['origin'] : []),
+      ...(logged ? [] : ['log']),
+      ...trust.unchecked,
+    ],
+    ...riskFields(trust, risksOf(trust, statement, logged), [
+      {
+        risk: 'venue_word',
+        sentence: `what ${statement.venue} answered over TLS: the enclave adds up what the venue says`,
+      },
+    ]),
+  };
+}
+
+function risksOf(
+  trust: TrustOptions,
+  { environment }: ResultStatement,
+  logged: boolean,
+): readonly ResidualRisk[] {
+  const risks: ResidualRisk[] = [
+    ...risksOfOptions(trust),
+    {
+      risk: 'chosen_account',
+      sentence:
+        environment === 'sandbox'
+          ? 'trade as it likes here: the account is on a test system, nothing was at stake'
+          : 'have other accounts, and sessions that were ended when they did badly: compare commitment, observed_since and the audit trail',
+    },
+    {
+      risk: 'chosen_result',
+      sentence: 'show the result of a time that suits: look at as_of, and ask for a newer one',
+    },
+  ];
+  if (!logged) {
+    const sentence =
+      'have dropped the end of the log, with the leaf of this result: give --log or --proof';
+    risks.push({ risk: 'unlogged_result', sentence });
+  }
+  return risks;
+}
+
+export function renderResult(verdict: ResultVerdict): string {
+  const { code, detail, skipped, unsafe, result } = verdict;
+  const lines = [`${verdict.verdict.toUpperCase()}  ${verdict.source}`];
+  if (code !== null) {
+    lines.push(`  ${code}: ${REFUSAL_CODES[code]}`, ...renderDetail(detail));
+    lines.push(row('next', hintOf(code)));
+  }
+  if (result !== null) lines.push(...renderFacts(verdict, result));
+  if (skipped.length > 0) lines.push(row('not checked', skipped.join(', ')));
+  if (unsafe.length > 0) {
+    lines.push(row('UNSAFE', `${unsafe.join(' ')}: do not rely on this verdict`));
+  }
+  return `${lines.map(printable).join('\n')}\n`;
+}
+
+function amounts(values: Readonly<Record<string, string>> | null): string {
+  if (values === null) return 'unknown';
+  const entries = Object.entries(values);
+  return entries.length === 0
+    ? 'none'
+    : entries.map(([currency, amount]) => `${amount} ${currency}`).join(', ');
+}
+
+function instant(ns: string): string {
+  return isoOfNs(BigInt(ns));
+}
+
+function renderFacts(verdict: ResultVerdict, result: ResultSummary): readonly string[] {
+  const { polls, coverage, gaps } = result;
+  const incomplete = coverage.filter(({ complete }) => !complete);
+  const lines = [
+    row('account', result.account_commitment),
+    row('venue', `${result.venue}, ${result.environment}`),
+    row('hosts', result.hosts.map(({ host }) => host).join(', ')),
+    row('origin', result.origin),
+    row('leaf', `${verdict.leaf_index ?? ''}${verdict.logged === true ? ', in the log' : ''}`),
+    row('observed', `since ${instant(result.observed_since_ns)}`),
+    row('period', `${instant(result.period.start_ns)} to ${instant(result.period.end_ns)}`),
+    row('as of', instant(result.as_of_ns)),
+    row(
+      'polls',
+      `${polls.complete} complete, ${polls.partial} partial, ${polls.failed} failed, ${polls.missed} missed`,
+    ),
+    row('gaps', String(gaps.length)),
+    row(
+      'coverage',
+      incomplete.length === 0
+        ? 'complete'
+        : `incomplete: ${incomplete.map(({ what, reason }) => `${what} (${reason ?? ''})`).join(', ')}`,
+    ),
+    row('method', `${result.method}, without ${result.missing.join(', ')}`),
+    row('trades', String(result.trades)),
+    row('volume', amounts(result.volume)),
+    row('fees', amounts(result.fees)),
+    row('funding', amounts(result.funding)),
+    row('deposits', amounts(result.deposits)),
+    row('withdrawals', amounts(result.withdrawals)),
+    row('balances', amounts(result.balances)),
+    row('unrealized', amounts(result.unrealized)),
+  ];
+  const { operator_could_still: operator, rests_on: rests, residual_risks: risks } = verdict;
+  if (operator === null || rests === null || risks === null) return lines;
+  return [
+    ...lines,
+    ...renderRisks({ operator_could_still: operator, rests_on: rests, residual_risks: risks }),
+  ];
+}
