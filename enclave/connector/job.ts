@@ -90,7 +90,7 @@ export function parseJob(bytes: Uint8Array): Result<Job> {
     settings: fields.map(4, (settings) => ({
       accountType: oneOf(settings, 1, ACCOUNT_TYPES),
       environment: oneOf(settings, 2, ['live', 'sandbox']),
-      label: settings.text(3, 100),
+      label: settings.text(3, 100, 0),
       allowTrading: settings.bool(4),
       symbols: settings.texts(5, MAX_SYMBOLS, 64),
     })),

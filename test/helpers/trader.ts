@@ -5,7 +5,6 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import type { RequestOptions } from 'node:https';
-import type { DeskServices } from '../../enclave/desk/services.ts';
 import { utf8 } from '../../wire/bytes.ts';
 import type { AnswerKey, Metadata } from '../../wire/envelope.ts';
 import { encodeEnvelope, openAnswer, parseAnswer, sealRequest } from '../../wire/envelope.ts';
@@ -53,9 +52,16 @@ function rawKey(text: string | undefined): Uint8Array {
   return Buffer.from(text ?? '', 'base64url');
 }
 
+/** What a client takes from the attestation. */
+export interface Addressee {
+  readonly keys: { readonly x25519: { readonly publicKey: Uint8Array } };
+  readonly origin: string;
+  readonly leafZeroHash: Uint8Array;
+}
+
 /** `plaintext` is made JSON unless it is a text already. */
 export function sealFor(
-  services: Pick<DeskServices, 'keys' | 'origin' | 'leafZeroHash'>,
+  services: Addressee,
   metadata: Metadata,
   plaintext: object | string,
 ): SealedCall {
