@@ -39,9 +39,12 @@ export class Envelopes {
   /** Ephemeral key to when its time is over, ms. */
   readonly #seen = new Map<string, number>();
 
-  constructor(services: EnvelopeServices) {
+  readonly #maxRemembered: number;
+
+  constructor(services: EnvelopeServices, maxRemembered: number = MAX_REMEMBERED) {
     const { keys, origin, leafZeroHash } = services;
     this.#services = services;
+    this.#maxRemembered = maxRemembered;
     this.#context = { enclaveKey: keys.x25519.publicKey, origin, leafZeroHash };
   }
 
@@ -83,8 +86,8 @@ export class Envelopes {
     }
     const name = toHex(ephemeralKey);
     if (this.#seen.has(name)) return refuse('envelope_replayed');
-    if (this.#seen.size >= MAX_REMEMBERED) this.#forget(nowMs);
-    if (this.#seen.size >= MAX_REMEMBERED) return refuse('rate_limited');
+    if (this.#seen.size >= this.#maxRemembered) this.#forget(nowMs);
+    if (this.#seen.size >= this.#maxRemembered) return refuse('rate_limited');
     // From then on its time alone refuses it.
     this.#seen.set(name, time + MAX_ENVELOPE_AGE_MS);
     return accept(null);

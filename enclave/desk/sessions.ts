@@ -70,6 +70,7 @@ export class Sessions {
   readonly #sweep: NodeJS.Timeout;
   /** Registrations that wait for the exchange have their place already. */
   #reserved = 0;
+  #closed = false;
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
@@ -196,6 +197,7 @@ export class Sessions {
 
   /** Credentials are wiped; what the vault has stays for the next epoch. */
   close(): void {
+    this.#closed = true;
     clearInterval(this.#sweep);
     for (const entry of this.#byName.values()) {
       if (entry.timer !== null) clearTimeout(entry.timer);
@@ -252,8 +254,9 @@ export class Sessions {
     const written = vault.write(account.id, RECORD_KIND.session, plaintext);
     plaintext.fill(0);
     audit.vaultWritten(await written);
-    // It may have ended while the host wrote.
-    if (!this.#byName.has(entry.name)) audit.vaultWritten(await vault.forget(account.id));
+    // It may have ended while the host wrote; at the close of the desk it goes on in the next epoch.
+    if (this.#closed || this.#byName.has(entry.name)) return;
+    audit.vaultWritten(await vault.forget(account.id));
   }
 
   async #end(entry: Entry, event: AuditEventName): Promise<DeskLeaf | null> {

@@ -10,20 +10,21 @@ import { accept, refuse } from '../../wire/result.ts';
 import type { ResultStatement } from '../../wire/result-statement.ts';
 import { MAX_PROOF_FILE_BYTES, parseProofFile } from '../../wire/tlog/proof-file.ts';
 import { evaluateAttestation } from '../attestation-report.ts';
-import { parseOptions, undecided } from '../command-line.ts';
+import { refused, runCommand } from '../command-line.ts';
 import type { CommandIo } from '../io.ts';
 import { selectEpoch } from '../log/epoch-list.ts';
 import { makeProof } from '../log/make-proof.ts';
 import { ProgressBar } from '../log/progress.ts';
-import { proofExitCode } from '../log/proof-verdict.ts';
 import { STORE_OPTIONS, STORE_USAGE } from '../log/store-options.ts';
 import type { StoreOptionValues } from '../log/store-options.ts';
+import { exitCodeOf } from '../log/verdict-frame.ts';
 import { verifierCrypto } from '../log/verifier-crypto.ts';
 import { POLICY_OPTIONS, POLICY_USAGE, readTrustOptions } from '../policy-options.ts';
 import type { PolicyOptionValues, TrustOptions } from '../policy-options.ts';
 import { checkLeaf, checkSignature, readStatement } from '../result/check-result.ts';
 import type { ResultFile } from '../result/result-file.ts';
 import { MAX_RESULT_FILE_BYTES, parseResultFile } from '../result/result-file.ts';
+import type { ResultVerdict } from '../result/result-verdict.ts';
 import { refusedResult, renderResult, verifiedResult } from '../result/result-verdict.ts';
 import { readSmallFile } from '../small-file.ts';
 
@@ -50,8 +51,6 @@ const OPTIONS = {
   attestation: { type: 'string' },
   proof: { type: 'string' },
   log: { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean' },
 } as const;
 
 type Values = PolicyOptionValues &
@@ -62,6 +61,7 @@ type Values = PolicyOptionValues &
   };
 
 interface Task {
+  readonly values: Values;
   readonly path: string;
   readonly bytes: Uint8Array;
   readonly document: Uint8Array;
@@ -71,38 +71,37 @@ interface Task {
 // Room to tell "too large" from "not readable": the parser has the exact limit.
 const MAX_FILE_BYTES = 4 * MAX_DOCUMENT_BYTES;
 
-export async function run(args: readonly string[], io: CommandIo): Promise<number> {
-  const json = args.includes('--json');
-  const parsed = parseOptions({ args: [...args], allowPositionals: true, options: OPTIONS });
-  if (!parsed.ok) return undecided(io, parsed.refusal, json);
-  const { values, positionals } = parsed.value;
-  if (values.help === true) {
-    io.stdout(USAGE);
-    return 0;
-  }
-  const task = await prepare(values, positionals, io.env);
-  if (!task.ok) return undecided(io, task.refusal, json);
-  const { path, bytes, document, trust } = task.value;
-  const judged = judge(bytes, document, trust);
-  const logged = judged.ok ? await readProof(values, judged.value, io) : accept(null);
-  if (!logged.ok) return undecided(io, logged.refusal, json);
-  const inLog =
-    judged.ok && logged.value !== null
-      ? checkProof(logged.value, judged.value, trust)
-      : accept(null);
-  const refusal = judged.ok ? (inLog.ok ? null : inLog.refusal) : judged.refusal;
-  const verdict =
-    judged.ok && refusal === null
-      ? verifiedResult(
-          path,
-          trust,
-          judged.value.statement,
-          judged.value.file.leafIndex,
-          logged.value !== null,
-        )
-      : refusedResult(path, trust, refusal ?? { code: 'result_malformed', detail: {} });
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  return runCommand(args, io, {
+    usage: USAGE,
+    options: OPTIONS,
+    prepare: (values, positionals, { env }) => prepare(values, positionals, env),
+    perform,
+  });
+}
+
+async function perform(task: Task, io: CommandIo, json: boolean): Promise<number> {
+  const { path, trust } = task;
+  const judged = judge(task);
+  const proof = judged.ok ? await readProof(task.values, judged.value, io) : accept(null);
+  if (!proof.ok) return refused(io, proof.refusal, json);
+  const verdict = verdictOf(path, trust, judged, proof.value);
   io.stdout(json ? `${JSON.stringify(verdict, null, 2)}\n` : renderResult(verdict));
-  return proofExitCode(verdict);
+  return exitCodeOf(verdict);
+}
+
+function verdictOf(
+  path: string,
+  trust: TrustOptions,
+  judged: Result<Judged>,
+  proof: Uint8Array | null,
+): ResultVerdict {
+  if (!judged.ok) return refusedResult(path, trust, judged.refusal);
+  const { file, statement } = judged.value;
+  const inLog = proof === null ? accept(null) : checkProof(proof, judged.value, trust);
+  return inLog.ok
+    ? verifiedResult(path, trust, statement, file.leafIndex, proof !== null)
+    : refusedResult(path, trust, inLog.refusal);
 }
 
 async function prepare(
@@ -124,7 +123,7 @@ async function prepare(
   if (!document.ok) return document;
   const bytes = await readSmallFile(path, MAX_RESULT_FILE_BYTES);
   if (!bytes.ok) return bytes;
-  return accept({ path, bytes: bytes.value, document: document.value, trust: trust.value });
+  return accept({ values, path, bytes: bytes.value, document: document.value, trust: trust.value });
 }
 
 interface Judged {
@@ -133,7 +132,7 @@ interface Judged {
 }
 
 /** File, statement, document, signature: refuses the first that fails. */
-function judge(bytes: Uint8Array, document: Uint8Array, trust: TrustOptions): Result<Judged> {
+function judge({ bytes, document, trust }: Task): Result<Judged> {
   const file = parseResultFile(bytes);
   if (!file.ok) return file;
   const statement = readStatement(file.value);

@@ -1,52 +1,33 @@
 // The verdict on a signed result, as JSON and for people: what the statement says, under which document it was signed,
 // and what a result cannot show.
 
-import { REFUSAL_CODES } from '../../wire/codes.ts';
-import type { RefusalCode } from '../../wire/codes.ts';
-import type { Refusal, RefusalDetail } from '../../wire/result.ts';
+import type { Refusal } from '../../wire/result.ts';
 import type { ResultStatement } from '../../wire/result-statement.ts';
 import type { ResultSummary } from '../../wire/result-summary.ts';
 import { hoursOf, summaryOf } from '../../wire/result-summary.ts';
-import { renderDetail } from '../attestation-text.ts';
-import { hintOf } from '../hints.ts';
 import { isoOfNs } from '../log/payload.ts';
-import { printable, row } from '../log/verdict-text.ts';
+import type { Judgement } from '../log/verdict-frame.ts';
+import {
+  printable,
+  refusedJudgement,
+  renderJudgement,
+  row,
+  verifiedJudgement,
+} from '../log/verdict-frame.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
 import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
 
-export interface ResultVerdict {
-  readonly verdict: 'verified' | 'refused' | 'undecided';
-  readonly code: RefusalCode | null;
-  readonly detail: RefusalDetail;
-  readonly source: string;
-  readonly root_certificate: { readonly sha256: string; readonly aws: boolean };
-  /** Null when it was refused. */
+/** Null where it was refused. */
+export interface ResultVerdict extends Judgement {
   readonly result: ResultSummary | null;
   readonly hours: number | null;
   readonly leaf_index: number | null;
   /** The leaf was looked at in the log. */
   readonly logged: boolean | null;
-  readonly skipped: readonly string[];
-  readonly unsafe: readonly string[];
   readonly operator_could_still: RiskFields['operator_could_still'] | null;
   readonly rests_on: RiskFields['rests_on'] | null;
   readonly residual_risks: RiskFields['residual_risks'] | null;
-}
-
-function judgement(
-  source: string,
-  trust: TrustOptions,
-  refusal: Refusal | null,
-): Pick<ResultVerdict, 'code' | 'detail' | 'source' | 'root_certificate' | 'unsafe'> {
-  const { root, unsafe } = trust;
-  return {
-    code: refusal?.code ?? null,
-    detail: refusal?.detail ?? {},
-    source,
-    root_certificate: { sha256: root.sha256, aws: root.aws },
-    unsafe,
-  };
 }
 
 export function refusedResult(
@@ -55,13 +36,11 @@ export function refusedResult(
   refusal: Refusal,
 ): ResultVerdict {
   return {
-    verdict: 'refused',
-    ...judgement(source, trust, refusal),
+    ...refusedJudgement(source, trust, refusal),
     result: null,
     hours: null,
     leaf_index: null,
     logged: null,
-    skipped: trust.unchecked,
     ...NO_RISKS,
   };
 }
@@ -73,23 +52,12 @@ export function verifiedResult(
   leafIndex: number,
   logged: boolean,
 ): ResultVerdict {
-  const decided = trust.policy !== null;
-  const imageChecked = trust.policy !== null && trust.policy.pcrs !== null;
-  const refusal: Refusal | null = decided ? null : { code: 'policy_missing', detail: {} };
   return {
-    verdict: decided ? 'verified' : 'undecided',
-    ...judgement(source, trust, refusal),
+    ...verifiedJudgement(source, trust, logged ? [] : ['log']),
     result: summaryOf(statement),
     hours: hoursOf(statement).length,
     leaf_index: leafIndex,
     logged,
-    skipped: [
-      ...(imageChecked ? [] : ['pcrs']),
-      ...(trust.policy?.configDigest === undefined ? ['config_digest'] : []),
-      ...(trust.policy?.origin === undefined ? ['origin'] : []),
-      ...(logged ? [] : ['log']),
-      ...trust.unchecked,
-    ],
     ...riskFields(trust, risksOf(trust, statement, logged), [
       {
         risk: 'venue_word',
@@ -127,18 +95,8 @@ function risksOf(
 }
 
 export function renderResult(verdict: ResultVerdict): string {
-  const { code, detail, skipped, unsafe, result } = verdict;
-  const lines = [`${verdict.verdict.toUpperCase()}  ${verdict.source}`];
-  if (code !== null) {
-    lines.push(`  ${code}: ${REFUSAL_CODES[code]}`, ...renderDetail(detail));
-    lines.push(row('next', hintOf(code)));
-  }
-  if (result !== null) lines.push(...renderFacts(verdict, result));
-  if (skipped.length > 0) lines.push(row('not checked', skipped.join(', ')));
-  if (unsafe.length > 0) {
-    lines.push(row('UNSAFE', `${unsafe.join(' ')}: do not rely on this verdict`));
-  }
-  return `${lines.map(printable).join('\n')}\n`;
+  const { result } = verdict;
+  return renderJudgement(verdict, result === null ? [] : renderFacts(verdict, result));
 }
 
 function amounts(values: Readonly<Record<string, string>> | null): string {
@@ -190,6 +148,10 @@ function renderFacts(verdict: ResultVerdict, result: ResultSummary): readonly st
   if (operator === null || rests === null || risks === null) return lines;
   return [
     ...lines,
-    ...renderRisks({ operator_could_still: operator, rests_on: rests, residual_risks: risks }),
+    ...renderRisks({
+      operator_could_still: operator,
+      rests_on: rests,
+      residual_risks: risks,
+    }).map(printable),
   ];
 }

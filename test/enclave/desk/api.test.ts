@@ -2,14 +2,15 @@ import { Agent } from 'node:https';
 import { connect } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { Envelopes } from '../../../enclave/desk/envelopes.ts';
 import { REFUSAL_CODES } from '../../../wire/codes.ts';
 import { MAX_ENVELOPE_BYTES } from '../../../wire/envelope.ts';
 import { refuse } from '../../../wire/result.ts';
-import { toHex } from '../../../wire/bytes.ts';
+import { toHex, utf8 } from '../../../wire/bytes.ts';
 import { ApiScene, CREDENTIALS } from '../../helpers/api-scene.ts';
 import type { FakeDeskOptions } from '../../helpers/fake-desk.ts';
 import { FULL_PERMISSIONS } from '../../helpers/fake-desk.ts';
-import type { HttpAnswer } from '../../helpers/trader.ts';
+import type { HttpAnswer, SealedCall } from '../../helpers/trader.ts';
 import { JSON_TYPE, openSealed, post, sealFor } from '../../helpers/trader.ts';
 
 const open: ApiScene[] = [];
@@ -342,6 +343,25 @@ describe('envelopes at the desk', () => {
       body: call.body,
     });
     expect(code === null ? answer.status : json(answer)['error']).toBe(code ?? 200);
+  });
+
+  it('are remembered in bounds: what is over by its time is forgotten first', async () => {
+    const one = await scene();
+    const { services } = one.desk;
+    const envelopes = new Envelopes(services, 2);
+    const open = (call: SealedCall): string => {
+      const opened = envelopes.open(utf8(call.body));
+      return opened.ok ? 'opened' : opened.refusal.code;
+    };
+    const [first, second, third] = [1, 2, 3].map((op) => one.seal({ op: `${op}` }, {}));
+    if (first === undefined || second === undefined || third === undefined) return;
+    expect([open(first), open(second), open(third)]).toEqual(['opened', 'opened', 'rate_limited']);
+    // At their last millisecond they could still be played back: none is forgotten.
+    one.desk.nowMs += 300_000;
+    expect([open(third), open(first)]).toEqual(['rate_limited', 'envelope_replayed']);
+    one.desk.nowMs += 1;
+    const fourth = one.seal({ op: '4' }, {});
+    expect([open(fourth), open(first)]).toEqual(['opened', 'envelope_time']);
   });
 
   it('without a time are refused', async () => {
