@@ -25,6 +25,8 @@ import {
   parseVaultWrite,
 } from '../wire/desk-frames.ts';
 import { parseUtf8 } from '../wire/bytes.ts';
+import type { CborValue } from '../wire/cbor.ts';
+import { encodeCbor } from '../wire/cbor.ts';
 import type { Frame } from '../wire/frame.ts';
 import { KIND, LABEL, STREAM } from '../wire/leaf.ts';
 import { FIRST_CREDIT_BULK_BYTES } from '../wire/limits.ts';
@@ -36,6 +38,8 @@ import type { LogWriter } from './log/writer.ts';
 /** Challenges that may wait for the NSM, whose calls are serialised. */
 const MAX_CHALLENGES = 16;
 const NOTHING = new Uint8Array(0);
+/** An event of wire/audit.ts, most of which is not the core's. */
+const ADMINISTRATIVE = 13;
 
 const PLACES = {
   [KIND.exchangeCall]: { stream: STREAM.exchange, label: LABEL.tls },
@@ -178,11 +182,24 @@ export class DeskLink {
   }
 
   #end(code: RefusalCode): void {
-    if (this.#phase === 'ended') return;
+    const phase = this.#phase;
+    if (phase === 'ended') return;
+    if (phase === 'running') this.#logEnd(code);
     this.#keys.reject(new Fatal(code));
     this.#opened.reject(new Fatal(code));
     void this.stop();
     this.#options.onEnded(code);
+  }
+
+  /** Readers see from which time on nobody could ask for a document, and no account was polled. */
+  #logEnd(code: RefusalCode): void {
+    this.#options.guard.run(() => {
+      const nothing = [2, 3, 5, 6].map((field): [number, null] => [field, null]);
+      const fields: [number, CborValue][] = [[1, ADMINISTRATIVE], [4, code], ...nothing];
+      const plaintext = encodeCbor(new Map(fields.toSorted(([a], [b]) => a - b)));
+      const kind = KIND.audit;
+      this.#epoch?.log.appendPrivate({ kind, ...PLACES[kind], causes: [], plaintext });
+    });
   }
 
   #receive(frame: Frame): void | Promise<void> {

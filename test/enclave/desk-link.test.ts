@@ -5,6 +5,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { publicKeysOf } from '../../enclave/desk/keys.ts';
 import { parseUserData, PURPOSE } from '../../wire/attestation/user-data.ts';
 import { verifyAttestation } from '../../wire/attestation/verify.ts';
+import { AUDIT_EVENT, parseAuditEntry } from '../../wire/audit.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import { encodeCbor } from '../../wire/cbor.ts';
 import { Channel } from '../../wire/channel.ts';
@@ -190,6 +191,14 @@ describe('a desk', () => {
     const silent = await started();
     silent.desk.channel?.destroy({ code: 'stream_closed', detail: {} });
     expect(await endOf(silent)).toBe('desk_ended');
+    // The log says so, too.
+    const [index = -1] = silent.host.leavesOf(KIND.audit);
+    expect(assertAccepted(parseAuditEntry(silent.host.open(index)))).toMatchObject({
+      event: AUDIT_EVENT.administrative,
+      code: 'desk_ended',
+      sessionHash: null,
+    });
+    await expectGoodEnd(silent);
   });
 
   it.each([

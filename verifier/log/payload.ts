@@ -3,8 +3,12 @@
 
 import { parseHandOver } from '../../wire/kms-messages.ts';
 import { parseBatch } from '../../wire/batch.ts';
+import type { AuditEntry } from '../../wire/audit.ts';
+import { AUDIT_EVENT, parseAuditEntry } from '../../wire/audit.ts';
 import { toHex } from '../../wire/bytes.ts';
 import type { Configuration, Instrument } from '../../wire/configuration.ts';
+import type { ExchangePoll } from '../../wire/exchange-call.ts';
+import { OUTCOME, parseExchangePoll, TRIGGER } from '../../wire/exchange-call.ts';
 import type { Kind } from '../../wire/leaf.ts';
 import { KIND } from '../../wire/leaf.ts';
 import type { Report, Signal } from '../../wire/payloads.ts';
@@ -25,6 +29,7 @@ import {
 } from '../../wire/payloads.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept } from '../../wire/result.ts';
+import { parseResultStatement } from '../../wire/result-statement.ts';
 import { nameOf } from './names.ts';
 
 export type PayloadValue = string | number | boolean | null | readonly PayloadValue[] | Payload;
@@ -111,13 +116,57 @@ export function describePayload(
       }));
     case KIND.header:
     case KIND.attestation:
-    case KIND.seed:
     case KIND.exchangeCall:
     case KIND.result:
-    case KIND.audit:
+    case KIND.audit: {
+      const described = describeOfDesk(kind, plaintext);
+      if (described !== null) return accept(described);
+      break;
+    }
+    case KIND.seed:
       break;
   }
   return accept({ bytes: plaintext.length, hex: toHex(plaintext.subarray(0, 64)) });
+}
+
+/** The word of the desk; null when it does not keep to its layouts, which the core does not look at. */
+function describeOfDesk(kind: Kind, plaintext: Uint8Array): Payload | null {
+  if (kind === KIND.exchangeCall) {
+    const poll = parseExchangePoll(plaintext);
+    return poll.ok ? describePoll(poll.value) : null;
+  }
+  if (kind === KIND.audit) {
+    const entry = parseAuditEntry(plaintext);
+    return entry.ok ? describeAudit(entry.value) : null;
+  }
+  const statement = parseResultStatement(plaintext);
+  if (!statement.ok) return null;
+  const { venue, environment, accountCommitment } = statement.value;
+  return { venue, environment, account: toHex(accountCommitment), bytes: plaintext.length };
+}
+
+function describePoll(poll: ExchangePoll): Payload {
+  return {
+    venue: poll.venue,
+    environment: poll.environment,
+    account: toHex(poll.accountCommitment),
+    outcome: nameOf(OUTCOME, poll.outcome),
+    trigger: nameOf(TRIGGER, poll.trigger),
+    scheduled: isoOfNs(poll.scheduledNs),
+    code: poll.refusal,
+    calls: poll.calls.length,
+  };
+}
+
+function describeAudit(entry: AuditEntry): Payload {
+  return {
+    event: nameOf(AUDIT_EVENT, entry.event),
+    session: entry.sessionHash === null ? null : toHex(entry.sessionHash),
+    account: entry.accountCommitment === null ? null : toHex(entry.accountCommitment),
+    code: entry.code,
+    counter: entry.counter,
+    records: entry.records?.length ?? null,
+  };
 }
 
 function describeSignal(signal: Signal, instrument: Instrument | undefined): Payload {

@@ -313,6 +313,25 @@ describe('leaves', () => {
     for (const change of wrong) expect(await codeAfter(change)).toBe('leaf_misplaced');
   });
 
+  it('of the desk are private, on streams and with labels of their own, and name any earlier leaves', async () => {
+    const text = utf8('the word of the desk');
+    const { exchange, results, audit } = STREAM;
+    const places = [
+      { kind: KIND.exchangeCall, stream: exchange, label: LABEL.tls },
+      { kind: KIND.result, stream: results, label: LABEL.enclave },
+      { kind: KIND.audit, stream: audit, label: LABEL.enclave },
+    ] as const;
+    for (const place of places) {
+      const code = (change: object, isPrivate = true): Promise<string> =>
+        codeAfter((epoch) => epoch.add({ ...place, ...change }, text, isPrivate));
+      expect(await code({ causes: [0, 1] })).toBe('accepted');
+      expect(await code({}, false)).toBe('leaf_misplaced');
+      expect(await code({ label: LABEL.host })).toBe('leaf_misplaced');
+      expect(await code({ stream: STREAM.reports })).toBe('leaf_misplaced');
+      expect(await code({ causes: [9] })).toBe('cause_invalid');
+    }
+  });
+
   it('have a time that never decreases', async () => {
     expect(
       await codeAfter((epoch) => {
