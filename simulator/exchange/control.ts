@@ -12,6 +12,7 @@ import type { VenueName } from './markets.ts';
 import { fund, move, openAccount, trade, transfer } from './operations.ts';
 import type { AccountOptions, FlowOptions, FundingOptions } from './operations.ts';
 import type { TradeOptions, TransferOptions } from './operations.ts';
+import type { DisturbOptions, Streams, TickOptions } from './streams/streams.ts';
 import type { Account, ApiKey, FlowType, World } from './world.ts';
 
 export interface AccountAnswer {
@@ -74,11 +75,13 @@ export class Control {
   /** The last of them, the oldest first. */
   readonly requests: RequestRecord[] = [];
   readonly #counts = new Map<string, number>();
+  readonly streams: Streams;
   readonly #cut: (host: string | null) => void;
 
-  constructor(world: World, faults: Faults, cut: (host: string | null) => void) {
+  constructor(world: World, faults: Faults, streams: Streams, cut: (host: string | null) => void) {
     this.world = world;
     this.faults = faults;
+    this.streams = streams;
     this.#cut = cut;
   }
 
@@ -139,6 +142,21 @@ export class Control {
     const venue = this.world.venue(options.venue);
     if (!venue.markets.has(options.symbol)) throw new RangeError(`no market ${options.symbol}`);
     venue.prices.set(options.symbol, parseAmount(options.price));
+  }
+
+  /** Changes a book that streams tell. */
+  tick(options: TickOptions): void {
+    this.streams.tick(options);
+  }
+
+  /** Ticks all books that somebody listens to, so often; 0 ends it. */
+  pace(options: { readonly everyMs: number }): void {
+    this.streams.pace(options.everyMs);
+  }
+
+  /** Streams lose updates, break off, or start anew. */
+  disturb(options: DisturbOptions): void {
+    this.streams.disturb(options);
   }
 
   /** How far the whole exchange's clock is from the machine's. */

@@ -5,6 +5,7 @@
 import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { SecureContext, TLSSocket } from 'node:tls';
 import { Refusal, reply } from './call.ts';
 import type { Call, Reply, VenueApi } from './call.ts';
@@ -13,6 +14,7 @@ import { Control } from './control.ts';
 import { Faults } from './faults.ts';
 import type { Fault } from './faults.ts';
 import { insteadOf, sendReply } from './send.ts';
+import { STREAM_HOSTS, Streams } from './streams/streams.ts';
 import { venueApis } from './venues.ts';
 import { World } from './world.ts';
 
@@ -61,6 +63,7 @@ class ExchangeServer {
   readonly faults: Faults = new Faults();
   readonly control: Control;
   readonly hosts: readonly string[];
+  readonly streams: Streams;
   readonly #venues: ReadonlyMap<string, VenueApi>;
   readonly #sockets = new Set<TLSSocket>();
 
@@ -68,8 +71,9 @@ class ExchangeServer {
     this.world = new World(options.clock ?? Date.now);
     const venues = venueApis(this.world);
     this.#venues = new Map(venues.flatMap((venue) => venue.hosts.map((host) => [host, venue])));
-    this.hosts = [...this.#venues.keys()];
-    this.control = new Control(this.world, this.faults, (host) => {
+    this.hosts = [...this.#venues.keys(), ...STREAM_HOSTS.keys()];
+    this.streams = new Streams(this.world, this.faults);
+    this.control = new Control(this.world, this.faults, this.streams, (host) => {
       this.#cut(host);
     });
   }
@@ -88,15 +92,15 @@ class ExchangeServer {
   }
 
   async context(host: string, certificates: Certificates): Promise<SecureContext> {
-    const venue = this.#venues.get(host);
-    if (venue === undefined) throw new Error(`unrecognized name ${host}`);
-    const fault = this.faults.meetHandshake(venue.name, host);
+    const name = this.#venues.get(host)?.name ?? STREAM_HOSTS.get(host);
+    if (name === undefined) throw new Error(`unrecognized name ${host}`);
+    const fault = this.faults.meetHandshake(name, host);
     return certificates.contextFor(host, fault);
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const acceptsGzip = request.headers['accept-encoding']?.includes('gzip') === true;
-    const host = (request.headers.host ?? '').replace(/:\d+$/u, '').toLowerCase();
+    const host = hostOf(request);
     const venue = this.#venues.get(host);
     if (venue === undefined || socketName(request.socket as TLSSocket) !== host) {
       const refused = reply({ error: 'misdirected request' }, 421);
@@ -152,6 +156,10 @@ class ExchangeServer {
   }
 }
 
+function hostOf(request: IncomingMessage): string {
+  return (request.headers.host ?? '').replace(/:\d+$/u, '').toLowerCase();
+}
+
 function socketName(socket: TLSSocket): string {
   const { servername } = socket as { readonly servername?: string | false };
   return typeof servername === 'string' ? servername : '';
@@ -187,6 +195,13 @@ export async function startExchange(options: ExchangeOptions = {}): Promise<Runn
       });
     },
   );
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    const host = hostOf(request);
+    if (socketName(socket as TLSSocket) === host) {
+      exchange.streams.upgrade(request, socket, head, host);
+    } else socket.destroy();
+  });
   server.on('secureConnection', (socket: TLSSocket) => {
     exchange.accept(socket);
   });
@@ -202,6 +217,7 @@ export async function startExchange(options: ExchangeOptions = {}): Promise<Runn
     control: exchange.control,
     close: () =>
       new Promise((resolve) => {
+        exchange.streams.close();
         server.close(() => {
           resolve();
         });

@@ -2,12 +2,14 @@
 // history, one ledger and one clock. What changes it is in operations.ts; the venues only read it. Numbers
 // that look random (ids, hashes) are derived from counters, so that two runs with the same calls are alike.
 
-import { createHash, randomBytes } from 'node:crypto';
 import { parseAmount } from './amount.ts';
 import type { Amount } from './amount.ts';
 import { Ledger } from './ledger.ts';
 import { MARKETS, START_PRICES, VENUES } from './markets.ts';
 import type { Market, VenueName } from './markets.ts';
+import { Book } from './streams/book.ts';
+
+export { hashOf, uuidOf } from './world-ids.ts';
 
 export type Permission = 'read' | 'trade' | 'withdraw' | 'transfer' | 'futures' | 'margin';
 
@@ -113,6 +115,7 @@ export class Venue {
   /** Multiplies its rate limits. */
   limitScale = 1;
   readonly #byId: ReadonlyMap<string, Market>;
+  readonly #books = new Map<string, Book>();
 
   constructor(name: VenueName) {
     this.name = name;
@@ -135,6 +138,14 @@ export class Venue {
 
   price(market: Market): Amount {
     return this.prices.get(market.symbol) ?? 0n;
+  }
+
+  /** Made when it is first looked at. */
+  book(market: Market): Book {
+    const kept = this.#books.get(market.symbol);
+    const book = kept ?? new Book(`${this.name} ${market.symbol}`, this.price(market));
+    this.#books.set(market.symbol, book);
+    return book;
   }
 }
 
@@ -197,24 +208,4 @@ export class World {
   childrenOf(account: Account): readonly Account[] {
     return [...this.accounts.values()].filter(({ parent }) => parent === account.id);
   }
-}
-
-/** A stable UUID for something that has a number. */
-export function uuidOf(what: string, number: number | string): string {
-  const hex = createHash('sha256')
-    .update(`${what}/${String(number)}`)
-    .digest('hex');
-  const parts = [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`];
-  return [...parts, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join('-');
-}
-
-/** Sixty-four hex digits, as transaction ids have. */
-export function hashOf(what: string, number: number | string): string {
-  return createHash('sha256')
-    .update(`${what}/${String(number)}`)
-    .digest('hex');
-}
-
-export function randomText(bytes: number): string {
-  return randomBytes(bytes).toString('hex');
 }

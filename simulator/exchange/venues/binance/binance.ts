@@ -8,7 +8,7 @@ import type { Pool, Signer } from './access.ts';
 import { fundingAssets, futuresAccount, futuresBalance, marginAccount } from './balances.ts';
 import { positionRisk, spotAccount } from './balances.ts';
 import type { Public, Signed } from './context.ts';
-import { bookTickers, dayTickers, exchangeInfo, leverageBrackets } from './markets.ts';
+import { bookTickers, dayTickers, depth, exchangeInfo, leverageBrackets } from './markets.ts';
 import { premiumIndex, prices } from './markets.ts';
 import { allOrders, oneOrder } from './orders.ts';
 import { binanceRefusal, binanceTrouble } from './refusals.ts';
@@ -39,6 +39,14 @@ function bySymbol(one: number, all: number): Weight {
     parameters.has('symbol') || parameters.has('symbols') || parameters.has('pair') ? one : all;
 }
 
+/** By how many levels are asked for. */
+function byDepth(...steps: readonly (readonly [limit: number, weight: number])[]): Weight {
+  return ({ parameters }) => {
+    const limit = Number(parameters.get('limit') ?? '100');
+    return (steps.find(([most]) => limit <= most) ?? steps.at(-1))?.[1] ?? 1;
+  };
+}
+
 const SPOT: Readonly<Record<string, Route>> = {
   'GET /api/v3/ping': { pool: 'spot', weight: 1, open: () => ({}) },
   'GET /api/v3/time': { pool: 'spot', weight: 1, open: time },
@@ -46,6 +54,11 @@ const SPOT: Readonly<Record<string, Route>> = {
     pool: 'spot',
     weight: 20,
     open: (context) => exchangeInfo(context, 'spot'),
+  },
+  'GET /api/v3/depth': {
+    pool: 'spot',
+    weight: byDepth([100, 5], [500, 25], [1000, 50], [5000, 250]),
+    open: (context) => depth(context, 'spot'),
   },
   'GET /api/v3/ticker/24hr': {
     pool: 'spot',
@@ -143,6 +156,9 @@ function futuresRoutes(segment: 'linear' | 'inverse'): Readonly<Record<string, R
     [`GET ${root}/v1/ping`]: open(1, () => ({})),
     [`GET ${root}/v1/time`]: open(1, time),
     [`GET ${root}/v1/exchangeInfo`]: open(1, (context) => exchangeInfo(context, segment)),
+    [`GET ${root}/v1/depth`]: open(byDepth([50, 2], [100, 5], [500, 10], [1000, 20]), (context) =>
+      depth(context, segment),
+    ),
     [`GET ${root}/v1/ticker/24hr`]: open(bySymbol(1, 40), (context) =>
       dayTickers(context, segment),
     ),

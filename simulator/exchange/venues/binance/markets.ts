@@ -2,7 +2,9 @@
 
 import { divide, formatAmount, formatPlaces, multiply, parseAmount } from '../../amount.ts';
 import type { Market } from '../../markets.ts';
-import { DAY_MS, eight, marketOf } from './context.ts';
+import { writtenLevels } from '../../streams/book.ts';
+import { binancePlaces } from '../../streams/messages.ts';
+import { DAY_MS, eight, limitOf, mandatory, marketOf } from './context.ts';
 import type { Public } from './context.ts';
 import { illegalParameter } from './refusals.ts';
 
@@ -211,4 +213,19 @@ export function notionalOf(market: Market, contracts: bigint, price: bigint): st
   const size = multiply(contracts, market.contractSize);
   if (market.segment === 'inverse') return formatPlaces(divide(size, price), 8);
   return eight(multiply(size, price));
+}
+
+/** `limit` levels a side; what the streams' updates follow. */
+export function depth(context: Public, segment: 'spot' | 'linear' | 'inverse'): object {
+  const market = marketOf(context, segment, mandatory(context, 'symbol'));
+  const limit = limitOf(context, 'limit', segment === 'spot' ? 100 : 500, 5000);
+  const book = context.venue.book(market);
+  const places = binancePlaces(market);
+  const { nowMs } = context.call;
+  return {
+    lastUpdateId: book.lastId,
+    ...(segment === 'spot' ? {} : { E: nowMs, T: nowMs }),
+    bids: writtenLevels(book.bids.slice(0, limit), places),
+    asks: writtenLevels(book.asks.slice(0, limit), places),
+  };
 }
