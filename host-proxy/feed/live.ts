@@ -193,6 +193,10 @@ export class LiveSource {
             logger.warn('live_lost', names);
           },
         });
+        // Also what is still being dialled.
+        signal.addEventListener('abort', () => {
+          dialer.close();
+        });
         await live.run(signal);
         dialer.close();
       },

@@ -41,7 +41,11 @@ export const TAP_BTC: Instrument = {
 };
 export const TAP_STREAM = 5;
 export const TAP_START_NS = 1_800_000_000_000_000_000n;
-const FAST: Partial<LiveTimes> = { tickMs: 5, reconnect: { firstMs: 10, maxMs: 20 } };
+const FAST: Partial<LiveTimes> = {
+  tickMs: 5,
+  askMs: 5,
+  reconnect: { firstMs: 10, maxMs: 20 },
+};
 
 /** The core's end. */
 export class CoreEnd {

@@ -130,19 +130,12 @@ export class LiveFeed {
     for (const book of this.#books.values()) {
       if (book.sequence.valid || nowMs < book.notBeforeMs || !this.#isDue(book, openForMs))
         continue;
-      this.wait(book.instrument, nowMs, 0);
+      const { random } = this.#options;
+      book.notBeforeMs = nowMs + backoffMs(SNAPSHOT_BACKOFF, book.attempts++, random());
       this.counters.snapshotsAsked++;
       return book.instrument;
     }
     return null;
-  }
-
-  /** No request for this book before its time; the venue may want `atLeastMs`. */
-  wait(instrument: Instrument, nowMs: number, atLeastMs: number): void {
-    const book = this.#books.get(instrument.id);
-    if (book === undefined) return;
-    const waitMs = backoffMs(SNAPSHOT_BACKOFF, book.attempts++, this.#options.random());
-    book.notBeforeMs = nowMs + Math.max(waitMs, atLeastMs);
   }
 
   /** Closes the open batch. */

@@ -210,8 +210,28 @@ describe('the tap', () => {
     expect(venue.paths.filter((path) => path.startsWith('/api'))).toHaveLength(1);
   });
 
-  it.each([429, 418])('obeys Retry-After of a %i', async (status) => {
-    const { venue, core } = await startTapStage();
+  it('asks for one snapshot at a time, not for all at once', async () => {
+    const instruments = ['BTCUSDT', 'ETHUSDT', 'XRPUSDT'].map((symbol, at) => ({
+      ...TAP_BTC,
+      id: at + 1,
+      symbol,
+    }));
+    const { venue, core } = await startTapStage({ instruments, times: { askMs: 3_600_000 } });
+    await eventually(() => venue.requests.length === 1, 'subscription');
+    for (const { symbol } of instruments) venue.update(symbol);
+    const valid = (): number =>
+      instruments.filter(({ id }) => core.market.of(id)?.book.valid === true).length;
+    await eventually(() => valid() === 1, 'first book');
+    await pause(300);
+    expect(valid()).toBe(1);
+    expect(venue.paths.filter((path) => path.startsWith('/api'))).toHaveLength(1);
+  });
+
+  it.each([429, 418])('obeys Retry-After of a %i, for all books', async (status) => {
+    const { venue, core } = await startTapStage({
+      instruments: [TAP_BTC, { ...TAP_BTC, id: 2, symbol: 'ETHUSDT' }],
+      times: { askMs: 200 },
+    });
     await eventually(() => venue.requests.length === 1, 'subscription');
     let asked = 0;
     venue.onSnapshot = (_, answer) => {
@@ -220,6 +240,7 @@ describe('the tap', () => {
       return true;
     };
     venue.update('BTCUSDT');
+    venue.update('ETHUSDT');
     await eventually(() => asked === 1, 'asked');
     await pause(1500);
     expect(asked).toBe(1);

@@ -29,7 +29,11 @@ const BTC: Instrument = {
 };
 const ETH: Instrument = { ...BTC, id: 2, symbol: 'ETHUSDT' };
 const CONFIGURATION = { instruments: [BTC, ETH], streams: [{ id: 3, name: 'spot' }] };
-const FAST: Partial<LiveTimes> = { tickMs: 5, reconnect: { firstMs: 10, maxMs: 20 } };
+const FAST: Partial<LiveTimes> = {
+  tickMs: 5,
+  askMs: 5,
+  reconnect: { firstMs: 10, maxMs: 20 },
+};
 
 const quiet: Logger = {
   debug: () => undefined,
