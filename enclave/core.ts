@@ -36,6 +36,8 @@ export interface EnclaveTimeouts {
   readonly credentialsMs: number;
   /** From the request to close to the acknowledgement of the close leaf. */
   readonly closeMs: number;
+  /** Of that, how long the desk may take to finish. */
+  readonly deskShutMs: number;
   /** Without an acknowledgement for this long the log is stalled, which is reported and ends nothing. */
   readonly logStallMs: number;
   /** How long an end waits for streams and processes. */
@@ -48,6 +50,7 @@ const TIMEOUTS: EnclaveTimeouts = {
   bootMs: 60_000,
   credentialsMs: 20_000,
   closeMs: 20_000,
+  deskShutMs: 8000,
   logStallMs: 5000,
   tearDownMs: 2000,
   countersMs: 10_000,
@@ -109,6 +112,7 @@ export class Enclave {
     });
     this.#desk = new DeskLink(options.startDesk(), {
       guard: this.#guard,
+      shutMs: this.#timeouts.deskShutMs,
       onVault: async (write) => this.#bootStream?.sendVault(write),
       onEnded: (code) => {
         this.#loseDesk(code);

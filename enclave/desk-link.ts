@@ -60,6 +60,8 @@ export type StartDesk = () => RunningDesk;
 
 export interface DeskLinkOptions {
   readonly guard: Guard;
+  /** How long it may take to finish. */
+  readonly shutMs: number;
   /** A record for the host to keep; resolves when there is room for the next. */
   readonly onVault: (write: Uint8Array) => Promise<unknown>;
   /** Once, unless it was asked to end; what its last word or the lack of one says. */
@@ -157,11 +159,15 @@ export class DeskLink {
     this.#channel.send(type, payload);
   }
 
-  /** It takes nothing more and finishes; resolves when it has, or is gone. */
+  /** It takes nothing more and finishes; resolves when it has or is gone. One that takes too long is ended. */
   async shut(): Promise<void> {
     if (this.#phase !== 'running') return;
     this.#channel.send(DESK_FRAME.shut, NOTHING);
+    const timer = setTimeout(() => {
+      this.#end('desk_ended');
+    }, this.#options.shutMs);
     await this.#down.promise;
+    clearTimeout(timer);
   }
 
   async stop(): Promise<void> {

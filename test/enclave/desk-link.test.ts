@@ -327,6 +327,21 @@ describe('a desk', () => {
     expect(host.parsedLeaves().at(-1)?.kind).toBe(KIND.close);
   });
 
+  it('that does not finish in time is ended, and the close goes on', async () => {
+    const { desk, host } = await started({ timeouts: { deskShutMs: 50 } });
+    desk.answersShut = false;
+    host.enclave.close(CLOSE_REASON.signal);
+    expect(await host.end).toEqual({ code: null });
+    expect(desk.stopped).toBe(true);
+    expect(host.diagnostics.map(({ code }) => code)).toEqual([
+      'ready',
+      'closing',
+      'desk_ended',
+      'closed',
+    ]);
+    expect(host.parsedLeaves().at(-1)?.kind).toBe(KIND.close);
+  });
+
   it('that dies while it should finish does not keep the epoch from its close leaf', async () => {
     const { desk, host } = await started();
     desk.answersShut = false;
