@@ -19,6 +19,9 @@ export function connectorFlags(readable: readonly string[] = []): readonly strin
     '--permission',
     ...readable.map((path) => `--allow-fs-read=${path}`),
     '--disallow-code-generation-from-strings',
+    // What one account's answers do to the language would meet the next account's.
+    '--disable-proto=delete',
+    '--frozen-intrinsics',
     '--freeze-flags-after-init',
     '--no-experimental-sqlite',
     '--no-experimental-ffi',

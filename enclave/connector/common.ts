@@ -5,7 +5,8 @@ import { CallError } from './call-error.ts';
 import { positionOf } from './normalise.ts';
 import type { Raw } from './raw.ts';
 import { listOrNullAt } from './raw.ts';
-import type { Balance, MarketKind } from './records.ts';
+import type { Balance, MarketKind, Position } from './records.ts';
+import { isSound } from './records.ts';
 import type { MomentSource } from './source.ts';
 
 /** A list that has to be there; its absence is no empty account. */
@@ -13,6 +14,18 @@ export function needList(answer: unknown, ...path: readonly string[]): readonly 
   const list = listOrNullAt(answer, ...path);
   if (list === null) throw new CallError('bad_response');
   return list;
+}
+
+function soundOf(lines: readonly (Balance | Position | null | 'malformed')[]): {
+  readonly records: readonly (Balance | Position)[];
+  readonly malformed: number;
+} {
+  const there = lines.filter((line) => line !== null);
+  const records = there.filter((line) => line !== 'malformed' && isSound(line));
+  return {
+    records: records as readonly (Balance | Position)[],
+    malformed: there.length - records.length,
+  };
 }
 
 export type BalanceLine = Balance | null | 'malformed';
@@ -28,8 +41,7 @@ export function balancesSource(
     market,
     read: async () => {
       const lines = await read();
-      const records = lines.filter((line) => line !== null && line !== 'malformed');
-      return { records, malformed: lines.filter((line) => line === 'malformed').length };
+      return soundOf(lines);
     },
   };
 }
@@ -49,11 +61,7 @@ export function positionsSource(
       const unified = await read();
       if (!Array.isArray(unified)) throw new CallError('bad_response');
       const positions = unified.map((position) => positionOf(exchange, position, kind));
-      const records = positions.filter((position) => position !== null && position !== 'malformed');
-      return {
-        records,
-        malformed: positions.filter((position) => position === 'malformed').length,
-      };
+      return soundOf(positions);
     },
   };
 }

@@ -2,6 +2,7 @@
 // time alone, the last moment of a full page is asked for again, because more of it may be on the next.
 
 import type { ConnectorRecord } from './records.ts';
+import { isSound } from './records.ts';
 import type { Raw } from './raw.ts';
 import type { Page, Span } from './source.ts';
 
@@ -25,9 +26,9 @@ export function convert(
   let malformed = 0;
   for (const raw of raws) {
     const result = oneOrMalformed(one, raw);
-    if (result === null) malformed++;
-    else if ('kind' in result) records.push(result);
-    else records.push(...result);
+    const all = result === null ? [] : 'kind' in result ? [result] : result;
+    if (result === null || !all.every(isSound)) malformed++;
+    else records.push(...all);
   }
   return { records, malformed };
 }

@@ -24,6 +24,7 @@ import type { ConnectorRecord } from '../../enclave/connector/records.ts';
 import { serveConnector } from '../../enclave/connector/serve.ts';
 import { utf8 } from '../../wire/bytes.ts';
 import { Channel } from '../../wire/channel.ts';
+import type { Frame } from '../../wire/frame.ts';
 import { FIRST_CREDIT_BYTES } from '../../wire/limits.ts';
 import { assertAccepted } from '../../wire/result.ts';
 
@@ -106,34 +107,41 @@ export function runJobOver(stream: Duplex, job: Job, internet: Internet): Promis
       onEnd: (refusal) => {
         reject(new Error(`the connector ended: ${JSON.stringify(refusal)}`));
       },
-      onFrame: ({ type, payload }) => {
-        if (type === CONNECTOR_FRAME.fetch) {
-          const fetch = assertAccepted(parseFetch(payload));
-          const url = new URL(fetch.url);
-          const form = fetch.body === null ? null : Buffer.from(fetch.body).toString('utf8');
-          const query = form === null ? url.searchParams : new URLSearchParams(form);
-          const question = { fetch, url, query };
-          asked.push(question);
-          void Promise.resolve(internet(question)).then((reply) => {
-            if ('failed' in reply) {
-              const { failed, retryAfterMs = null } = reply;
-              const bytes = encodeFetchFailed({
-                call: fetch.call,
-                errorClass: failed,
-                retryAfterMs,
-              });
-              channel.send(CONNECTOR_FRAME.fetchFailed, bytes);
-            } else sendReply(channel, fetch.call, reply);
-          });
-        } else if (type === CONNECTOR_FRAME.records) {
-          records.push(...assertAccepted(parseRecords(payload)).records);
-        } else if (type === CONNECTOR_FRAME.callClass) {
-          meanings.push(assertAccepted(parseCallMeaning(payload)));
-        } else {
-          resolve({ done: assertAccepted(parseDone(payload)), records, asked, meanings });
+      onFrame: (frame) => {
+        try {
+          receive(frame);
+        } catch (error) {
+          reject(error as Error);
         }
       },
     });
+    const receive = ({ type, payload }: Frame): void => {
+      if (type === CONNECTOR_FRAME.fetch) {
+        const fetch = assertAccepted(parseFetch(payload));
+        const url = new URL(fetch.url);
+        const form = fetch.body === null ? null : Buffer.from(fetch.body).toString('utf8');
+        const query = form === null ? url.searchParams : new URLSearchParams(form);
+        const question = { fetch, url, query };
+        asked.push(question);
+        void Promise.resolve(internet(question)).then((reply) => {
+          if ('failed' in reply) {
+            const { failed, retryAfterMs = null } = reply;
+            const bytes = encodeFetchFailed({
+              call: fetch.call,
+              errorClass: failed,
+              retryAfterMs,
+            });
+            channel.send(CONNECTOR_FRAME.fetchFailed, bytes);
+          } else sendReply(channel, fetch.call, reply);
+        });
+      } else if (type === CONNECTOR_FRAME.records) {
+        records.push(...assertAccepted(parseRecords(payload)).records);
+      } else if (type === CONNECTOR_FRAME.callClass) {
+        meanings.push(assertAccepted(parseCallMeaning(payload)));
+      } else {
+        resolve({ done: assertAccepted(parseDone(payload)), records, asked, meanings });
+      }
+    };
     channel.send(CONNECTOR_FRAME.job, encodeJob(job));
   });
 }

@@ -15,6 +15,7 @@ import type {
   Money,
   Position,
 } from '../records.ts';
+import { isSound } from '../records.ts';
 import { endOfFlexDay, parseFlexTime } from './dates.ts';
 
 /** Lists, even with one element or none. */
@@ -111,9 +112,9 @@ function readStatement(statement: unknown): FlexStatement | null {
     const raws = at(statement, section, ELEMENTS[section]);
     for (const raw of Array.isArray(raws) ? raws.filter(isRaw) : []) {
       const result = READERS[section](raw, accountId);
-      if (result === null) malformed[section]++;
-      else if ('kind' in result) records.push(result);
-      else records.push(...result);
+      const all = result === null ? [] : 'kind' in result ? [result] : result;
+      if (result === null || !all.every(isSound)) malformed[section]++;
+      else records.push(...all);
     }
   }
   return { accountId, fromMs: from.timeMs, toMs, records, malformed, missing };

@@ -13,6 +13,7 @@ import { convert } from '../paging.ts';
 import type { Raw } from '../raw.ts';
 import { boolAt, decimalAt, textAt } from '../raw.ts';
 import type { Balance, ConnectorRecord, FlowStatus, FlowType } from '../records.ts';
+import { isSound } from '../records.ts';
 import type { Run } from '../run.ts';
 import type { HistorySource, MomentSource, Source } from '../source.ts';
 import { changedAssets } from '../symbols.ts';
@@ -72,7 +73,7 @@ function balances(context: Context): MomentSource {
         const hold = decimalAt(raw, 'hold', 'value');
         const total = free === null || hold === null ? null : sumOf(free, hold);
         const balance = balanceOf('spot', currency, total, free);
-        if (balance === 'malformed') malformed++;
+        if (balance === 'malformed' || (balance !== null && !isSound(balance))) malformed++;
         else if (balance !== null) records.push(balance);
         const uuid = idAt(raw, 'uuid');
         if (currency !== null && uuid !== null) context.accounts.set(currency, uuid);
