@@ -111,7 +111,7 @@ export function runJobOver(stream: Duplex, job: Job, internet: Internet): Promis
         try {
           receive(frame);
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       },
     });
