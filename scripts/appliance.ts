@@ -51,6 +51,8 @@ export interface ApplianceOptions extends ApplianceStrategy {
   readonly cloud?: ApplianceCloud;
   /** What the enclave fetches over its own TLS; by default nothing. */
   readonly sources?: ApplianceSources;
+  /** What traders' accounts need: exchanges' names and the roots of their certificates. By default there are none. */
+  readonly exchanges?: ApplianceExchanges;
   /** measurements.json of a built image; by default an enclave is simulated under a root of its own. */
   readonly image?: string;
 }
@@ -77,6 +79,12 @@ export interface ApplianceCloud {
   readonly dataKeys?: readonly string[];
   /** With it the enclave itself writes its commits there (commit policy `s3`). */
   readonly s3: ConfiguredS3 | null;
+}
+
+export interface ApplianceExchanges {
+  readonly hosts: MeasuredManifest['hosts'];
+  /** PEM. */
+  readonly roots: string;
 }
 
 /** What a quant has of a strategy, as files. */
@@ -113,6 +121,8 @@ export interface Appliance {
 export const STRATEGY_VERSION = '1.0.0';
 const SALT_BYTES = 32;
 const TIME_BUDGET_MS = 5000;
+/** Name of the data key under which the enclave seals sessions. */
+const VAULT_KEY = 'vault';
 
 function newSalt(): Uint8Array {
   return new Uint8Array(randomBytes(SALT_BYTES));
@@ -170,14 +180,27 @@ function configuredCloud(
   };
 }
 
+/** Sessions outlive the enclave where there is a KMS to make a key for them. */
+function configuredDesk({ exchanges, cloud }: ApplianceOptions): Partial<Configuration> {
+  if (exchanges === undefined) return {};
+  const vault = cloud === undefined ? {} : { vault: VAULT_KEY };
+  return { desk: { ...vault, polling_ms: 60_000, max_sessions: 100, sandbox: true } };
+}
+
 export async function prepareAppliance(options: ApplianceOptions): Promise<Appliance> {
   const { directory } = options;
   const path = (...names: readonly string[]): string => join(directory, ...names);
   for (const name of ['image', 'lp', 'quant', 'compliance', 'host', 'log']) {
     await mkdir(path(name), { recursive: true });
   }
-  const { image, cloud, sources } = options;
-  const roots = utf8(`${cloud?.roots ?? ''}${sources?.roots ?? ''}`);
+  const { image, exchanges, sources } = options;
+  const dataKeys = [
+    ...(options.cloud?.dataKeys ?? []),
+    ...(exchanges === undefined ? [] : [VAULT_KEY]),
+  ];
+  const cloud = options.cloud === undefined ? undefined : { ...options.cloud, dataKeys };
+  const given = [cloud, exchanges, sources].map((one) => one?.roots ?? '');
+  const roots = utf8([...new Set(given)].join(''));
   await writeFile(path('image', 'roots.pem'), roots);
   const root = image === undefined ? await SimulatedRoot.open(path('aws')) : null;
 
@@ -202,7 +225,7 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
     version: 2,
     strategies: measured,
     owner_key: cloud?.ownerKey ?? null,
-    hosts: [...(cloud?.hosts ?? []), ...(sources?.hosts ?? [])],
+    hosts: [...(cloud?.hosts ?? []), ...(exchanges?.hosts ?? []), ...(sources?.hosts ?? [])],
     roots_sha256: toHex(nodeCrypto.sha256(roots)),
   } satisfies MeasuredManifest);
   await writeFile(path('image', 'measured.json'), manifest);
@@ -228,6 +251,7 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
     limits: { clock_divergence_ms: 5000, attestations_per_second: 5 },
     tls_names: ['localhost'],
     ...configuredCloud(cloud, configured),
+    ...configuredDesk(options),
   };
   const bytes = canonicalJson(configuration);
   await writeFile(path('host', 'configuration.json'), bytes);

@@ -4,7 +4,7 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run as attest } from '../verifier/commands/attest.ts';
@@ -22,6 +22,7 @@ import { tryChangedImage } from './demo-changed-image.ts';
 import type { DemoBucket } from './demo-bucket.ts';
 import { runTrackseal } from './run-trackseal.ts';
 import type { SimulatedAws } from './simulated-aws.ts';
+import type { DemoTrader, TraderSummary } from './demo-trader.ts';
 import { parseKeyArn } from '../wire/sealed.ts';
 
 export interface DemoSettings {
@@ -52,6 +53,8 @@ export interface DemoStage {
   readonly cloud?: DemoCloud | null;
   /** Where the log goes besides; by default it stays on this machine. */
   readonly bucket?: DemoBucket | null;
+  /** Somebody who hands exchange keys over; by default nobody. */
+  readonly trader?: DemoTrader | null;
 }
 
 export interface DemoCloud {
@@ -60,6 +63,9 @@ export interface DemoCloud {
   /** Starts an enclave with other measurements. */
   readonly commandOf: (measurements: string) => readonly [string, ...string[]];
 }
+
+/** For the whole capture, at any speed that somebody would wait for. */
+const FEED_MS = 24 * 3_600_000;
 
 const CAPTURE = join(ROOT, 'data/binance-2024-08/spot_ethusdt_20240808.gz');
 
@@ -83,14 +89,16 @@ async function runJson(run: Run, args: readonly string[], io: CommandIo): Promis
   return { exitCode, json: text === '' ? {} : (JSON.parse(text) as Json) };
 }
 
-function cloudConfig({ cloud = null, bucket = null }: DemoStage): object {
+function cloudConfig({ cloud = null, bucket = null, trader = null }: DemoStage): object {
   const ship = bucket === null ? {} : { ship: bucket.ship };
-  if (cloud === null) return ship;
+  const allow = [...(cloud?.aws.egress ?? []), ...(trader?.egress ?? [])];
+  const egress = allow.length === 0 ? {} : { egress: { allow } };
+  if (cloud === null) return { ...ship, ...egress };
   return {
     ...ship,
+    ...egress,
     strategies: [],
     sealed: cloud.sealed,
-    egress: { allow: cloud.aws.egress },
     credentials: { source: 'imds' },
   };
 }
@@ -108,7 +116,14 @@ function hostConfig(stage: DemoStage, { speed, limit }: DemoSettings): object {
       parameters_salt: parametersSalt,
     })),
     enclave: { command, restart: false, ready_ms: readyMs, show_output: showOutput },
-    feed: { stream: 1, capture: CAPTURE, speed, limit_events: limit },
+    feed: {
+      stream: 1,
+      capture: CAPTURE,
+      speed,
+      limit_events: limit,
+      // The trader may need longer than the capture.
+      at_end: (stage.trader ?? null) === null ? 'close' : 'stay',
+    },
     execution: {
       paper: { latency_ms: 5, taker_fee_ppm: 500, maker_fee_ppm: 100, slippage_ticks: 1 },
       limits: {
@@ -213,8 +228,8 @@ async function proveBucket(
   const isFolder = kind === 'folder';
   say(
     isFolder
-      ? '7. The write-once folder that stands in for a bucket: the same log out of it'
-      : '7. The bucket: the same log out of it, every object locked',
+      ? '8. The write-once folder that stands in for a bucket: the same log out of it'
+      : '8. The bucket: the same log out of it, every object locked',
   );
   const common = [...options, '--json'];
   const check = isFolder
@@ -232,6 +247,19 @@ async function proveBucket(
   };
 }
 
+/** While the appliance runs; null where there is no trader. */
+async function proveTrader(
+  { appliance, trader = null }: DemoStage,
+  at: { readonly url: string; readonly attestation: string },
+  say: (line: string) => void,
+): Promise<TraderSummary | null> {
+  if (trader === null) return null;
+  say('3. Trader: an exchange key into the enclave, and a signed summary out of it');
+  const folder = join(appliance.directory, 'trader');
+  await mkdir(folder, { recursive: true });
+  return trader.prove({ ...at, trust: appliance.trust, folder });
+}
+
 /** What KMS did for this image, and what it does for one with a bit changed. */
 async function proveSealing(
   { appliance, transport }: DemoStage,
@@ -242,7 +270,7 @@ async function proveSealing(
   const opened = aws.kms.events.filter(({ eventName, errorCode }) => {
     return eventName === 'Decrypt' && errorCode === null;
   });
-  say('6. One bit of the image changed: the same secrets, asked for by another image');
+  say('7. One bit of the image changed: the same secrets, asked for by another image');
   const hostConfig = { ...config, transport };
   const stage = { appliance, aws, sealed, transport, command, hostConfig };
   const changed = await tryChangedImage(stage);
@@ -316,11 +344,16 @@ export async function runDemo(
     const again = await runJson(attest, asking, { ...quiet, stderr: () => {} });
     const second = again.json['code'] === 'source_unreachable' ? first : again;
 
+    const traded = await proveTrader(stage, { url, attestation: documentFile }, say);
+    if (traded !== null && (await waitForEvent(hostLog, 'feed_played', host, FEED_MS)) !== null) {
+      host.child.kill('SIGTERM');
+    }
+
     const hostExit = await host.ended;
     const hostSummary = JSON.parse(host.output()) as HostJson;
 
-    say('3. LP: nonce, attestation document, TLS key, image, configuration');
-    say('4. Compliance: the whole epoch, then one trade, offline');
+    say('4. LP: nonce, attestation document, TLS key, image, configuration');
+    say('5. Compliance: the whole epoch, then one trade, offline');
     const { logDirectory, complianceKey } = appliance;
     const keyed = ['--key', complianceKey];
     const log = await runJson(
@@ -335,7 +368,7 @@ export async function runDemo(
     const proved = await runJson(logProve, [...proving, ...keyed], quiet);
     const proof = await runJson(verifyProof, [proofFile, ...trust], quiet);
 
-    say('5. Quant: the logged inputs through the strategy again');
+    say('6. Quant: the logged inputs through the strategy again');
     const files = appliance.strategies.flatMap(({ pack, parameters, parametersSalt: salt }) => {
       return ['--strategy', pack, '--parameters', parameters, '--parameters-salt', salt];
     });
@@ -355,6 +388,7 @@ export async function runDemo(
       exitCodes.every((code) => code === 0) &&
       asExpected &&
       sealingHeld &&
+      traded?.asExpected !== false &&
       inBucket?.asExpected !== false;
     const summary: DemoSummary = {
       verdict: held && trade !== null ? 'proved' : 'refused',
@@ -364,6 +398,7 @@ export async function runDemo(
       log: log.json,
       trade: { found: trade !== null, report: trade?.report ?? null, proof: proof.json },
       replay: replayed.json,
+      trader: traded,
       kms,
       bucket: inBucket,
       kept: settings.keep ? directory : null,

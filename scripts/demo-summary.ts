@@ -1,6 +1,7 @@
 // What the demo shows at its end: for a person, one screen; for `--json`, what each verifier answered.
 
 import type { Attempt } from './demo-changed-image.ts';
+import type { TraderSummary } from './demo-trader.ts';
 
 export interface Json {
   readonly [name: string]: unknown;
@@ -66,6 +67,8 @@ export interface DemoSummary {
   readonly log: Json;
   readonly trade: { readonly found: boolean; readonly report: Json | null; readonly proof: Json };
   readonly replay: Json;
+  /** Null where nobody handed exchange keys over. */
+  readonly trader: TraderSummary | null;
   /** Null where nothing was sealed. */
   readonly kms: KmsSummary | null;
   /** Null where the log stayed on this machine. */
@@ -124,6 +127,27 @@ function tradeRows({ trade }: DemoSummary): readonly string[] {
       'one trade',
       `${text(trade.proof['verdict'])}: leaf ${text(trade.proof['index'])}, ${order.slice(0, 3).join(' ')} at ${order[3] ?? ''}`,
     ),
+  ];
+}
+
+function amounts(sums: Readonly<Record<string, string>>): string {
+  const parts = Object.entries(sums).map(([currency, amount]) => `${amount} ${currency}`);
+  return parts.length === 0 ? 'none' : parts.join(', ');
+}
+
+function traderRows(trader: TraderSummary | null): readonly string[] {
+  if (trader === null) return [];
+  const { result, verdict, venue, asExpected } = trader;
+  if (result === null) return [row('trader', 'NO RESULT: no poll of the exchange was complete')];
+  const { trades, volume, fees, polls } = result;
+  const compared = asExpected ? "equal to the exchange's own books" : 'NOT AS EXPECTED';
+  return [
+    row(
+      'trader',
+      `${text(field(verdict, 'verdict'))}: ${venue}, simulated, polled ${polls.complete} times`,
+    ),
+    row('', `${trades} trades, volume ${amounts(volume)}, ${compared}`),
+    row('', `fees ${amounts(fees)}; the key was in the clear in the enclave only`),
   ];
 }
 
@@ -210,6 +234,7 @@ export function renderSummary(summary: DemoSummary): string {
       'replay',
       `${text(replay['verdict'])}: ${text(replay['identical'])} of ${text(replay['outputs'])} signals byte for byte`,
     ),
+    ...traderRows(summary.trader),
     ...kmsRows(summary.kms),
     ...bucketRows(summary.bucket),
     ...operatorLines(summary.kms),

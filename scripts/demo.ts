@@ -13,6 +13,7 @@ import type { BucketPlace, DemoBucket } from './demo-bucket.ts';
 import { bucketAt, folderBucket, parseBucketUrl } from './demo-bucket.ts';
 import { runDemo } from './demo-run.ts';
 import type { DemoCloud } from './demo-run.ts';
+import { DemoTrader } from './demo-trader.ts';
 import { SimulatedAws } from './simulated-aws.ts';
 import { demoStrategies } from './demo-strategies.ts';
 import { explain } from './kit/explain.ts';
@@ -159,17 +160,20 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   const sockets = join(temporary, 's');
   await mkdir(directory, { recursive: true });
   let aws: SimulatedAws | null = null;
+  let trader: DemoTrader | null = null;
   try {
     if (!options.json) {
       io.stderr('1. Preparing: image measurements, strategy commitment, keys, sealing\n');
     }
     aws = options.kms === 'none' ? null : await SimulatedAws.open(directory, s3 === 'simulator');
+    trader = await DemoTrader.open(directory);
     const appliance = await prepareAppliance({
       ...first,
       directory,
       others,
       instruments: [INSTRUMENT],
       anchorMs: 5000,
+      exchanges: trader.measured,
       ...(aws === null ? {} : { cloud: aws.appliance }),
     });
     const commandOf: DemoCloud['commandOf'] = (measurements) =>
@@ -184,11 +188,12 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
       refusedAs: null,
       showOutput: false,
       cloud,
+      trader,
       bucket: s3 === 'folder' ? folderBucket(directory) : (asked.value ?? aws?.bucket ?? null),
     };
     return await runDemo(stage, { ...options, keep: options.keep !== null }, io);
   } finally {
-    await aws?.close();
+    await Promise.all([aws?.close(), trader?.close()]);
     await rm(temporary, { recursive: true, force: true });
   }
 }

@@ -1,0 +1,188 @@
+// The demo's trader and the exchange where they trade, both made up: `trackseal register` gives a read-only key to the
+// enclave, the enclave polls the exchange over its own TLS, and what it says of the account is verified like
+// anybody's. The exchange is simulated in this process; the host sees its names and nothing else.
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { run as register } from '../client/commands/register.ts';
+import { runSummary } from '../client/commands/session.ts';
+import type { AccountAnswer, LedgerAnswer } from '../simulator/exchange/control.ts';
+import type { RunningExchange } from '../simulator/exchange/server.ts';
+import { startExchange } from '../simulator/exchange/server.ts';
+import { run as verifyResult } from '../verifier/commands/verify-result.ts';
+import type { CommandIo } from '../verifier/io.ts';
+import type { MeasuredHost } from '../wire/manifest.ts';
+import type { ResultSummary } from '../wire/result-summary.ts';
+
+const VENUE = 'bybit';
+const HOST = 'api-testnet.bybit.com';
+const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+/** For the first poll, on a slow machine. */
+const POLLED_MS = 60_000;
+
+export interface TraderSummary {
+  readonly venue: string;
+  readonly environment: string;
+  /** Of `trackseal register`. */
+  readonly registration: unknown;
+  /** What the enclave signed; null when no poll was complete in time. */
+  readonly result: ResultSummary | null;
+  /** Of `trackseal verify result`. */
+  readonly verdict: unknown;
+  /** The exchange's own books, to compare with. */
+  readonly ledger: LedgerAnswer;
+  readonly asExpected: boolean;
+}
+
+/** Who wants to know something of an enclave that runs at `url`. */
+interface Visit {
+  readonly url: string;
+  /** The options by which a verifier takes the enclave's documents. */
+  readonly trust: readonly string[];
+  /** Folder for the session and the result. */
+  readonly folder: string;
+  readonly attestation: string;
+}
+
+type Run = (args: readonly string[], io: CommandIo) => Promise<number>;
+
+async function capture(
+  run: Run,
+  args: readonly string[],
+  env: CommandIo['env'],
+): Promise<{ readonly code: number; readonly said: unknown }> {
+  let out = '';
+  let err = '';
+  const io: CommandIo = {
+    stdout: (part) => {
+      out += part;
+    },
+    stderr: (part) => {
+      err += part;
+    },
+    env,
+    isTerminal: false,
+  };
+  const code = await run([...args, '--json'], io);
+  return { code, said: out === '' ? { stderr: err } : (JSON.parse(out) as unknown) };
+}
+
+export class DemoTrader {
+  readonly #exchange: RunningExchange;
+  readonly #keys: AccountAnswer;
+
+  private constructor(exchange: RunningExchange, keys: AccountAnswer) {
+    this.#exchange = exchange;
+    this.#keys = keys;
+  }
+
+  /**
+   * An account with a day behind it: a deposit, trades in two markets, a withdrawal. The exchange's certificates are
+   * of the authority that `directory` has, which is the simulated KMS's as well.
+   */
+  static async open(directory: string): Promise<DemoTrader> {
+    const exchange = await startExchange({ folder: join(directory, 'aws', 'kms') });
+    const { control } = exchange;
+    const keys = control.account({ venue: VENUE, isSandbox: true, permissions: ['read'] });
+    const { account } = keys;
+    const nowMs = Date.now();
+    const at = (minutesAgo: number): { timeMs: number } => ({
+      timeMs: nowMs - minutesAgo * MINUTE_MS,
+    });
+    control.deposit({ account, currency: 'USDT', amount: '25000', ...at(DAY_MS / MINUTE_MS) });
+    const trades = [
+      ['BTC/USDT', 'buy', '60123.4', '0.05', 600],
+      ['ETH/USDT', 'buy', '2612.57', '1.2', 480],
+      ['BTC/USDT', 'sell', '60410.1', '0.02', 300],
+      ['ETH/USDT', 'sell', '2620.03', '0.7', 45],
+    ] as const;
+    for (const [symbol, side, price, amount, minutes] of trades) {
+      control.trade({ account, symbol, side, price, amount, ...at(minutes) });
+    }
+    control.withdraw({ account, currency: 'USDT', amount: '1500', fee: '1', ...at(20) });
+    return new DemoTrader(exchange, keys);
+  }
+
+  /** What the image has to measure to reach the exchange. */
+  get measured(): { readonly hosts: readonly MeasuredHost[]; readonly roots: string } {
+    return { hosts: [{ host: HOST, port: 443 }], roots: this.#exchange.ca };
+  }
+
+  /** For the host's `egress.allow`. */
+  get egress(): readonly {
+    readonly host: string;
+    readonly port: number;
+    readonly address: string;
+  }[] {
+    return [{ host: HOST, port: 443, address: `127.0.0.1:${this.#exchange.port}` }];
+  }
+
+  /** What must never be seen outside of the enclave. */
+  get secrets(): readonly string[] {
+    return [this.#keys.api_key, this.#keys.secret];
+  }
+
+  /** Registers, waits for a complete poll, and verifies what the enclave signed. */
+  async prove({ url, trust, folder, attestation }: Visit): Promise<TraderSummary> {
+    const session = join(folder, 'session.json');
+    const file = join(folder, 'result.json');
+    const env = {
+      TRACKSEAL_API_KEY: this.#keys.api_key,
+      TRACKSEAL_SECRET: this.#keys.secret,
+    };
+    const account = ['--user-id', 'demo-trader', '--exchange', VENUE, '--sandbox'];
+    const common = [...trust, '--session', session];
+    const registered = await capture(register, [url, ...account, ...common], env);
+    const result =
+      registered.code === 0 ? await this.#waitForResult(['-o', file, ...common], file) : null;
+    const verified =
+      result === null
+        ? null
+        : await capture(verifyResult, [file, '--attestation', attestation, ...trust], {});
+    const ledger = this.#exchange.control.ledger({ account: this.#keys.account });
+    return {
+      venue: VENUE,
+      environment: 'sandbox',
+      registration: registered.said,
+      result,
+      verdict: verified?.said ?? null,
+      ledger,
+      asExpected: verified?.code === 0 && result !== null && agrees(result, ledger),
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#exchange.close();
+  }
+
+  /** Null when there is none with a complete poll in time. */
+  async #waitForResult(args: readonly string[], file: string): Promise<ResultSummary | null> {
+    const untilMs = performance.now() + POLLED_MS;
+    while (performance.now() < untilMs) {
+      const { code } = await capture(runSummary, args, {});
+      if (code === 0) {
+        const { summary } = JSON.parse(await readFile(file, 'utf8')) as { summary: ResultSummary };
+        if (summary.polls.complete > 0) return summary;
+      }
+      await sleep(500);
+    }
+    return null;
+  }
+}
+
+function isSame(
+  left: Readonly<Record<string, string>>,
+  right: Readonly<Record<string, string>>,
+): boolean {
+  const names = Object.keys(left).filter((name) => left[name] !== '0');
+  return (
+    names.length === Object.keys(right).length && names.every((name) => left[name] === right[name])
+  );
+}
+
+/** To the last digit. */
+function agrees({ trades, volume, fees }: ResultSummary, ledger: LedgerAnswer): boolean {
+  return trades === ledger.fills && isSame(volume, ledger.volume) && isSame(fees, ledger.fees);
+}
