@@ -11,6 +11,7 @@ const PROCESS_TESTS = [
   'test/enclave/launch/**/*.test.ts',
   'test/enclave/tap/**/*.test.ts',
   'test/host-proxy/feed/live.test.ts',
+  'test/enclave/desk/exchange-faults.test.ts',
   'test/enclave/strategy/**/*.test.ts',
   'test/enclave/real-strategy.test.ts',
   'test/hostile-host/verdicts.test.ts',

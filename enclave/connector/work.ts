@@ -123,6 +123,8 @@ function outcomeOf({ coverage, firstFailure }: Walk): Done['outcome'] {
 export async function work(run: Run, line: Line, open: OpenAdapter): Promise<void> {
   const { job } = run;
   const walk = new Walk(run, line);
+  const { totals } = walk.walker.cursors;
+  const totalsBefore = [...totals];
   let adapter: Adapter | null = null;
   let permissions: Permissions | null = null;
   try {
@@ -138,9 +140,15 @@ export async function work(run: Run, line: Line, open: OpenAdapter): Promise<voi
     const { apiKey, secret, passphrase } = job.credentials;
     for (const bytes of [apiKey, secret, passphrase]) bytes?.fill(0);
   }
+  const outcome = outcomeOf(walk);
+  if (outcome !== 'complete') {
+    // Fills of what has changed were perhaps not asked for: it must be a change for the next job too.
+    totals.clear();
+    for (const [asset, total] of totalsBefore) totals.set(asset, total);
+  }
   line.done({
     job: job.id,
-    outcome: outcomeOf(walk),
+    outcome,
     errorClass: walk.firstFailure,
     cursors: job.kind === 'poll' ? encodeCursors(walk.walker.cursors) : null,
     coverage: walk.coverage,

@@ -75,7 +75,7 @@ export class AccountState {
   balances: Sums | null = null;
   positions: number | null = null;
   unrealized: Sums | null = null;
-  /** Some poll found a currency too many: sums may lack it. */
+  /** There were more currencies or markets than are kept: sums and coverage may lack some. */
   overflowed = false;
 
   constructor(observedSinceMs: number, periodStartMs: number) {
@@ -99,7 +99,7 @@ export class AccountState {
     }
     if (outcome === 'complete') this.gaps.end(startedMs);
     else this.gaps.extend(slotMs, endedMs, result.reason ?? 'failed');
-    this.coverage.take(coverage);
+    if (!this.coverage.take(coverage, outcome === 'complete')) this.overflowed = true;
     if (outcome === 'failed' || records === null) return;
     this.asOfMs = endedMs;
     this.cursors = result.cursors ?? this.cursors;
@@ -176,7 +176,7 @@ export class AccountState {
     return [
       ...(late > 0 ? [row('records', 'late')] : []),
       ...(unvalued > 0 ? [row('volume', 'unvalued')] : []),
-      ...(this.overflowed ? [row('records', 'currencies')] : []),
+      ...(this.overflowed ? [row('records', 'too_many')] : []),
     ];
   }
 

@@ -6,7 +6,7 @@ import type { Coverage, CoverageReason, CoverageSubject } from '../connector/cla
 import type { CoverageRow, GapRow } from './accounts.ts';
 
 export const MAX_SPANS = 8;
-export const MAX_STREAMS = 128;
+export const MAX_STREAMS = 640;
 export const MAX_GAPS = 128;
 /** What a venue lacks it will lack at the next poll too. */
 const LASTING: ReadonlySet<CoverageReason> = new Set<CoverageReason>([
@@ -52,16 +52,27 @@ export class CoverageMap {
     return [...this.#streams.values()];
   }
 
-  take(rows: readonly Coverage[]): void {
+  /** `all`: the poll asked for everything; what never was complete and is not spoken of any
+   * more is over. False: there are more streams than are kept. */
+  take(rows: readonly Coverage[], all: boolean): boolean {
+    let fits = true;
+    const spoken = new Set(rows.map(({ what, market }) => `${what}|${market}`));
+    for (const [key, { spans }] of this.#streams) {
+      if (all && spans.length === 0 && !spoken.has(key)) this.#streams.delete(key);
+    }
     for (const { what, market, fromMs, toMs, complete, reason } of rows) {
       const key = `${what}|${market}`;
       const known = this.#streams.get(key);
-      if (known === undefined && this.#streams.size >= MAX_STREAMS) continue;
+      if (known === undefined && this.#streams.size >= MAX_STREAMS) {
+        fits = false;
+        continue;
+      }
       const stream = known ?? { what, market, spans: [], last: { toMs, complete, reason } };
       if (complete) stream.spans = mergeSpan(stream.spans, { fromMs, toMs });
       stream.last = { toMs, complete, reason };
       this.#streams.set(key, stream);
     }
+    return fits;
   }
 
   restore(stream: Stream): void {

@@ -6,8 +6,10 @@ import type { Rule } from './venues.ts';
 import { rulesFor } from './venues.ts';
 import type { Time } from './time.ts';
 
-/** Of a venue's limit, by priority: snapshot, registration, schedule, the rest. */
+/** Of a limit of our address, by priority: snapshot, registration, schedule, the rest. */
 const SHARES: readonly number[] = [0.95, 0.85, 0.75, 0.65];
+/** Of a limit of the account, which only its own calls use. */
+const ACCOUNT_SHARE = 0.95;
 const SLOTS = 10;
 /** A venue's word on when to come back is believed up to here. */
 const MAX_BLOCK_MS = 15 * 60_000;
@@ -186,7 +188,8 @@ export class Limiter {
   }
 
   #waitIn(bucket: Bucket, call: LimitedCall): number {
-    const share = SHARES[call.priority] ?? SHARES.at(-1) ?? 0;
+    const ofAddress = SHARES[call.priority] ?? SHARES.at(-1) ?? 0;
+    const share = bucket.rule.scope === 'account' ? ACCOUNT_SHARE : ofAddress;
     return bucket.waitMs(costOf(bucket, call), share, this.#time.nowMs());
   }
 

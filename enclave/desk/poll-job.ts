@@ -12,7 +12,7 @@ import type { PollReason } from './poll-leaf.ts';
 import { Seen } from './seen.ts';
 import type { Time } from './time.ts';
 
-export const JOB_BUDGET = { calls: 1000, retries: 4 } as const;
+export const MAX_JOB_CALLS = 1000;
 /** For what a connector does after its own deadline. */
 const GRACE_MS = 5000;
 
@@ -22,6 +22,8 @@ export interface JobOptions {
   readonly fromMs: number;
   readonly priority: number;
   readonly deadlineMs: number;
+  /** Of one call. */
+  readonly retries: number;
   readonly isOurs: (clientOrderId: string) => boolean;
 }
 
@@ -37,7 +39,7 @@ function jobOf(
   { venue, accountType, environment, label, allowTrading, symbols, credentials }: Account,
   cursors: Uint8Array | null,
   nowMs: number,
-  { id, kind, fromMs, priority, deadlineMs }: JobOptions,
+  { id, kind, fromMs, priority, deadlineMs, retries }: JobOptions,
 ): Job {
   return {
     id,
@@ -49,7 +51,7 @@ function jobOf(
     fromMs,
     nowMs,
     priority,
-    budget: { ...JOB_BUDGET, deadlineMs },
+    budget: { calls: MAX_JOB_CALLS, retries, deadlineMs },
   };
 }
 

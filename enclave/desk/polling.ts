@@ -22,7 +22,7 @@ import { Http } from './http.ts';
 import { Limiter } from './limiter.ts';
 import { OurOrders } from './our-orders.ts';
 import type { JobResult } from './poll-job.ts';
-import { JOB_BUDGET, runJob } from './poll-job.ts';
+import { MAX_JOB_CALLS, runJob } from './poll-job.ts';
 import type { PollReason } from './poll-leaf.ts';
 import { codeOf, encodePoll } from './poll-leaf.ts';
 import { dueMs, isSnapshot, nextSlot, slotOf } from './schedule.ts';
@@ -39,6 +39,7 @@ const RETRY_MS = 20_000;
 const MAX_CHECKS = 64;
 const MS = 1_000_000n;
 const CONNECTORS = 4;
+const RETRIES = 4;
 
 /** Of jobs: lower goes first, at the connectors and at the limiter. */
 const PRIORITY: Readonly<Record<Trigger, number>> = {
@@ -66,6 +67,8 @@ export interface PollingOptions {
   readonly http: HttpClient & { readonly counters?: Readonly<Record<string, number>> };
   /** Processes at a time. */
   readonly connectors?: number;
+  /** Of one call. */
+  readonly retries?: number;
   /** From 0 to 1. */
   readonly random?: () => number;
   /** Credentials go to a connector; a connector ended (null). */
@@ -178,6 +181,11 @@ export class AccountPolling implements Polling {
       ...this.#venues.counters,
       ...this.#options.http.counters,
     };
+  }
+
+  /** Something is under way, or waits for a connector. */
+  get busy(): boolean {
+    return this.#underWay.size > 0 || this.#waiting.length > 0;
   }
 
   /** State of each venue that was asked since the start: for operators. */
@@ -349,7 +357,7 @@ export class AccountPolling implements Polling {
     const { venue, environment, id } = account;
     const { breaker, retries } = this.#venues.of(venue);
     const of = { account: id, venue, environment, priority, breaker, retries };
-    return new JobCalls(this.#calls, { ...of, maxCalls: JOB_BUDGET.calls });
+    return new JobCalls(this.#calls, { ...of, maxCalls: MAX_JOB_CALLS });
   }
 
   async #runOn(
@@ -359,7 +367,7 @@ export class AccountPolling implements Polling {
     priority: number,
     onLink: (link: ConnectorLink) => void,
   ): Promise<JobResult | null> {
-    const { time, onAudit } = this.#options;
+    const { time, onAudit, retries = RETRIES } = this.#options;
     this.#lastJob++;
     const options = {
       id: this.#lastJob,
@@ -367,6 +375,7 @@ export class AccountPolling implements Polling {
       fromMs: state?.periodStartMs ?? time.nowMs(),
       priority,
       deadlineMs: Math.min(MAX_JOB_MS, Math.floor(this.#intervalMs / 2)),
+      retries,
       isOurs: (clientOrderId: string) => this.#orders.has(clientOrderId),
     } as const;
     const result = await this.#pool.use((link) => {

@@ -160,13 +160,14 @@ export const RULES: readonly Rule[] = [
     windowMs: 10_000,
     unit: 'weight',
   },
-  // https://docs.kraken.com/api/docs/guides/spot-rest-ratelimits: a counter of 15 that falls by 0.33 a second.
+  // https://docs.kraken.com/api/docs/guides/spot-rest-ratelimits: a counter of 15 that falls by 0.33 a second. A
+  // connector's weights are ccxt's, three for each point of it.
   {
     name: 'kraken_counter',
     scope: 'account',
     hosts: ['api.kraken.com'],
     path: /^\/0\/private\//u,
-    capacity: 15,
+    capacity: 45,
     windowMs: 45_000,
     unit: 'weight',
   },

@@ -164,7 +164,7 @@ describe('the limiter', () => {
   it('blocks one account alone when the venue says so in a body', async () => {
     const time = new VirtualTime(START_MS);
     const limiter = new Limiter(time);
-    const kraken = { ...BINANCE, host: 'api.kraken.com', path: '/0/private/Ledgers', weight: 2 };
+    const kraken = { ...BINANCE, host: 'api.kraken.com', path: '/0/private/Ledgers', weight: 6 };
     limiter.blockAccount(kraken, 30_000);
     expect(await burst(limiter, kraken)).toBe(0);
     expect(await burst(limiter, { ...kraken, account: 'b' })).toBe(7);
