@@ -3,6 +3,7 @@
 // delay it and nothing else; a venue can say what it likes, and its words are parsed strictly afterwards.
 
 import { WebSocket } from 'ws';
+import type { Venue } from '../../wire/market/venues/venue.ts';
 import type { LiveConnection, LiveDialer, LiveHandlers } from '../../wire/node/live-stream.ts';
 import { SnapshotError } from '../../wire/node/live-stream.ts';
 import type { Egress } from '../egress.ts';
@@ -16,12 +17,9 @@ const MAX_UNSENT_BYTES: number = 64 * 1024;
 
 export interface DialerOptions {
   readonly egress: Egress;
-  /** Measured, with this port. */
+  readonly venue: Pick<Venue, 'hosts' | 'path' | 'port'>;
+  /** One of the venue's; measured, as its host of snapshots. */
   readonly host: string;
-  readonly port: number;
-  readonly path: string;
-  /** Of snapshots; null where the stream brings its own. */
-  readonly restHost: string | null;
 }
 
 export class EgressDialer implements LiveDialer {
@@ -32,9 +30,9 @@ export class EgressDialer implements LiveDialer {
   }
 
   async connect({ onText, onAlive, onEnd }: LiveHandlers): Promise<LiveConnection> {
-    const { egress, host, port, path } = this.#options;
-    const tls = await egress.connect(host, port);
-    const socket = new WebSocket(`wss://${host}:${port}${path}`, {
+    const { egress, host, venue } = this.#options;
+    const tls = await egress.connect(host, venue.port);
+    const socket = new WebSocket(`wss://${host}:${venue.port}${venue.path}`, {
       createConnection: () => tls,
       perMessageDeflate: false,
       maxPayload: MAX_MESSAGE_BYTES,
@@ -42,13 +40,12 @@ export class EgressDialer implements LiveDialer {
       followRedirects: false,
     });
     const opened = Promise.withResolvers<null>();
-    const end = (): void => {
-      opened.reject(new Error('not connected'));
-      onEnd();
-    };
     // After an error comes a close.
     socket.on('error', () => undefined);
-    socket.on('close', end);
+    socket.on('close', () => {
+      opened.reject(new Error('not connected'));
+      onEnd();
+    });
     socket.on('open', () => {
       opened.resolve(null);
     });
@@ -78,7 +75,8 @@ export class EgressDialer implements LiveDialer {
   }
 
   snapshot(path: string): Promise<string> {
-    const { egress, restHost } = this.#options;
+    const { egress, host, venue } = this.#options;
+    const restHost = venue.hosts.get(host) ?? null;
     if (restHost === null) return Promise.reject(new SnapshotError(0));
     return fetchSnapshot(egress, restHost, path);
   }

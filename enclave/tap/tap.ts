@@ -47,7 +47,6 @@ interface Source {
   readonly stream: number;
   readonly venue: Venue;
   readonly host: string;
-  readonly restHost: string | null;
 }
 
 /** Refuses `config_invalid` and `host_not_measured`. */
@@ -65,7 +64,7 @@ function sourceOf(
   if (!isMeasured(host, venue.port) || !isMeasured(restHost, HTTPS_PORT)) {
     return refuse('host_not_measured', { stream: id });
   }
-  return accept({ stream: id, venue, host, restHost });
+  return accept({ stream: id, venue, host });
 }
 
 export class Tap {
@@ -126,7 +125,7 @@ export class Tap {
   }
 
   #run(
-    { stream, venue, host, restHost }: Source,
+    { stream, venue, host }: Source,
     configuration: Configuration,
     egress: Egress,
     nowNs: () => bigint,
@@ -147,8 +146,7 @@ export class Tap {
       sender,
       random,
     });
-    const { port, path } = venue;
-    const dialer = new EgressDialer({ egress, host, port, path, restHost });
+    const dialer = new EgressDialer({ egress, venue, host });
     const live = new LiveStream({ venue, instruments, feed, dialer, nowNs, random, times });
     return live.run(this.#abort.signal);
   }

@@ -148,7 +148,10 @@ export class LiveFeed {
     this.#openMs = null;
     for (const book of this.#books.values()) {
       // What was good is asked for at once; what was tried again and again goes on waiting.
-      if (book.sequence.valid) Object.assign(book, { attempts: 0, notBeforeMs: 0 });
+      if (book.sequence.valid) {
+        book.attempts = 0;
+        book.notBeforeMs = 0;
+      }
       book.sequence.interrupt();
     }
     if (!this.#fed) return;

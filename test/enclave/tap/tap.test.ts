@@ -211,11 +211,8 @@ describe('the tap', () => {
   });
 
   it('asks for one snapshot at a time, not for all at once', async () => {
-    const instruments = ['BTCUSDT', 'ETHUSDT', 'XRPUSDT'].map((symbol, at) => ({
-      ...TAP_BTC,
-      id: at + 1,
-      symbol,
-    }));
+    const eth = { ...TAP_BTC, id: 2, symbol: 'ETHUSDT' };
+    const instruments = [TAP_BTC, eth, { ...TAP_BTC, id: 3, symbol: 'XRPUSDT' }];
     const { venue, core } = await startTapStage({ instruments, times: { askMs: 3_600_000 } });
     await eventually(() => venue.requests.length === 1, 'subscription');
     for (const { symbol } of instruments) venue.update(symbol);
