@@ -143,7 +143,7 @@ export class LiveVenue {
 }
 
 export async function eventually(what: () => boolean, name = 'condition'): Promise<void> {
-  const endMs = Date.now() + 10_000;
+  const endMs = Date.now() + 45_000;
   while (!what()) {
     if (Date.now() > endMs) throw new Error(`never: ${name}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
