@@ -1,0 +1,247 @@
+// npm run bench:accounts: so many accounts polled on schedule by the desk's own code, with real connector processes (ccxt) and
+// TLS to the simulated exchange, which runs in a process beside. The figures: lateness of polls, missed ones, calls,
+// processor time, memory over time, and fills counted against the exchange's ledger.
+
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createConnection, createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { memoryUsage, stderr, stdout } from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
+import { parseArgs } from 'node:util';
+import type { Account } from '../../enclave/desk/accounts.ts';
+import { Http } from '../../enclave/desk/http.ts';
+import type { PollingOptions } from '../../enclave/desk/polling.ts';
+import { AccountPolling } from '../../enclave/desk/polling.ts';
+import { dueMs } from '../../enclave/desk/schedule.ts';
+import { nodeTime } from '../../enclave/desk/time.ts';
+import type { Egress } from '../../enclave/egress.ts';
+import { createGuard } from '../../enclave/fatal.ts';
+import { localPrograms } from '../../simulator/programs.ts';
+import { toHex } from '../../wire/bytes.ts';
+import type { ExchangePoll } from '../../wire/exchange-call.ts';
+import { OUTCOME, parseExchangePoll, TRIGGER } from '../../wire/exchange-call.ts';
+import { spawnProgram } from '../../wire/node/child-program.ts';
+import { assertAccepted } from '../../wire/result.ts';
+import { residentBytes, threadTimes } from '../process-usage.ts';
+import type { ExchangeReady, OpenedAccount } from './exchange-process.ts';
+
+const { values } = parseArgs({
+  options: {
+    accounts: { type: 'string', default: '1000' },
+    minutes: { type: 'string', default: '16' },
+    interval: { type: 'string', default: '300' },
+    connectors: { type: 'string', default: '4' },
+  },
+});
+const [count, minutes, intervalS, connectors] = [
+  values.accounts,
+  values.minutes,
+  values.interval,
+  values.connectors,
+].map(Number) as [number, number, number, number];
+const MIB = 1024 * 1024;
+const SAMPLE_MS = 5000;
+const FOLDER = mkdtempSync(join(tmpdir(), 'trackseal-accounts-'));
+
+/** A connector process with one end of a Unix socket, as the core starts it. */
+class ConnectorProcesses {
+  readonly #children = new Map<ChildProcess, Socket>();
+  readonly #path = join(FOLDER, 'c');
+  readonly #program = localPrograms('').connector;
+  readonly #arrivals: ((socket: Socket) => void)[] = [];
+  readonly #server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    this.#arrivals.shift()?.(socket);
+  });
+  cpuMs = 0;
+
+  async listen(): Promise<void> {
+    this.#server.listen(this.#path);
+    await once(this.#server, 'listening');
+  }
+
+  async spawn(): Promise<Socket> {
+    const arrived = new Promise<Socket>((resolve) => {
+      this.#arrivals.push(resolve);
+    });
+    const theirs = createConnection({ path: this.#path });
+    theirs.pause();
+    await once(theirs, 'connect');
+    const child = spawnProgram(this.#program, 2008, [], theirs);
+    this.#children.set(child, theirs);
+    theirs.destroy();
+    child.once('exit', () => this.#children.delete(child));
+    return arrived;
+  }
+
+  residentBytes(): number {
+    let sum = 0;
+    for (const { pid } of this.#children.keys()) sum += pid === undefined ? 0 : residentBytes(pid);
+    return sum;
+  }
+
+  stop(): void {
+    for (const child of this.#children.keys()) child.kill('SIGKILL');
+    this.#server.close();
+  }
+}
+
+function accountOf(opened: OpenedAccount): Account {
+  return {
+    id: toHex(randomBytes(16)),
+    commitment: randomBytes(32),
+    venue: opened.venue,
+    label: 'bench',
+    accountType: 'spot',
+    environment: 'live',
+    symbols: [],
+    allowTrading: true,
+    credentials: {
+      apiKey: Buffer.from(opened.api_key),
+      secret: Buffer.from(opened.secret),
+      passphrase: opened.passphrase === null ? null : Buffer.from(opened.passphrase),
+    },
+    createdNs: BigInt(Date.now()) * 1_000_000n,
+    source: 'session',
+  };
+}
+
+const line = (text: string): void => {
+  stdout.write(`${text}\n`);
+};
+const ms = (ns: bigint): number => Number(ns / 1_000_000n);
+const exchange = fork(join(import.meta.dirname, 'exchange-process.ts'), [String(count)]);
+const [ready] = (await once(exchange, 'message')) as [ExchangeReady];
+const processes = new ConnectorProcesses();
+await processes.listen();
+const egress = {
+  tlsNameOf: (host: string) => host,
+  connect: async (host: string) => {
+    const socket = connectTls({
+      host: '127.0.0.1',
+      port: ready.port,
+      servername: host,
+      ca: ready.ca,
+      ALPNProtocols: ['http/1.1'],
+    });
+    await once(socket, 'secureConnect');
+    return socket;
+  },
+} as unknown as Egress;
+const polls: (Omit<ExchangePoll, 'calls' | 'coverage'> & { readonly made: number })[] = [];
+let leafBytes = 0;
+let stateBytes = 0;
+const guard = createGuard((code) => {
+  stderr.write(`the desk ended: ${code}\n`);
+  process.exit(1);
+});
+const services = {
+  append: (_: number, plaintext: Uint8Array) => {
+    leafBytes += plaintext.length;
+    const { calls, coverage, ...poll } = assertAccepted(parseExchangePoll(plaintext));
+    void coverage;
+    polls.push({ ...poll, made: calls.length });
+    return Promise.resolve({ index: polls.length, salt: plaintext, hash: plaintext });
+  },
+  configuration: { strategies: [], desk: { polling_ms: intervalS * 1000 } },
+  egress,
+  guard,
+  isReady: () => true,
+  logStalled: () => false,
+  nowMs: () => Date.now(),
+  nowNs: () => BigInt(Date.now()) * 1_000_000n,
+  onOutput: () => undefined,
+  spawnConnector: () => processes.spawn(),
+} as unknown as PollingOptions['services'];
+const http = new Http(egress);
+const polling = new AccountPolling({
+  services,
+  time: nodeTime(() => Date.now()),
+  http,
+  connectors,
+});
+polling.onState((_, state) => {
+  stateBytes = Math.max(stateBytes, state.length);
+});
+
+const before = threadTimes(process.pid);
+const startMs = Date.now();
+const accounts = ready.accounts.map(accountOf);
+for (const account of accounts) polling.add(account, null);
+const samples: { readonly desk: number; readonly connectors: number }[] = [];
+while (Date.now() - startMs < minutes * 60_000) {
+  await sleep(SAMPLE_MS);
+  samples.push({ desk: memoryUsage().rss, connectors: processes.residentBytes() });
+  if (samples.length % 12 === 0) {
+    const {
+      polls_complete: complete,
+      polls_missed: missed,
+      polls_waiting: waiting,
+    } = polling.counters;
+    stderr.write(
+      `${samples.length / 12} min: ${complete} complete, ${missed} missed, ${waiting} wait\n`,
+    );
+  }
+}
+const used = threadTimes(process.pid);
+const elapsedMs = Date.now() - startMs;
+
+const byCommitment = new Map(accounts.map((account) => [toHex(account.commitment), account]));
+const scheduled = polls.filter(
+  ({ trigger }) => trigger === TRIGGER.schedule || trigger === TRIGGER.snapshot,
+);
+const ran = scheduled.filter(({ outcome }) => outcome !== OUTCOME.missed);
+const late = ran.map((poll) => {
+  const id = byCommitment.get(toHex(poll.accountCommitment))?.id ?? '';
+  return ms(poll.startedNs) - dueMs(ms(poll.scheduledNs), intervalS * 1000, id);
+});
+const took = ran.map((poll) => ms(poll.endedNs - poll.startedNs));
+const of = (numbers: readonly number[], share: number): string => {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const at = Math.min(sorted.length - 1, Math.floor(sorted.length * share));
+  return ((sorted[at] ?? 0) / 1000).toFixed(2);
+};
+const counters = polling.counters;
+const peak = (part: readonly (typeof samples)[number][], name: 'connectors' | 'desk'): string =>
+  (Math.max(0, ...part.map((sample) => sample[name])) / MIB).toFixed(0);
+const thirds = [0, 1, 2].map((third) =>
+  samples.slice((samples.length * third) / 3, (samples.length * (third + 1)) / 3),
+);
+exchange.send('ledger');
+const [ledgerFills] = (await once(exchange, 'message')) as [number];
+const counted = accounts.reduce((sum, { id }) => sum + (polling.figures(id)?.trades ?? 0), 0);
+const cpuMs = used.mainMs + used.othersMs - before.mainMs - before.othersMs;
+
+line(
+  `accounts ${count}, interval ${intervalS} s, connectors ${connectors}, ${(elapsedMs / 60_000).toFixed(1)} min, ${availableParallelism()} cores`,
+);
+line(
+  `polls     scheduled ${scheduled.length}, missed ${scheduled.length - ran.length}; all: complete ${counters['polls_complete']}, partial ${counters['polls_partial']}, failed ${counters['polls_failed']}`,
+);
+line(`late      p50 ${of(late, 0.5)} s, p99 ${of(late, 0.99)} s, most ${of(late, 1)} s`);
+line(`took      p50 ${of(took, 0.5)} s, p99 ${of(took, 0.99)} s`);
+line(
+  `calls     ${counters['poll_calls']}, ${((counters['poll_calls'] ?? 0) / (elapsedMs / 1000)).toFixed(1)} a second; connections reused ${counters['http_reused']}; limiter waits ${counters['limiter_waits']}, deferred ${counters['limiter_deferred']}`,
+);
+line(
+  `desk      ${((100 * cpuMs) / elapsedMs).toFixed(0)} % of a core; resident, by thirds of the run: ${thirds.map((part) => peak(part, 'desk')).join(', ')} MiB (with the benchmark's own)`,
+);
+line(
+  `connectors started ${counters['connectors_started']}, recycled ${counters['connectors_recycled']}; resident together: ${thirds.map((part) => peak(part, 'connectors')).join(', ')} MiB`,
+);
+line(`log       ${(leafBytes / MIB).toFixed(1)} MiB of leaves; largest state ${stateBytes} bytes`);
+line(
+  `fills     counted ${counted} of ${ledgerFills} in the ledger (those since an account's last poll are to come)`,
+);
+await polling.close();
+http.close();
+processes.stop();
+exchange.disconnect();
+rmSync(FOLDER, { recursive: true, force: true });
