@@ -220,8 +220,9 @@ export function parseDeskCounters(bytes: Uint8Array): Result<Readonly<Record<str
   return parseFields('desk_counters', bytes, 4 * MAX_SMALL_BYTES, (fields) => {
     const counters: Record<string, number> = {};
     for (const pair of fields.array(1, MAX_DESK_COUNTERS)) {
-      const [name, value] = Array.isArray(pair) ? (pair as readonly CborValue[]) : [];
+      const [name, value, ...rest] = Array.isArray(pair) ? (pair as readonly CborValue[]) : [];
       if (typeof name !== 'string' || !COUNTER_NAME.test(name)) return fields.refuse(1);
+      if (Object.hasOwn(counters, name) || rest.length > 0) return fields.refuse(1);
       if (typeof value !== 'number' || value < 0) return fields.refuse(1);
       counters[name] = value;
     }

@@ -164,6 +164,21 @@ describe('a desk', () => {
       'counters of other names',
       (desk) => desk.send(DESK_FRAME.counters, encodeCbor(new Map([[1, [['A b', 1]]]]))),
     ],
+    [
+      'a counter twice',
+      (desk) => {
+        const twice = new Map([
+          [
+            1,
+            [
+              ['a', 1],
+              ['a', 2],
+            ],
+          ],
+        ]);
+        desk.send(DESK_FRAME.counters, encodeCbor(twice));
+      },
+    ],
     ['a record of no id', (desk) => desk.send(DESK_FRAME.vault, encodeCbor(new Map([[1, 1]])))],
   ])('that sends %s is ended, and the epoch goes on', async (_, breach) => {
     const played = await started();

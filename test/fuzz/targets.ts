@@ -16,6 +16,7 @@ const TARGETS: Readonly<Record<string, Load>> = {
   'boot-messages': async () => (await import('./targets/messages.ts')).bootMessagesTarget(),
   'feed-messages': async () => (await import('./targets/messages.ts')).feedMessagesTarget(),
   'strategy-messages': async () => (await import('./targets/messages.ts')).strategyMessagesTarget(),
+  'desk-messages': async () => (await import('./targets/messages.ts')).deskMessagesTarget(),
   'user-data': async () => (await import('./targets/header.ts')).userDataTarget(),
   attestation: async () => (await import('./targets/attestation.ts')).attestationTarget(),
   'attestation-signed': async () =>

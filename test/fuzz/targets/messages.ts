@@ -2,6 +2,7 @@
 // of all streams.
 
 import * as commits from '../../../wire/commit.ts';
+import * as desk from '../../../wire/desk-messages.ts';
 import { LOG_KEY_SPKI_BYTES } from '../../../wire/header.ts';
 import { MAX_BOOT_BYTES } from '../../../wire/limits.ts';
 import * as messages from '../../../wire/messages.ts';
@@ -48,7 +49,7 @@ const previous: messages.Previous = {
 export function bootMessagesTarget(): Target {
   return canonicalTarget({
     name: 'boot-messages',
-    files: ['wire/messages.ts', 'wire/fields.ts', 'wire/cbor.ts'],
+    files: ['wire/messages.ts', 'wire/enclave-messages.ts', 'wire/fields.ts', 'wire/cbor.ts'],
     maxBytes: MAX_BOOT_BYTES,
     codecs: [
       codec('hello', parseHello, () => messages.encodeHello(), [1]),
@@ -75,7 +76,7 @@ export function bootMessagesTarget(): Target {
 export function feedMessagesTarget(): Target {
   return canonicalTarget({
     name: 'feed-messages',
-    files: ['wire/messages.ts', 'wire/fields.ts'],
+    files: ['wire/messages.ts', 'wire/enclave-messages.ts', 'wire/fields.ts'],
     maxBytes: 64 * 1024,
     words: ['batches', 'gaps', 'log_full', 'ready', 'counters'],
     codecs: [
@@ -142,7 +143,12 @@ export function strategyMessagesTarget(): Target {
   };
   return canonicalTarget({
     name: 'strategy-messages',
-    files: ['wire/strategy-messages.ts', 'wire/strategy-fill.ts', 'wire/fields.ts'],
+    files: [
+      'wire/strategy-messages.ts',
+      'wire/strategy-frames.ts',
+      'wire/strategy-fill.ts',
+      'wire/fields.ts',
+    ],
     maxBytes: 300 * 1024,
     words: ['linear', 'inverse', 'binance-futures', 'none', 'strategy_crashed'],
     codecs: [
@@ -159,6 +165,65 @@ export function strategyMessagesTarget(): Target {
       ]),
       codec('ended', strategy.parseStrategyEnded, strategy.encodeStrategyEnded, [
         'strategy_crashed',
+      ]),
+    ],
+  });
+}
+
+/** What core and desk say to one another, and the vault's records on their way through the host. */
+export function deskMessagesTarget(): Target {
+  const id16 = HASH.subarray(0, 16);
+  return canonicalTarget({
+    name: 'desk-messages',
+    files: [
+      'wire/desk-frames.ts',
+      'wire/desk-messages.ts',
+      'wire/desk-open.ts',
+      'wire/fields.ts',
+      'wire/cbor.ts',
+    ],
+    maxBytes: 64 * 1024,
+    words: ['nsm_error', 'challenges', 'ts0123456789abcdef'],
+    codecs: [
+      codec('keys', desk.parseDeskKeys, desk.encodeDeskKeys, [
+        { tlsSpki: KEY, x25519: HASH, ed25519: HASH },
+      ]),
+      codec('append', desk.parseDeskAppend, desk.encodeDeskAppend, [
+        { id: 1, kind: 4, plaintext: HASH, causes: [2, 5] },
+        { id: 2, kind: 15, plaintext: HASH, causes: [] },
+      ]),
+      codec('attest', desk.parseDeskAttest, desk.encodeDeskAttest, [{ id: 1, nonce: HASH }]),
+      codec('vault write', desk.parseVaultWrite, desk.encodeVaultWrite, [
+        { id: 1, recordId: id16, bytes: HASH },
+        { id: 2, recordId: id16, bytes: null },
+      ]),
+      codec('vault record', desk.parseVaultRecord, desk.encodeVaultRecord, [
+        { recordId: id16, bytes: HASH },
+      ]),
+      codec('counters', desk.parseDeskCounters, desk.encodeDeskCounters, [
+        {},
+        { challenges: 1, polls_complete: 2 },
+      ]),
+      codec('open', desk.parseDeskOpen, desk.encodeDeskOpen, [
+        {
+          origin: ORIGIN,
+          epoch: 1,
+          configuration: HASH,
+          nowNs: 1_700_000_000_000_000_000n,
+          vaultKeys: [{ name: 'vault', version: 1, bytes: HASH }],
+          accounts: [],
+          manifest: HASH,
+          roots: HASH,
+          document: HASH,
+          leafZeroHash: HASH,
+        },
+      ]),
+      codec('attested', desk.parseDeskAttested, desk.encodeDeskAttested, [
+        { id: 1, document: HASH, code: null },
+        { id: 1, document: null, code: 'nsm_error' },
+      ]),
+      codec('output', desk.parseDeskOutput, desk.encodeDeskOutput, [
+        { leafIndex: 5, clientOrderId: 'ts0123456789abcdef', instrument: 1 },
       ]),
     ],
   });

@@ -53,7 +53,12 @@ export function payloadsTarget(): Target {
   };
   return canonicalTarget({
     name: 'payloads',
-    files: ['wire/payloads.ts', 'wire/fields.ts', 'verifier/log/payload.ts'],
+    files: [
+      'wire/payloads.ts',
+      'wire/enclave-payloads.ts',
+      'wire/fields.ts',
+      'verifier/log/payload.ts',
+    ],
     maxBytes: MAX_LEAF_BYTES,
     words: ['paper', 'sandbox', 'live', 'batch_malformed', 'risk_kill_switch', 'strategy_crashed'],
     codecs: [

@@ -58,7 +58,7 @@ export function sealedMessagesTarget(): Target {
   const credentials = { accessKeyId: 'AKID', secretAccessKey: 'secret', expiresMs: 5 };
   return canonicalTarget({
     name: 'sealed-messages',
-    files: ['wire/sealed.ts', 'wire/kms-messages.ts', 'wire/fields.ts'],
+    files: ['wire/sealed.ts', 'wire/kms-messages.ts', 'wire/kms-frames.ts', 'wire/fields.ts'],
     maxBytes: MAX_BYTES,
     words: [ARN, OTHER_ARN, 'strategy', 'client_ca', 'example', 'book', 'kms.example'],
     codecs: [
