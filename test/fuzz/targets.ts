@@ -55,6 +55,9 @@ const TARGETS: Readonly<Record<string, Load>> = {
   'wasm-module': async () => (await import('./targets/wasm-module.ts')).wasmModuleTarget(),
   zip: async () => (await import('./targets/bundle.ts')).zipTarget(),
   bundle: async () => (await import('./targets/bundle.ts')).bundleTarget(),
+  envelope: async () => (await import('./targets/traders.ts')).envelopeTarget(),
+  'secret-fields': async () => (await import('./targets/traders.ts')).secretFieldsTarget(),
+  result: async () => (await import('./targets/traders.ts')).resultTarget(),
   evidence: async () => (await import('./targets/header.ts')).evidenceTarget(),
 };
 
