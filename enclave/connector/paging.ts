@@ -72,6 +72,28 @@ export async function pageByTime(
   return { ...page, next: next < span.fromMs ? null : String(next), truncated: stuck };
 }
 
+/**
+ * For a venue that does not say which end of a full page's span it shows: the span is halved until no page is full. The
+ * token is what is still to be asked for, `from-to,from-to`.
+ */
+export async function pageByHalves(
+  { limit, ask, one }: Pick<TimePaging, 'limit' | 'ask' | 'one'>,
+  span: Span,
+  token: string | null,
+): Promise<Page> {
+  const [first = '', ...rest] = (token ?? `${span.fromMs}-${span.toMs}`).split(',');
+  const [fromMs = 0, toMs = 0] = first.split('-').map(Number);
+  const raws = await ask({ fromMs, toMs });
+  const isFull = raws.length >= limit;
+  const middleMs = Math.floor((fromMs + toMs) / 2);
+  if (isFull && toMs > fromMs) rest.unshift(`${fromMs}-${middleMs}`, `${middleMs + 1}-${toMs}`);
+  return {
+    ...convert(raws, one),
+    next: rest.length === 0 ? null : rest.join(','),
+    truncated: isFull && toMs === fromMs,
+  };
+}
+
 export interface IdPaging {
   readonly limit: number;
   /** Ascending ids from `id` on. */

@@ -64,7 +64,11 @@ export async function openBitget(run: Run, cursors: Cursors): Promise<Adapter> {
   };
 }
 
-/** Codes such as `stow`: spot trading, write; `wtow`: withdrawals. */
+/** https://www.bitget.com/api-doc/spot/account/Get-Account-Info: those that end in r read. */
+const READING: RegExp = /^(?:readonly|[a-z0-9]+r)$/u;
+const WITHDRAWING: RegExp = /^(?:withdraw|wwow|p2pw?)$/u;
+const TRANSFERRING: RegExp = /^(?:transfer|wtow|chow)$/u;
+
 async function check(exchange: bitget): Promise<Permissions> {
   const account = at(await exchange.privateSpotGetV2SpotAccountInfo(), 'data');
   const listed = at(account, 'authorities');
@@ -72,13 +76,14 @@ async function check(exchange: bitget): Promise<Permissions> {
   const ips = textAt(account, 'ips');
   if (!Array.isArray(listed)) return { ...UNKNOWN_PERMISSIONS, read: true, accountId };
   const names = listed.map(String);
-  const may = (pattern: RegExp): boolean => names.some((name) => pattern.test(name));
+  const may = (is: (name: string) => boolean): boolean => names.some(is);
   return {
     ...UNKNOWN_PERMISSIONS,
     read: true,
-    trade: may(/^(?:trade|(?:co|cp|st|sm|so|po|pp|ut)o?w)$/u),
-    withdraw: may(/^(?:withdraw|wto?w)$/u),
-    transfer: may(/^(?:transfer|ta?o?w)$/u),
+    // What is not known to be less trades.
+    trade: may((name) => ![READING, WITHDRAWING, TRANSFERRING].some((kind) => kind.test(name))),
+    withdraw: may((name) => WITHDRAWING.test(name)),
+    transfer: may((name) => TRANSFERRING.test(name)),
     ipRestricted: ips !== null,
     subAccount:
       textAt(account, 'parentId') === null

@@ -11,7 +11,7 @@ import { balanceOf, fillOf, flowOf, idAt, nameAt, sumOf, negated } from '../norm
 import { convert } from '../paging.ts';
 import type { Permissions } from '../protocol.ts';
 import type { Raw } from '../raw.ts';
-import { at, decimalAt, isRaw, rawOf, textAt } from '../raw.ts';
+import { at, decimalAt, isRaw, rawOf, textAt, timeAt } from '../raw.ts';
 import type { ConnectorRecord, FlowType } from '../records.ts';
 import type { Run } from '../run.ts';
 import type { HistorySource, Page, Source, Span } from '../source.ts';
@@ -46,13 +46,16 @@ async function check(exchange: kraken): Promise<Permissions> {
     const permissions = listed.map(String);
     const may = (pattern: RegExp): boolean => permissions.some((name) => pattern.test(name));
     const ips = at(key, 'ipAllowlist');
+    // Seconds; 0 for ever.
+    const validUntil = timeAt(key, 'validUntil');
     return {
       ...UNKNOWN_PERMISSIONS,
       read: true,
-      trade: may(/^(?:modify|create|close|cancel|add)-.*(?:trade|order)/iu),
+      trade: may(/^(?!query-|export-).*(?:trade|order)/iu),
       withdraw: may(/^withdraw/iu),
       transfer: may(/transfer|^earn/iu),
       ipRestricted: Array.isArray(ips) ? ips.length > 0 : null,
+      expiresMs: validUntil === null || validUntil === 0 ? null : validUntil * 1000,
       accountId: idAt(key, 'iban'),
     };
   } catch (error) {

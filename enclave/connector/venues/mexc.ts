@@ -19,7 +19,7 @@ import {
   transactionOf,
   transferOf,
 } from '../normalise.ts';
-import { convert, pageByTime } from '../paging.ts';
+import { convert, pageByHalves } from '../paging.ts';
 import type { Raw } from '../raw.ts';
 import { decimalAt, textAt, timeAt } from '../raw.ts';
 import type { Balance, ConnectorRecord } from '../records.ts';
@@ -125,16 +125,14 @@ function spotFillSource({ exchange, cursors }: Context, symbol: string): History
     historyMs: MONTH_MS,
     overlapMs: FILL_OVERLAP_MS,
     page: (span, token) =>
-      pageByTime(
+      pageByHalves(
         {
           limit: 100,
-          shows: 'newest',
           ask: async ({ fromMs, toMs }) => {
             const request = { symbol: exchange.marketId(symbol), startTime: fromMs, endTime: toMs };
             const raws: unknown = await exchange.spotPrivateGetMyTrades({ ...request, limit: 100 });
             return needList({ raws }, 'raws');
           },
-          timeOf: (raw) => timeAt(raw, 'time'),
           one: (raw) => {
             const fill = fillWithId(exchange, raw, decimalAt(raw, 'quoteQty'), market);
             if (fill !== null) noteSymbol(cursors, symbol);
@@ -169,10 +167,9 @@ function transactions(exchange: mexc, type: 'deposit' | 'withdrawal'): HistorySo
     historyMs: 90 * DAY_MS,
     overlapMs: DAY_MS,
     page: (span, token) =>
-      pageByTime(
+      pageByHalves(
         {
           limit: 1000,
-          shows: 'newest',
           ask: async ({ fromMs, toMs }) => {
             const request = { startTime: fromMs, endTime: toMs, limit: 1000 };
             const raws: unknown = await (type === 'deposit'
@@ -180,7 +177,6 @@ function transactions(exchange: mexc, type: 'deposit' | 'withdrawal'): HistorySo
               : exchange.spotPrivateGetCapitalWithdrawHistory(request));
             return needList({ raws }, 'raws');
           },
-          timeOf: (raw) => timeAt(raw, type === 'deposit' ? 'insertTime' : 'applyTime'),
           one: (raw) => transactionOf(exchange.parseTransaction({ ...raw }), type),
         },
         span,

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { CallError } from '../../../enclave/connector/call-error.ts';
 import type { Coverage } from '../../../enclave/connector/classes.ts';
 import { encodeCursors, parseCursors } from '../../../enclave/connector/cursors.ts';
-import { pageById, pageByTime } from '../../../enclave/connector/paging.ts';
+import { pageByHalves, pageById, pageByTime } from '../../../enclave/connector/paging.ts';
 import type { Raw } from '../../../enclave/connector/raw.ts';
 import { textAt, timeAt } from '../../../enclave/connector/raw.ts';
 import type { ConnectorRecord, Flow } from '../../../enclave/connector/records.ts';
@@ -290,6 +290,33 @@ describe('a history by time', () => {
     const { error } = await poll(source, null, FROM_MS + 1000);
     expect(error?.errorClass).toBe('bad_response');
     expect(calls).toBe(2);
+  });
+});
+
+describe('a history by halves', () => {
+  it('comes once each, whichever end of a full page the venue shows', async () => {
+    await fc.assert(
+      fc.asyncProperty(scenes, async ({ times, limit, shows }) => {
+        const entries = times.map((time, id) => ({ id, time }));
+        const source = {
+          ...timeSource(venue(entries, limit, shows), limit, shows),
+          page: (span: Span, token: string | null) =>
+            pageByHalves(
+              { limit, ask: venue(entries, limit, shows), one: (raw) => flowOf(raw) },
+              span,
+              token,
+            ),
+        };
+        const { records, coverage } = await poll(source, null, FROM_MS + 6000);
+        const perMoment = Map.groupBy(times, (time) => time);
+        const isFuller = [...perMoment.values()].some(({ length }) => length >= limit);
+        expect(coverage.some(({ reason }) => reason === 'history_limit')).toBe(isFuller);
+        const seen = [...idsOf(records)].sort((a, b) => a - b);
+        expect(isFuller ? entries : seen.map((id) => ({ id, time: times[id] }))).toEqual(entries);
+        expect(new Set(seen).size).toBe(seen.length);
+      }),
+      { numRuns: 200 },
+    );
   });
 });
 

@@ -321,7 +321,7 @@ describe('kraken', () => {
   });
 
   it.each([
-    [['query-funds', 'query-ledger'], { trade: false, withdraw: false }],
+    [['query-funds', 'query-open-trades', 'query-ledger'], { trade: false, withdraw: false }],
     [['query-funds', 'modify-trades'], { trade: true, withdraw: false }],
     [['query-funds', 'withdraw-funds'], { trade: false, withdraw: true }],
   ])('a key with %j may %j', async (permissions, expected) => {
@@ -661,7 +661,10 @@ describe('bitget', () => {
   it.each([
     [['stor', 'coor'], { trade: false, withdraw: false }],
     [['stow'], { trade: true, withdraw: false }],
-    [['wtow'], { trade: false, withdraw: true }],
+    [['wwow', 'stor'], { trade: false, withdraw: true, transfer: false }],
+    [['wtow', 'readonly'], { trade: false, withdraw: false, transfer: true }],
+    [['trade', 'readonly'], { trade: true, withdraw: false }],
+    [['newkindw'], { trade: true, withdraw: false }],
   ])('a key with %j may %j', async (authorities, expected) => {
     const info = reply({ code: '00000', data: { userId: '1', authorities, ips: '' } });
     const { done } = await poll(
