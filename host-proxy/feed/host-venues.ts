@@ -4,5 +4,6 @@
 import { OKX } from '../../wire/market/venues/okx.ts';
 import type { Venue } from '../../wire/market/venues/venue.ts';
 import { VENUES } from '../../wire/market/venues/venues.ts';
+import { KRAKEN_SPOT } from './kraken.ts';
 
-export const HOST_VENUES: readonly Venue[] = [...VENUES, ...OKX];
+export const HOST_VENUES: readonly Venue[] = [...VENUES, ...OKX, KRAKEN_SPOT];
