@@ -49,6 +49,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: [...E2E_TESTS, 'test/peers/**', 'test/vm/**', 'test/s3/**', ...PROCESS_TESTS],
           testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
