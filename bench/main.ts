@@ -55,8 +55,9 @@ function proxyOptions(): ProxyOptions {
   const { quick } = values;
   return {
     turns: quick ? 1 : Number(values.turns),
-    bytes: (quick ? 64 : 1024) * 2 ** 20,
-    connections: quick ? 200 : 2000,
+    rounds: quick ? 1 : 5,
+    bytes: (quick ? 64 : 256) * 2 ** 20,
+    connections: quick ? 200 : 500,
     messagesEach: quick ? 10 : 100,
     concurrent: 1000,
   };

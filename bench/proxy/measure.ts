@@ -1,5 +1,5 @@
 // What is measured of each way: throughput both ways, connections a second, the latency of small messages over a hundred TLS
-// connections, and a thousand connections at once with the memory that they cost. Turns alternate, medians count.
+// connections, and a thousand connections at once with the memory that they cost. Ways alternate, medians count.
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -17,8 +17,11 @@ import type { Way, WayName } from './ways.ts';
 import { startEgress, startNodeRelay, startServer, startSocat } from './ways.ts';
 
 export interface ProxyOptions {
+  /** With processes of their own. */
   readonly turns: number;
-  /** In each direction, over `STREAMS` connections. */
+  /** In each turn. */
+  readonly rounds: number;
+  /** In each direction and round, over `STREAMS` connections. */
   readonly bytes: number;
   readonly connections: number;
   readonly messagesEach: number;
@@ -38,12 +41,20 @@ export interface WayReport {
   /** At the start, before anything else was measured: with no connection, and with `concurrent`. */
   readonly idle: Memory;
   readonly held: Memory;
-  /** Of `concurrent`, over all turns. */
+  /** Of all connections, those that were open at once too. */
   readonly failed: number;
+}
+
+export interface Ratios {
+  readonly down: number;
+  readonly up: number;
+  readonly connections: number;
 }
 
 export interface ProxyReport {
   readonly options: ProxyOptions;
+  /** Null where there is no socat. */
+  readonly overSocat: Ratios | null;
   readonly ways: Readonly<Partial<Record<WayName, WayReport>>>;
 }
 
@@ -51,6 +62,7 @@ const GIB = 2 ** 30;
 /** USER_HZ is 100 on every Linux that Node runs on. */
 const TICK_MS = 10;
 const SETTLE_MS = 200;
+const STUCK_MS = 30_000;
 const STREAMS = 4;
 const TLS_CONNECTIONS = 100;
 const MESSAGE = Buffer.alloc(256, 5);
@@ -78,19 +90,38 @@ async function download(socket: Socket, bytes: number): Promise<void> {
     received += chunk.length;
   });
   socket.write(request);
-  await once(socket, 'end');
+  await unlessClosed(socket, 'end');
   if (received !== bytes) throw new Error(`${received} of ${bytes} bytes came`);
 }
 
 async function upload(socket: Socket, bytes: number): Promise<void> {
-  const answered = once(socket, 'data');
+  const answered = unlessClosed(socket, 'data');
+  answered.catch(() => undefined);
   socket.write('S');
   for (let sent = 0; sent < bytes; sent += PIECE.length) {
     const piece = bytes - sent < PIECE.length ? PIECE.subarray(0, bytes - sent) : PIECE;
-    if (!socket.write(piece)) await once(socket, 'drain');
+    if (!socket.write(piece)) await unlessClosed(socket, 'drain');
   }
   socket.end();
   await answered;
+}
+
+/** Rejects when the connection closes before, or nothing happens for half a minute. */
+async function unlessClosed(socket: Socket, event: string): Promise<readonly unknown[]> {
+  const over = new AbortController();
+  const { signal } = over;
+  const timer = setTimeout(() => socket.destroy(), STUCK_MS);
+  try {
+    return await Promise.race([
+      once(socket, event, { signal }) as Promise<unknown[]>,
+      once(socket, 'close', { signal }).then(() => {
+        throw new Error(`the connection closed before ${event}`);
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+    over.abort();
+  }
 }
 
 /** There and back. */
@@ -98,25 +129,35 @@ async function ping(socket: Socket | TLSSocket, message: Buffer | string): Promi
   socket.write(message);
   let missing = Buffer.byteLength(message);
   while (missing > 0) {
-    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    const [chunk] = (await unlessClosed(socket, 'data')) as [Buffer];
     missing -= chunk.length;
   }
 }
 
-async function connectionRate(way: Way, count: number): Promise<number> {
+interface Rate {
+  readonly perSecond: number;
+  readonly failed: number;
+}
+
+async function connectionRate(way: Way, count: number): Promise<Rate> {
   const start = performance.now();
   let left = count;
+  let failed = 0;
   await Promise.all(
     Array.from({ length: OPENING_AT_ONCE }, async () => {
       while (left-- > 0) {
-        const socket = await way.open('plain');
-        socket.write('E');
-        await ping(socket, 'x');
-        socket.destroy();
+        try {
+          const socket = await way.open('plain');
+          socket.write('E');
+          await ping(socket, 'x');
+          socket.destroy();
+        } catch {
+          failed++;
+        }
       }
     }),
   );
-  return (count * 1000) / (performance.now() - start);
+  return { perSecond: ((count - failed) * 1000) / (performance.now() - start), failed };
 }
 
 async function latency(way: Way, messagesEach: number): Promise<readonly number[]> {
@@ -151,13 +192,7 @@ async function concurrent(
     Array.from({ length: count }, async () => {
       const socket = await way.open('plain');
       socket.write('E');
-      const late = AbortSignal.timeout(20_000);
-      late.addEventListener('abort', () => socket.destroy());
-      socket.on('error', () => undefined);
-      await Promise.race([
-        ping(socket, 'x'),
-        once(socket, 'close').then(() => Promise.reject(new Error('closed'))),
-      ]);
+      await ping(socket, 'x');
       return socket;
     }),
   );
@@ -190,48 +225,85 @@ function processorMs(pids: readonly number[]): number {
   return ticks * TICK_MS;
 }
 
+/** Of one way in one turn. */
 interface Turn {
-  readonly down: number;
-  readonly up: number;
-  readonly connections: number;
-  readonly downCpu: number;
-  readonly upCpu: number;
-  readonly connectionsCpu: number;
-  readonly times: readonly number[];
-  readonly idle: Memory;
-  readonly held: Memory;
-  readonly failed: number;
+  idle: Memory;
+  held: Memory;
+  failed: number;
+  readonly down: number[];
+  readonly up: number[];
+  readonly connections: number[];
+  downCpu: number;
+  upCpu: number;
+  connectionsCpu: number;
+  times: readonly number[];
 }
 
-async function measureTurn(way: Way, options: ProxyOptions): Promise<Turn> {
-  try {
-    const idle = memoryOf(way.pids);
-    const many = await concurrent(way, options.concurrent);
-    // Whatever is compiled at first use is.
+const NOTHING: Memory = { pages: 0, tables: 0 };
+
+/** Ways take turns every few seconds, so that whatever else the machine does meets all of them. */
+async function measureTurn(
+  ways: readonly Way[],
+  options: ProxyOptions,
+): Promise<ReadonlyMap<WayName, Turn>> {
+  const { rounds, bytes, connections } = options;
+  const turns = new Map<Way, Turn>();
+  const each = async (measure: (way: Way, turn: Turn) => Promise<void>): Promise<void> => {
+    for (const way of ways) {
+      const turn = turns.get(way) ?? newTurn();
+      turns.set(way, turn);
+      await measure(way, turn);
+    }
+  };
+  await each(async (way, turn) => {
+    turn.idle = memoryOf(way.pids);
+    const { memory, failed } = await concurrent(way, options.concurrent);
+    turn.held = memory;
+    turn.failed = failed;
+  });
+  // Whatever is compiled at first use is.
+  await each(async (way) => {
     await connectionRate(way, 200);
-    await throughput(way, options.bytes / 8, false);
-    await throughput(way, options.bytes / 8, true);
-    const [down, downMs] = await costing(way, () => throughput(way, options.bytes, false));
-    const [up, upMs] = await costing(way, () => throughput(way, options.bytes, true));
-    const [connections, connectionsMs] = await costing(way, () =>
-      connectionRate(way, options.connections),
-    );
-    const times = await latency(way, options.messagesEach);
-    return {
-      down,
-      up,
-      connections,
-      downCpu: (downMs * GIB) / options.bytes,
-      upCpu: (upMs * GIB) / options.bytes,
-      connectionsCpu: (connectionsMs * 1000) / options.connections,
-      times,
-      idle,
-      held: many.memory,
-      failed: many.failed,
-    };
-  } finally {
-    await way.stop();
+    await throughput(way, bytes / 2, false);
+    await throughput(way, bytes / 2, true);
+  });
+  for (let round = 0; round < rounds; round++) {
+    await each(async (way, turn) => {
+      const [down, ms] = await costing(way, () => throughput(way, bytes, false));
+      turn.down.push(down);
+      turn.downCpu += (ms * GIB) / bytes / rounds;
+    });
+    await each(async (way, turn) => {
+      const [up, ms] = await costing(way, () => throughput(way, bytes, true));
+      turn.up.push(up);
+      turn.upCpu += (ms * GIB) / bytes / rounds;
+    });
+    await each(async (way, turn) => {
+      const [rate, ms] = await costing(way, () => connectionRate(way, connections));
+      turn.connections.push(rate.perSecond);
+      turn.failed += rate.failed;
+      turn.connectionsCpu += (ms * 1000) / connections / rounds;
+    });
   }
+  await each(async (way, turn) => {
+    turn.times = await latency(way, options.messagesEach);
+  });
+  return new Map(Array.from(turns, ([way, turn]) => [way.name, turn]));
+}
+
+function newTurn(): Turn {
+  return {
+    idle: NOTHING,
+    held: NOTHING,
+    failed: 0,
+    down: [],
+    up: [],
+    connections: [],
+    downCpu: 0,
+    upCpu: 0,
+    connectionsCpu: 0,
+    times: [],
+  };
 }
 
 export async function measureProxy(options: ProxyOptions): Promise<ProxyReport> {
@@ -240,16 +312,18 @@ export async function measureProxy(options: ProxyOptions): Promise<ProxyReport> 
   try {
     for (let turn = 0; turn < options.turns; turn++) {
       await withFolder(async (directory) => {
-        const ways = [
-          () => startEgress(directory, server),
-          () => startSocat(server),
-          () => startNodeRelay(directory, server),
+        const started = [
+          await startEgress(directory, server),
+          await startSocat(server),
+          await startNodeRelay(directory, server),
         ];
-        for (const start of ways) {
-          const way = await start();
-          if (way === null) continue;
-          const measured = await measureTurn(way, options);
-          turns.set(way.name, [...(turns.get(way.name) ?? []), measured]);
+        const ways = started.filter((way) => way !== null);
+        try {
+          for (const [name, measured] of await measureTurn(ways, options)) {
+            turns.set(name, [...(turns.get(name) ?? []), measured]);
+          }
+        } finally {
+          await Promise.all(ways.map((way) => way.stop()));
         }
       });
     }
@@ -259,14 +333,31 @@ export async function measureProxy(options: ProxyOptions): Promise<ProxyReport> 
   const ways = Object.fromEntries(
     Array.from(turns, ([name, all]) => [name, reportOf(all)] as const),
   );
-  return { options, ways };
+  return { options, ways, overSocat: ratiosOf(turns.get('trackseal'), turns.get('socat')) };
+}
+
+/** Medians of the ratios of one round and the same round: what disturbs one disturbs the other. */
+function ratiosOf(
+  ours: readonly Turn[] | undefined,
+  socats: readonly Turn[] | undefined,
+): Ratios | null {
+  if (ours === undefined || socats === undefined) return null;
+  const ratio = (of: (turn: Turn) => readonly number[]): number => {
+    const theirs = socats.flatMap(of);
+    return median(ours.flatMap(of).map((rate, round) => rate / (theirs[round] ?? Number.NaN)));
+  };
+  return {
+    down: ratio(({ down }) => down),
+    up: ratio(({ up }) => up),
+    connections: ratio(({ connections }) => connections),
+  };
 }
 
 function reportOf(turns: readonly Turn[]): WayReport {
   return {
-    downBytesPerSecond: median(turns.map(({ down }) => down)),
-    upBytesPerSecond: median(turns.map(({ up }) => up)),
-    connectionsPerSecond: median(turns.map(({ connections }) => connections)),
+    downBytesPerSecond: median(turns.flatMap(({ down }) => down)),
+    upBytesPerSecond: median(turns.flatMap(({ up }) => up)),
+    connectionsPerSecond: median(turns.flatMap(({ connections }) => connections)),
     downCpuMs: median(turns.map(({ downCpu }) => downCpu)),
     upCpuMs: median(turns.map(({ upCpu }) => upCpu)),
     connectionsCpuMs: median(turns.map(({ connectionsCpu }) => connectionsCpu)),

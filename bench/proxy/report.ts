@@ -16,7 +16,7 @@ function ratio(name: string, measured: number): Goal {
 }
 
 /** None of them where there is no socat to compare with, but the last. */
-export function proxyGoals({ ways, options }: ProxyReport): readonly Goal[] {
+export function proxyGoals({ ways, options, overSocat }: ProxyReport): readonly Goal[] {
   const { trackseal: ours, socat } = ways;
   if (ours === undefined) return [];
   const failed = {
@@ -25,11 +25,11 @@ export function proxyGoals({ ways, options }: ProxyReport): readonly Goal[] {
     measured: ours.failed,
     met: ours.failed === 0,
   };
-  if (socat === undefined) return [failed];
+  if (socat === undefined || overSocat === null) return [failed];
   const memory = total(ours.held) / total(socat.held);
   return [
-    ratio('throughput from the server', ours.downBytesPerSecond / socat.downBytesPerSecond),
-    ratio('throughput to the server', ours.upBytesPerSecond / socat.upBytesPerSecond),
+    ratio('throughput from the server', overSocat.down),
+    ratio('throughput to the server', overSocat.up),
     {
       name: `proxy: memory at ${options.concurrent} connections over socat's`,
       goal: 1,
@@ -62,17 +62,19 @@ function renderWay(name: string, way: WayReport): string {
   ].join('\n');
 }
 
-export function renderProxy({ ways, options }: ProxyReport): string {
+export function renderProxy({ ways, options, overSocat }: ProxyReport): string {
   const shown = (Object.keys(NAMES) as WayName[]).flatMap((name) => {
     const way = ways[name];
     return way === undefined ? [] : [renderWay(NAMES[name], way)];
   });
   return [
-    `The way out: host egress over the unix transport, 4 streams, ${options.turns} turns; ${options.messagesEach} messages on each of 100 TLS connections;`,
+    `The way out: host egress over the unix transport, 4 streams, ${options.turns} turns of ${options.rounds} rounds; ${options.messagesEach} messages on each of 100 TLS connections;`,
     `  memory as pages + page tables, with no connection and with ${options.concurrent} that were opened at once`,
     ...shown,
-    ...(ways.socat === undefined
+    ...(overSocat === null
       ? ['  socat is not here (the Debian package, or TRACKSEAL_SOCAT): not compared with it']
-      : []),
+      : [
+          `  over socat, medians of rounds: from ${overSocat.down.toFixed(2)}, to ${overSocat.up.toFixed(2)}, connections ${overSocat.connections.toFixed(2)}`,
+        ]),
   ].join('\n');
 }
