@@ -16,8 +16,8 @@ const C_FOLDERS = ['enclave/init', 'enclave/launch', 'enclave/native'];
  */
 const MAX_OWN_LINES: Readonly<Record<string, number>> = {
   'main.mjs': 10_500,
-  'desk.mjs': 3500,
-  'connector.mjs': 3000,
+  'desk.mjs': 8500,
+  'connector.mjs': 5700,
   'tap.mjs': 1500,
 };
 const MAX_BUNDLE_BYTES = 3_000_000;
