@@ -1,7 +1,7 @@
 // The measured manifest of an image and the TLS roots beside it, from the files that a builder gives. These
 // files are no secrets: whoever has them and the repository builds the same image.
 
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -18,7 +18,7 @@ export interface MeasuredFiles {
   readonly commitments: readonly string[];
   /** PEM of a P-256 public key. */
   readonly owner: string | null;
-  /** JSON {hosts: [{host, port, tls_name?}], roots: [names of certificates in ca-certificates]}. */
+  /** JSON {hosts: [{host, port, tls_name?, roots?}], roots: [names of certificates in ca-certificates]}. */
   readonly hosts: string | null;
 }
 
@@ -37,16 +37,25 @@ const commitmentSchema: z.ZodType<MeasuredStrategy> = z.strictObject({
   commitment: z.string(),
 });
 
+/** `roots` are names, of those that the file has for all. */
 interface HostsFile {
   readonly hosts: readonly MeasuredHost[];
   readonly roots: readonly string[];
 }
 
+const rootNames = z.array(z.string().regex(/^[A-Za-z0-9_.\-()]{1,120}\.crt$/u)).min(1);
 const hostsSchema: z.ZodType<HostsFile> = z.strictObject({
   hosts: z
-    .array(z.strictObject({ host: z.string(), port: z.int(), tls_name: z.string().optional() }))
+    .array(
+      z.strictObject({
+        host: z.string(),
+        port: z.int(),
+        tls_name: z.string().optional(),
+        roots: rootNames.optional(),
+      }),
+    )
     .min(1),
-  roots: z.array(z.string().regex(/^[A-Za-z0-9_.\-()]{1,120}\.crt$/u)).min(1),
+  roots: rootNames,
 });
 
 async function readBounded(path: string): Promise<Result<Uint8Array>> {
@@ -90,14 +99,35 @@ async function readOwner(path: string): Promise<Result<string>> {
   return refuse('usage_invalid', { what: '--owner takes a P-256 public key in PEM', path });
 }
 
-async function readRoots(folder: string, names: readonly string[]): Promise<Result<Uint8Array>> {
+interface Roots {
+  readonly pem: Uint8Array;
+  readonly byName: ReadonlyMap<string, Uint8Array>;
+}
+
+async function readRoots(folder: string, names: readonly string[]): Promise<Result<Roots>> {
   const parts: Uint8Array[] = [];
+  const byName = new Map<string, Uint8Array>();
   for (const name of [...new Set(names)].sort()) {
     const part = await readBounded(join(folder, CERTIFICATES, name));
     if (!part.ok) return refuse('input_missing', { root: name, package: 'ca-certificates' });
     parts.push(part.value);
+    byName.set(name, part.value);
   }
-  return accept(concatBytes(...parts));
+  return accept({ pem: concatBytes(...parts), byName });
+}
+
+/** The host with hashes (SHA-256 of DER, hex) in place of names; refuses a name that the file does not have for all. */
+function withRoots(host: MeasuredHost, { byName }: Roots): Result<MeasuredHost> {
+  if (host.roots === undefined) return accept(host);
+  const hashes: string[] = [];
+  for (const name of host.roots) {
+    const pem = byName.get(name);
+    if (pem === undefined) {
+      return refuse('usage_invalid', { what: 'a root of a host is not in roots', root: name });
+    }
+    hashes.push(toHex(nodeCrypto.sha256(new X509Certificate(pem).raw)));
+  }
+  return accept({ ...host, roots: hashes });
 }
 
 function keyOf({ name, version, commitment }: MeasuredStrategy): string {
@@ -123,17 +153,23 @@ export async function measuredOf(
   if (!owner.ok) return owner;
   const roots = await readRoots(packages, hosts.value.roots);
   if (!roots.ok) return roots;
+  const measuredHosts: MeasuredHost[] = [];
+  for (const host of hosts.value.hosts) {
+    const measured = withRoots(host, roots.value);
+    if (!measured.ok) return measured;
+    measuredHosts.push(measured.value);
+  }
   const manifest: MeasuredManifest = {
     version: 2,
     // The order of the options says nothing.
     strategies: strategies.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)),
     owner_key: owner.value,
-    hosts: hosts.value.hosts,
-    roots_sha256: toHex(nodeCrypto.sha256(roots.value)),
+    hosts: measuredHosts,
+    roots_sha256: toHex(nodeCrypto.sha256(roots.value.pem)),
   };
   const bytes = canonicalJson(manifest);
   // The enclave must be able to read it.
   const read = parseManifest(bytes);
   if (!read.ok) return refuse('usage_invalid', { what: 'a commitment or a host is malformed' });
-  return accept({ manifest: bytes, roots: roots.value });
+  return accept({ manifest: bytes, roots: roots.value.pem });
 }

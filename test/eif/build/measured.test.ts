@@ -92,6 +92,27 @@ describe('the example of hosts', () => {
     expect(hosts.map(({ port }) => port)).toEqual([443, 443]);
   });
 
+  it.skipIf(!HAVE_INSTALLED)('may give a host some of the roots, and no others', async () => {
+    const names = ['Amazon_Root_CA_1.crt', 'Amazon_Root_CA_3.crt'];
+    const hostsOf = (roots: readonly string[]): object => ({
+      hosts: [
+        { host: 'a.example.com', port: 443, roots },
+        { host: 'b.example.com', port: 443 },
+      ],
+      roots: names,
+    });
+    const hosts = await file('some.json', hostsOf(names.slice(1)));
+    const { manifest } = assertAccepted(await measuredOf({ ...NOTHING, hosts }, '/'));
+    const third = new X509Certificate(await readFile(join(INSTALLED, names[1] ?? '')));
+    const expected = toHex(nodeCrypto.sha256(third.raw));
+    const read = assertAccepted(parseManifest(manifest));
+    expect(read.hosts.map(({ roots }) => roots)).toEqual([[expected], undefined]);
+    const other = await file('other.json', hostsOf(['Amazon_Root_CA_2.crt']));
+    expect(await measuredOf({ ...NOTHING, hosts: other }, '/')).toMatchObject({
+      refusal: { code: 'usage_invalid', detail: { root: 'Amazon_Root_CA_2.crt' } },
+    });
+  });
+
   it.skipIf(!HAVE_PINNED)('selects from the pinned package, byte for byte', async () => {
     expect(await digestFile(CACHED)).toMatchObject({ sha256: PINNED?.sha256 });
     const unpacked = join(folder, 'pinned');
