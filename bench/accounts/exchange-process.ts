@@ -26,11 +26,13 @@ export interface ExchangeReady {
   readonly accounts: readonly OpenedAccount[];
 }
 
-function venueAt(index: number, count: number): VenueName {
+/** Mixed, as they would come. */
+function venueAt(index: number): VenueName {
+  const place = ((index * 7) % 10) / 10;
   let upTo = 0;
   for (const [venue, share] of SHARES) {
-    upTo += share * count;
-    if (index < Math.round(upTo)) return venue;
+    upTo += share;
+    if (place < upTo - 0.01) return venue;
   }
   return 'coinbase';
 }
@@ -44,7 +46,7 @@ if (import.meta.main) {
     control.trade({ account, symbol, side: 'buy', amount: '0.0001', price: '60000.5', timeMs });
   };
   const accounts = Array.from({ length: count }, (_, index): OpenedAccount => {
-    const venue = venueAt(index, count);
+    const venue = venueAt(index);
     const opened = { ...control.account({ venue }), venue };
     control.deposit({
       account: opened.account,

@@ -37,6 +37,10 @@ export class ConnectorPool {
     }));
   }
 
+  get size(): number {
+    return this.#places.length;
+  }
+
   get running(): number {
     return this.#places.filter(({ link }) => link !== null).length;
   }

@@ -164,6 +164,15 @@ export class Limiter {
     }
   }
 
+  /** Calls to one of the hosts wait for a limit of our address. */
+  waitsFor(hosts: readonly string[]): boolean {
+    return this.#waiting.some(
+      ({ call, buckets }) =>
+        hosts.includes(call.host) &&
+        buckets.some((bucket) => bucket.rule.scope === 'address' && this.#waitIn(bucket, call) > 0),
+    );
+  }
+
   forget(account: string): void {
     for (const key of this.#buckets.keys()) {
       if (key.startsWith(`${account}|`)) this.#buckets.delete(key);

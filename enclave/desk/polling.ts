@@ -9,7 +9,7 @@ import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { ERROR_CLASSES, isRetryable } from '../connector/classes.ts';
-import type { ErrorClass } from '../connector/classes.ts';
+import type { ErrorClass, Venue } from '../connector/classes.ts';
 import { encodeAccountState, parseAccountState } from './account-codec.ts';
 import { AccountState } from './account-state.ts';
 import type { Account, AccountFigures, Permissions, Polling } from './accounts.ts';
@@ -30,6 +30,7 @@ import type { DeskServices } from './services.ts';
 import type { Time } from './time.ts';
 import { nodeTime } from './time.ts';
 import { VenueTable } from './venue-table.ts';
+import { hostsOf } from './venues.ts';
 
 const DAY_MS = 86_400_000;
 /** How far back sums begin, where the venue still shows it: the window of the hours. */
@@ -98,6 +99,7 @@ interface Entry {
 
 /** Something that waits for a connector. */
 interface Waiting {
+  readonly venue: Venue;
   readonly priority: number;
   readonly start: () => Promise<void>;
 }
@@ -197,7 +199,7 @@ export class AccountPolling implements Polling {
     if (this.#checks >= MAX_CHECKS || this.#closed) return refuse('rate_limited');
     const { promise, resolve } = Promise.withResolvers<Result<Permissions>>();
     this.#checks++;
-    this.#wait(PRIORITY[TRIGGER.registration], async () => {
+    this.#wait(account.venue, PRIORITY[TRIGGER.registration], async () => {
       resolve(await this.#check(account));
     });
     const result = await promise;
@@ -318,30 +320,43 @@ export class AccountPolling implements Polling {
       this.#miss(entry, queued, 'late');
       return;
     }
-    this.#wait(PRIORITY[due.trigger], async () => {
+    this.#wait(entry.account.venue, PRIORITY[due.trigger], async () => {
       const now = entry.queued;
       entry.queued = null;
       if (now !== null && !entry.removed) await this.#poll(entry, now);
     });
   }
 
-  /** Runs `start` when a connector is free and nothing more urgent waits. */
-  #wait(priority: number, start: () => Promise<void>): void {
+  /** Runs `start` when a connector is free for the venue and nothing more urgent waits for one. */
+  #wait(venue: Venue, priority: number, start: () => Promise<void>): void {
     const at = this.#waiting.findIndex((other) => other.priority > priority);
-    this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, { priority, start });
+    this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, { venue, priority, start });
     this.#serve();
   }
 
   #serve(): void {
     while (!this.#closed && this.#pool.hasFree) {
-      const next = this.#waiting.shift();
+      const isMixed = new Set(this.#waiting.map(({ venue }) => venue)).size > 1;
+      const at = this.#waiting.findIndex(({ venue }) => this.#mayStart(venue, isMixed));
+      const [next] = at < 0 ? [] : this.#waiting.splice(at, 1);
       if (next === undefined) return;
+      const entry = this.#venues.of(next.venue);
+      entry.running++;
       // `start` takes its connector before it first waits.
       this.#track(async () => {
         await next.start();
+        entry.running--;
         this.#serve();
       });
     }
+  }
+
+  /** A venue whose limit is reached must not hold all connectors while others wait. */
+  #mayStart(venue: Venue, isMixed: boolean): boolean {
+    const { running } = this.#venues.of(venue);
+    if (running === 0) return true;
+    if (this.#limiter.waitsFor(hostsOf(venue, 'live'))) return false;
+    return !isMixed || running < Math.ceil(this.#pool.size / 2);
   }
 
   #track(work: () => Promise<void>): void {

@@ -9,6 +9,8 @@ import { RetryBudget } from './retry-budget.ts';
 export interface VenueEntry {
   readonly breaker: Breaker;
   readonly retries: RetryBudget;
+  /** Jobs. */
+  running: number;
   /** Answers that announce the end of what was called, or say that it is gone. */
   versionNotices: number;
 }
@@ -35,6 +37,7 @@ export class VenueTable {
     const entry = {
       breaker: new Breaker(this.#random),
       retries: new RetryBudget(),
+      running: 0,
       versionNotices: 0,
     };
     this.#venues.set(venue, entry);

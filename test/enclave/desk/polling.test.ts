@@ -93,6 +93,28 @@ describe('the schedule', () => {
     expect(all.some(({ gaps }) => gaps.some(({ reason }) => reason === 'late'))).toBe(true);
   });
 
+  it('leaves connectors to other venues while one has reached its limit', async () => {
+    const scene = pagedScene({ connectors: 2 });
+    const url = { binance: 'api.binance.com/api/v3/a', kraken: 'api.kraken.com/0/private/A' };
+    scene.connectors.script = async (line) => {
+      const { venue } = line.job;
+      const host = venue === 'kraken' ? url.kraken : url.binance;
+      for (let call = 0; call < 5; call++) {
+        await line.fetch({ url: `https://${host}`, weight: venue === 'kraken' ? '1' : '1000' });
+      }
+      line.done();
+    };
+    // Enough to keep both connectors waiting for hours.
+    for (let number = 0; number < 60; number++) scene.polling.add(accountOf(number), null);
+    const kraken = [100, 101, 102, 103].map((number) => accountOf(number, { venue: 'kraken' }));
+    for (const account of kraken) scene.polling.add(account, null);
+    await scene.time.run(INTERVAL_MS);
+    const polls = scene.polls.filter(({ venue }) => venue === 'kraken');
+    expect(polls.every(({ outcome }) => outcome === OUTCOME.complete)).toBe(true);
+    expect(polls.length).toBeGreaterThanOrEqual(4);
+    expect(scene.fatal).toEqual([]);
+  });
+
   it('goes on where the log took nothing, with one leaf for the slots that passed', async () => {
     const scene = pagedScene();
     scene.polling.add(accountOf(1), null);
