@@ -18,6 +18,8 @@ import { createLogger } from '../../host-proxy/logger.ts';
 import { SimulatedNsm } from '../../simulator/nsm/device.ts';
 import { measure, measurementsJson } from '../../simulator/nsm/measure.ts';
 import { SimulatedRoot } from '../../simulator/nsm/root.ts';
+import { readStatement } from '../../verifier/result/check-result.ts';
+import { parseResultFile } from '../../verifier/result/result-file.ts';
 import { encodeUserData, PURPOSE } from '../../wire/attestation/user-data.ts';
 import { utf8 } from '../../wire/bytes.ts';
 import { unixTransport } from '../../wire/node/unix.ts';
@@ -153,7 +155,13 @@ describe.each(platforms)('SecureClient in %s, with the API of the enclave', (_, 
       missing: ['returns', 'valuation', 'fee_conversion', 'hours'],
     });
     expect([hours, evidence.leaf_index]).toEqual([[], leafIndex]);
-    expect((await client.getMetrics()).hours).toHaveLength(1);
+    const metrics = await client.getMetrics();
+    expect(metrics.hours).toHaveLength(1);
+    // What a client keeps is what a verifier takes.
+    for (const kept of [evidence, metrics.evidence]) {
+      const file = assertAccepted(parseResultFile(utf8(JSON.stringify(kept))));
+      expect(readStatement(file)).toMatchObject({ ok: true });
+    }
     const before = session.expiresMs;
     expect(await client.renew(604_800)).toBeGreaterThan(before);
     const again = SecureClient.resume(session, { policy, unsafeRoot: rootPem });
