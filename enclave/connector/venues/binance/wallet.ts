@@ -77,6 +77,8 @@ function depositSources({ exchange }: Context): readonly Source[] {
     // Bank transfers, cards, Binance Pay and C2C have histories of their own with heavy weights.
     { type: 'missing', what: 'deposits', market: 'fiat', reason: 'not_supported' },
     { type: 'missing', what: 'withdrawals', market: 'fiat', reason: 'not_supported' },
+    // Convert, and what becomes of small amounts.
+    { type: 'missing', what: 'transfers', market: 'conversions', reason: 'not_supported' },
     {
       ...common,
       what: 'interest',
