@@ -25,6 +25,8 @@ export interface ExchangeOptions<E extends Exchange> {
   readonly weightOf?: Readonly<Record<string, string>>;
   /** Paths below `/0/private/` and the like that read by POST. */
   readonly readsByPost?: RegExp;
+  /** Sent with the question for markets, to make the answer smaller. */
+  readonly marketsQuery?: Readonly<Record<string, string>>;
   /** Currencies are listed without keys, and their codes are needed. */
   readonly publicCurrencies?: boolean;
   /** Demo accounts on the live host, by a header (Bitget, OKX), or hosts of their own. */
@@ -197,7 +199,7 @@ export async function openExchange<E extends Exchange>(
     return exchange;
   }
   const source = adopt(configure(options, run, false), options, run);
-  await source.loadMarkets();
+  await source.loadMarkets(false, { ...options.marketsQuery });
   shared.set(key, { source, loadedMs: nowMs });
   exchange.setMarketsFromExchange(source);
   return exchange;

@@ -45,6 +45,10 @@ export async function openBinance(run: Run, cursors: Cursors, kind: Kind): Promi
       'api.binance.com/sapi': '10',
       'testnet.binance.vision': '5',
     },
+    // Sets of permissions are most of an answer that is larger than the desk takes.
+    ...(kind === 'spot' || kind === 'margin'
+      ? { marketsQuery: { showPermissionSets: 'false' } }
+      : {}),
     sandbox: 'hosts',
   });
   const changed = new Set<string>();

@@ -191,6 +191,7 @@ describe('binance', () => {
     const jobs = [new Trader(nowMs - HOUR_MS), new Trader(nowMs - HOUR_MS)];
     const asked = [];
     for (const trader of jobs) asked.push(...(await trader.poll('binance')).asked);
-    expect(asked.filter(({ url }) => url.pathname === '/api/v3/exchangeInfo')).toHaveLength(1);
+    const lists = asked.filter(({ url }) => url.pathname === '/api/v3/exchangeInfo');
+    expect(lists.map(({ query }) => query.get('showPermissionSets'))).toEqual(['false']);
   });
 });
