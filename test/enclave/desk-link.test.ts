@@ -333,8 +333,11 @@ describe('a desk', () => {
     await desk.until(() => desk.of(DESK_FRAME.shut).length === 1);
     desk.append({ plaintext: utf8('last words') });
     desk.send(DESK_FRAME.down);
+    const late = messages.encodeVaultWrite({ id: 1, recordId: new Uint8Array(16), bytes: null });
+    desk.send(DESK_FRAME.vault, late);
     desk.append({ plaintext: utf8('too late') });
     expect(await host.end).toEqual({ code: null });
+    expect(host.bootFrames.some(({ type }) => type === FRAME.vault)).toBe(false);
     const audits = host
       .leavesOf(KIND.audit)
       .map((index) => Buffer.from(host.open(index)).toString());
