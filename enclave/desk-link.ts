@@ -37,6 +37,8 @@ import type { LogWriter } from './log/writer.ts';
 
 /** Challenges that may wait for the NSM, whose calls are serialised. */
 const MAX_CHALLENGES = 16;
+/** What waits for a desk that takes nothing; twice the largest OPEN. */
+const MAX_WAITING_BYTES: number = 2 * MAX_DESK_IN_BYTES;
 const NOTHING = new Uint8Array(0);
 /** An event of wire/audit.ts, most of which is not the core's. */
 const ADMINISTRATIVE = 13;
@@ -125,7 +127,7 @@ export class DeskLink {
 
   /** A vault record of the host's, before `open`; resolves when there is room for the next. */
   async record(payload: Uint8Array): Promise<void> {
-    if (!this.#channel.send(DESK_FRAME.record, payload)) await this.#channel.drained();
+    if (!this.#send(DESK_FRAME.record, payload)) await this.#channel.drained();
   }
 
   /** Resolves when HTTPS is listened to. Throws a Fatal when the desk ends before. */
@@ -136,7 +138,7 @@ export class DeskLink {
     const message = encodeDeskOpen(open);
     if (message.length > MAX_DESK_IN_BYTES) throw new Fatal('desk_malformed');
     this.#sendState();
-    this.#channel.send(DESK_FRAME.open, message);
+    this.#send(DESK_FRAME.open, message);
     await this.#opened.promise;
   }
 
@@ -151,18 +153,18 @@ export class DeskLink {
   }
 
   output(output: DeskOutput): void {
-    if (this.#phase === 'running') this.#channel.send(DESK_FRAME.output, encodeDeskOutput(output));
+    if (this.#phase === 'running') this.#send(DESK_FRAME.output, encodeDeskOutput(output));
   }
 
   /** From the host: VAULT_KEPT and CERTIFICATE, not looked at. */
   relay(type: number, payload: Uint8Array): void {
-    this.#channel.send(type, payload);
+    this.#send(type, payload);
   }
 
   /** It takes nothing more and finishes; resolves when it has or is gone. One that takes too long is ended. */
   async shut(): Promise<void> {
     if (this.#phase !== 'running') return;
-    this.#channel.send(DESK_FRAME.shut, NOTHING);
+    this.#send(DESK_FRAME.shut, NOTHING);
     const timer = setTimeout(() => {
       this.#end('desk_ended');
     }, this.#options.shutMs);
@@ -179,12 +181,19 @@ export class DeskLink {
     await this.#desk.stop();
   }
 
+  /** False: wait for `drained`. A desk that leaves too much lying is ended: the core's memory is not the desk's to fill. */
+  #send(type: number, payload: Uint8Array): boolean {
+    const hasRoom = this.#channel.send(type, payload);
+    if (this.#channel.queuedBytes > MAX_WAITING_BYTES) this.#end('desk_malformed');
+    return hasRoom;
+  }
+
   #sendState(): void {
     if (this.#epoch === null) return;
     const { log, isReady } = this.#epoch;
     const acknowledgedSize = log.acknowledged?.size ?? 0;
     const state = { acknowledgedSize, ready: isReady(), stalled: log.stalled };
-    this.#channel.send(DESK_FRAME.state, encodeDeskState(state));
+    this.#send(DESK_FRAME.state, encodeDeskState(state));
   }
 
   #end(code: RefusalCode): void {
@@ -280,7 +289,7 @@ export class DeskLink {
     const append = (): void => {
       if (this.#phase === 'ended' || this.#phase === 'down') return;
       const leaf = log.appendPrivate({ kind, ...PLACES[kind], causes, plaintext });
-      this.#channel.send(DESK_FRAME.appended, encodeDeskAppended({ id, ...leaf }));
+      this.#send(DESK_FRAME.appended, encodeDeskAppended({ id, ...leaf }));
     };
     if (log.hasRoom) append();
     else return this.#options.guard.runAsync(() => log.ready().then(append));
@@ -292,7 +301,7 @@ export class DeskLink {
     if (!parsed.ok) return null;
     const { id, nonce } = parsed.value;
     const refused = (code: RefusalCode): true => {
-      this.#channel.send(DESK_FRAME.attested, encodeDeskAttested({ id, document: null, code }));
+      this.#send(DESK_FRAME.attested, encodeDeskAttested({ id, document: null, code }));
       return true;
     };
     const head = log.acknowledged;
@@ -307,7 +316,7 @@ export class DeskLink {
         return;
       }
       const { document } = attested.value;
-      this.#channel.send(DESK_FRAME.attested, encodeDeskAttested({ id, document, code: null }));
+      this.#send(DESK_FRAME.attested, encodeDeskAttested({ id, document, code: null }));
     });
   }
 

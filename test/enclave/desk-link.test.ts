@@ -1,6 +1,7 @@
 // The core against a desk that the test plays, frame by frame: what it may have, and what ends it.
 
 import { duplexPair } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { publicKeysOf } from '../../enclave/desk/keys.ts';
 import { parseUserData, PURPOSE } from '../../wire/attestation/user-data.ts';
@@ -31,6 +32,11 @@ vi.setConfig({ testTimeout: 20_000 });
 
 const NOTHING = new Uint8Array(0);
 const hex = (bytes: Uint8Array | null): string => toHex(bytes ?? NOTHING);
+const MIB = 1024 * 1024;
+/** The largest frame that the host may send for a desk. */
+const CHAIN_BYTES: number = messages.MAX_CERTIFICATE_CHAIN_BYTES;
+const chainsOf = (bytes: number): readonly Uint8Array[] =>
+  Array.from({ length: bytes / CHAIN_BYTES }, (_, at) => new Uint8Array(CHAIN_BYTES).fill(at));
 const TIME_NS = 1_700_000_000_000_000_000n;
 
 interface Played {
@@ -233,6 +239,35 @@ describe('a desk', () => {
     expect(await host.failed()).toBe(code);
     expect(await host.end).toEqual({ code });
     expect(desk.stopped).toBe(true);
+  });
+
+  it('that takes nothing for a while gets it all in order afterwards', async () => {
+    const played = await started();
+    const { desk, host } = played;
+    const { goOn } = desk.stall();
+    const chains = chainsOf(16 * MIB - 2 * CHAIN_BYTES);
+    for (const chain of chains) host.sendBoot(FRAME.certificate, chain);
+    while (host.bootWaitingBytes > 0) await nextTurn();
+    expect(desk.of(DESK_FRAME.certificate).length).toBeLessThan(4);
+    goOn();
+    await desk.until(() => desk.of(DESK_FRAME.certificate).length === chains.length);
+    expect(desk.of(DESK_FRAME.certificate).map((chain) => chain[0])).toEqual(
+      chains.map((chain) => chain[0]),
+    );
+    expect(desk.ended).toBe(false);
+    await expectGoodEnd(played);
+  });
+
+  it('that takes nothing at all is ended before it fills the core’s memory, and the epoch goes on', async () => {
+    const played = await started();
+    const { desk, host } = played;
+    desk.stall();
+    for (const chain of chainsOf(18 * MIB)) host.sendBoot(FRAME.certificate, chain);
+    const codes = (): readonly string[] => host.diagnostics.map(({ code }) => code);
+    await host.until(() => codes().includes('desk_malformed') || host.bootWaitingBytes === 0);
+    expect(codes()).toContain('desk_malformed');
+    expect(desk.stopped).toBe(true);
+    await expectGoodEnd(played);
   });
 
   it('gets documents of purpose challenge, at most sixteen at once', async () => {

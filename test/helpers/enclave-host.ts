@@ -301,6 +301,11 @@ export class TestHost {
     return this.#listeners.has(port);
   }
 
+  /** What `sendBoot` was given and the enclave has not taken. */
+  get bootWaitingBytes(): number {
+    return this.#bootChannel?.queuedBytes ?? 0;
+  }
+
   sendBoot(type: number, payload: Uint8Array = NOTHING): void {
     this.#bootChannel?.send(type, payload);
   }

@@ -1,6 +1,7 @@
 // A desk that a test plays, frame by frame, in place of the real one.
 
 import { duplexPair } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { StartDesk } from '../../enclave/desk-link.ts';
 import type { DeskKeys } from '../../enclave/desk/keys.ts';
 import { generateDeskKeys, publicKeysOf } from '../../enclave/desk/keys.ts';
@@ -25,6 +26,7 @@ export class PlayedDesk {
   ended = false;
   answersOpen = true;
   answersShut = true;
+  #stream: Duplex | null = null;
   #watchers: (() => void)[] = [];
 
   readonly start: StartDesk = () => {
@@ -33,6 +35,7 @@ export class PlayedDesk {
     desk.on('error', () => undefined);
     core.on('close', () => desk.destroy());
     desk.on('close', () => core.destroy());
+    this.#stream = desk;
     this.channel = new Channel(desk, {
       maxReceiveBytes: messages.MAX_DESK_IN_BYTES,
       firstCreditBytes: FIRST_CREDIT_BULK_BYTES,
@@ -65,6 +68,12 @@ export class PlayedDesk {
 
   send(type: number, payload: Uint8Array = NOTHING): void {
     this.channel?.send(type, payload);
+  }
+
+  /** It reads nothing any more; `goOn` ends that. */
+  stall(): { readonly goOn: () => void } {
+    this.#stream?.pause();
+    return { goOn: () => this.#stream?.resume() };
   }
 
   sendKeys(): void {

@@ -158,6 +158,11 @@ function describePoll(poll: ExchangePoll): Payload {
   };
 }
 
+/** Written, forgotten or brought back: one that comes back with a lower number than it had was rolled back. */
+function describeRecord(mark: Uint8Array): Payload {
+  return { id: toHex(mark.subarray(0, 16)), number: Number(`0x${toHex(mark.subarray(16))}`) };
+}
+
 function describeAudit(entry: AuditEntry): Payload {
   return {
     event: nameOf(AUDIT_EVENT, entry.event),
@@ -165,7 +170,7 @@ function describeAudit(entry: AuditEntry): Payload {
     account: entry.accountCommitment === null ? null : toHex(entry.accountCommitment),
     code: entry.code,
     counter: entry.counter,
-    records: entry.records?.length ?? null,
+    records: entry.records?.map(describeRecord) ?? null,
   };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AUDIT_EVENT, encodeAuditEntry } from '../../../wire/audit.ts';
-import { toHex, utf8 } from '../../../wire/bytes.ts';
+import { concatBytes, toHex, u64, utf8 } from '../../../wire/bytes.ts';
 import { encodeExchangePoll, OUTCOME, TRIGGER } from '../../../wire/exchange-call.ts';
 import { KIND } from '../../../wire/leaf.ts';
 import { assertAccepted } from '../../../wire/result.ts';
@@ -51,6 +51,19 @@ describe('what the desk says in a leaf', () => {
       code: null,
       counter: 3,
       records: null,
+    });
+    const restored = encodeAuditEntry({
+      event: AUDIT_EVENT.restored,
+      sessionHash: null,
+      accountCommitment: null,
+      code: null,
+      counter: 1,
+      records: [concatBytes(HASH.subarray(0, 16), u64(258))],
+    });
+    // Which record, and which write of it: one that the host rolled back has a lower number than before.
+    expect(describeLeaf(KIND.audit, restored)).toMatchObject({
+      event: 'restored',
+      records: [{ id: '07'.repeat(16), number: 258 }],
     });
   });
 
