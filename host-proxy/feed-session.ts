@@ -139,7 +139,7 @@ export class FeedSession {
     await this.#lost.promise;
     const { replay } = worked;
     if (!replay.ok) return { reason: 'failed', refusal: replay.refusal, replay: null };
-    const reason = this.#abort.signal.aborted ? 'stopped' : 'complete';
+    const reason = replay.value.ended === 'aborted' ? 'stopped' : 'complete';
     return { reason, refusal: null, replay: replay.value };
   }
 

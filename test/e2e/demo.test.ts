@@ -14,6 +14,7 @@ import { ROOT } from '../../scripts/bundle.ts';
 import { TlsAuthority } from '../../simulator/kms/authority.ts';
 import { startS3 } from '../../simulator/s3/server.ts';
 import type { KmsSummary } from '../../scripts/demo-summary.ts';
+import type { TraderSummary } from '../../scripts/demo-trader.ts';
 import { ALICE, BUCKET } from '../wire/node/objects/s3-server.ts';
 import { CAPTURE } from './appliance.ts';
 import {
@@ -173,6 +174,18 @@ describe('trackseal demo --json', () => {
       not_logged: 0,
       first_difference: null,
     });
+  });
+
+  it('a trader got a signed summary that equals the books of the exchange', () => {
+    const { trader } = demo.json as unknown as { readonly trader: TraderSummary };
+    expect(trader).toMatchObject({ venue: 'bybit', environment: 'sandbox', asExpected: true });
+    expect(trader.registration).toMatchObject({
+      registered: true,
+      permissions: { read: true, trade: false, withdraw: false },
+    });
+    expect(trader.verdict).toMatchObject({ verdict: 'verified' });
+    expect(trader.result).toMatchObject({ trades: 4, volume: trader.ledger.volume, gaps: [] });
+    expect(trader.ledger.volume).toEqual({ USDT: '9183.477' });
   });
 
   it('KMS gave each key to this image only, and neither it nor the enclave anything to a changed one', () => {
