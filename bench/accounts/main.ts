@@ -60,7 +60,8 @@ class ConnectorProcesses {
     socket.on('error', () => undefined);
     this.#arrivals.shift()?.(socket);
   });
-  cpuMs = 0;
+  /** Of each there was, as last seen. */
+  readonly #usedMs = new Map<number, number>();
 
   async listen(): Promise<void> {
     this.#server.listen(this.#path);
@@ -85,6 +86,15 @@ class ConnectorProcesses {
     let sum = 0;
     for (const { pid } of this.#children.keys()) sum += pid === undefined ? 0 : residentBytes(pid);
     return sum;
+  }
+
+  cpuMs(): number {
+    for (const { pid } of this.#children.keys()) {
+      if (pid === undefined) continue;
+      const { mainMs, othersMs } = threadTimes(pid);
+      this.#usedMs.set(pid, mainMs + othersMs);
+    }
+    return [...this.#usedMs.values()].reduce((sum, used) => sum + used, 0);
   }
 
   stop(): void {
@@ -178,6 +188,7 @@ for (const account of accounts) polling.add(account, null);
 const samples: { readonly desk: number; readonly connectors: number }[] = [];
 while (Date.now() - startMs < minutes * 60_000) {
   await sleep(SAMPLE_MS);
+  processes.cpuMs();
   samples.push({ desk: memoryUsage().rss, connectors: processes.residentBytes() });
   if (samples.length % 12 === 0) {
     const {
@@ -217,6 +228,7 @@ const thirds = [0, 1, 2].map((third) =>
 exchange.send('ledger');
 const [ledgerFills] = (await once(exchange, 'message')) as [number];
 const counted = accounts.reduce((sum, { id }) => sum + (polling.figures(id)?.trades ?? 0), 0);
+const made = Math.max(1, polls.filter(({ outcome }) => outcome !== OUTCOME.missed).length);
 const cpuMs = used.mainMs + used.othersMs - before.mainMs - before.othersMs;
 
 line(
@@ -231,10 +243,10 @@ line(
   `calls     ${counters['poll_calls']}, ${((counters['poll_calls'] ?? 0) / (elapsedMs / 1000)).toFixed(1)} a second; connections reused ${counters['http_reused']}; limiter waits ${counters['limiter_waits']}, deferred ${counters['limiter_deferred']}`,
 );
 line(
-  `desk      ${((100 * cpuMs) / elapsedMs).toFixed(0)} % of a core; resident, by thirds of the run: ${thirds.map((part) => peak(part, 'desk')).join(', ')} MiB (with the benchmark's own)`,
+  `desk      ${((100 * cpuMs) / elapsedMs).toFixed(0)} % of a core, ${(cpuMs / made).toFixed(0)} ms a poll; resident, by thirds of the run: ${thirds.map((part) => peak(part, 'desk')).join(', ')} MiB (with the benchmark's own)`,
 );
 line(
-  `connectors started ${counters['connectors_started']}, recycled ${counters['connectors_recycled']}; resident together: ${thirds.map((part) => peak(part, 'connectors')).join(', ')} MiB`,
+  `connectors started ${counters['connectors_started']}, recycled ${counters['connectors_recycled']}; ${(processes.cpuMs() / made).toFixed(0)} ms a poll; resident together: ${thirds.map((part) => peak(part, 'connectors')).join(', ')} MiB`,
 );
 line(`log       ${(leafBytes / MIB).toFixed(1)} MiB of leaves; largest state ${stateBytes} bytes`);
 line(

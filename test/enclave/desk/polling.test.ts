@@ -71,6 +71,28 @@ describe('the schedule', () => {
     }
   });
 
+  it('polls a thousand accounts once in each slot, and keeps nothing of a poll that is over', async () => {
+    const scene = pagedScene({ connectors: 4 });
+    // As light as a venue may count that lets an address poll so many.
+    scene.connectors.script = (line) =>
+      pagedScript({ ...line, fetch: (fetch) => line.fetch({ ...fetch, weight: '1' }) });
+    for (let number = 0; number < 1000; number++) scene.polling.add(labelled(number), null);
+    await scene.time.runUntil(NOON_MS + 3 * INTERVAL_MS - 1, 2);
+    expect(scene.fatal).toEqual([]);
+    const perSlot = new Map<bigint, number>();
+    for (const { trigger, outcome, scheduledNs } of scene.polls) {
+      expect(outcome).toBe(OUTCOME.complete);
+      if (trigger !== TRIGGER.schedule) continue;
+      perSlot.set(scheduledNs, (perSlot.get(scheduledNs) ?? 0) + 1);
+    }
+    expect([...perSlot.values()]).toEqual([1000, 1000, 1000]);
+    // One for each account's next slot, one for each connector's age.
+    expect(scene.time.timers).toBeLessThanOrEqual(1000 + 4);
+    expect(scene.polling.busy).toBe(false);
+    const states = [...scene.states.values()].map((state) => state.length);
+    expect(Math.max(...states)).toBeLessThan(1000);
+  });
+
   it('records a poll that did not begin in its slot as missed, and a gap', async () => {
     // One connector, and each poll takes as long as it may.
     const scene = pagedScene({ connectors: 1 });
