@@ -1,7 +1,7 @@
 // A tap between host and enclave: a second folder of sockets, one proxy for each port. It passes every
-// byte on, keeps those that left the enclave, and can hold acknowledgements back. What it records is in
-// one order, because one thread sees it all: a byte counts as out before an acknowledgement went in when
-// it was read here before that acknowledgement was written to the enclave.
+// byte on, keeps them, and can hold acknowledgements back. What it records is in one order, because one
+// thread sees it all: a byte counts as out before an acknowledgement went in when it was read here before
+// that acknowledgement was written to the enclave.
 
 import { mkdirSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
@@ -78,12 +78,13 @@ export class Tap {
   onFrame: (frame: PassingFrame) => void = () => undefined;
   /** Reports as the host sent them. */
   readonly reports: TappedReport[] = [];
-  /** False keeps counts only of what left the enclave. */
+  /** False keeps counts only. */
   keepBytes = true;
   readonly #outer: string;
   readonly #inner: string;
   readonly #innerIsVsock: boolean;
   readonly #left = new Map<number, Buffer[]>();
+  readonly #entered = new Map<number, Buffer[]>();
   readonly #leftBytes = new Map<number, number>();
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
@@ -120,6 +121,11 @@ export class Tap {
   /** All bytes that left the enclave on a port, over all its connections. */
   bytesLeft(port: number): Buffer {
     return Buffer.concat(this.#left.get(port) ?? []);
+  }
+
+  /** All bytes of the host's for the enclave on a port, over all its connections. */
+  bytesEntered(port: number): Buffer {
+    return Buffer.concat(this.#entered.get(port) ?? []);
   }
 
   /** The host's last acknowledgement of an epoch. */
@@ -205,6 +211,12 @@ export class Tap {
       }
     });
     enclave.on('end', () => host.end());
+    host.on('data', (chunk: Buffer) => {
+      if (!this.keepBytes) return;
+      const chunks = this.#entered.get(port) ?? [];
+      chunks.push(chunk);
+      this.#entered.set(port, chunks);
+    });
     if (port === PORT.log) this.#passAcks(host, enclave);
     else {
       const entering = new FrameDecoder({ maxPayloadBytes: MAX_PAYLOADS });

@@ -45,10 +45,18 @@ export class SecretSearch {
 
   /** Names of the secrets in it. */
   in(bytes: Uint8Array | string): readonly string[] {
-    const haystack = typeof bytes === 'string' ? Buffer.from(bytes) : Buffer.from(bytes);
+    const haystack =
+      typeof bytes === 'string'
+        ? Buffer.from(bytes)
+        : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     return [...this.#forms]
       .filter(([, forms]) => forms.some((form) => haystack.includes(form)))
       .map(([name]) => name);
+  }
+
+  /** Pieces that overlap by so much are searched as if they were one. */
+  get overlapBytes(): number {
+    return Math.max(...[...this.#forms.values()].flat().map(({ length }) => length));
   }
 
   /** `place: secret` for everything found in named places. */
