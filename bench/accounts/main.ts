@@ -17,7 +17,7 @@ import { connect as connectTls } from 'node:tls';
 import { parseArgs } from 'node:util';
 import type { Account } from '../../enclave/desk/accounts.ts';
 import { Http } from '../../enclave/desk/http.ts';
-import type { PollingOptions } from '../../enclave/desk/polling.ts';
+import type { PollingOptions } from '../../enclave/desk/polling-options.ts';
 import { AccountPolling } from '../../enclave/desk/polling.ts';
 import { dueMs } from '../../enclave/desk/schedule.ts';
 import { nodeTime } from '../../enclave/desk/time.ts';

@@ -3,7 +3,7 @@
 
 import { AuditTrail } from './audit-trail.ts';
 import type { Routes } from './https.ts';
-import { openPolling } from './polling.ts';
+import { openPolling } from './open-polling.ts';
 import type { DeskServices } from './services.ts';
 import { TlsCertificates } from './tls-certificates.ts';
 import { openTraderDesk } from './trader-desk.ts';

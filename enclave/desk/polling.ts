@@ -9,28 +9,22 @@ import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { ERROR_CLASSES, isRetryable } from '../connector/classes.ts';
-import type { ErrorClass, Venue } from '../connector/classes.ts';
+import type { ErrorClass } from '../connector/classes.ts';
 import { encodeAccountState, parseAccountState } from './account-codec.ts';
 import { AccountState } from './account-state.ts';
 import type { Account, AccountFigures, Permissions, Polling } from './accounts.ts';
 import type { CallServices } from './calls.ts';
-import { JobCalls } from './calls.ts';
-import type { ConnectorLink } from './connector-link.ts';
 import { ConnectorPool } from './connector-pool.ts';
-import type { HttpClient } from './http.ts';
-import { Http } from './http.ts';
+import { JobQueue } from './job-queue.ts';
+import { JobRunner } from './job-runner.ts';
 import { Limiter } from './limiter.ts';
 import { OurOrders } from './our-orders.ts';
-import type { JobResult } from './poll-job.ts';
-import { MAX_JOB_CALLS, runJob } from './poll-job.ts';
+import type { Due, Entry } from './poll-entry.ts';
 import type { PollReason } from './poll-leaf.ts';
 import { codeOf, encodePoll } from './poll-leaf.ts';
 import { dueMs, isSnapshot, nextSlot, slotOf } from './schedule.ts';
-import type { DeskServices } from './services.ts';
-import type { Time } from './time.ts';
-import { nodeTime } from './time.ts';
+import type { PollingOptions } from './polling-options.ts';
 import { VenueTable } from './venue-table.ts';
-import { hostsOf } from './venues.ts';
 
 const DAY_MS = 86_400_000;
 /** How far back sums begin, where the venue still shows it: the window of the hours. */
@@ -40,7 +34,6 @@ const RETRY_MS = 20_000;
 const MAX_CHECKS = 64;
 const MS = 1_000_000n;
 const CONNECTORS = 4;
-const RETRIES = 4;
 
 /** Of jobs: lower goes first, at the connectors and at the limiter. */
 const PRIORITY: Readonly<Record<Trigger, number>> = {
@@ -50,93 +43,26 @@ const PRIORITY: Readonly<Record<Trigger, number>> = {
   [TRIGGER.retry]: 3,
 };
 
-export interface PollingOptions {
-  readonly services: Pick<
-    DeskServices,
-    | 'append'
-    | 'configuration'
-    | 'egress'
-    | 'guard'
-    | 'isReady'
-    | 'logStalled'
-    | 'nowMs'
-    | 'nowNs'
-    | 'onOutput'
-    | 'spawnConnector'
-  >;
-  readonly time: Time;
-  readonly http: HttpClient & { readonly counters?: Readonly<Record<string, number>> };
-  /** Processes at a time. */
-  readonly connectors?: number;
-  /** Of one call. */
-  readonly retries?: number;
-  /** From 0 to 1. */
-  readonly random?: () => number;
-  /** Credentials go to a connector; a connector ended (null). */
-  readonly onAudit?: (
-    event: 'credentials_used' | 'connector_recycled',
-    account: Account | null,
-  ) => void;
-}
-
-interface Due {
-  readonly slotMs: number;
-  readonly trigger: Trigger;
-}
-
-interface Entry {
-  readonly account: Account;
-  readonly state: AccountState;
-  cancelDue: () => void;
-  cancelRetry: () => void;
-  queued: Due | null;
-  /** Ends the poll that runs; null when none does. */
-  stop: (() => void) | null;
-  /** Slots that passed while the log took nothing. */
-  held: { readonly fromMs: number; readonly count: number; readonly reason: PollReason } | null;
-  removed: boolean;
-}
-
-/** Something that waits for a connector. */
-interface Waiting {
-  readonly venue: Venue;
-  readonly priority: number;
-  readonly start: () => Promise<void>;
-}
-
-/** Over the desk's own way out, by its clock. */
-export function openPolling(
-  services: DeskServices,
-  onAudit?: PollingOptions['onAudit'],
-): AccountPolling {
-  const http = new Http(services.egress);
-  const time = nodeTime(() => services.nowMs());
-  const options = { services, http, time };
-  return new AccountPolling(onAudit === undefined ? options : { ...options, onAudit });
-}
-
 export class AccountPolling implements Polling {
   readonly #options: PollingOptions;
   readonly #intervalMs: number;
   readonly #limiter: Limiter;
   readonly #venues: VenueTable;
   readonly #pool: ConnectorPool;
-  readonly #calls: CallServices;
+  readonly #queue: JobQueue;
+  readonly #runner: JobRunner;
   readonly #entries = new Map<string, Entry>();
   readonly #orders = new OurOrders();
   readonly #listeners: ((id: string, state: Uint8Array) => void)[] = [];
   readonly #random: () => number;
-  #waiting: Waiting[] = [];
   readonly #underWay = new Set<Promise<void>>();
   #checks = 0;
-  #lastJob = 0;
   #closed = false;
   readonly #counters = {
     polls_complete: 0,
     polls_partial: 0,
     polls_failed: 0,
     polls_missed: 0,
-    poll_calls: 0,
     records_repeated: 0,
     states_refused: 0,
     states_too_large: 0,
@@ -156,7 +82,10 @@ export class AccountPolling implements Polling {
       runAsync: (work) => services.guard.runAsync(work),
       onRecycled: () => options.onAudit?.('connector_recycled', null),
     });
-    this.#calls = {
+    this.#queue = new JobQueue(this.#pool, this.#limiter, this.#venues, (work) => {
+      this.#track(work);
+    });
+    const calls: CallServices = {
       crypto: nodeCrypto,
       http,
       limiter: this.#limiter,
@@ -167,6 +96,14 @@ export class AccountPolling implements Polling {
         this.#venues.of(venue).versionNotices++;
       },
     };
+    this.#runner = new JobRunner({
+      options,
+      calls,
+      pool: this.#pool,
+      venues: this.#venues,
+      isOurs: (clientOrderId) => this.#orders.has(clientOrderId),
+      deadlineMs: Math.min(MAX_JOB_MS, Math.floor(this.#intervalMs / 2)),
+    });
     services.onOutput(({ clientOrderId }) => {
       this.#orders.add(clientOrderId);
     });
@@ -176,8 +113,9 @@ export class AccountPolling implements Polling {
     return {
       ...this.#counters,
       accounts: this.#entries.size,
-      polls_waiting: this.#waiting.length,
+      polls_waiting: this.#queue.length,
       connectors: this.#pool.running,
+      poll_calls: this.#runner.made,
       ...this.#pool.counters,
       ...this.#limiter.counters,
       ...this.#venues.counters,
@@ -187,7 +125,7 @@ export class AccountPolling implements Polling {
 
   /** Something is under way, or waits for a connector. */
   get busy(): boolean {
-    return this.#underWay.size > 0 || this.#waiting.length > 0;
+    return this.#underWay.size > 0 || this.#queue.length > 0;
   }
 
   /** State of each venue that was asked since the start: for operators. */
@@ -199,7 +137,7 @@ export class AccountPolling implements Polling {
     if (this.#checks >= MAX_CHECKS || this.#closed) return refuse('rate_limited');
     const { promise, resolve } = Promise.withResolvers<Result<Permissions>>();
     this.#checks++;
-    this.#wait(account.venue, PRIORITY[TRIGGER.registration], async () => {
+    this.#queue.add(account.venue, PRIORITY[TRIGGER.registration], async () => {
       resolve(await this.#check(account));
     });
     const result = await promise;
@@ -261,7 +199,7 @@ export class AccountPolling implements Polling {
   /** Ends what runs; nothing is polled any more. Resolves when the leaves of what was ended are in the log. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#waiting = [];
+    this.#queue.close();
     for (const id of this.#entries.keys()) this.remove(id);
     this.#pool.close();
     await Promise.all(this.#underWay);
@@ -320,43 +258,11 @@ export class AccountPolling implements Polling {
       this.#miss(entry, queued, 'late');
       return;
     }
-    this.#wait(entry.account.venue, PRIORITY[due.trigger], async () => {
+    this.#queue.add(entry.account.venue, PRIORITY[due.trigger], async () => {
       const now = entry.queued;
       entry.queued = null;
       if (now !== null && !entry.removed) await this.#poll(entry, now);
     });
-  }
-
-  /** Runs `start` when a connector is free for the venue and nothing more urgent waits for one. */
-  #wait(venue: Venue, priority: number, start: () => Promise<void>): void {
-    const at = this.#waiting.findIndex((other) => other.priority > priority);
-    this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, { venue, priority, start });
-    this.#serve();
-  }
-
-  #serve(): void {
-    while (!this.#closed && this.#pool.hasFree) {
-      const isMixed = new Set(this.#waiting.map(({ venue }) => venue)).size > 1;
-      const at = this.#waiting.findIndex(({ venue }) => this.#mayStart(venue, isMixed));
-      const [next] = at < 0 ? [] : this.#waiting.splice(at, 1);
-      if (next === undefined) return;
-      const entry = this.#venues.of(next.venue);
-      entry.running++;
-      // `start` takes its connector before it first waits.
-      this.#track(async () => {
-        await next.start();
-        entry.running--;
-        this.#serve();
-      });
-    }
-  }
-
-  /** A venue whose limit is reached must not hold all connectors while others wait. */
-  #mayStart(venue: Venue, isMixed: boolean): boolean {
-    const { running } = this.#venues.of(venue);
-    if (running === 0) return true;
-    if (this.#limiter.waitsFor(hostsOf(venue, 'live'))) return false;
-    return !isMixed || running < Math.ceil(this.#pool.size / 2);
   }
 
   #track(work: () => Promise<void>): void {
@@ -368,51 +274,15 @@ export class AccountPolling implements Polling {
 
   // One poll
 
-  #callsOf(account: Account, priority: number): JobCalls {
-    const { venue, environment, id } = account;
-    const { breaker, retries } = this.#venues.of(venue);
-    const of = { account: id, venue, environment, priority, breaker, retries };
-    return new JobCalls(this.#calls, { ...of, maxCalls: MAX_JOB_CALLS });
-  }
-
-  async #runOn(
-    account: Account,
-    state: AccountState | null,
-    calls: JobCalls,
-    priority: number,
-    onLink: (link: ConnectorLink) => void,
-  ): Promise<JobResult | null> {
-    const { time, onAudit, retries = RETRIES } = this.#options;
-    this.#lastJob++;
-    const options = {
-      id: this.#lastJob,
-      kind: state === null ? 'check' : 'poll',
-      fromMs: state?.periodStartMs ?? time.nowMs(),
-      priority,
-      deadlineMs: Math.min(MAX_JOB_MS, Math.floor(this.#intervalMs / 2)),
-      retries,
-      isOurs: (clientOrderId: string) => this.#orders.has(clientOrderId),
-    } as const;
-    const result = await this.#pool.use((link) => {
-      onLink(link);
-      onAudit?.('credentials_used', account);
-      return runJob(link, account, state, calls, time, options);
-    });
-    calls.end();
-    this.#venues.of(account.venue).breaker.release(calls);
-    this.#counters.poll_calls += calls.calls.length;
-    return result;
-  }
-
   async #check(account: Account): Promise<Result<Permissions>> {
     const { services, time } = this.#options;
     const trigger = TRIGGER.registration;
-    const calls = this.#callsOf(account, PRIORITY[trigger]);
+    const calls = this.#runner.callsOf(account, PRIORITY[trigger]);
     const { breaker } = this.#venues.of(account.venue);
     const closed = breaker.admitJob(calls, time.nowMs());
     if (closed !== null) return refuse(codeOf(closed), { class: closed });
     const startedNs = services.nowNs();
-    const result = await this.#runOn(account, null, calls, PRIORITY[trigger], () => undefined);
+    const result = await this.#runner.run(account, null, calls, PRIORITY[trigger], () => undefined);
     const times = { slotNs: startedNs, startedNs, endedNs: services.nowNs() };
     const reason = result?.reason ?? null;
     const outcome = result?.done?.outcome ?? 'failed';
@@ -430,7 +300,7 @@ export class AccountPolling implements Polling {
   async #poll(entry: Entry, due: Due): Promise<void> {
     const { services, time } = this.#options;
     const { account, state } = entry;
-    const calls = this.#callsOf(account, PRIORITY[due.trigger]);
+    const calls = this.#runner.callsOf(account, PRIORITY[due.trigger]);
     const { breaker } = this.#venues.of(account.venue);
     const closed = breaker.admitJob(calls, time.nowMs());
     if (closed !== null) {
@@ -444,7 +314,7 @@ export class AccountPolling implements Polling {
       calls.end();
     };
     const startedNs = services.nowNs();
-    const result = await this.#runOn(account, state, calls, PRIORITY[due.trigger], (link) => {
+    const result = await this.#runner.run(account, state, calls, PRIORITY[due.trigger], (link) => {
       entry.stop = () => {
         link.destroy();
       };

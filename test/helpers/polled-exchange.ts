@@ -9,7 +9,7 @@ import type { Venue } from '../../enclave/connector/classes.ts';
 import type { Account, AccountFigures } from '../../enclave/desk/accounts.ts';
 import type { HttpLimits } from '../../enclave/desk/http.ts';
 import { Http, HTTP_LIMITS } from '../../enclave/desk/http.ts';
-import type { PollingOptions } from '../../enclave/desk/polling.ts';
+import type { PollingOptions } from '../../enclave/desk/polling-options.ts';
 import { AccountPolling } from '../../enclave/desk/polling.ts';
 import { hostsOf } from '../../enclave/desk/venues.ts';
 import { VENUES } from '../../enclave/connector/classes.ts';

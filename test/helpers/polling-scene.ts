@@ -3,7 +3,7 @@
 import type { Account } from '../../enclave/desk/accounts.ts';
 import type { HttpAnswer, HttpClient, HttpRequest } from '../../enclave/desk/http.ts';
 import { HttpError } from '../../enclave/desk/http.ts';
-import type { PollingOptions } from '../../enclave/desk/polling.ts';
+import type { PollingOptions } from '../../enclave/desk/polling-options.ts';
 import { AccountPolling } from '../../enclave/desk/polling.ts';
 import type { ErrorClass } from '../../enclave/connector/classes.ts';
 import type { Fill } from '../../enclave/connector/records.ts';

@@ -1,0 +1,74 @@
+// Runs jobs on connectors of the pool: which calls they may make, on whose behalf, and what is told to the breaker when
+// they are over.
+
+import type { AccountState } from './account-state.ts';
+import type { Account } from './accounts.ts';
+import type { CallServices } from './calls.ts';
+import { JobCalls } from './calls.ts';
+import type { ConnectorLink } from './connector-link.ts';
+import type { ConnectorPool } from './connector-pool.ts';
+import type { JobResult } from './poll-job.ts';
+import { MAX_JOB_CALLS, runJob } from './poll-job.ts';
+import type { PollingOptions } from './polling-options.ts';
+import type { VenueTable } from './venue-table.ts';
+
+const RETRIES = 4;
+
+interface RunnerParts {
+  readonly options: Pick<PollingOptions, 'onAudit' | 'retries' | 'time'>;
+  readonly calls: CallServices;
+  readonly pool: ConnectorPool;
+  readonly venues: VenueTable;
+  readonly isOurs: (clientOrderId: string) => boolean;
+  readonly deadlineMs: number;
+}
+
+export class JobRunner {
+  readonly #parts: RunnerParts;
+  #lastJob = 0;
+  /** Calls of all jobs. */
+  made = 0;
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+  }
+
+  callsOf(account: Account, priority: number): JobCalls {
+    const { calls, venues } = this.#parts;
+    const { venue, environment, id } = account;
+    const { breaker, retries } = venues.of(venue);
+    const of = { account: id, venue, environment, priority, breaker, retries };
+    return new JobCalls(calls, { ...of, maxCalls: MAX_JOB_CALLS });
+  }
+
+  /** Without a state it is a check. Null: no connector could be started. Takes its connector at once. */
+  async run(
+    account: Account,
+    state: AccountState | null,
+    calls: JobCalls,
+    priority: number,
+    onLink: (link: ConnectorLink) => void,
+  ): Promise<JobResult | null> {
+    const { pool, venues, isOurs, deadlineMs } = this.#parts;
+    const { time, onAudit, retries = RETRIES } = this.#parts.options;
+    this.#lastJob++;
+    const options = {
+      id: this.#lastJob,
+      kind: state === null ? 'check' : 'poll',
+      fromMs: state?.periodStartMs ?? time.nowMs(),
+      priority,
+      deadlineMs,
+      retries,
+      isOurs,
+    } as const;
+    const result = await pool.use((link) => {
+      onLink(link);
+      onAudit?.('credentials_used', account);
+      return runJob(link, account, state, calls, time, options);
+    });
+    calls.end();
+    venues.of(account.venue).breaker.release(calls);
+    this.made += calls.calls.length;
+    return result;
+  }
+}

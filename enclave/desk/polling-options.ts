@@ -1,0 +1,35 @@
+// What polling is given: the desk's services, its time, and a way to the venues.
+
+import type { Account } from './accounts.ts';
+import type { HttpClient } from './http.ts';
+import type { DeskServices } from './services.ts';
+import type { Time } from './time.ts';
+
+export interface PollingOptions {
+  readonly services: Pick<
+    DeskServices,
+    | 'append'
+    | 'configuration'
+    | 'egress'
+    | 'guard'
+    | 'isReady'
+    | 'logStalled'
+    | 'nowMs'
+    | 'nowNs'
+    | 'onOutput'
+    | 'spawnConnector'
+  >;
+  readonly time: Time;
+  readonly http: HttpClient & { readonly counters?: Readonly<Record<string, number>> };
+  /** Processes at a time. */
+  readonly connectors?: number;
+  /** Of one call. */
+  readonly retries?: number;
+  /** From 0 to 1. */
+  readonly random?: () => number;
+  /** Credentials go to a connector; a connector ended (null). */
+  readonly onAudit?: (
+    event: 'credentials_used' | 'connector_recycled',
+    account: Account | null,
+  ) => void;
+}
