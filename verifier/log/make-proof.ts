@@ -45,7 +45,10 @@ export async function makeProof(
   const claimed = unsafeClaimedSize(note.value);
   if (!claimed.ok) return claimed;
   const size = claimed.value;
-  if (index >= size) return refuse('usage_invalid', { what: '--index', index, size });
+  if (index >= size) {
+    // While an epoch runs, what is published comes after what is signed.
+    return refuse('usage_invalid', { what: 'the log ends before this leaf', index, size });
+  }
   const read = await readTree(
     crypto,
     files,
