@@ -126,12 +126,17 @@ describe('a trader whose key goes to the enclave', () => {
     expect(await inMemory(stage.exchange.process.pid, search)).toEqual(keys);
     expect(await inMemory(host.process.pid, controls)).toEqual(['marker']);
 
+    const whileItLives = stage.written['state and logs of the host'] ?? Buffer.alloc(0);
     expect((await stage.session('revoke')).code).toBe(0);
     expect(await inMemory(host.process.pid, all), 'after the revocation').toEqual([]);
     host.process.signal('SIGTERM');
     expect((await host.finish()).end, host.process.stderr).toEqual({ code: 0, signal: null });
 
-    const places = { ...stage.traffic, ...stage.written };
+    const places: Readonly<Record<string, Buffer>> = {
+      ...stage.traffic,
+      ...stage.written,
+      'state of the host with the session in its vault': whileItLives,
+    };
     const found = Object.entries(places).flatMap(([place, bytes]) =>
       all.in(bytes).map((name) => `${place}: ${name}`),
     );
@@ -153,9 +158,10 @@ describe('a trader whose key goes to the enclave', () => {
       'state and logs of the host': 'enclave_ready',
       'folder of the log': originOf(LOG_ID, 1),
       'stdout of host 0': 'epochs',
+      'state of the host with the session in its vault': '.record',
     };
     for (const [place, text] of Object.entries(holds)) {
-      expect(places[place as keyof typeof places]?.includes(text), place).toBe(true);
+      expect(places[place]?.includes(text), place).toBe(true);
     }
     // A key in any of them would be found, in any form.
     for (const [place, bytes] of Object.entries(places)) {
