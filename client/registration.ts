@@ -16,8 +16,12 @@ export interface SavedSession {
   readonly origin: string;
   /** Hex. What results are about; tells nobody without the salt whose account it is. */
   readonly accountCommitment: string;
-  /** Hex. Whoever is shown it, with the user's id, can check the commitment. */
+  /** Hex. Whoever is shown it, with user id, label and what follows, can check the commitment. */
   readonly accountSalt: string;
+  /** As the commitment has it. */
+  readonly venue: string;
+  /** The venue's own name for the account, which is in the commitment; null where the venue does not tell. */
+  readonly accountId: string | null;
 }
 
 /** What the exchange says about the keys; null where it does not tell. */
@@ -66,6 +70,11 @@ export function readRegistration(
   if (commitment === null || salt === null) {
     return refuse('envelope_malformed', { field: 'account_commitment' });
   }
+  const venue = answer['venue'];
+  const accountId = answer['account_id'];
+  if (typeof venue !== 'string' || (typeof accountId !== 'string' && accountId !== null)) {
+    return refuse('envelope_malformed', { field: 'account_id' });
+  }
   const permissions = readPermissions(answer['permissions']);
   return accept({
     session: {
@@ -75,6 +84,8 @@ export function readRegistration(
       origin,
       accountCommitment: commitment,
       accountSalt: salt,
+      venue,
+      accountId,
     },
     permissions,
   });

@@ -17,6 +17,8 @@ const schema = z.strictObject({
   origin: z.string().regex(/^[!-~]{1,96}$/u),
   account_commitment: z.string().regex(/^[0-9a-f]{64}$/u),
   account_salt: z.string().regex(/^[0-9a-f]{64}$/u),
+  venue: z.string().max(64),
+  account_id: z.string().max(256).nullable(),
 });
 
 export interface SessionFile {
@@ -34,6 +36,8 @@ function encode(session: SavedSession): string {
     origin: session.origin,
     account_commitment: session.accountCommitment,
     account_salt: session.accountSalt,
+    venue: session.venue,
+    account_id: session.accountId,
   };
   return `${JSON.stringify(fields, null, 2)}\n`;
 }
@@ -80,6 +84,8 @@ export async function readSessionFile(path: string): Promise<Result<SavedSession
     origin: data.origin,
     accountCommitment: data.account_commitment,
     accountSalt: data.account_salt,
+    venue: data.venue,
+    accountId: data.account_id,
   });
 }
 

@@ -83,6 +83,8 @@ export const registered: z.ZodType = z.strictObject({
   status: z.literal('active'),
   account_commitment: hex(32),
   account_salt: hex(32),
+  venue: z.string(),
+  account_id: z.string().nullable(),
   permissions: z.strictObject({
     read: flag,
     trade: flag,

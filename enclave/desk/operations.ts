@@ -132,6 +132,8 @@ export class Operations {
       status: 'active',
       account_commitment: toHex(account.commitment),
       account_salt: toHex(salt),
+      venue: account.venue,
+      account_id: permissions.accountId,
       permissions: {
         read: permissions.read,
         trade: permissions.trade,

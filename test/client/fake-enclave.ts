@@ -204,6 +204,8 @@ export function registered(ttlSeconds = 86_400): object {
     status: 'active',
     account_commitment: COMMITMENT,
     account_salt: toHex(hash(8)),
+    venue: 'binance',
+    account_id: null,
     permissions: {
       read: true,
       trade: false,

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { Agent } from 'node:https';
 import { connect } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { Envelopes } from '../../../enclave/desk/envelopes.ts';
+import { encodeCbor } from '../../../wire/cbor.ts';
 import { REFUSAL_CODES } from '../../../wire/codes.ts';
 import { MAX_ENVELOPE_BYTES } from '../../../wire/envelope.ts';
 import { refuse } from '../../../wire/result.ts';
@@ -77,8 +79,14 @@ describe('registration', () => {
 
   it('the commitment opens with the salt, and is not the same twice', async () => {
     const one = await scene();
-    const first = await one.register();
-    const second = await one.register();
+    const first = await one.register({ label: 'main' });
+    const second = await one.register({ label: 'main' });
+    const { account_commitment: commitment, account_salt: salt, ...told } = first.inside;
+    expect(told).toMatchObject({ venue: 'kraken', account_id: 'venue-account-7' });
+    const fields = [CREDENTIALS.userId, 'kraken', 'main', 'live', 'venue-account-7'];
+    const named = encodeCbor(new Map(fields.map((value, at) => [at + 1, value])));
+    const opened = createHash('sha256').update(String(salt), 'hex').update(named).digest('hex');
+    expect(opened).toBe(commitment);
     expect(first.inside['account_commitment']).not.toBe(second.inside['account_commitment']);
     expect(first.inside['account_salt']).not.toBe(second.inside['account_salt']);
   });
