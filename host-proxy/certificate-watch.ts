@@ -5,9 +5,8 @@ import { MAX_CERTIFICATE_CHAIN_BYTES } from '../wire/desk-messages.ts';
 import { removeDurably } from './durable-file.ts';
 import type { Files } from './files.ts';
 import type { Logger } from './logger.ts';
+import { LookOften } from './look-often.ts';
 import { CERTIFICATE_REQUEST } from './requests.ts';
-
-const LOOK_EVERY_MS = 500;
 
 export interface CertificateWatchOptions {
   readonly files: Files;
@@ -20,24 +19,20 @@ export interface CertificateWatchOptions {
 
 export class CertificateWatch {
   readonly #options: CertificateWatchOptions;
-  #timer: NodeJS.Timeout | null = null;
-  #looking: Promise<void> = Promise.resolve();
+  readonly #often: LookOften;
 
   constructor(options: CertificateWatchOptions) {
     this.#options = options;
+    this.#often = new LookOften(() => this.look(), options.onFailure);
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      this.#looking = this.#looking.then(() => this.look()).catch(this.#options.onFailure);
-    }, LOOK_EVERY_MS);
-    this.#timer.unref();
+    this.#often.start();
   }
 
   /** Nothing is touched afterwards. */
-  async stop(): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    await this.#looking;
+  stop(): Promise<void> {
+    return this.#often.stop();
   }
 
   async look(): Promise<void> {

@@ -7,9 +7,8 @@ import type { EpochSummary } from './epoch-services.ts';
 import type { Files } from './files.ts';
 import { makeDirectories } from './files.ts';
 import type { Logger } from './logger.ts';
+import { LookOften } from './look-often.ts';
 import { HAND_OVER_DONE, HAND_OVER_REQUEST, readHandOver } from './requests.ts';
-
-const LOOK_EVERY_MS = 500;
 
 export interface HandOverWatchOptions {
   readonly files: Files;
@@ -22,12 +21,12 @@ export interface HandOverWatchOptions {
 
 export class HandOverWatch {
   readonly #options: HandOverWatchOptions;
-  #timer: NodeJS.Timeout | null = null;
-  #looking: Promise<void> = Promise.resolve();
+  readonly #often: LookOften;
   #taken = false;
 
   constructor(options: HandOverWatchOptions) {
     this.#options = options;
+    this.#often = new LookOften(() => this.look(), options.onFailure);
   }
 
   /** At the start of a host: what a former one was asked is about another image than the one that runs now. */
@@ -39,16 +38,12 @@ export class HandOverWatch {
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      this.#looking = this.#looking.then(() => this.look()).catch(this.#options.onFailure);
-    }, LOOK_EVERY_MS);
-    this.#timer.unref();
+    this.#often.start();
   }
 
   /** Nothing is written afterwards. */
-  async stop(): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    await this.#looking;
+  stop(): Promise<void> {
+    return this.#often.stop();
   }
 
   async look(): Promise<void> {

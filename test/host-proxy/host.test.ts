@@ -59,7 +59,7 @@ function sourceOf(count: number | null): FeedSource {
       refusedLines: 0,
       firstTimeNs: 0n,
       lastTimeNs: 0n,
-      ended: 'end',
+      ended: signal.aborted ? 'aborted' : 'end',
     });
   };
 }

@@ -97,7 +97,7 @@ describe('a signed result', () => {
     expect(exit).toBe(0);
     expect(out).toContain('VERIFIED');
     expect(out).toContain('1000.00000001 EUR, 12.5 USDT');
-    expect(out).toContain('unrealized    unknown');
+    expect(out).toContain('unrealized    not known');
     expect(out).toContain('1 complete, 1 partial, 1 failed, 0 missed');
     expect(out).toContain('[chosen_account]');
   });

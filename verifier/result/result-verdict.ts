@@ -5,7 +5,6 @@ import type { Refusal } from '../../wire/result.ts';
 import type { ResultStatement } from '../../wire/result-statement.ts';
 import type { ResultSummary } from '../../wire/result-summary.ts';
 import { hoursOf, summaryOf } from '../../wire/result-summary.ts';
-import { isoOfNs } from '../log/payload.ts';
 import type { Judgement } from '../log/verdict-frame.ts';
 import {
   printable,
@@ -16,6 +15,7 @@ import {
 } from '../log/verdict-frame.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
+import { renderFigures } from './figures-text.ts';
 import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
 
 /** Null where it was refused. */
@@ -99,50 +99,11 @@ export function renderResult(verdict: ResultVerdict): string {
   return renderJudgement(verdict, result === null ? [] : renderFacts(verdict, result));
 }
 
-function amounts(values: Readonly<Record<string, string>> | null): string {
-  if (values === null) return 'unknown';
-  const entries = Object.entries(values);
-  return entries.length === 0
-    ? 'none'
-    : entries.map(([currency, amount]) => `${amount} ${currency}`).join(', ');
-}
-
-function instant(ns: string): string {
-  return isoOfNs(BigInt(ns));
-}
-
 function renderFacts(verdict: ResultVerdict, result: ResultSummary): readonly string[] {
-  const { polls, coverage, gaps } = result;
-  const incomplete = coverage.filter(({ complete }) => !complete);
   const lines = [
-    row('account', result.account_commitment),
-    row('venue', `${result.venue}, ${result.environment}`),
-    row('hosts', result.hosts.map(({ host }) => host).join(', ')),
     row('origin', result.origin),
     row('leaf', `${verdict.leaf_index ?? ''}${verdict.logged === true ? ', in the log' : ''}`),
-    row('observed', `since ${instant(result.observed_since_ns)}`),
-    row('period', `${instant(result.period.start_ns)} to ${instant(result.period.end_ns)}`),
-    row('as of', instant(result.as_of_ns)),
-    row(
-      'polls',
-      `${polls.complete} complete, ${polls.partial} partial, ${polls.failed} failed, ${polls.missed} missed`,
-    ),
-    row('gaps', String(gaps.length)),
-    row(
-      'coverage',
-      incomplete.length === 0
-        ? 'complete'
-        : `incomplete: ${incomplete.map(({ what, reason }) => `${what} (${reason ?? ''})`).join(', ')}`,
-    ),
-    row('method', `${result.method}, without ${result.missing.join(', ')}`),
-    row('trades', String(result.trades)),
-    row('volume', amounts(result.volume)),
-    row('fees', amounts(result.fees)),
-    row('funding', amounts(result.funding)),
-    row('deposits', amounts(result.deposits)),
-    row('withdrawals', amounts(result.withdrawals)),
-    row('balances', amounts(result.balances)),
-    row('unrealized', amounts(result.unrealized)),
+    ...renderFigures(result),
   ];
   const { operator_could_still: operator, rests_on: rests, residual_risks: risks } = verdict;
   if (operator === null || rests === null || risks === null) return lines;
