@@ -69,6 +69,12 @@ export const VENUES = [
 ] as const;
 export type Venue = (typeof VENUES)[number];
 
+/** What reads by POST; everything else that is asked of a venue goes by GET. */
+export const READS_BY_POST: Readonly<Partial<Record<Venue, RegExp>>> = {
+  kraken:
+    /^\/0\/private\/(?:BalanceEx|TradesHistory|Ledgers|OpenPositions|GetApiKeyInfo|Balance)$/u,
+};
+
 export const ACCOUNT_TYPES = ['spot', 'futures', 'margin', 'unified'] as const;
 export type AccountType = (typeof ACCOUNT_TYPES)[number];
 

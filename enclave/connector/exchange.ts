@@ -24,7 +24,7 @@ export interface ExchangeOptions<E extends Exchange> {
   /** The venue's weight of one unit of ccxt's cost, by host and first part of the path, or host; or 1. */
   readonly weightOf?: Readonly<Record<string, string>>;
   /** Paths below `/0/private/` and the like that read by POST. */
-  readonly readsByPost?: RegExp;
+  readonly readsByPost?: RegExp | undefined;
   /** Sent with the question for markets, to make the answer smaller. */
   readonly marketsQuery?: Readonly<Record<string, string>>;
   /** Currencies are listed without keys, and their codes are needed. */

@@ -7,13 +7,13 @@ import type { Environment, ExchangeCall } from '../../wire/exchange-call.ts';
 import { MAX_PATH_CHARACTERS, MAX_POLL_CALLS, requestDigest } from '../../wire/exchange-call.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { CallClass, ErrorClass, Venue } from '../connector/classes.ts';
-import { isRetryable } from '../connector/classes.ts';
+import { isRetryable, READS_BY_POST } from '../connector/classes.ts';
 import type { Body, Fetch, Fetched, FetchFailed } from '../connector/protocol.ts';
 import { MAX_BODY_CHUNK_BYTES } from '../connector/protocol.ts';
 import type { Breaker } from './breaker.ts';
 import { retryAfterOf } from './breaker.ts';
 import type { HttpClient } from './http.ts';
-import { HttpError } from './http.ts';
+import { areHeaders, HttpError } from './http.ts';
 import type { LimitedCall, Limiter } from './limiter.ts';
 import type { RetryBudget } from './retry-budget.ts';
 import { addressRefusedBy, hostsOf } from './venues.ts';
@@ -26,6 +26,8 @@ const MAX_AT_ONCE = 8;
 /** Lower-case host, and what is asked of it as it was signed: no user, port or fragment. */
 const URL_FORM = /^https:\/\/([a-z0-9.-]{1,253})(\/[\x21\x22\x24-\x7e]*)$/u;
 const WEIGHT_FORM = /^[0-9]{1,12}(?:\.[0-9]{1,6})?$/u;
+/** The largest of WEIGHT_FORM with its digits. */
+const MAX_WEIGHT = 999_999_999_999;
 const NO_BODY = new Uint8Array(0);
 
 export interface CallServices {
@@ -74,6 +76,11 @@ function classOfStatus(venue: Venue, status: number): CallClass {
   return status >= 500 ? 'unavailable' : 'ok';
 }
 
+/** Keys may be able to trade, and a connector may be taken over: what could is not sent. */
+function isRead(venue: Venue, method: Fetch['method'], path: string): boolean {
+  return method === 'GET' || (method === 'POST' && READS_BY_POST[venue]?.test(path) === true);
+}
+
 export class JobCalls {
   readonly calls: ExchangeCall[] = [];
   /** SPKI hash by host. */
@@ -82,6 +89,7 @@ export class JobCalls {
   readonly #of: CallsOf;
   readonly #made = new Map<number, Made>();
   readonly #abort = new AbortController();
+  #asked = 0;
   #atOnce = 0;
   #deferred = 0;
 
@@ -93,7 +101,8 @@ export class JobCalls {
   /** False for a connector that asks for more than its job has, or twice: it is broken. */
   admits({ call }: Fetch): boolean {
     const most = Math.min(this.#of.maxCalls, MAX_POLL_CALLS);
-    return this.calls.length < most && this.#atOnce < MAX_AT_ONCE && !this.#made.has(call);
+    // Also what is refused counts: each has an answer, and a connector need not take answers.
+    return this.#asked++ < most && this.#atOnce < MAX_AT_ONCE && !this.#made.has(call);
   }
 
   async fetch(fetch: Fetch, sink: CallSink): Promise<void> {
@@ -134,6 +143,9 @@ export class JobCalls {
     const tlsName = hostsOf(venue, environment).includes(host) ? tlsNameOf(host, HTTPS_PORT) : null;
     if (tlsName === null) return refused('host_not_allowed');
     const [path = '/'] = target.split('?');
+    if (!isRead(venue, fetch.method, path)) return refused('not_supported');
+    // Credentials are in them: a key with a line's end in it is no key.
+    if (!areHeaders(fetch.headers)) return refused('authentication');
     const limited = { account, host, path, weight: Number(fetch.weight), priority };
     const open = breaker.admitCall(this);
     if (open !== null) return refused(open);
@@ -162,7 +174,7 @@ export class JobCalls {
       endNs: 0n,
       weight: WEIGHT_FORM.test(fetch.weight)
         ? fetch.weight
-        : limited.weight.toFixed(6).slice(0, 19),
+        : Math.min(limited.weight, MAX_WEIGHT).toFixed(6),
       attempt: Math.min(fetch.attempt + 1, 1000),
       class: 'network',
     };

@@ -5,6 +5,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { Agent, request as startRequest } from 'node:https';
 import type { ClientRequest, IncomingMessage } from 'node:http';
+import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream';
 import { TLSSocket } from 'node:tls';
@@ -94,6 +95,19 @@ export class HttpError extends Error {
     this.errorClass = errorClass;
     this.spkiHash = spkiHash;
     this.status = status;
+  }
+}
+
+/** False for what has no place in a head: a line's end, a character beyond Latin-1. Node throws at these. */
+export function areHeaders(headers: ReadonlyMap<string, string>): boolean {
+  try {
+    for (const [name, value] of headers) {
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+    }
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -349,7 +363,9 @@ function headOf(started: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     started.on('error', reject);
     started.on('response', resolve);
-    started.on('upgrade', () => {
+    started.on('upgrade', (_, socket) => {
+      // Node gives it away, and nobody else would end it.
+      socket.destroy();
       reject(new HttpError('bad_response'));
     });
     started.on('close', () => {

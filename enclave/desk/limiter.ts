@@ -14,6 +14,7 @@ const SLOTS = 10;
 /** A venue's word on when to come back is believed up to here. */
 const MAX_BLOCK_MS = 15 * 60_000;
 const MAX_WAITING = 4096;
+const MIN_TIDY = 4096;
 
 /** What was used in the last `windowMs`, in ten slots that expire one by one: never more in any window. */
 class Bucket {
@@ -25,6 +26,11 @@ class Bucket {
   constructor(rule: Rule) {
     this.rule = rule;
     this.#capacity = rule.capacity;
+  }
+
+  /** As good as a new one. */
+  isIdle(nowMs: number): boolean {
+    return this.blockedUntilMs <= nowMs && this.used(nowMs) === 0;
   }
 
   used(nowMs: number): number {
@@ -108,6 +114,8 @@ interface Waiter {
 export class Limiter {
   readonly #time: Time;
   readonly #buckets = new Map<string, Bucket>();
+  /** So many, and it is time to look for idle ones. */
+  #tidyAt = MIN_TIDY;
   /** By priority, then as they came. */
   #waiting: Waiter[] = [];
   #cancelTimer: (() => void) | null = null;
@@ -173,6 +181,11 @@ export class Limiter {
     );
   }
 
+  /** Counts that are kept. */
+  get size(): number {
+    return this.#buckets.size;
+  }
+
   forget(account: string): void {
     for (const key of this.#buckets.keys()) {
       if (key.startsWith(`${account}|`)) this.#buckets.delete(key);
@@ -180,6 +193,7 @@ export class Limiter {
   }
 
   #bucketsOf({ account, host, path }: LimitedCall): readonly Bucket[] {
+    this.#tidy();
     return rulesFor(host, path).map((rule) => {
       const owner = rule.scope === 'account' ? account : '';
       // Test systems count for themselves.
@@ -189,6 +203,16 @@ export class Limiter {
       this.#buckets.set(key, bucket);
       return bucket;
     });
+  }
+
+  /** Accounts come and go, and paths are a connector's: what nobody uses is forgotten. */
+  #tidy(): void {
+    if (this.#buckets.size < this.#tidyAt) return;
+    const inUse = new Set(this.#waiting.flatMap(({ buckets }) => buckets));
+    for (const [key, bucket] of this.#buckets) {
+      if (bucket.isIdle(this.#time.nowMs()) && !inUse.has(bucket)) this.#buckets.delete(key);
+    }
+    this.#tidyAt = Math.max(MIN_TIDY, 2 * this.#buckets.size);
   }
 
   /** The longest of them; 0 when there is room in all. */

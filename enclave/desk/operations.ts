@@ -96,10 +96,9 @@ export class Operations {
   }
 
   async revoke(id: Uint8Array): Promise<Result<object>> {
-    const { sessions, services, results } = this.#parts;
+    const { sessions, services } = this.#parts;
     const session = sessions.find(id);
     if (!session.ok) return session;
-    results.forget(session.value.account.id);
     const leaf = await sessions.revoke(session.value);
     if (leaf === null) return refuse('session_unknown');
     await services.acknowledged(leaf.index + 1);

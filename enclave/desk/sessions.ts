@@ -45,6 +45,8 @@ export interface SessionParts {
   readonly polling: Polling;
   readonly vault: SealedVault;
   readonly audit: AuditTrail;
+  /** Whatever else is kept of an account may go. */
+  readonly onEnded: (accountId: string) => void;
 }
 
 export function wipeCredentials({ apiKey, secret, passphrase }: Credentials): void {
@@ -104,6 +106,11 @@ export class Sessions {
       if (!given) this.#reserved--;
       given = true;
     });
+  }
+
+  /** For the state of a session that has none yet; what waits for the exchange has its records already. */
+  hasRoomForState(): boolean {
+    return this.#parts.vault.hasRoomFor(2 * this.#reserved + 1);
   }
 
   /** The id goes to the trader and is not kept. The record is with the host when it resolves. */
@@ -263,9 +270,10 @@ export class Sessions {
     if (!this.#byName.delete(entry.name)) return null;
     this.#byAccount.delete(entry.account.id);
     if (entry.timer !== null) clearTimeout(entry.timer);
-    const { polling, vault, audit } = this.#parts;
+    const { polling, vault, audit, onEnded } = this.#parts;
     const { account, hash } = entry;
     polling.remove(account.id);
+    onEnded(account.id);
     wipeCredentials(account.credentials);
     const forgotten = [
       await vault.forget(account.id),

@@ -13,7 +13,7 @@ export interface StateKeeperParts {
   readonly services: Pick<DeskServices, 'guard' | 'vault'>;
   readonly vault: SealedVault;
   readonly audit: AuditTrail;
-  readonly sessions: Pick<Sessions, 'accountOf'>;
+  readonly sessions: Pick<Sessions, 'accountOf' | 'hasRoomForState'>;
 }
 
 export class StateKeeper {
@@ -26,9 +26,9 @@ export class StateKeeper {
   }
 
   keep(accountId: string, state: Uint8Array): void {
-    const { vault, services } = this.#parts;
+    const { vault, services, sessions } = this.#parts;
     const known = services.vault.records.has(stateRecordId(accountId));
-    if (!vault.enabled || (!known && !vault.hasRoomFor(1))) return;
+    if (!vault.enabled || (!known && !sessions.hasRoomForState())) return;
     this.#waiting.set(accountId, state);
     if (this.#writing.has(accountId)) return;
     const written = services.guard.runAsync(() => this.#write(accountId));

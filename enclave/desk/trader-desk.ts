@@ -38,8 +38,11 @@ export async function openTraderDesk(
   { polling, audit, csr }: TraderDeskParts,
 ): Promise<TraderDesk> {
   const vault = new SealedVault(services);
-  const sessions = new Sessions({ services, polling, vault, audit });
   const results = new Results(services);
+  const onEnded = (accountId: string): void => {
+    results.forget(accountId);
+  };
+  const sessions = new Sessions({ services, polling, vault, audit, onEnded });
   const { configuration, sealedAccounts } = services;
   // An enclave that takes no accounts has nothing to say about them.
   if (configuration.desk !== undefined || sealedAccounts.length > 0) {

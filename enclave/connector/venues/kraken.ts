@@ -6,6 +6,7 @@ import type { Adapter } from '../adapter.ts';
 import { FILL_OVERLAP_MS, FLOW_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { balancesSource, positionsSource } from '../common.ts';
 import { CallError } from '../call-error.ts';
+import { READS_BY_POST } from '../classes.ts';
 import { closeExchange, openExchange } from '../exchange.ts';
 import { balanceOf, fillOf, flowOf, idAt, nameAt, sumOf, negated } from '../normalise.ts';
 import { convert } from '../paging.ts';
@@ -17,14 +18,12 @@ import type { Run } from '../run.ts';
 import type { HistorySource, Page, Source, Span } from '../source.ts';
 
 const PAGE = 50;
-const READS: RegExp =
-  /^\/0\/private\/(?:BalanceEx|TradesHistory|Ledgers|OpenPositions|GetApiKeyInfo|Balance)$/u;
 
 export async function openKraken(run: Run): Promise<Adapter> {
   const exchange = await openExchange(run, {
     type: kraken,
     options: {},
-    readsByPost: READS,
+    readsByPost: READS_BY_POST.kraken,
     publicCurrencies: true,
   });
   return {

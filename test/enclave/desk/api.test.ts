@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { Agent } from 'node:https';
 import { connect } from 'node:tls';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import * as z from 'zod';
 import { Envelopes } from '../../../enclave/desk/envelopes.ts';
+import { Results } from '../../../enclave/desk/results.ts';
 import { encodeCbor } from '../../../wire/cbor.ts';
 import { REFUSAL_CODES } from '../../../wire/codes.ts';
 import { MAX_ENVELOPE_BYTES } from '../../../wire/envelope.ts';
@@ -460,6 +461,22 @@ describe('results', () => {
     one.desk.release();
     expect((await revoking).status).toBe(200);
     expect((await asking).inside['error']).toBe('session_unknown');
+  });
+});
+
+describe('what is kept of an account', () => {
+  it('goes with its session, also when nobody revoked it', async () => {
+    const forget = vi.spyOn(Results.prototype, 'forget');
+    onTestFinished(() => {
+      forget.mockRestore();
+    });
+    const one = await scene();
+    const id = await one.session({ ttl: 300 });
+    const [account] = one.polling.added.keys();
+    expect((await one.operate('summary', id)).status).toBe(200);
+    one.desk.nowMs += 300_001;
+    expect((await one.operate('summary', id)).inside['error']).toBe('session_unknown');
+    expect(forget.mock.calls).toEqual([[account]]);
   });
 });
 

@@ -306,6 +306,14 @@ describe('an answer', () => {
     expect(await ask(await scene(answer))).toBe(outcome);
   });
 
+  it('that changes the protocol leaves no connection behind', async () => {
+    const one = await scene((request) =>
+      request.socket.write('HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
+    );
+    expect(await ask(one)).toBe('bad_response');
+    await expect.poll(() => [...one.connections].map(({ destroyed }) => destroyed)).toEqual([true]);
+  });
+
   it.each<[string, RequestListener, Partial<HttpLimits>]>([
     ['never comes', () => undefined, { firstByteMs: 200 }],
     [

@@ -172,6 +172,26 @@ describe('the limiter', () => {
     expect(await burst(limiter, kraken)).toBe(7);
   });
 
+  it('forgets counts that nobody uses any more, and no others', async () => {
+    const time = new VirtualTime(START_MS);
+    const limiter = new Limiter(time);
+    const busy = { ...BINANCE, host: 'api.kraken.com', path: '/0/private/Ledgers', weight: 6 };
+    limiter.blockAccount(busy, 10 * 60_000);
+    // Paths of a connector that invents them, and accounts that came for one check.
+    const call = (at: number): LimitedCall => ({
+      ...BINANCE,
+      account: `a${at}`,
+      host: 'www.okx.com',
+      path: `/x/${at}`,
+    });
+    for (let at = 0; at < 20_000; at++) {
+      if (at % 1000 === 0) await time.run(5000);
+      await limiter.acquire(call(at), 4000, NEVER);
+    }
+    expect(limiter.size).toBeLessThanOrEqual(4096);
+    expect(await burst(limiter, busy)).toBe(0);
+  });
+
   it('tells a call to come back with a new signature, and forgets it', async () => {
     const time = new VirtualTime(START_MS);
     const limiter = new Limiter(time);

@@ -5,6 +5,8 @@ import type { AuditEntry } from '../../../wire/audit.ts';
 import { AUDIT_EVENT } from '../../../wire/audit.ts';
 import { toHex, utf8 } from '../../../wire/bytes.ts';
 import type { DeskSecret } from '../../../wire/desk-messages.ts';
+import { MAX_VAULT_RECORDS } from '../../../wire/limits.ts';
+import { accept } from '../../../wire/result.ts';
 import { ApiScene, CREDENTIALS } from '../../helpers/api-scene.ts';
 import type { FakeDeskOptions } from '../../helpers/fake-desk.ts';
 import { FULL_PERMISSIONS, START_MS } from '../../helpers/fake-desk.ts';
@@ -319,6 +321,27 @@ describe('while the host is slow', () => {
     one.desk.nowMs += 300_001;
     const two = await restart(one);
     expect((await two.operate('summary', id)).status).toBe(200);
+  });
+
+  it('the room of the vault that a registration waits for is not given to states', async () => {
+    const one = await scene({ vaultKeys: KEYS });
+    await one.session();
+    await one.session();
+    const { records } = one.desk;
+    for (let at = 0; records.size < MAX_VAULT_RECORDS - 2; at++) {
+      records.set(at.toString(16).padStart(32, '0'), new Uint8Array(1));
+    }
+    const { promise, resolve } = Promise.withResolvers<null>();
+    one.polling.answer = async () => {
+      await promise;
+      return accept(FULL_PERMISSIONS);
+    };
+    const registering = one.register();
+    await expect.poll(() => one.polling.checked.length).toBe(3);
+    for (const id of one.polling.added.keys()) one.polling.state(id, utf8('state'));
+    resolve(null);
+    expect((await registering).status).toBe(200);
+    expect(records.size).toBe(MAX_VAULT_RECORDS - 1);
   });
 
   it('states in between are not written: the latest one is', async () => {
