@@ -4,7 +4,7 @@ import type { Exchange } from '../../node_modules/ccxt/js/src/base/Exchange.js';
 import { CallError } from './call-error.ts';
 import { positionOf } from './normalise.ts';
 import type { Raw } from './raw.ts';
-import { listOrNullAt } from './raw.ts';
+import { listOrNullAt, textAt } from './raw.ts';
 import type { Balance, MarketKind, Position } from './records.ts';
 import { isSound } from './records.ts';
 import type { MomentSource } from './source.ts';
@@ -14,6 +14,14 @@ export function needList(answer: unknown, ...path: readonly string[]): readonly 
   const list = listOrNullAt(answer, ...path);
   if (list === null) throw new CallError('bad_response');
   return list;
+}
+
+/** Where the next page begins; null after the last one, which is not full. A full one has to say it. */
+export function nextAfter(raws: readonly Raw[], limit: number, idName: string): string | null {
+  if (raws.length < limit) return null;
+  const last = textAt(raws.at(-1), idName);
+  if (last === null) throw new CallError('bad_response');
+  return last;
 }
 
 function soundOf(lines: readonly (Balance | Position | null | 'malformed')[]): {

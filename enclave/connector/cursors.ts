@@ -54,7 +54,11 @@ function trimIds(cursor: SourceCursor, maximum: number): void {
   const kept = sorted.slice(0, maximum);
   const firstLost = sorted[maximum];
   cursor.ids = new Map(kept);
-  if (firstLost !== undefined) cursor.idsFromMs = Math.max(cursor.idsFromMs, firstLost[1] + 1);
+  if (firstLost === undefined) return;
+  // Never past what has to be asked for again; what comes twice for it is counted once, by the desk.
+  const { idsFromMs, doneToMs, pendingFromMs } = cursor;
+  const lostToMs = Math.min(firstLost[1] + 1, doneToMs, pendingFromMs ?? doneToMs);
+  cursor.idsFromMs = Math.max(idsFromMs, lostToMs);
 }
 
 function idsOf(cursor: SourceCursor): Uint8Array {

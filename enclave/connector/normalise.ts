@@ -80,6 +80,13 @@ export function marketOf(exchange: Exchange, symbol: string | null): MarketFacts
   };
 }
 
+/** Of ccxt's symbol alone; what is no pair of spot is a contract of unknown size. */
+function kindOfUnlisted(symbol: string): MarketKind {
+  if (!symbol.includes(':')) return 'spot';
+  if (/-[CP]$/u.test(symbol)) return 'option';
+  return /-[0-9]{6}$/u.test(symbol) ? 'future' : 'swap';
+}
+
 function feesOf(trade: Raw): readonly Money[] | null {
   const listed: unknown = trade['fees'];
   const all = Array.isArray(listed) && listed.length > 0 ? listed : [trade['fee']];
@@ -124,7 +131,7 @@ export function fillOf(exchange: Exchange, unified: unknown, extras: FillExtras 
     orderId: idAt(trade, 'order'),
     clientOrderId: short(extras.clientOrderId ?? null, MAX_ID),
     symbol,
-    market: extras.margin === true ? 'margin' : (market?.kind ?? 'spot'),
+    market: extras.margin === true ? 'margin' : (market?.kind ?? kindOfUnlisted(symbol)),
     base: market?.base ?? base,
     quote: market?.quote ?? quote,
     settle: market?.settle ?? null,

@@ -182,7 +182,11 @@ export function freshOf(
 
 function notePending(record: ConnectorRecord, cursor: SourceCursor): void {
   if (record.kind !== 'flow' || record.status !== 'pending') return;
-  cursor.pendingFromMs = Math.min(cursor.pendingFromMs ?? record.timeMs, record.timeMs);
+  cursor.pendingFromMs = earlierOf(cursor.pendingFromMs, record.timeMs);
+}
+
+function earlierOf(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b);
 }
 
 export async function walkHistory(
@@ -222,6 +226,8 @@ export async function walkHistory(
     } while (fromMs < toMs);
   } catch (error) {
     failure = failureOf(error);
+    // Perhaps it was not asked for: it is waited for all the same.
+    cursor.pendingFromMs = earlierOf(pendingFromMs, cursor.pendingFromMs);
   }
   coverHistory(source, walker, { startMs, toMs }, cursor, progress, failure);
   return failure instanceof CallError ? failure : null;

@@ -218,8 +218,9 @@ const CASH_TYPES: Readonly<Record<string, FlowType>> = {
   'deposits &amp; withdrawals': 'deposit',
   dividends: 'dividend',
   'payment in lieu of dividends': 'dividend',
-  'withholding tax': 'fee',
-  '871(m) withholding': 'fee',
+  // No fees: what is paid for trading is summed up as such.
+  'withholding tax': 'other',
+  '871(m) withholding': 'other',
   'broker interest paid': 'interest',
   'broker interest received': 'interest',
   'bond interest paid': 'interest',

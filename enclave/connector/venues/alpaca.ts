@@ -6,7 +6,7 @@ import { parseUtf8 } from '../../../wire/bytes.ts';
 import type { Adapter } from '../adapter.ts';
 import { DAY_MS, FILL_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { CallError, classOfAnswer } from '../call-error.ts';
-import { balancesSource, needList } from '../common.ts';
+import { balancesSource, needList, nextAfter } from '../common.ts';
 import { parseExactJson } from '../json.ts';
 import { balanceOf, digestOf, flowOf, idAt, nameAt, withoutSign } from '../normalise.ts';
 import { convert } from '../paging.ts';
@@ -158,10 +158,9 @@ function activities(
         token === null ? query : { ...query, page_token: token },
       );
       const raws = needList({ raws: answer }, 'raws');
-      const last = idAt(raws.at(-1), 'id');
       return {
         ...convert(raws, what === 'fills' ? oneFill : oneActivity),
-        next: raws.length < PAGE ? null : last,
+        next: nextAfter(raws, PAGE, 'id'),
       };
     },
   };

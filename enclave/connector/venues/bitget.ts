@@ -4,7 +4,7 @@
 import { bitget } from '../ccxt.ts';
 import type { Adapter } from '../adapter.ts';
 import { DAY_MS, FILL_OVERLAP_MS, FLOW_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
-import { balancesSource, needList, positionsSource } from '../common.ts';
+import { balancesSource, needList, nextAfter, positionsSource } from '../common.ts';
 import { CallError } from '../call-error.ts';
 import type { Cursors } from '../cursors.ts';
 import { closeExchange, openExchange } from '../exchange.ts';
@@ -108,8 +108,7 @@ async function pageByLast(
   const answer = await ask(token === null ? request : { ...request, idLessThan: token });
   // An empty list is null there.
   const raws = at(answer, ...path) === null ? [] : needList(answer, ...path);
-  const last = textAt(raws.at(-1), idName);
-  return { ...convert(raws, one), next: raws.length < LIMIT ? null : last };
+  return { ...convert(raws, one), next: nextAfter(raws, LIMIT, idName) };
 }
 
 function transactions({ exchange }: Context, type: 'deposit' | 'withdrawal'): HistorySource {

@@ -4,7 +4,7 @@
 import { okx } from '../ccxt.ts';
 import type { Adapter } from '../adapter.ts';
 import { DAY_MS, FILL_OVERLAP_MS, FLOW_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
-import { balancesSource, needList, positionsSource } from '../common.ts';
+import { balancesSource, needList, nextAfter, positionsSource } from '../common.ts';
 import { closeExchange, openExchange } from '../exchange.ts';
 import { balanceOf, fillOf, flowOf, idAt, nameAt, transactionOf } from '../normalise.ts';
 import type { Convert } from '../paging.ts';
@@ -96,8 +96,7 @@ async function pageAfter(ask: Ask, span: Span, token: string | null, one: Conver
   const request = { begin: span.fromMs, end: span.toMs, limit: LIMIT };
   const answer = await ask(token === null ? request : { ...request, after: token });
   const raws = needList(answer, 'data');
-  const last = textAt(raws.at(-1), 'billId');
-  return { ...convert(raws, one), next: raws.length < LIMIT ? null : last };
+  return { ...convert(raws, one), next: nextAfter(raws, LIMIT, 'billId') };
 }
 
 function fills(exchange: okx, instType: (typeof INSTRUMENTS)[number]): HistorySource {

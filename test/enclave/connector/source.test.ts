@@ -232,6 +232,43 @@ describe('a history by time', () => {
     expect(statusesOf(fourth)).toEqual([]);
   });
 
+  it('still waits for what is pending after a poll that failed', async () => {
+    let status: Flow['status'] = 'pending';
+    const entry = { id: 1, time: FROM_MS + 10 };
+    const sourceOf = (ask: (span: Span) => Promise<readonly Raw[]>): HistorySource => ({
+      ...timeSource(ask, 10, 'newest'),
+      page: async ({ fromMs, toMs }) => {
+        const raws = await ask({ fromMs, toMs });
+        return { records: raws.map((raw) => flowOf(raw, status)), malformed: 0, next: null };
+      },
+    });
+    const whole = venue([entry], 10, 'newest');
+    const first = await poll(sourceOf(whole), null, FROM_MS + 1000);
+    expect(statusesOf(first)).toEqual(['pending']);
+    const fails = sourceOf(() => Promise.reject(new CallError('network')));
+    const second = await poll(fails, first.cursors, FROM_MS + 3_600_000);
+    expect(second.error?.errorClass).toBe('network');
+    status = 'ok';
+    const third = await poll(sourceOf(whole), second.cursors, FROM_MS + 7_200_000);
+    expect(statusesOf(third)).toEqual(['ok']);
+  });
+
+  it('newest first that fails on the way is asked for again, however much of it was there', async () => {
+    const entries = Array.from({ length: 3000 }, (_, id) => ({ id, time: FROM_MS + id * 10 }));
+    const whole = venue(entries, 100, 'newest');
+    let pages = 0;
+    const failing = (span: Span): Promise<readonly Raw[]> =>
+      pages++ < 15 ? whole(span) : Promise.reject(new CallError('timeout'));
+    const first = await poll(timeSource(failing, 100, 'newest'), null, FROM_MS + 40_000);
+    expect(first.error?.errorClass).toBe('timeout');
+    expect(first.records.length).toBeGreaterThan(1000);
+    const source = timeSource(whole, 100, 'newest');
+    const second = await poll(source, first.cursors, FROM_MS + 41_000);
+    // The desk counts by id; what comes again is known there.
+    const told = new Set([...idsOf(first.records), ...idsOf(second.records)]);
+    expect(told.size).toBe(entries.length);
+  });
+
   it('keeps what it reached when a later window fails, and goes on from there', async () => {
     const entries = [100, 1100, 2100].map((after, id) => ({ id, time: FROM_MS + after }));
     const whole = venue(entries, 10, 'oldest');

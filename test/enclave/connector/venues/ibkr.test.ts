@@ -210,6 +210,19 @@ describe('a statement', () => {
     ]);
   });
 
+  it.each([
+    ['Other Fees', 'fee'],
+    ['Withholding Tax', 'other'],
+    ['871(m) Withholding', 'other'],
+  ])('has %s as %s: a tax is no fee', (name, type) => {
+    const cash = element('CashTransaction').replace(/ type="[^"]*"/u, ` type="${name}"`);
+    const text = query(statement('U1', { cash }));
+    const [read] = readFlexStatements(parseFlexXml(text) ?? {}) ?? [];
+    expect(flowsOf(read?.records ?? []).map((flow) => flow.kind === 'flow' && flow.type)).toEqual([
+      type,
+    ]);
+  });
+
   it('in the shapes that ibflex recorded: options, dividends, transfers of shares, lots left out', () => {
     const text = query(
       statement(

@@ -5,7 +5,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Venue } from '../../../../enclave/connector/classes.ts';
 import type { Job } from '../../../../enclave/connector/job.ts';
+import { listAt } from '../../../../enclave/connector/raw.ts';
 import type { ConnectorRecord } from '../../../../enclave/connector/records.ts';
+import { volumeOf } from '../../../../enclave/desk/poll-records.ts';
 import { utf8 } from '../../../../wire/bytes.ts';
 import type { Asked, Failure, Outcome, Reply } from '../../../helpers/connector-desk.ts';
 import { jobOf, routes, runJob, START_MS } from '../../../helpers/connector-desk.ts';
@@ -211,6 +213,41 @@ describe('okx', () => {
       contractSize: '10',
       settle: 'ETH',
     });
+  });
+
+  it('does not take a full page that does not say where it ends for the last one', async () => {
+    const [trade] = listAt(sample('okx', 'fetchMyTrades', 0, { ts: AT }), 'data');
+    const unnamed = Array.from({ length: 100 }, (_, at) => ({
+      ...trade,
+      tradeId: `t${at}`,
+      billId: '',
+    }));
+    const outcome = await runJob(
+      jobOf('okx'),
+      routes({
+        ...table,
+        '/api/v5/trade/fills-history': ({ query }) => ({
+          body: query.get('instType') === 'SPOT' ? { ...none, data: unnamed } : none,
+        }),
+      }),
+    );
+    const rows = outcome.done.coverage.filter(({ market }) => market === 'spot');
+    expect(rows).toEqual([expect.objectContaining({ complete: false, reason: 'bad_response' })]);
+  });
+
+  it('does not take an option, of which it has no facts, for a pair of spot', async () => {
+    const [trade] = listAt(sample('okx', 'fetchMyTrades', 0, { ts: AT }), 'data');
+    const option = { ...trade, instType: 'OPTION', instId: 'BTC-USD-261225-60000-C' };
+    const { records } = await poll('okx', {
+      ...table,
+      '/api/v5/trade/fills-history': ({ query }) => ({
+        body: query.get('instType') === 'OPTION' ? { ...none, data: [option] } : none,
+      }),
+    });
+    const fill = one(records, 'fill');
+    expect(fill).toMatchObject({ market: 'option', contractSize: null, cost: null });
+    // Its price is in BTC, and for a hundredth of one: a product with the amount would be no dollars.
+    expect(fill.kind === 'fill' ? volumeOf(fill) : fill).toBeNull();
   });
 
   it('says what came before the three months that the venue keeps', async () => {
