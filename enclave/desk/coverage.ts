@@ -52,13 +52,15 @@ export class CoverageMap {
     return [...this.#streams.values()];
   }
 
-  /** `all`: the poll asked for everything; what never was complete and is not spoken of any
-   * more is over. False: there are more streams than are kept. */
+  /** `all`: the poll asked for everything; what never was complete and is not spoken of any more, where its
+   * subject is, is over. False: there are more streams than are kept. */
   take(rows: readonly Coverage[], all: boolean): boolean {
     let fits = true;
     const spoken = new Set(rows.map(({ what, market }) => `${what}|${market}`));
-    for (const [key, { spans }] of this.#streams) {
-      if (all && spans.length === 0 && !spoken.has(key)) this.#streams.delete(key);
+    const subjects = new Set<string>(rows.map(({ what }) => what));
+    for (const [key, { what, spans }] of this.#streams) {
+      const isOver = all && spans.length === 0 && subjects.has(what) && !spoken.has(key);
+      if (isOver) this.#streams.delete(key);
     }
     for (const { what, market, fromMs, toMs, complete, reason } of rows) {
       const key = `${what}|${market}`;

@@ -36,7 +36,7 @@ export class JobRunner {
   callsOf(account: Account, priority: number): JobCalls {
     const { calls, venues } = this.#parts;
     const { venue, environment, id } = account;
-    const { breaker, retries } = venues.of(venue);
+    const { breaker, retries } = venues.of(venue, environment);
     const of = { account: id, venue, environment, priority, breaker, retries };
     return new JobCalls(calls, { ...of, maxCalls: MAX_JOB_CALLS });
   }
@@ -67,7 +67,7 @@ export class JobRunner {
       return runJob(link, account, state, calls, time, options);
     });
     calls.end();
-    venues.of(account.venue).breaker.release(calls);
+    venues.of(account.venue, account.environment).breaker.release(calls);
     this.made += calls.calls.length;
     return result;
   }

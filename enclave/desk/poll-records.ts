@@ -198,10 +198,13 @@ export class PollRecords {
       hour.add('volume', volume.currency, volume.amount);
     }
     for (const { currency, amount } of fill.fees ?? []) {
-      const fee = assertDecimal(amount);
-      this.#add(totals.fees, currency, fee);
-      hour.add('fees', currency, fee);
+      this.#addFee(hour, currency, assertDecimal(amount));
     }
+  }
+
+  #addFee(hour: Hour, currency: string, fee: Decimal): void {
+    this.#add(this.totals.fees, currency, fee);
+    hour.add('fees', currency, fee);
   }
 
   #takeFunding({ id, symbol, currency, amount, timeMs }: Funding): void {
@@ -213,11 +216,16 @@ export class PollRecords {
     // What is pending comes again when it is not any more.
     if (flow.status !== 'ok') return;
     if (!this.#isNew('flow', seenKey(flow.type, flow.direction, flow.id), flow.timeMs)) return;
+    const { currency, type, direction, timeMs } = flow;
     const { deposits, withdrawals } = this.totals;
-    if (flow.type === 'deposit') this.#add(deposits, flow.currency, assertDecimal(flow.amount));
-    if (flow.type === 'withdrawal') {
-      this.#add(withdrawals, flow.currency, assertDecimal(flow.amount));
-    }
+    // One in the other direction takes an earlier one back.
+    const amount = assertDecimal(flow.amount);
+    const incoming = direction === 'in' ? amount : negateDecimal(amount);
+    const outgoing = negateDecimal(incoming);
+    if (type === 'deposit') this.#add(deposits, currency, incoming);
+    if (type === 'withdrawal') this.#add(withdrawals, currency, outgoing);
+    // Of venues whose fills come without.
+    if (type === 'fee') this.#addFee(this.totals.hour(timeMs), currency, outgoing);
   }
 
   #takeBalance({ currency, total }: Balance): void {

@@ -254,8 +254,8 @@ export class AccountPolling implements Polling {
     const { queued } = entry;
     entry.queued = due;
     if (queued !== null) {
-      // Still in the line from the slot before, which is over.
-      this.#miss(entry, queued, 'late');
+      // Still in the line from the slot before, which is over; that of a retry has its leaf.
+      if (queued.trigger !== TRIGGER.retry) this.#miss(entry, queued, 'late');
       return;
     }
     this.#queue.add(entry.account.venue, PRIORITY[due.trigger], async () => {
@@ -278,7 +278,7 @@ export class AccountPolling implements Polling {
     const { services, time } = this.#options;
     const trigger = TRIGGER.registration;
     const calls = this.#runner.callsOf(account, PRIORITY[trigger]);
-    const { breaker } = this.#venues.of(account.venue);
+    const { breaker } = this.#venues.of(account.venue, account.environment);
     const closed = breaker.admitJob(calls, time.nowMs());
     if (closed !== null) return refuse(codeOf(closed), { class: closed });
     const startedNs = services.nowNs();
@@ -301,7 +301,7 @@ export class AccountPolling implements Polling {
     const { services, time } = this.#options;
     const { account, state } = entry;
     const calls = this.#runner.callsOf(account, PRIORITY[due.trigger]);
-    const { breaker } = this.#venues.of(account.venue);
+    const { breaker } = this.#venues.of(account.venue, account.environment);
     const closed = breaker.admitJob(calls, time.nowMs());
     if (closed !== null) {
       // The slot of a retry has its leaf.
@@ -380,7 +380,8 @@ export class AccountPolling implements Polling {
     const passes = isClass ? isRetryable(reason as ErrorClass) : reason !== 'records';
     if (trigger === TRIGGER.retry || !passes) return;
     const nowMs = time.nowMs();
-    const { breaker } = this.#venues.of(entry.account.venue);
+    const { venue, environment } = entry.account;
+    const { breaker } = this.#venues.of(venue, environment);
     const openMs = breaker.state === 'closed' ? 0 : Math.max(0, breaker.openUntilMs - nowMs);
     const waitMs = openMs + RETRY_MS * (1 + this.#random());
     entry.cancelRetry = time.after(waitMs, () => {

@@ -1,12 +1,15 @@
 // What is known of each venue while the desk runs: its breaker, the retries of all its jobs, and what it announced. For
 // operators and counters; accounts and their calls are not in it.
 
+import type { Environment } from '../../wire/exchange-call.ts';
 import type { ErrorClass, Venue } from '../connector/classes.ts';
 import type { BreakerState } from './breaker.ts';
 import { Breaker } from './breaker.ts';
 import { RetryBudget } from './retry-budget.ts';
+import { hostsOf } from './venues.ts';
 
 export interface VenueEntry {
+  readonly venue: Venue;
   readonly breaker: Breaker;
   readonly retries: RetryBudget;
   /** Jobs. */
@@ -24,28 +27,31 @@ export interface VenueStatus {
 }
 
 export class VenueTable {
-  readonly #venues = new Map<Venue, VenueEntry>();
+  /** By venue and hosts: a test system with hosts of its own fails for itself. */
+  readonly #venues = new Map<string, VenueEntry>();
   readonly #random: () => number;
 
   constructor(random: () => number) {
     this.#random = random;
   }
 
-  of(venue: Venue): VenueEntry {
-    const known = this.#venues.get(venue);
+  of(venue: Venue, environment: Environment = 'live'): VenueEntry {
+    const key = [venue, ...hostsOf(venue, environment)].join('|');
+    const known = this.#venues.get(key);
     if (known !== undefined) return known;
     const entry = {
+      venue,
       breaker: new Breaker(this.#random),
       retries: new RetryBudget(),
       running: 0,
       versionNotices: 0,
     };
-    this.#venues.set(venue, entry);
+    this.#venues.set(key, entry);
     return entry;
   }
 
   get status(): readonly VenueStatus[] {
-    return [...this.#venues].map(([venue, { breaker, versionNotices }]) => ({
+    return [...this.#venues.values()].map(({ venue, breaker, versionNotices }) => ({
       venue,
       state: breaker.state,
       reason: breaker.reason,

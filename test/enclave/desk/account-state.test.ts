@@ -161,6 +161,39 @@ describe('what an account adds up to', () => {
     expect([deposits, withdrawals]).toEqual([{ USDT: '10' }, { USDT: '3' }]);
   });
 
+  it('takes off what a venue takes back: a withdrawal that failed, a deposit that was not there', () => {
+    const state = stateOf();
+    const records = recordsOf(state, NOON_MS);
+    records.take('flow', [
+      flowOf('1', { type: 'withdrawal', direction: 'out', amount: '5' }),
+      flowOf('2', { type: 'withdrawal', direction: 'out', amount: '3' }),
+      flowOf('3', { type: 'withdrawal', direction: 'in', amount: '5' }),
+      flowOf('4', { amount: '10' }),
+      flowOf('5', { direction: 'out', amount: '1' }),
+    ]);
+    state.apply(resultOf(records));
+    const { deposits, withdrawals } = state.figures(NOON_MS, false);
+    expect([deposits, withdrawals]).toEqual([{ USDT: '9' }, { USDT: '3' }]);
+  });
+
+  it('has the fees that a venue tells beside its fills, less what it gives back', () => {
+    const state = stateOf();
+    const records = recordsOf(state, NOON_MS);
+    records.take('fill', [
+      fillOf(1, { fees: null }),
+      fillOf(2, { fees: [{ currency: 'USDT', amount: '1' }] }),
+    ]);
+    records.take('flow', [
+      flowOf('fee-1', { type: 'fee', direction: 'out', amount: '0.5' }),
+      flowOf('fee-1', { type: 'fee', direction: 'out', amount: '0.5' }),
+      flowOf('fee-2', { type: 'fee', direction: 'in', amount: '0.2' }),
+    ]);
+    state.apply(resultOf(records));
+    const { fees, hours } = state.figures(NOON_MS, false);
+    expect(fees).toEqual({ USDT: '1.3' });
+    expect(hours.at(-1)?.fees).toEqual({ USDT: '1.3' });
+  });
+
   it.each<[string, Partial<Fill>, string | null]>([
     ['what the venue says it cost', { cost: '60.5', price: '1', amount: '1' }, 'USDT 60.5'],
     ['price times amount', { cost: null, price: '60000.1', amount: '0.003' }, 'USDT 180.0003'],
@@ -333,6 +366,17 @@ describe('coverage', () => {
     expect(map.rows(0)).toHaveLength(2);
     map.take([rowOf()], true);
     expect(map.rows(0).map(({ market }) => market)).toEqual(['spot']);
+  });
+
+  it('keeps what is not covered until a poll speaks of the subject again', () => {
+    const map = new CoverageMap();
+    const missing = { what: 'transfers', complete: false, reason: 'not_supported' } as const;
+    map.take([rowOf(), rowOf(missing)], true);
+    // Interactive Brokers' statement is asked for once an hour; the polls between say nothing of it.
+    map.take([rowOf({ what: 'funding', complete: false, reason: 'venue_lacks' })], true);
+    expect(map.rows(0)).toContainEqual(expect.objectContaining(missing));
+    map.take([rowOf(), rowOf({ what: 'transfers', market: 'other' })], true);
+    expect(map.rows(0)).not.toContainEqual(expect.objectContaining(missing));
   });
 
   it('has gaps of one reason each, which never say less than what was missing', () => {

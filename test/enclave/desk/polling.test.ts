@@ -115,6 +115,31 @@ describe('the schedule', () => {
     expect(all.some(({ gaps }) => gaps.some(({ reason }) => reason === 'late'))).toBe(true);
   });
 
+  it('counts no slot twice where a retry is still in the line when the next one is due', async () => {
+    const scene = pagedScene({ connectors: 1 });
+    scene.connectors.script = async (line) => {
+      if (line.job.venue === 'binance') {
+        line.done({ outcome: 'failed', errorClass: 'network' });
+        return;
+      }
+      // Holds the only connector while the retry waits for it.
+      await new Promise<void>((resolve) => {
+        scene.time.after(100_000, resolve);
+      });
+      line.done();
+    };
+    for (let number = 2; number < 11; number++) {
+      scene.polling.add(accountOf(number, { venue: 'kraken' }), null);
+    }
+    scene.polling.add(accountOf(1), null);
+    await scene.time.run(4 * HOUR_MS);
+    expect(scene.fatal).toEqual([]);
+    const own = scene.polls.filter(({ venue }) => venue === 'binance');
+    expect(own.some(({ outcome }) => outcome === OUTCOME.failed)).toBe(true);
+    const due = own.filter(({ trigger }) => trigger !== TRIGGER.retry);
+    expect(figuresOf(scene).polls.scheduled).toBe(due.length);
+  });
+
   it('leaves connectors to other venues while one has reached its limit', async () => {
     const scene = pagedScene({ connectors: 2 });
     const url = { binance: 'api.binance.com/api/v3/a', kraken: 'api.kraken.com/0/private/A' };
@@ -588,6 +613,24 @@ describe('an account', () => {
     await scene.time.run(1000);
     expect(await refused).toMatchObject({ refusal: { code: 'exchange_rate_limited' } });
     expect(scene.venue.requests.length).toBe(calls);
+  });
+
+  it('is polled whatever becomes of the test system, which has other hosts', async () => {
+    const scene = pagedScene();
+    scene.connectors.script = async (line) => {
+      const host =
+        line.job.settings.environment === 'live' ? 'api.binance.com' : 'testnet.binance.vision';
+      await line.fetch({ url: `https://${host}/api/v3/account` });
+      line.done();
+    };
+    scene.venue.answer = ({ host }) => ({ status: host === 'api.binance.com' ? 200 : 418 });
+    scene.polling.add(accountOf(1), null);
+    scene.polling.add(accountOf(2, { environment: 'sandbox' }), null);
+    await scene.time.run(HOUR_MS);
+    expect(figuresOf(scene, 2).polls.missed).toBeGreaterThan(0);
+    expect(figuresOf(scene).polls).toMatchObject({ missed: 0, failed: 0 });
+    expect(scene.polling.venues.of('binance').breaker.state).toBe('closed');
+    expect(scene.polling.venues.of('binance', 'sandbox').breaker.counters.opened).not.toBe(0);
   });
 
   it('of a desk that closes has its last leaf when the desk is closed', async () => {
