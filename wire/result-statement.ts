@@ -30,7 +30,8 @@ export const MAX_RESULT_COVERAGE = 256;
 export const MAX_RESULT_GAPS = 1024;
 export const MAX_RESULT_HOURS = 168;
 const MAX_CURRENCIES = 2048;
-const CURRENCY = /^[!-~]{1,64}$/u;
+/** Venues list names in any script; nothing in them may move or hide what is beside it. */
+const CURRENCY = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]{1,64}$/u;
 const WORD = /^[a-z0-9_/.]{1,32}$/u;
 
 /** Currency to canonical decimal. */

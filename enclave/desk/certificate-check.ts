@@ -3,6 +3,7 @@
 // speak for others. Who issued it is the browsers' matter. Hostile bytes; OpenSSL parses them.
 
 import { X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import { equalBytes, parseUtf8 } from '../../wire/bytes.ts';
 import { MAX_CERTIFICATE_CHAIN_BYTES } from '../../wire/desk-frames.ts';
 import type { Result } from '../../wire/result.ts';
@@ -37,8 +38,20 @@ export function checkCertificateChain(
   if (leaf === undefined) return refuse('certificate_refused', { what: 'not PEM certificates' });
   const wrong = checkLeaf(leaf, demands) ?? checkLinks(certificates, demands.nowMs);
   if (wrong !== null) return refuse('certificate_refused', { what: wrong });
+  const pem = certificates.map(String).join('');
+  if (!isUsable(pem)) return refuse('certificate_refused', { what: 'too weak for TLS' });
   const expiresMs = Math.min(...certificates.map(({ validTo }) => Date.parse(validTo)));
-  return accept({ pem: certificates.map(String).join(''), expiresMs });
+  return accept({ pem, expiresMs });
+}
+
+/** OpenSSL has demands of its own, such as on the length of an authority's key, and throws later otherwise. */
+function isUsable(pem: string): boolean {
+  try {
+    createSecureContext({ cert: pem });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Empty unless all of it are certificates. */

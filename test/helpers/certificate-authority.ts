@@ -15,14 +15,26 @@ import {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
 
+/** Of an authority that nobody should have any more. */
+export const WEAK_ALGORITHM: webcrypto.RsaHashedKeyGenParams = {
+  name: 'RSASSA-PKCS1-v1_5',
+  hash: 'SHA-256',
+  modulusLength: 1024,
+  publicExponent: Uint8Array.of(1, 0, 1),
+};
+
+type Algorithm = typeof ALGORITHM | typeof WEAK_ALGORITHM;
 type Pair = Awaited<ReturnType<typeof newPair>>;
 
-async function newPair(): Promise<{ publicKey: CryptoKey; privateKey: CryptoKey }> {
-  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+async function newPair(
+  algorithm: Algorithm,
+): Promise<{ publicKey: CryptoKey; privateKey: CryptoKey }> {
+  return webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
 }
 
 interface Authority {
   readonly name: string;
+  readonly algorithm: Algorithm;
   readonly keys: Pair;
   readonly pem: string;
 }
@@ -48,9 +60,13 @@ export class CertificateAuthority {
     this.intermediate = intermediate;
   }
 
-  static async create(nowMs: number = Date.now()): Promise<CertificateAuthority> {
-    const root = await authority('CN=Test Root', null, nowMs);
-    return new CertificateAuthority(root, await authority('CN=Test Intermediate', root, nowMs));
+  static async create(
+    nowMs: number = Date.now(),
+    algorithm: Algorithm = ALGORITHM,
+  ): Promise<CertificateAuthority> {
+    const root = await authority('CN=Test Root', null, nowMs, ALGORITHM);
+    const intermediate = await authority('CN=Test Intermediate', root, nowMs, algorithm);
+    return new CertificateAuthority(root, intermediate);
   }
 
   /** Leaf and intermediate, PEM, as `request` (PEM) asks for. */
@@ -80,7 +96,7 @@ export class CertificateAuthority {
         issuer: this.intermediate.name,
         publicKey: change.key ?? (await asked.publicKey.export(ALGORITHM, ['verify'], webcrypto)),
         signingKey: this.intermediate.keys.privateKey,
-        signingAlgorithm: ALGORITHM,
+        signingAlgorithm: this.intermediate.algorithm,
         notBefore: new Date(change.fromMs ?? nowMs - DAY_MS),
         notAfter: new Date(change.toMs ?? nowMs + 90 * DAY_MS),
         extensions: [
@@ -99,8 +115,9 @@ async function authority(
   name: string,
   issuer: Authority | null,
   nowMs: number,
+  algorithm: Algorithm,
 ): Promise<Authority> {
-  const keys = await newPair();
+  const keys = await newPair(algorithm);
   const certificate = await X509CertificateGenerator.create(
     {
       serialNumber: '01',
@@ -108,12 +125,12 @@ async function authority(
       issuer: issuer?.name ?? name,
       publicKey: keys.publicKey,
       signingKey: (issuer?.keys ?? keys).privateKey,
-      signingAlgorithm: ALGORITHM,
+      signingAlgorithm: issuer?.algorithm ?? algorithm,
       notBefore: new Date(nowMs - DAY_MS),
       notAfter: new Date(nowMs + 365 * DAY_MS),
       extensions: [new BasicConstraintsExtension(true, undefined, true)],
     },
     webcrypto,
   );
-  return { name, keys, pem: `${certificate.toString('pem')}\n` };
+  return { name, algorithm, keys, pem: `${certificate.toString('pem')}\n` };
 }

@@ -156,10 +156,24 @@ describe('a result statement', () => {
     ['an amount that is not canonical', figuresWith(2, new Map([['EUR', '1.50']]))],
     ['an exponent', figuresWith(3, new Map([['EUR', '1e3']]))],
     ['an odd currency', figuresWith(4, new Map([['E R', '1']]))],
+    ['a currency that turns the line', figuresWith(4, new Map([['E\u202eR', '1']]))],
+    ['a currency with a control character', figuresWith(4, new Map([['E\u001bR', '1']]))],
+    ['a currency that is too long', figuresWith(4, new Map([['\u5e01'.repeat(65), '1']]))],
     ['a currency that is a number', figuresWith(4, new Map([[1, '1']]))],
     ['no amounts where they have to be', figuresWith(5, null)],
   ])('with %s is refused', (_, bytes) => {
     expect(parseResultStatement(bytes).ok).toBe(false);
+  });
+
+  it('names currencies in any script, as venues do', () => {
+    if (sample === undefined) throw new Error('no sample');
+    const volume = new Map([
+      ['USDT', '1'],
+      ['\u5e01\u5b89\u4eba\u751f', '2.5'],
+    ]);
+    const statement = { ...sample, figures: { ...sample.figures, volume } };
+    const read = assertAccepted(parseResultStatement(encodeResultStatement(statement)));
+    expect(summaryOf(read).volume).toEqual({ USDT: '1', 币安人生: '2.5' });
   });
 
   it('mistake 10 (in part): unknown is null and stays null, never a zero', () => {

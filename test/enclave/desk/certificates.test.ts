@@ -18,7 +18,7 @@ import type { Configuration } from '../../../wire/configuration.ts';
 import { MAX_CERTIFICATE_CHAIN_BYTES } from '../../../wire/desk-messages.ts';
 import type { Transport } from '../../../wire/node/transport.ts';
 import type { Certified } from '../../helpers/certificate-authority.ts';
-import { CertificateAuthority } from '../../helpers/certificate-authority.ts';
+import { CertificateAuthority, WEAK_ALGORITHM } from '../../helpers/certificate-authority.ts';
 
 const NAMES = ['localhost', 'enclave.example', 'other.enclave.example'];
 const DAY_MS = 86_400_000;
@@ -190,6 +190,12 @@ describe('a chain that does not fit', () => {
     expect(judge(whole + intermediate.pem.repeat(7))).toEqual(none);
     expect(judge(whole.padEnd(MAX_CERTIFICATE_CHAIN_BYTES, '\n'))).toBe('fits');
     expect(judge(whole.padEnd(MAX_CERTIFICATE_CHAIN_BYTES + 1, '\n'))).toEqual(none);
+  });
+
+  it('has an authority that TLS would throw at, and the desk with it', async () => {
+    const weak = await CertificateAuthority.create(Date.now(), WEAK_ALGORITHM);
+    const chain = await weak.issue(request);
+    expect(judge(chain)).toEqual(['certificate_refused', 'too weak for TLS']);
   });
 
   it('has an intermediate that is over', async () => {
