@@ -65,7 +65,7 @@ describe('an enclave whose secrets come sealed', () => {
     const [account] = open.accounts;
     expect([open.accounts.length, open.vaultKeys.length]).toEqual([1, 0]);
     expect([account?.name, account?.version]).toEqual(['example', 9]);
-    expect(Buffer.from(account?.bytes ?? []).toString()).toBe('{}');
+    expect(Buffer.from(account?.bytes ?? []).toString()).toBe(JSON.stringify(ACCOUNT));
     expect(
       header.sealed.map(({ purpose, name, version, keyArn }) => [purpose, name, version, keyArn]),
     ).toEqual([
