@@ -13,7 +13,7 @@ import type { Fields } from '../../wire/fields.ts';
 import { parseFields } from '../../wire/fields.ts';
 import type { Result } from '../../wire/result.ts';
 import { MAX_CURSOR_BYTES } from '../connector/job.ts';
-import { AccountState, HOURS_KEPT, MAX_HOSTS } from './account-state.ts';
+import { AccountState, HOUR_MS, HOURS_KEPT, MAX_HOSTS } from './account-state.ts';
 import type { Stream } from './coverage.ts';
 import { MAX_GAPS, MAX_SPANS, MAX_STREAMS } from './coverage.ts';
 import { COUNTED_KINDS, SUMS } from './poll-records.ts';
@@ -110,7 +110,10 @@ function readTotals(fields: Fields, state: AccountState): void {
     readSums(fields, 13, sums[at] ?? null, totals[name]);
   });
   fields.maps(14, 2 * HOURS_KEPT, (hour) => {
-    const own = totals.hour(hour.uint(1));
+    const start = hour.uint(1);
+    // Not one that another would be taken for.
+    if (start % HOUR_MS !== 0 || totals.hours.has(start)) hour.refuse(1);
+    const own = totals.hour(start);
     own.trades = hour.uint(2);
     own.overflowed = hour.bool(3);
     readSums(hour, 4, hour.take(4), own.volume);

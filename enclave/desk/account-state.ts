@@ -11,7 +11,7 @@ import { COUNTED_KINDS, Totals } from './poll-records.ts';
 import { Seen } from './seen.ts';
 import type { Sums } from './sums.ts';
 
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 export const HOURS_KEPT = 168;
 export const MAX_HOSTS = 16;

@@ -308,6 +308,17 @@ describe('the state', () => {
     );
   });
 
+  it('with an hour that begins within another is refused', () => {
+    const bytes = encodeAccountState(fullState(), COMMITMENT) ?? new Uint8Array(0);
+    const changed = Buffer.from(bytes);
+    const start = Buffer.alloc(8);
+    start.writeBigUInt64BE(BigInt(NOON_MS));
+    changed.writeBigUInt64BE(BigInt(NOON_MS + 1), changed.lastIndexOf(start));
+    expect(parseAccountState(changed, COMMITMENT)).toMatchObject({
+      refusal: { code: 'message_malformed' },
+    });
+  });
+
   it('of another account is refused', () => {
     const bytes = encodeAccountState(stateOf(), COMMITMENT) ?? new Uint8Array(0);
     expect(parseAccountState(bytes, accountOf(2).commitment)).toMatchObject({
