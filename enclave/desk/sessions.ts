@@ -163,6 +163,8 @@ export class Sessions {
     entry.expiresMs = services.nowMs() + ttlSeconds * 1000;
     this.#schedule(entry);
     await this.#persist(entry);
+    // Revoked while the host wrote: nobody is told, and the log does not say, that it goes on.
+    if (!this.#closed && !this.#byName.has(entry.name)) return refuse('session_unknown');
     const leaf = await audit.append('sessionRenewed', {
       sessionHash: entry.hash,
       accountCommitment: entry.account.commitment,

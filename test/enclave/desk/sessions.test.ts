@@ -309,6 +309,20 @@ describe('while the host is slow', () => {
     await expect.poll(() => one.desk.records.size).toBe(0);
   });
 
+  it('a session that is revoked while it is renewed is not said to go on', async () => {
+    const one = await scene({ vaultKeys: KEYS });
+    const id = await one.session();
+    one.desk.holdVault = true;
+    const renewing = one.operate('renew', id);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const revoking = one.operate('revoke', id);
+    await expect.poll(() => one.polling.removed).toHaveLength(1);
+    one.desk.release();
+    expect((await revoking).inside['status']).toBe('revoked');
+    expect((await renewing).inside['error']).toBe('session_unknown');
+    expect(one.desk.events).not.toContain('sessionRenewed');
+  });
+
   it('a renewal that is under way at the close is there in the next epoch', async () => {
     const one = await scene({ vaultKeys: KEYS });
     const id = await one.session({ ttl: 300 });
