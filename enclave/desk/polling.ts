@@ -146,11 +146,15 @@ export class AccountPolling implements Polling {
   }
 
   add(account: Account, restored: Uint8Array | null): void {
+    const { time, services } = this.#options;
+    const nowMs = time.nowMs();
     const createdMs = Number(account.createdNs / MS);
+    // Without its state nobody knows any more which polls there were before now.
+    const sinceMs = nowMs - createdMs < this.#intervalMs ? createdMs : nowMs;
     const known = restored === null ? null : parseAccountState(restored, account.commitment);
     if (known?.ok === false) this.#counters.states_refused++;
     const state =
-      known?.ok === true ? known.value : new AccountState(createdMs, createdMs - HISTORY_MS);
+      known?.ok === true ? known.value : new AccountState(sinceMs, createdMs - HISTORY_MS);
     const entry: Entry = {
       account,
       state,
@@ -162,8 +166,6 @@ export class AccountPolling implements Polling {
       removed: false,
     };
     this.#entries.set(account.id, entry);
-    const { time, services } = this.#options;
-    const nowMs = time.nowMs();
     const { lastSlotMs } = state;
     const next = nextSlot(nowMs, this.#intervalMs, account.id);
     if (lastSlotMs !== null) {

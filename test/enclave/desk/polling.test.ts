@@ -380,6 +380,16 @@ describe('a restart', () => {
     expect(figuresOf(scene).trades).toBe(30);
   });
 
+  it('without the state is observed from then on, and no gap before it is hidden', async () => {
+    const before = await beforeRestart();
+    const restartMs = before.time.nowMs();
+    expect(figuresOf(before).observedSinceNs).toBeLessThan(BigInt(restartMs) * 1_000_000n);
+    const { observedSinceNs, periodStartNs } = figuresOf(await afterRestart(before, null, 1000));
+    expect(observedSinceNs).toBeGreaterThanOrEqual(BigInt(restartMs) * 1_000_000n);
+    // What the venue still shows is told as before.
+    expect(periodStartNs).toBe(figuresOf(before).periodStartNs);
+  });
+
   it('with the state of another account, or half of one, begins anew and counts it', async () => {
     const before = await beforeRestart();
     const state = before.states.get(labelled(1).id) ?? new Uint8Array(0);
