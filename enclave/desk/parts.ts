@@ -41,6 +41,7 @@ export async function openParts(services: DeskServices, https: HttpsControl): Pr
   );
   // Polls that run get their leaves before the audit trail is flushed and the vault's keys are wiped.
   const close = async (): Promise<void> => {
+    certificates.close();
     await polling.close();
     await traders.close();
   };

@@ -19,6 +19,7 @@ export class TlsCertificates {
   readonly #services: Services;
   readonly #counters = { certificates_installed: 0, certificates_refused: 0 };
   #request: Promise<string> | null = null;
+  #closed = false;
 
   constructor(services: Services) {
     this.#services = services;
@@ -42,7 +43,13 @@ export class TlsCertificates {
     });
   }
 
+  /** The log takes nothing more of the desk's: a word about a chain would be against the rules. */
+  close(): void {
+    this.#closed = true;
+  }
+
   async #take(chain: Uint8Array, https: HttpsControl, audit: CertificateAudit): Promise<void> {
+    if (this.#closed) return;
     const { keys, configuration, nowMs } = this.#services;
     const demands = { spki: keys.tls.spki, names: configuration.tls_names, nowMs: nowMs() };
     const checked = checkCertificateChain(chain, demands);

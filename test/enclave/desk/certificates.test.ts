@@ -92,6 +92,14 @@ describe('a certificate of others for the TLS key', () => {
     expect(tls.counters).toEqual({ certificates_installed: 2, certificates_refused: 0 });
   });
 
+  it('is not looked at when the desk closes: its last leaf may be written', async () => {
+    const { bring, shown, audit, tls } = scene();
+    tls.close();
+    await bring(await authority.issue(request));
+    await bring('hello');
+    expect([shown, audit]).toEqual([[], []]);
+  });
+
   it('is not shown when it does not fit, and the log says so', async () => {
     const { bring, shown, audit, tls } = scene();
     await bring('hello');
