@@ -98,6 +98,12 @@ function sourcesOf(exchange: kraken): readonly Source[] {
   ];
 }
 
+/**
+ * Kraken gives the newest first, and a job has time for some twenty of its calls: without windows an account with more
+ * than a thousand trades to catch up with would begin anew at every poll.
+ */
+const WINDOW_MS = 2 * 86_400_000;
+
 interface Listing {
   readonly what: 'fills' | 'transfers';
   readonly overlapMs: number;
@@ -113,7 +119,7 @@ function history({ what, overlapMs, ask, list, one }: Listing): HistorySource {
     ...(what === 'transfers' ? { also: ['deposits', 'withdrawals', 'interest'] as const } : {}),
     market: 'all',
     key: list,
-    windowMs: null,
+    windowMs: WINDOW_MS,
     historyMs: null,
     overlapMs,
     page: (span, token) => pageByOffset(ask, span, token, list, one),

@@ -293,3 +293,34 @@ describe.each(CASES)('$venue, $accountType', (one) => {
     expect(sums(held)).toEqual(ledger.balances[wallet]);
   });
 });
+
+describe('kraken, whose newest come first', () => {
+  it('catches up with more than one job may ask for', { timeout: 120_000 }, async () => {
+    const { control } = exchange;
+    const kraken = CASES.find(({ venue }) => venue === 'kraken');
+    if (kraken === undefined) throw new Error('no such case');
+    control.limits({ venue: 'kraken', scale: 1000 });
+    nowMs += 8 * DAY_MS;
+    const account = control.account({ venue: 'kraken' });
+    const of = { account: account.account, symbol: 'BTC/USD' };
+    const fills = 900;
+    const fromMs = nowMs - 7 * DAY_MS;
+    control.deposit({ ...of, currency: 'USD', amount: '1000000', timeMs: fromMs + 1 });
+    for (let fill = 0; fill < fills; fill++) {
+      const timeMs = fromMs + 1000 + Math.floor((fill * 6.9 * DAY_MS) / fills);
+      control.trade({ ...of, side: 'buy', price: '650.01', amount: '0.001', timeMs });
+    }
+    let cursors: Job['cursors'] = null;
+    const counted = new Set<string>();
+    let jobs = 0;
+    while (counted.size < fills && jobs < 40) {
+      const budget = { calls: 14, retries: 0, deadlineMs: 60_000 };
+      const outcome = await poll(kraken, account, { fromMs, cursors, budget });
+      for (const record of outcome.records) if (record.kind === 'fill') counted.add(record.id);
+      ({ cursors } = outcome.done);
+      nowMs += 300_000;
+      jobs++;
+    }
+    expect(counted.size).toBe(fills);
+  });
+});
