@@ -24,6 +24,8 @@ export interface Page {
   readonly unique?: boolean;
   /** The venue shows no way to the rest of this page's moment. */
   readonly truncated?: boolean;
+  /** How many records the span has, where the venue tells. */
+  readonly total?: number;
 }
 
 /** Of now: balances, positions. */
@@ -85,6 +87,12 @@ const DAY_MS = 86_400_000;
 const MAX_PENDING_MS: number = 30 * DAY_MS;
 /** A venue that always says that there is more, without end. */
 const MAX_PAGES = 10_000;
+/**
+ * A span with more than this is asked for in halves, as far as halves are longer than this. A venue that gives the newest
+ * first would keep a busy account at its beginning for ever: what one job has no calls for, the next begins anew.
+ */
+const MAX_SPAN_RECORDS = 400;
+const MIN_SPAN_MS = 3_600_000;
 
 function timeOfRecord(record: ConnectorRecord): number {
   return 'timeMs' in record ? record.timeMs : 0;
@@ -151,16 +159,18 @@ async function walkSpan(
   cursor: SourceCursor,
   walker: Walker,
   progress: Progress,
-): Promise<void> {
+): Promise<'done' | 'halve'> {
   let token: string | null = null;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const page: Page = await source.page(span, token, cursor);
+    const isLong = span.toMs - span.fromMs > MIN_SPAN_MS;
+    if (pages === 0 && isLong && (page.total ?? 0) > MAX_SPAN_RECORDS) return 'halve';
     progress.malformed += page.malformed;
     progress.truncated ||= page.truncated === true;
     const fresh = page.unique === true ? page.records : freshOf(page.records, cursor);
     for (const record of page.records) notePending(record, cursor);
     await walker.emit(fresh);
-    if (page.next === null) return;
+    if (page.next === null) return 'done';
     if (page.next === token) throw new CallError('bad_response');
     token = page.next;
   }
@@ -216,10 +226,15 @@ export async function walkHistory(
   const progress: Progress = { malformed: 0, truncated: false };
   cursor.pendingFromMs = null;
   let failure: CallError | BudgetError | null = null;
+  let widthMs = windowMs ?? Math.max(toMs - fromMs, 0);
   try {
     do {
-      const endMs = windowMs === null ? toMs : Math.min(fromMs + windowMs, toMs);
-      await walkSpan(source, { fromMs, toMs: endMs }, cursor, walker, progress);
+      const endMs = Math.min(fromMs + widthMs, toMs);
+      const span = { fromMs, toMs: endMs };
+      if ((await walkSpan(source, span, cursor, walker, progress)) === 'halve') {
+        widthMs = Math.ceil((endMs - fromMs) / 2);
+        continue;
+      }
       cursor.doneToMs = Math.max(cursor.doneToMs, endMs);
       forget(cursor, overlapMs);
       fromMs = endMs;

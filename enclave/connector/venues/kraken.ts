@@ -98,12 +98,6 @@ function sourcesOf(exchange: kraken): readonly Source[] {
   ];
 }
 
-/**
- * Kraken gives the newest first, and a job has time for some twenty of its calls: without windows an account with more
- * than a thousand trades to catch up with would begin anew at every poll.
- */
-const WINDOW_MS = 2 * 86_400_000;
-
 interface Listing {
   readonly what: 'fills' | 'transfers';
   readonly overlapMs: number;
@@ -119,7 +113,7 @@ function history({ what, overlapMs, ask, list, one }: Listing): HistorySource {
     ...(what === 'transfers' ? { also: ['deposits', 'withdrawals', 'interest'] as const } : {}),
     market: 'all',
     key: list,
-    windowMs: WINDOW_MS,
+    windowMs: null,
     historyMs: null,
     overlapMs,
     page: (span, token) => pageByOffset(ask, span, token, list, one),
@@ -145,7 +139,8 @@ async function pageByOffset(
   const count = Number(textAt(answer, 'result', 'count') ?? Number.NaN);
   const reached = offset + raws.length;
   const more = raws.length >= PAGE && (Number.isNaN(count) || reached < count);
-  return { ...convert(raws, one), next: more ? String(reached) : null };
+  const total = Number.isNaN(count) ? {} : { total: count };
+  return { ...convert(raws, one), ...total, next: more ? String(reached) : null };
 }
 
 /** Seconds with a fraction. */
