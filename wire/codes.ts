@@ -215,6 +215,15 @@ export const REFUSAL_CODES = {
   result_malformed: 'a result, or its statement, breaks its layout',
   result_signature: 'the result is not signed by the attested key',
   result_mismatch: 'the readable part of a result says something else than its statement',
+  // track record
+  account_unknown: 'no account of this user at this venue',
+  snapshot_exists: 'a snapshot of the period exists: no sync by hand changes what it rests on',
+  client_untrusted: 'no certificate, or none that the sealed client CA vouches for now',
+  call_malformed: 'a call over gRPC whose message, headers or fields break their bounds',
+  call_unknown: 'no such method over gRPC',
+  call_compressed: 'a compressed message: none is taken',
+  call_deadline: 'the call took longer than its deadline',
+  call_limit: 'as many calls or connections as one client may have',
   // execution, on the host
   signal_malformed: 'a released signal breaks the layout',
   signal_not_logged: 'a released signal is not in the durable log',
