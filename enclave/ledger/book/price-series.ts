@@ -1,0 +1,65 @@
+// The prices of one pair or contract in the order of time. At one time there is one price: of several sources the one
+// whose name sorts first, so that the order in which rows came in does not matter.
+
+import type { Fixed } from '../../../wire/fixed.ts';
+
+export interface SeriesRow {
+  readonly atMs: number;
+  readonly price: Fixed;
+  readonly source: string;
+}
+
+export class PriceSeries {
+  readonly #rows: SeriesRow[] = [];
+  /** Where the last question was answered: questions come in the order of time, mostly. */
+  #cursor = 0;
+
+  get size(): number {
+    return this.#rows.length;
+  }
+
+  add(row: SeriesRow): void {
+    const rows = this.#rows;
+    const last = rows.at(-1);
+    if (last === undefined || last.atMs < row.atMs) {
+      rows.push(row);
+      return;
+    }
+    const at = this.#indexAt(row.atMs);
+    const there = rows[at];
+    if (there?.atMs !== row.atMs) rows.splice(at + 1, 0, row);
+    else if (row.source < there.source) rows[at] = row;
+  }
+
+  /** The last row at or before `atMs`, if it is not older than `maxAgeMs`. */
+  last(atMs: number, maxAgeMs: number): SeriesRow | null {
+    const row = this.#rows[this.#indexAt(atMs)];
+    return row === undefined || atMs - row.atMs > maxAgeMs ? null : row;
+  }
+
+  /** Forgets rows that are older than `beforeMs`. */
+  forget(beforeMs: number): void {
+    this.#rows.splice(0, this.#indexAt(beforeMs - 1) + 1);
+    this.#cursor = 0;
+  }
+
+  /** Of the last row at or before `atMs`; -1 if there is none. */
+  #indexAt(atMs: number): number {
+    const rows = this.#rows;
+    const isAt = (index: number): boolean => {
+      const next = rows[index + 1];
+      return (rows[index]?.atMs ?? Infinity) <= atMs && (next === undefined || next.atMs > atMs);
+    };
+    if (isAt(this.#cursor)) return this.#cursor;
+    if (isAt(this.#cursor + 1)) return ++this.#cursor;
+    let low = 0;
+    let high = rows.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((rows[middle]?.atMs ?? Infinity) <= atMs) low = middle + 1;
+      else high = middle;
+    }
+    if (low > 0) this.#cursor = low - 1;
+    return low - 1;
+  }
+}

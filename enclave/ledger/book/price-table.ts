@@ -1,0 +1,131 @@
+// What assets were worth in US dollars, and from which rows that follows. A coin is valued through the pairs that there
+// are, at most three of them; each leg is a price of its own, a stablecoin's and a currency's too: USDT is never one
+// dollar by decree. A leg that is missing or too old is no price (null), and nothing is interpolated.
+
+import type { Fixed } from '../../../wire/fixed.ts';
+import { divideFixed, FIXED_ONE, multiplyFixed, parseFixed } from '../../../wire/fixed.ts';
+import type { PriceRow } from './contract.ts';
+import { PriceSeries } from './price-series.ts';
+
+export interface UsedRow {
+  readonly kind: PriceRow['kind'];
+  readonly symbol: string;
+  readonly atMs: number;
+  readonly price: Fixed;
+  readonly source: string;
+}
+
+export interface Valuation {
+  /** Of one unit, in US dollars (lookup) or in what the contract settles in (mark). */
+  readonly price: Fixed;
+  /** What it rests on; none for the dollar itself. */
+  readonly rows: readonly UsedRow[];
+}
+
+/** One step from an asset to another: a pair, or a pair the other way round. */
+interface Leg {
+  readonly to: string;
+  readonly symbol: string;
+  readonly inverted: boolean;
+  readonly series: PriceSeries;
+}
+
+export const REPORTING_CURRENCY = 'USD';
+const MAX_LEGS = 3;
+/** Of several ways to the dollar the first that has prices: directly, through stablecoins, through the rest by name. */
+const PREFERRED: readonly string[] = ['USD', 'USDT', 'USDC', 'EUR', 'BTC', 'ETH'];
+const DOLLAR: Valuation = { price: FIXED_ONE, rows: [] };
+
+function rankOf({ to, inverted }: Leg): string {
+  const rank = PREFERRED.indexOf(to);
+  return `${inverted ? 1 : 0}${rank < 0 ? PREFERRED.length : rank}${to}`;
+}
+
+export class PriceTable {
+  readonly #spot = new Map<string, PriceSeries>();
+  readonly #marks = new Map<string, PriceSeries>();
+  readonly #legs = new Map<string, Leg[]>();
+
+  static of(rows: readonly PriceRow[]): PriceTable {
+    const table = new PriceTable();
+    table.add(rows);
+    return table;
+  }
+
+  get size(): number {
+    let rows = 0;
+    for (const series of [...this.#spot.values(), ...this.#marks.values()]) rows += series.size;
+    return rows;
+  }
+
+  /** Gives how many were left out because they are no price: not positive, not exact, or of a symbol that is no pair. */
+  add(rows: readonly PriceRow[]): number {
+    let refused = 0;
+    for (const { kind, symbol, atMs, price, source } of rows) {
+      const fixed = parseFixed(price);
+      const series = fixed === null || fixed <= 0n ? null : this.#seriesOf(kind, symbol);
+      if (fixed === null || series === null) refused++;
+      else series.add({ atMs, price: fixed, source });
+    }
+    return refused;
+  }
+
+  /** What one unit of `asset` was worth in US dollars at `atMs`, by rows that were not older than `maxAgeMs` then. */
+  lookup(asset: string, atMs: number, maxAgeMs: number): Valuation | null {
+    return asset === REPORTING_CURRENCY ? DOLLAR : this.#walk(asset, atMs, maxAgeMs, [asset]);
+  }
+
+  /** What one unit of a contract or share was worth, in what it settles in. */
+  mark(symbol: string, atMs: number, maxAgeMs: number): Valuation | null {
+    const row = this.#marks.get(symbol)?.last(atMs, maxAgeMs) ?? null;
+    return row === null ? null : { price: row.price, rows: [{ kind: 'mark', symbol, ...row }] };
+  }
+
+  /** Forgets what is older than `beforeMs`. */
+  forget(beforeMs: number): void {
+    for (const series of [...this.#spot.values(), ...this.#marks.values()]) series.forget(beforeMs);
+  }
+
+  #walk(
+    asset: string,
+    atMs: number,
+    maxAgeMs: number,
+    visited: readonly string[],
+  ): Valuation | null {
+    for (const leg of this.#legs.get(asset) ?? []) {
+      if (visited.includes(leg.to)) continue;
+      const row = leg.series.last(atMs, maxAgeMs);
+      if (row === null) continue;
+      const used: UsedRow = { kind: 'spot', symbol: leg.symbol, ...row };
+      const price = leg.inverted ? divideFixed(FIXED_ONE, row.price) : row.price;
+      if (leg.to === REPORTING_CURRENCY) return { price, rows: [used] };
+      if (visited.length >= MAX_LEGS) continue;
+      const rest = this.#walk(leg.to, atMs, maxAgeMs, [...visited, leg.to]);
+      if (rest === null) continue;
+      return { price: multiplyFixed(price, rest.price), rows: [used, ...rest.rows] };
+    }
+    return null;
+  }
+
+  #seriesOf(kind: PriceRow['kind'], symbol: string): PriceSeries | null {
+    const all = kind === 'spot' ? this.#spot : this.#marks;
+    const known = all.get(symbol);
+    if (known !== undefined) return known;
+    const series = new PriceSeries();
+    if (kind === 'spot') {
+      const [base = '', quote = '', ...rest] = symbol.split('/');
+      if (base === '' || quote === '' || rest.length > 0 || base === quote) return null;
+      this.#addLeg(base, { to: quote, symbol, inverted: false, series });
+      this.#addLeg(quote, { to: base, symbol, inverted: true, series });
+    }
+    all.set(symbol, series);
+    return series;
+  }
+
+  #addLeg(asset: string, leg: Leg): void {
+    const legs = this.#legs.get(asset) ?? [];
+    legs.push(leg);
+    legs.sort((a, b) => (rankOf(a) < rankOf(b) ? -1 : 1));
+    this.#legs.set(asset, legs);
+  }
+}
