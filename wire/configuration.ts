@@ -77,6 +77,22 @@ export interface ConfiguredSource {
   readonly host: string;
 }
 
+/**
+ * A PostgreSQL server, over a stream that the host opens to `host` and `port`; TLS ends in the enclave and trusts `roots`
+ * alone. It is not trusted with more than keeping what it is given.
+ */
+export interface ConfiguredDatabase {
+  readonly host: string;
+  readonly port: number;
+  /** Of the database. */
+  readonly name: string;
+  readonly user: string;
+  /** Certificates of the authorities, PEM. */
+  readonly roots: string;
+  /** The name in the server's certificate, where it is another one than `host`. */
+  readonly server_name?: string | undefined;
+}
+
 /** Inputs: from the host, label `host`; with a source from the enclave's own connection, label `tls`. */
 export interface ConfiguredStream {
   readonly id: number;
@@ -121,6 +137,7 @@ export interface Configuration {
   readonly data_keys?: readonly { readonly name: string; readonly key_arn: string }[] | undefined;
   readonly s3?: ConfiguredS3 | undefined;
   readonly desk?: ConfiguredDesk | undefined;
+  readonly database?: ConfiguredDatabase | undefined;
 }
 
 /** RFC 1123, in lower case. */
@@ -130,6 +147,12 @@ export const DNS_NAME: RegExp =
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/u;
 /** Segments that nothing on the way rewrites. */
 const PREFIX = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}){0,7}$/u;
+
+/** PostgreSQL's names without quotes. */
+const SQL_NAME = /^[a-z_][a-z0-9_]{0,62}$/u;
+const PEM_CERTIFICATES =
+  /^(?:-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/]{1,64}={0,2}\n)+-----END CERTIFICATE-----\n){1,8}$/u;
+const MAX_ROOTS_CHARACTERS = 16_384;
 
 const hash: z.ZodString = z.string().regex(/^[0-9a-f]{64}$/u);
 const logId: z.ZodString = z.string().regex(/^[a-z0-9][a-z0-9./-]{0,82}$/u);
@@ -234,6 +257,16 @@ const configurationSchema: z.ZodType<Configuration> = z.strictObject({
       polling_ms: uint(60_000, 3_600_000),
       max_sessions: uint(1, 10_000),
       sandbox: z.boolean(),
+    })
+    .optional(),
+  database: z
+    .strictObject({
+      host: dnsName,
+      port: uint(1, 0xffff),
+      name: z.string().regex(SQL_NAME),
+      user: z.string().regex(SQL_NAME),
+      roots: z.string().max(MAX_ROOTS_CHARACTERS).regex(PEM_CERTIFICATES),
+      server_name: dnsName.optional(),
     })
     .optional(),
 });

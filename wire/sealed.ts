@@ -20,6 +20,7 @@ export const SEALED_PURPOSES = [
   'client_ca',
   'compliance_key',
   'exchange_account',
+  'database_password',
 ] as const;
 export type SealedPurpose = (typeof SEALED_PURPOSES)[number];
 

@@ -50,6 +50,7 @@ const SEALED = [
   'client_ca/*',
   'compliance_key/*',
   'exchange_account/*',
+  'database_password/*',
 ];
 const DATA_KEY = 'data-key/*';
 

@@ -1,0 +1,267 @@
+// Frame types, limits and messages of the ledger's protocol (protocol.ts).
+
+import type { RefusalCode } from '../../wire/codes.ts';
+import type { Environment } from '../../wire/exchange-call.ts';
+import type { AccountType, Coverage, Venue } from '../connector/classes.ts';
+import type { StreamFrames } from '../../wire/node/stream-mux.ts';
+import type { ConnectorRecord, RecordKind } from '../connector/records.ts';
+
+export const LEDGER_FRAME = {
+  open: 0x90,
+  state: 0x91,
+  account: 0x92,
+  remove: 0x93,
+  records: 0x94,
+  poll: 0x95,
+  missed: 0x96,
+  prices: 0x97,
+  signed: 0x98,
+  ask: 0x99,
+  shut: 0x9a,
+  streamOpen: 0x9b,
+  streamData: 0x9c,
+  streamWindow: 0x9d,
+  streamEnd: 0x9e,
+  streamReset: 0x9f,
+  ready: 0xa0,
+  taken: 0xa1,
+  resync: 0xa2,
+  needPrices: 0xa3,
+  sign: 0xa4,
+  audit: 0xa5,
+  answer: 0xa6,
+  counters: 0xa7,
+} as const;
+
+/** Frame types of wire/node/stream-mux.ts. */
+export const STREAM_FRAMES: StreamFrames = {
+  open: LEDGER_FRAME.streamOpen,
+  data: LEDGER_FRAME.streamData,
+  window: LEDGER_FRAME.streamWindow,
+  end: LEDGER_FRAME.streamEnd,
+  reset: LEDGER_FRAME.streamReset,
+};
+
+const STREAM_TYPES: readonly number[] = Object.values(STREAM_FRAMES);
+
+export const TO_LEDGER_TYPES: readonly number[] = [
+  LEDGER_FRAME.open,
+  LEDGER_FRAME.state,
+  LEDGER_FRAME.account,
+  LEDGER_FRAME.remove,
+  LEDGER_FRAME.records,
+  LEDGER_FRAME.poll,
+  LEDGER_FRAME.missed,
+  LEDGER_FRAME.prices,
+  LEDGER_FRAME.signed,
+  LEDGER_FRAME.ask,
+  LEDGER_FRAME.shut,
+  ...STREAM_TYPES,
+];
+
+export const FROM_LEDGER_TYPES: readonly number[] = [
+  LEDGER_FRAME.ready,
+  LEDGER_FRAME.taken,
+  LEDGER_FRAME.resync,
+  LEDGER_FRAME.needPrices,
+  LEDGER_FRAME.sign,
+  LEDGER_FRAME.audit,
+  LEDGER_FRAME.answer,
+  LEDGER_FRAME.counters,
+  ...STREAM_TYPES,
+];
+
+/** Kinds of byte streams: the ledger opens `database`, the desk `grpc` with the client's fingerprint as its label. */
+export const STREAM_KIND = { database: 1, grpc: 2 } as const;
+/** SHA-256 of the client's certificate, DER. */
+export const FINGERPRINT_BYTES = 32;
+
+/** Both ways; `firstCreditBytes` of the channel is FIRST_CREDIT_BULK_BYTES. */
+export const MAX_LEDGER_FRAME_BYTES: number = 4 * 1024 * 1024;
+/** Of one RECORDS or PRICES frame. */
+export const MAX_LEDGER_PAGE_BYTES: number = 256 * 1024;
+export const MAX_PRICES_PER_PAGE = 2000;
+/** Of one NEED_PRICES; a question of more is two. */
+export const MAX_PRICE_ITEMS = 256;
+/** Of one SIGN: the leaf that has them is at most MAX_DESK_PLAINTEXT_BYTES. */
+export const MAX_SIGN_STATEMENTS = 1024;
+export const MAX_SIGN_BYTES: number = 999 * 1024;
+export const MAX_ASK_BYTES: number = 64 * 1024;
+/** Body of an ANSWER. */
+export const MAX_LEDGER_ANSWER_BYTES: number = 3 * 1024 * 1024;
+export const ACCOUNT_ID_BYTES = 16;
+
+/** A key for what the ledger stores, by the version of the data key of the vault. */
+export interface StorageKey {
+  readonly version: number;
+  /** HKDF-SHA256(vault data key, SHA-256(log id), "trackseal/ledger/v1"), 32 bytes. */
+  readonly key: Uint8Array;
+}
+
+export interface LedgerOpen {
+  readonly origin: string;
+  readonly epoch: number;
+  readonly configuration: Uint8Array;
+  /** The desk's clock when this was sent. */
+  readonly nowNs: bigint;
+  /** Empty: nothing may be persisted. */
+  readonly storageKeys: readonly StorageKey[];
+  readonly leafZeroHash: Uint8Array;
+  /** Raw, of the key that the desk signs with. */
+  readonly ed25519: Uint8Array;
+  /** Null: there is none, and the database has to let us in without. */
+  readonly databasePassword: Uint8Array | null;
+}
+
+export interface LedgerState {
+  readonly acknowledgedSize: number;
+  readonly ready: boolean;
+  readonly stalled: boolean;
+}
+
+export interface LedgerAccount {
+  /** Hex, 16 bytes. */
+  readonly id: string;
+  readonly commitment: Uint8Array;
+  /** The same for all accounts of one user, and tells nothing else: SHA-256 under a key of the desk's. */
+  readonly userHash: Uint8Array;
+  readonly venue: Venue;
+  readonly label: string;
+  readonly accountType: AccountType;
+  readonly environment: Environment;
+  readonly createdMs: number;
+}
+
+/** A page of what a poll brought. */
+export interface LedgerRecords {
+  readonly id: string;
+  readonly poll: number;
+  readonly kind: RecordKind;
+  readonly records: readonly ConnectorRecord[];
+}
+
+export interface PollHost {
+  readonly host: string;
+  /** SHA-256 of the SubjectPublicKeyInfo. */
+  readonly spki: Uint8Array;
+}
+
+/** The end of a poll that was not missed; its RECORDS came before. */
+export interface LedgerPoll {
+  readonly id: string;
+  /** From 1, rises by account within an epoch; a poll that is told again has its number. */
+  readonly poll: number;
+  /** Of its exchange_call leaf. */
+  readonly leafIndex: number;
+  readonly slotMs: number;
+  readonly startedMs: number;
+  readonly endedMs: number;
+  /** Of a failed one no record counts. */
+  readonly outcome: 'complete' | 'partial' | 'failed';
+  /** A class or reason of the desk's, lower-case; null when complete. */
+  readonly reason: string | null;
+  readonly coverage: readonly Coverage[];
+  readonly hosts: readonly PollHost[];
+}
+
+export interface LedgerMissed {
+  readonly id: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly reason: string;
+}
+
+export const PRICE_KINDS = ['spot', 'mark'] as const;
+export type PriceKind = (typeof PRICE_KINDS)[number];
+
+export interface PriceRow {
+  readonly kind: PriceKind;
+  readonly symbol: string;
+  readonly atMs: number;
+  /** Canonical decimal, positive. */
+  readonly price: string;
+  /** Host and endpoint. */
+  readonly source: string;
+}
+
+export interface MissingPrice {
+  readonly symbol: string;
+  readonly reason: string;
+}
+
+/** A page of the answer to NEED_PRICES; the one with `last` ends it. */
+export interface LedgerPrices {
+  readonly id: number;
+  readonly rows: readonly PriceRow[];
+  readonly missing: readonly MissingPrice[];
+  readonly last: boolean;
+}
+
+/** Either the leaf and one signature for each statement, or why there is none. */
+export interface LedgerSigned {
+  readonly id: number;
+  readonly code: RefusalCode | null;
+  readonly leafIndex: number;
+  readonly leafSalt: Uint8Array;
+  readonly signatures: readonly Uint8Array[];
+}
+
+/** A question out of HTTPS, for one account of the session that asks. */
+export interface LedgerAsk {
+  readonly id: number;
+  readonly operation: string;
+  readonly account: string;
+  /** CBOR. */
+  readonly arguments: Uint8Array;
+}
+
+export interface LedgerTaken {
+  readonly id: string;
+  readonly poll: number;
+  /** False: there is no database, and a restart forgets it. */
+  readonly stored: boolean;
+}
+
+export interface LedgerResync {
+  readonly id: string;
+  /** The account is polled with empty cursors, from here on. */
+  readonly fromMs: number;
+}
+
+export interface PriceItem {
+  readonly kind: PriceKind;
+  readonly symbol: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly stepMs: number;
+}
+
+export interface NeedPrices {
+  readonly id: number;
+  readonly venue: Venue;
+  readonly environment: Environment;
+  readonly items: readonly PriceItem[];
+}
+
+/** Each statement says by its first field which of wire/track/ it is. */
+export interface LedgerSign {
+  readonly id: number;
+  readonly statements: readonly Uint8Array[];
+}
+
+export const LEDGER_EVENTS = ['database', 'correction', 'revocation', 'store_invalid'] as const;
+export type LedgerEvent = (typeof LEDGER_EVENTS)[number];
+
+/** For an audit leaf. */
+export interface LedgerAudit {
+  readonly event: LedgerEvent;
+  readonly account: string | null;
+  readonly code: RefusalCode | null;
+}
+
+/** Either a body or the code for which there is none. */
+export interface LedgerAnswer {
+  readonly id: number;
+  readonly code: RefusalCode | null;
+  readonly body: Uint8Array | null;
+}
