@@ -224,6 +224,16 @@ export const REFUSAL_CODES = {
   call_compressed: 'a compressed message: none is taken',
   call_deadline: 'the call took longer than its deadline',
   call_limit: 'as many calls or connections as one client may have',
+  chain_hole: 'a statement of a track record is left out',
+  chain_duplicate: 'a statement of a track record is there twice',
+  chain_fork: 'two statements at one place of a track record',
+  chain_splice: 'a statement of another account in a track record',
+  chain_previous: 'a statement that does not follow the one before it',
+  chain_order:
+    'an hour or a day that does not follow the one before it, or an epoch that goes back',
+  chain_supersedes: 'a correction or revocation of what does not hold, or of another hour or day',
+  chain_ended: 'a statement behind the end of its track record',
+  record_malformed: 'a file of a track record breaks its format',
   // execution, on the host
   signal_malformed: 'a released signal breaks the layout',
   signal_not_logged: 'a released signal is not in the durable log',
