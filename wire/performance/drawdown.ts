@@ -1,0 +1,86 @@
+// Drawdowns of a linked index: from a peak to the first period that ends at it or above it again. The index starts at 1
+// where the first period starts; deposits do not move it. Across a gap the index goes on where it was, so that with gaps a
+// depth is a lower bound, and whoever shows it says so.
+
+import type { ReturnPoint } from './link.ts';
+import { GrowthIndex } from './link.ts';
+import type { Ratio } from './ratio.ts';
+import { formatRatio, ONE } from './ratio.ts';
+
+export interface Drawdown {
+  /** Above 0: 0.2 is a fall by a fifth; 1 or more when all was lost. */
+  readonly depth: string;
+  readonly peakMs: number;
+  readonly troughMs: number;
+  /** Null when it has not recovered. */
+  readonly recoveryMs: number | null;
+}
+
+export interface IndexPoint {
+  readonly atMs: number;
+  /** 1 + linked return, 18 digits. */
+  readonly index: string;
+  /** 1 − index / highest index until then. */
+  readonly drawdown: string;
+}
+
+interface Open {
+  readonly depth: Ratio;
+  readonly peakMs: number;
+  readonly troughMs: number;
+}
+
+function close({ depth, peakMs, troughMs }: Open, recoveryMs: number | null): Drawdown {
+  return { depth: formatRatio(depth), peakMs, troughMs, recoveryMs };
+}
+
+/** The index at the end of each period that has a return, and how far below its peak. */
+export function indexOf(points: readonly ReturnPoint[]): readonly IndexPoint[] {
+  const index = new GrowthIndex();
+  let peak = ONE;
+  const line: IndexPoint[] = [];
+  for (const { endMs, ratio } of points) {
+    if (ratio === null) continue;
+    const value = index.apply(ratio);
+    if (value.gt(peak)) peak = value;
+    const drawdown = ONE.minus(value.div(peak));
+    line.push({ atMs: endMs, index: formatRatio(value), drawdown: formatRatio(drawdown) });
+  }
+  return line;
+}
+
+/** In the order of time. */
+export function drawdowns(points: readonly ReturnPoint[]): readonly Drawdown[] {
+  const index = new GrowthIndex();
+  let peak = { value: ONE, atMs: points[0]?.startMs ?? 0 };
+  let open: Open | null = null;
+  const found: Drawdown[] = [];
+  for (const { endMs, ratio } of points) {
+    if (ratio === null) continue;
+    const value = index.apply(ratio);
+    if (value.gte(peak.value)) {
+      if (open !== null) found.push(close(open, endMs));
+      open = null;
+      peak = { value, atMs: endMs };
+      continue;
+    }
+    const depth = ONE.minus(value.div(peak.value));
+    if (open === null || depth.gt(open.depth)) {
+      open = { depth, peakMs: peak.atMs, troughMs: endMs };
+    }
+  }
+  return open === null ? found : [...found, close(open, null)];
+}
+
+/** The deepest, of equals the first; null when the index never fell. */
+export function maximumDrawdown(points: readonly ReturnPoint[]): Drawdown | null {
+  let deepest: Drawdown | null = null;
+  let depth = ONE.minus(1);
+  for (const each of drawdowns(points)) {
+    const value = ONE.times(each.depth);
+    if (value.lte(depth)) continue;
+    deepest = each;
+    depth = value;
+  }
+  return deepest;
+}

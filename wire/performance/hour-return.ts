@@ -1,0 +1,40 @@
+// The return of an hour of an account, from the figures that are signed for it. The hour counts when its figures rest on
+// what the venue told: either every poll told everything, or balances and positions that were told in the hour were compared
+// with the ledger. An hour of which neither is true is a gap, whatever its figures say.
+
+import type { HourFigures } from '../track/figures.ts';
+import { HOUR_MS } from '../track/figures.ts';
+import type { ReturnPoint } from './link.ts';
+import type { PeriodReturn } from './period-return.ts';
+import { periodReturn } from './period-return.ts';
+
+/** What of the figures the return rests on. */
+export type HourBasis = Pick<
+  HourFigures,
+  'startMs' | 'equityStart' | 'equityEnd' | 'inflow' | 'outflow' | 'flows' | 'complete' | 'status'
+>;
+
+/** Whether anybody looked: figures of an hour that nobody saw are no record. */
+export function isObserved({ complete, status }: Pick<HourBasis, 'complete' | 'status'>): boolean {
+  return complete || status !== 'unknown';
+}
+
+export function hourReturn(figures: HourBasis): PeriodReturn {
+  const { startMs, equityStart, equityEnd, inflow, outflow, flows } = figures;
+  if ((inflow === null || outflow === null) && isObserved(figures)) {
+    return { ratio: null, method: null, reason: 'flow_not_valued' };
+  }
+  return periodReturn({
+    startMs,
+    endMs: startMs + HOUR_MS,
+    equityStart,
+    equityEnd,
+    flows,
+    complete: isObserved(figures),
+  });
+}
+
+export function hourPoint(figures: HourBasis): ReturnPoint {
+  const { startMs } = figures;
+  return { startMs, endMs: startMs + HOUR_MS, ...hourReturn(figures) };
+}

@@ -1,0 +1,95 @@
+// Linking returns of consecutive periods: hours to days, to months, to the whole record. A period without a return, or
+// a hole between two periods, makes the linked return null: nobody can say what happened there. What the other periods made
+// together is told beside it (`observed`), with the list of gaps, so that it cannot be taken for the whole.
+
+import type { PeriodReturn, ReturnReason } from './period-return.ts';
+import { formatRatio, NIL, ONE, ratioOf } from './ratio.ts';
+import type { Ratio } from './ratio.ts';
+
+/** Periods in the order of time; none overlaps another. */
+export interface ReturnPoint extends PeriodReturn {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** `missing`: no record of that time at all. */
+export type GapReason = ReturnReason | 'missing';
+
+export interface ReturnGap {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly reason: GapReason;
+}
+
+export interface LinkedReturn {
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Null when there is a gap. */
+  readonly ratio: string | null;
+  /** Linked over the gaps, which is no return of the whole period; null when no period has a return. */
+  readonly observed: string | null;
+  readonly method: PeriodReturn['method'];
+  readonly periods: number;
+  readonly gaps: readonly ReturnGap[];
+}
+
+/** 1 + each ratio; once nothing is left, nothing is left. */
+export class GrowthIndex {
+  #value: Ratio = ONE;
+
+  get value(): Ratio {
+    return this.#value;
+  }
+
+  apply(ratio: string): Ratio {
+    if (this.#value.gt(NIL)) this.#value = this.#value.times(ratioOf(ratio).plus(1));
+    return this.#value;
+  }
+}
+
+/** Neighbours of one reason are one gap. */
+export function gapsOf(
+  points: readonly ReturnPoint[],
+  startMs: number,
+  endMs: number,
+): readonly ReturnGap[] {
+  const gaps: ReturnGap[] = [];
+  const add = (fromMs: number, toMs: number, reason: GapReason): void => {
+    const last = gaps.at(-1);
+    if (last?.toMs === fromMs && last.reason === reason) gaps[gaps.length - 1] = { ...last, toMs };
+    else gaps.push({ fromMs, toMs, reason });
+  };
+  let atMs = startMs;
+  for (const point of points) {
+    if (point.startMs < atMs) throw new RangeError('periods overlap or are not in order');
+    if (point.startMs > atMs) add(atMs, point.startMs, 'missing');
+    if (point.ratio === null) add(point.startMs, point.endMs, point.reason ?? 'incomplete');
+    atMs = point.endMs;
+  }
+  if (atMs < endMs) add(atMs, endMs, 'missing');
+  return gaps;
+}
+
+/** Of `[startMs, endMs)`: what the points leave uncovered is a gap. The points lie in it. */
+export function linkReturns(
+  points: readonly ReturnPoint[],
+  startMs: number = points[0]?.startMs ?? 0,
+  endMs: number = points.at(-1)?.endMs ?? startMs,
+): LinkedReturn {
+  const gaps = gapsOf(points, startMs, endMs);
+  const index = new GrowthIndex();
+  const known = points.filter(({ ratio }) => ratio !== null);
+  for (const { ratio } of known) if (ratio !== null) index.apply(ratio);
+  const observed = known.length === 0 ? null : formatRatio(index.value.minus(1));
+  const isDietz = known.some(({ method }) => method === 'modified_dietz');
+  const method = isDietz ? 'modified_dietz' : 'twr';
+  return {
+    startMs,
+    endMs,
+    ratio: gaps.length === 0 ? observed : null,
+    observed,
+    method: observed === null ? null : method,
+    periods: known.length,
+    gaps,
+  };
+}

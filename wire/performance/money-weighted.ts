@@ -1,0 +1,27 @@
+// The money-weighted return of a record: what was there at its start and each deposit count as paid in, each
+// withdrawal and what is there at its end as paid out. It needs every flow of the time, so a gap makes it null.
+
+import type { HourFigures } from '../track/figures.ts';
+import { HOUR_MS } from '../track/figures.ts';
+import { isObserved } from './hour-return.ts';
+import type { InvestorFlow, MoneyWeighted } from './xirr.ts';
+import { noRate, xirr } from './xirr.ts';
+
+/** `hours` in the order of time. */
+export function moneyWeighted(hours: readonly HourFigures[]): MoneyWeighted {
+  const first = hours[0];
+  const last = hours.at(-1);
+  if (first === undefined || last === undefined) return noRate('none');
+  const isWhole = hours.every((hour, at) => hour.startMs === first.startMs + at * HOUR_MS);
+  if (!isWhole || !hours.every(isObserved)) return noRate('gaps');
+  if (first.equityStart === null || last.equityEnd === null) return noRate('no_value');
+  const flows: InvestorFlow[] = [{ atMs: first.startMs, amount: -first.equityStart }];
+  for (const { inflow, outflow, flows: told } of hours) {
+    if (inflow === null || outflow === null) return noRate('no_value');
+    for (const { atMs, amount } of told) {
+      if (amount === null) return noRate('no_value');
+      flows.push({ atMs, amount: -amount });
+    }
+  }
+  return xirr([...flows, { atMs: last.startMs + HOUR_MS, amount: last.equityEnd }]);
+}
