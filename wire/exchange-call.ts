@@ -22,7 +22,8 @@ import type { Result } from './result.ts';
 export const OUTCOME = { complete: 0, partial: 1, failed: 2, missed: 3 } as const;
 export type Outcome = (typeof OUTCOME)[keyof typeof OUTCOME];
 
-export const TRIGGER = { schedule: 0, registration: 1, snapshot: 2, retry: 3 } as const;
+/** `prices`: of markets, for no account in particular; the account commitment is 32 zeros. */
+export const TRIGGER = { schedule: 0, registration: 1, snapshot: 2, retry: 3, prices: 4 } as const;
 export type Trigger = (typeof TRIGGER)[keyof typeof TRIGGER];
 
 export type Environment = 'live' | 'sandbox';
@@ -163,7 +164,7 @@ export function parseExchangePoll(bytes: Uint8Array): Result<ExchangePoll> {
       endedNs: fields.uint64(6),
       outcome: fields.uint(7, OUTCOME.missed) as Outcome,
       refusal: refusalCode(fields, 8),
-      trigger: fields.uint(9, TRIGGER.retry) as Trigger,
+      trigger: fields.uint(9, TRIGGER.prices) as Trigger,
       calls: fields.maps(10, MAX_POLL_CALLS, readCall),
       coverage: fields.maps(11, MAX_POLL_COVERAGE, readCoverage),
     };

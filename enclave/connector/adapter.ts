@@ -1,6 +1,7 @@
 // What every venue's adapter is: it opens with one job's keys, says what the key may do, and lists what can be
 // asked for. Lists come in phases, because one answer may show what to ask for next.
 
+import { HOUR_MS, MINUTE_MS } from './job.ts';
 import type { Permissions } from './protocol.ts';
 import type { Cursors } from './cursors.ts';
 import type { Run } from './run.ts';
@@ -28,8 +29,7 @@ export const UNKNOWN_PERMISSIONS: Permissions = {
   accountId: null,
 };
 
-export const MINUTE_MS = 60_000;
-export const HOUR_MS = 3_600_000;
+export { HOUR_MS } from './job.ts';
 export const DAY_MS = 86_400_000;
 
 /** Fills show within seconds everywhere; deposits and transfers take longer to appear. */

@@ -88,6 +88,7 @@ export const COVERAGE_SUBJECTS = [
   'transfers',
   'fees',
   'interest',
+  'prices',
 ] as const;
 export type CoverageSubject = (typeof COVERAGE_SUBJECTS)[number];
 

@@ -6,7 +6,8 @@ import type { CoverageSubject, Venue } from './classes.ts';
 
 export type Declared = 'given' | 'venue_lacks' | 'not_supported';
 
-export type Declaration = Readonly<Record<CoverageSubject, Declared>>;
+/** Prices are of markets, not of accounts: what a venue does not have is said for each that is asked for. */
+export type Declaration = Readonly<Record<Exclude<CoverageSubject, 'prices'>, Declared>>;
 
 const ALL: Declaration = {
   fills: 'given',

@@ -6,13 +6,17 @@ import { parseFields } from '../../wire/fields.ts';
 import type { Result } from '../../wire/result.ts';
 import type { AccountType, Venue } from './classes.ts';
 import { ACCOUNT_TYPES, VENUES } from './classes.ts';
-import { MAX_TIME_MS, mapOf, oneOf } from './records.ts';
+import type { PriceKind } from './records.ts';
+import { MAX_TIME_MS, mapOf, oneOf, PRICE_KINDS } from './records.ts';
 
 export const MAX_JOB_BYTES: number = 256 * 1024;
 export const MAX_CURSOR_BYTES: number = 64 * 1024;
 export const MAX_ID = 0xffff_ffff;
 const MAX_SYMBOLS = 500;
 const MAX_SECRET_BYTES = 8192;
+export const MAX_PRICE_ITEMS = 500;
+export const MINUTE_MS = 60_000;
+export const HOUR_MS = 3_600_000;
 
 export interface JobSettings {
   readonly accountType: AccountType;
@@ -23,7 +27,7 @@ export interface JobSettings {
   readonly symbols: readonly string[];
 }
 
-/** Bytes, so that the desk never makes strings of them. */
+/** Bytes, so that the desk never makes strings of them; empty where a job needs none. */
 export interface JobCredentials {
   readonly apiKey: Uint8Array;
   readonly secret: Uint8Array;
@@ -39,10 +43,20 @@ export interface JobBudget {
   readonly deadlineMs: number;
 }
 
+/** Prices at the multiples of `stepMs` from `fromMs` to `toMs`, both included. */
+export interface PriceItem {
+  readonly kind: PriceKind;
+  /** In ccxt's notation; of a broker's statement, its own. */
+  readonly symbol: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly stepMs: typeof MINUTE_MS | typeof HOUR_MS;
+}
+
 export interface Job {
   readonly id: number;
-  /** `check`: credentials and permissions, no records but balances. */
-  readonly kind: 'check' | 'poll';
+  /** `check`: credentials and permissions, no records but balances. `prices`: of markets, for no account. */
+  readonly kind: 'check' | 'poll' | 'prices';
   readonly venue: Venue;
   readonly settings: JobSettings;
   readonly credentials: JobCredentials;
@@ -55,6 +69,8 @@ export interface Job {
   /** 0 first. */
   readonly priority: number;
   readonly budget: JobBudget;
+  /** Of a job of prices. */
+  readonly prices: readonly PriceItem[];
 }
 
 export function encodeJob(job: Job): Uint8Array {
@@ -77,6 +93,9 @@ export function encodeJob(job: Job): Uint8Array {
       job.nowMs,
       job.priority,
       mapOf([budget.calls, budget.retries, budget.deadlineMs]),
+      job.prices.map(({ kind, symbol, fromMs, toMs, stepMs }) =>
+        mapOf([kind, symbol, fromMs, toMs, stepMs]),
+      ),
     ]),
   );
 }
@@ -85,7 +104,7 @@ export function encodeJob(job: Job): Uint8Array {
 export function parseJob(bytes: Uint8Array): Result<Job> {
   return parseFields('job', bytes, MAX_JOB_BYTES, (fields) => ({
     id: fields.uint(1, MAX_ID),
-    kind: oneOf(fields, 2, ['check', 'poll']),
+    kind: oneOf(fields, 2, ['check', 'poll', 'prices']),
     venue: oneOf(fields, 3, VENUES),
     settings: fields.map(4, (settings) => ({
       accountType: oneOf(settings, 1, ACCOUNT_TYPES),
@@ -95,8 +114,8 @@ export function parseJob(bytes: Uint8Array): Result<Job> {
       symbols: settings.texts(5, MAX_SYMBOLS, 64),
     })),
     credentials: fields.map(5, (credentials) => ({
-      apiKey: credentials.bytes(1, 1, MAX_SECRET_BYTES),
-      secret: credentials.bytes(2, 1, MAX_SECRET_BYTES),
+      apiKey: credentials.bytes(1, 0, MAX_SECRET_BYTES),
+      secret: credentials.bytes(2, 0, MAX_SECRET_BYTES),
       passphrase: credentials.bytesOrNull(3, 1, MAX_SECRET_BYTES),
     })),
     cursors: fields.bytesOrNull(6, 1, MAX_CURSOR_BYTES),
@@ -107,6 +126,13 @@ export function parseJob(bytes: Uint8Array): Result<Job> {
       calls: budget.uint(1, 100_000, 1),
       retries: budget.uint(2, 20),
       deadlineMs: budget.uint(3, 3_600_000, 1),
+    })),
+    prices: fields.maps(11, MAX_PRICE_ITEMS, (item) => ({
+      kind: oneOf(item, 1, PRICE_KINDS),
+      symbol: item.text(2, 64),
+      fromMs: item.uint(3, MAX_TIME_MS),
+      toMs: item.uint(4, MAX_TIME_MS),
+      stepMs: item.uint(5, HOUR_MS, MINUTE_MS) === HOUR_MS ? HOUR_MS : MINUTE_MS,
     })),
   }));
 }

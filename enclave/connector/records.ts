@@ -123,9 +123,25 @@ export interface Flow {
   readonly to: string | null;
 }
 
-export type ConnectorRecord = Fill | Balance | Position | Funding | Flow;
+export const PRICE_KINDS = ['spot', 'mark'] as const;
+export type PriceKind = (typeof PRICE_KINDS)[number];
 
-export const RECORD_KINDS = ['fill', 'balance', 'position', 'funding', 'flow'] as const;
+/** What somebody else would have paid at a moment: the opening price of a candle, or a statement's own. */
+export interface Price {
+  readonly kind: 'price';
+  readonly of: PriceKind;
+  readonly symbol: string;
+  /** A candle's begin; the end of the day of a statement. */
+  readonly atMs: number;
+  /** In the quote currency. */
+  readonly price: string;
+  /** Host and endpoint. */
+  readonly source: string;
+}
+
+export type ConnectorRecord = Fill | Balance | Position | Funding | Flow | Price;
+
+export const RECORD_KINDS = ['fill', 'balance', 'position', 'funding', 'flow', 'price'] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 
 const MAX_ID = 128;
@@ -183,6 +199,8 @@ export function recordToCbor(record: ConnectorRecord): CborValue {
     ]);
   if (record.kind === 'funding')
     return mapOf([record.id, record.symbol, record.currency, record.amount, record.timeMs]);
+  if (record.kind === 'price')
+    return mapOf([record.of, record.symbol, record.atMs, record.price, record.source]);
   return mapOf([
     record.id,
     record.type,
@@ -312,6 +330,17 @@ function readFlow(fields: Fields): Flow {
   };
 }
 
+function readPrice(fields: Fields): Price {
+  return {
+    kind: 'price',
+    of: oneOf(fields, 1, PRICE_KINDS),
+    symbol: fields.text(2, MAX_NAME),
+    atMs: time(fields, 3),
+    price: amount(fields, 4),
+    source: fields.text(5, MAX_ID),
+  };
+}
+
 /** How a record of each kind is read from its map. */
 export const READ_RECORD: Readonly<Record<RecordKind, (fields: Fields) => ConnectorRecord>> = {
   fill: readFill,
@@ -319,6 +348,7 @@ export const READ_RECORD: Readonly<Record<RecordKind, (fields: Fields) => Connec
   position: readPosition,
   funding: readFunding,
   flow: readFlow,
+  price: readPrice,
 };
 
 const MAX_RECORD_BYTES = 8192;

@@ -42,6 +42,8 @@ export class Run {
   #offsetMs = 0;
   #aborted = false;
   clockOffsetMs: number | null = null;
+  /** Host and path of the last call. */
+  source = '';
 
   /** `random` from 0 to 1, for jitter. */
   constructor(job: Job, line: Line, random: () => number = Math.random) {
@@ -116,7 +118,9 @@ export class Run {
     let status = 0;
     let call: number | null = null;
     try {
-      const answer = await this.#line.call(this.job.id, { ...buildWith(build), attempt });
+      const question = buildWith(build);
+      this.source = question.url.replace(/^https:\/\/|\?.*$/gu, '');
+      const answer = await this.#line.call(this.job.id, { ...question, attempt });
       ({ status, call } = answer);
       const value = await read(answer);
       this.#line.meaning(call, 'ok');

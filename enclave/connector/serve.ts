@@ -4,6 +4,7 @@ import type { ByteStream } from '../../wire/channel.ts';
 import { ADAPTERS } from './adapters.ts';
 import type { Job } from './job.ts';
 import { Line } from './line.ts';
+import { openPrices } from './prices.ts';
 import { Run } from './run.ts';
 import { work } from './work.ts';
 
@@ -20,7 +21,7 @@ export function serveConnector(stream: ByteStream, onEnd: (bug: boolean) => void
     if (job === undefined) return;
     const run = new Run(job, line);
     current = run;
-    work(run, line, ADAPTERS[job.venue]).then(
+    work(run, line, job.kind === 'prices' ? openPrices : ADAPTERS[job.venue]).then(
       () => {
         current = null;
         next();

@@ -7,6 +7,7 @@ import { CallError } from './call-error.ts';
 import type { Coverage, CoverageSubject, ErrorClass, Venue } from './classes.ts';
 import { encodeCursors, parseCursors } from './cursors.ts';
 import { DECLARED } from './declared.ts';
+import type { Job } from './job.ts';
 import type { Line } from './line.ts';
 import { pagesOf } from './pages.ts';
 import type { Done, Permissions } from './protocol.ts';
@@ -34,8 +35,10 @@ class Walk {
   readonly walker: Walker;
   firstFailure: ErrorClass | null = null;
   #outages = 0;
+  readonly #subject: CoverageSubject;
 
   constructor(run: Run, line: Line) {
+    this.#subject = run.job.kind === 'prices' ? 'prices' : 'fills';
     this.walker = {
       cursors: parseCursors(run.job.cursors),
       fromMs: run.job.fromMs,
@@ -92,7 +95,7 @@ class Walk {
     const done = [...cursors.sources.values()].map(({ doneToMs }) => doneToMs);
     const reached = done.length === 0 ? fromMs : Math.min(...done);
     cover({
-      what: 'fills',
+      what: this.#subject,
       market: 'all',
       fromMs: reached,
       toMs: nowMs(),
@@ -102,8 +105,8 @@ class Walk {
   }
 }
 
-async function walkAll(adapter: Adapter, walk: Walk, venue: Venue): Promise<void> {
-  walk.coverDeclared(venue);
+async function walkAll(adapter: Adapter, walk: Walk, { kind, venue }: Job): Promise<void> {
+  if (kind === 'poll') walk.coverDeclared(venue);
   for (const phase of adapter.phases) {
     for (const source of await phase()) {
       if (await walk.source(source)) continue;
@@ -130,7 +133,7 @@ export async function work(run: Run, line: Line, open: OpenAdapter): Promise<voi
   try {
     adapter = await open(run, walk.walker.cursors);
     if (job.kind === 'check') permissions = await adapter.check();
-    else await walkAll(adapter, walk, job.venue);
+    else await walkAll(adapter, walk, job);
   } catch (error) {
     const failure = failureOf(error);
     if (failure instanceof CallError) walk.firstFailure ??= failure.errorClass;

@@ -1,10 +1,21 @@
 // What waits for a connector: the more urgent first, then as it came, and no venue before all others.
 
+import type { Trigger } from '../../wire/exchange-call.ts';
+import { TRIGGER } from '../../wire/exchange-call.ts';
 import type { Venue } from '../connector/classes.ts';
 import type { ConnectorPool } from './connector-pool.ts';
 import type { Limiter } from './limiter.ts';
 import type { VenueTable } from './venue-table.ts';
 import { hostsOf } from './venues.ts';
+
+/** Of jobs: lower goes first, at the connectors and at the limiter. */
+export const PRIORITY: Readonly<Record<Trigger, number>> = {
+  [TRIGGER.snapshot]: 0,
+  [TRIGGER.registration]: 1,
+  [TRIGGER.schedule]: 2,
+  [TRIGGER.retry]: 3,
+  [TRIGGER.prices]: 4,
+};
 
 interface Waiting {
   readonly venue: Venue;

@@ -1,6 +1,9 @@
 // Runs jobs on connectors of the pool: which calls they may make, on whose behalf, and what is told to the breaker when
 // they are over.
 
+import type { Trigger } from '../../wire/exchange-call.ts';
+import { KIND } from '../../wire/leaf.ts';
+import type { PriceItem } from '../connector/job.ts';
 import type { AccountState } from './account-state.ts';
 import type { Account } from './accounts.ts';
 import type { CallServices } from './calls.ts';
@@ -9,13 +12,16 @@ import type { ConnectorLink } from './connector-link.ts';
 import type { ConnectorPool } from './connector-pool.ts';
 import type { JobResult } from './poll-job.ts';
 import { MAX_JOB_CALLS, runJob } from './poll-job.ts';
+import { PRIORITY } from './job-queue.ts';
+import { encodePoll } from './poll-leaf.ts';
+import type { PollRecords } from './poll-records.ts';
 import type { PollingOptions } from './polling-options.ts';
 import type { VenueTable } from './venue-table.ts';
 
 const RETRIES = 4;
 
 interface RunnerParts {
-  readonly options: Pick<PollingOptions, 'onAudit' | 'retries' | 'time'>;
+  readonly options: Pick<PollingOptions, 'onAudit' | 'retries' | 'services' | 'time'>;
   readonly calls: CallServices;
   readonly pool: ConnectorPool;
   readonly venues: VenueTable;
@@ -41,20 +47,45 @@ export class JobRunner {
     return new JobCalls(calls, { ...of, maxCalls: MAX_JOB_CALLS });
   }
 
-  /** Without a state it is a check. Null: no connector could be started. Takes its connector at once. */
+  /** A job of no schedule, with its leaf: a check, or one of prices. */
+  async single(
+    account: Account,
+    trigger: Trigger,
+    prices: readonly PriceItem[] = [],
+  ): Promise<Omit<JobResult, 'records'> & { readonly records: PollRecords | null }> {
+    const { options, venues } = this.#parts;
+    const { services, time } = options;
+    const calls = this.callsOf(account, PRIORITY[trigger]);
+    const { breaker } = venues.of(account.venue, account.environment);
+    const closed = breaker.admitJob(calls, time.nowMs());
+    if (closed !== null) return { done: null, reason: closed, records: null };
+    const startedNs = services.nowNs();
+    const priority = PRIORITY[trigger];
+    const result = await this.run(account, null, calls, priority, () => undefined, prices);
+    const times = { slotNs: startedNs, startedNs, endedNs: services.nowNs() };
+    const { done = null, reason = 'connector', records = null } = result ?? {};
+    const outcome = done?.outcome ?? 'failed';
+    const leaf = encodePoll(account, times, trigger, outcome, reason, calls.calls, done?.coverage);
+    await services.append(KIND.exchangeCall, leaf);
+    return { done, reason, records };
+  }
+
+  /** Without a state it is a check, or of prices. Null: no connector could be started. Takes its connector at once. */
   async run(
     account: Account,
     state: AccountState | null,
     calls: JobCalls,
     priority: number,
     onLink: (link: ConnectorLink) => void,
+    prices: readonly PriceItem[] = [],
   ): Promise<JobResult | null> {
     const { pool, venues, isOurs, deadlineMs } = this.#parts;
     const { time, onAudit, retries = RETRIES } = this.#parts.options;
     this.#lastJob++;
     const options = {
       id: this.#lastJob,
-      kind: state === null ? 'check' : 'poll',
+      kind: state !== null ? 'poll' : prices.length > 0 ? 'prices' : 'check',
+      prices,
       fromMs: state?.periodStartMs ?? time.nowMs(),
       priority,
       deadlineMs,
@@ -63,7 +94,7 @@ export class JobRunner {
     } as const;
     const result = await pool.use((link) => {
       onLink(link);
-      onAudit?.('credentials_used', account);
+      if (account.credentials.apiKey.length > 0) onAudit?.('credentials_used', account);
       return runJob(link, account, state, calls, time, options);
     });
     calls.end();

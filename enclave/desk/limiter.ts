@@ -6,8 +6,8 @@ import type { Rule } from './venues.ts';
 import { rulesFor } from './venues.ts';
 import type { Time } from './time.ts';
 
-/** Of a limit of our address, by priority: snapshot, registration, schedule, the rest. */
-const SHARES: readonly number[] = [0.95, 0.85, 0.75, 0.65];
+/** Of a limit of our address, by priority: snapshot, registration, schedule, retries, prices. */
+const SHARES: readonly number[] = [0.95, 0.85, 0.75, 0.65, 0.55];
 /** Of a limit of the account, which only its own calls use. */
 const ACCOUNT_SHARE = 0.95;
 const SLOTS = 10;

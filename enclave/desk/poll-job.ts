@@ -6,7 +6,7 @@ import type { AccountState } from './account-state.ts';
 import type { JobCalls } from './calls.ts';
 import type { ConnectorLink } from './connector-link.ts';
 import type { Done } from '../connector/protocol.ts';
-import type { Job } from '../connector/job.ts';
+import type { Job, PriceItem } from '../connector/job.ts';
 import { PollRecords } from './poll-records.ts';
 import type { PollReason } from './poll-leaf.ts';
 import { Seen } from './seen.ts';
@@ -19,6 +19,7 @@ const GRACE_MS = 5000;
 export interface JobOptions {
   readonly id: number;
   readonly kind: Job['kind'];
+  readonly prices: readonly PriceItem[];
   readonly fromMs: number;
   readonly priority: number;
   readonly deadlineMs: number;
@@ -39,7 +40,7 @@ function jobOf(
   { venue, accountType, environment, label, allowTrading, symbols, credentials }: Account,
   cursors: Uint8Array | null,
   nowMs: number,
-  { id, kind, fromMs, priority, deadlineMs, retries }: JobOptions,
+  { id, kind, prices, fromMs, priority, deadlineMs, retries }: JobOptions,
 ): Job {
   return {
     id,
@@ -52,6 +53,7 @@ function jobOf(
     nowMs,
     priority,
     budget: { calls: MAX_JOB_CALLS, retries, deadlineMs },
+    prices,
   };
 }
 

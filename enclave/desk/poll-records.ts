@@ -11,6 +11,7 @@ import type {
   Flow,
   Funding,
   Position,
+  Price,
   RecordKind,
 } from '../connector/records.ts';
 import type { Seen } from './seen.ts';
@@ -130,6 +131,8 @@ export class PollRecords {
   /** A position without a value, or a currency for it. */
   positionsUnvalued = false;
   repeated = 0;
+  /** Of markets: nothing of the account's. */
+  readonly prices: Price[] = [];
   #records = 0;
   #fits = true;
   readonly #seen: Readonly<Record<CountedKind, Seen>>;
@@ -153,10 +156,12 @@ export class PollRecords {
     for (const record of records) {
       if (record.kind !== kind) return false;
       if ('timeMs' in record && record.timeMs > this.#nowMs + MAX_AHEAD_MS) return false;
+      if ('atMs' in record && record.atMs > this.#nowMs + MAX_AHEAD_MS) return false;
       if (record.kind === 'fill') this.#takeFill(record);
       else if (record.kind === 'funding') this.#takeFunding(record);
       else if (record.kind === 'flow') this.#takeFlow(record);
       else if (record.kind === 'balance') this.#takeBalance(record);
+      else if (record.kind === 'price') this.prices.push(record);
       else this.#takePosition(record);
     }
     return this.#fits;

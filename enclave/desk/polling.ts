@@ -2,7 +2,6 @@
 // it, or that it did not happen, into the log. Nobody can ask for a poll: the schedule, a registration and one retry are
 // the only reasons. The host can delay and fail polls, and that shows as missed and failed ones.
 
-import type { Trigger } from '../../wire/exchange-call.ts';
 import { TRIGGER } from '../../wire/exchange-call.ts';
 import { KIND } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
@@ -15,13 +14,14 @@ import { AccountState } from './account-state.ts';
 import type { Account, AccountFigures, Permissions, Polling } from './accounts.ts';
 import type { CallServices } from './calls.ts';
 import { ConnectorPool } from './connector-pool.ts';
-import { JobQueue } from './job-queue.ts';
+import { JobQueue, PRIORITY } from './job-queue.ts';
 import { JobRunner } from './job-runner.ts';
 import { Limiter } from './limiter.ts';
 import { OurOrders } from './our-orders.ts';
 import type { Due, Entry } from './poll-entry.ts';
 import type { PollReason } from './poll-leaf.ts';
 import { codeOf, encodePoll } from './poll-leaf.ts';
+import { PriceDesk } from './price-desk.ts';
 import { dueMs, isSnapshot, nextSlot, slotOf } from './schedule.ts';
 import type { PollingOptions } from './polling-options.ts';
 import { VenueTable } from './venue-table.ts';
@@ -35,14 +35,6 @@ const MAX_CHECKS = 64;
 const MS = 1_000_000n;
 const CONNECTORS = 4;
 
-/** Of jobs: lower goes first, at the connectors and at the limiter. */
-const PRIORITY: Readonly<Record<Trigger, number>> = {
-  [TRIGGER.snapshot]: 0,
-  [TRIGGER.registration]: 1,
-  [TRIGGER.schedule]: 2,
-  [TRIGGER.retry]: 3,
-};
-
 export class AccountPolling implements Polling {
   readonly #options: PollingOptions;
   readonly #intervalMs: number;
@@ -51,6 +43,8 @@ export class AccountPolling implements Polling {
   readonly #pool: ConnectorPool;
   readonly #queue: JobQueue;
   readonly #runner: JobRunner;
+  /** What markets were worth: for whoever values accounts. */
+  readonly prices: PriceDesk;
   readonly #entries = new Map<string, Entry>();
   readonly #orders = new OurOrders();
   readonly #listeners: ((id: string, state: Uint8Array) => void)[] = [];
@@ -103,6 +97,13 @@ export class AccountPolling implements Polling {
       venues: this.#venues,
       isOurs: (clientOrderId) => this.#orders.has(clientOrderId),
       deadlineMs: Math.min(MAX_JOB_MS, Math.floor(this.#intervalMs / 2)),
+    });
+    this.prices = new PriceDesk({
+      services,
+      time,
+      runner: this.#runner,
+      queue: this.#queue,
+      accounts: () => [...this.#entries.values()].map(({ account }) => account),
     });
     services.onOutput(({ clientOrderId }) => {
       this.#orders.add(clientOrderId);
@@ -277,22 +278,9 @@ export class AccountPolling implements Polling {
   // One poll
 
   async #check(account: Account): Promise<Result<Permissions>> {
-    const { services, time } = this.#options;
-    const trigger = TRIGGER.registration;
-    const calls = this.#runner.callsOf(account, PRIORITY[trigger]);
-    const { breaker } = this.#venues.of(account.venue, account.environment);
-    const closed = breaker.admitJob(calls, time.nowMs());
-    if (closed !== null) return refuse(codeOf(closed), { class: closed });
-    const startedNs = services.nowNs();
-    const result = await this.#runner.run(account, null, calls, PRIORITY[trigger], () => undefined);
-    const times = { slotNs: startedNs, startedNs, endedNs: services.nowNs() };
-    const reason = result?.reason ?? null;
-    const outcome = result?.done?.outcome ?? 'failed';
-    const coverage = result?.done?.coverage;
-    const leaf = encodePoll(account, times, trigger, outcome, reason, calls.calls, coverage);
-    await services.append(KIND.exchangeCall, leaf);
-    const permissions = result?.done?.permissions ?? null;
-    if (outcome === 'failed' || permissions === null) {
+    const { done, reason } = await this.#runner.single(account, TRIGGER.registration);
+    const permissions = done?.permissions ?? null;
+    if (done?.outcome === 'failed' || permissions === null) {
       const why = reason ?? 'connector';
       return refuse(codeOf(why), { class: why });
     }
@@ -336,6 +324,7 @@ export class AccountPolling implements Polling {
     // A retry has the slot of the poll that it repeats: the gap began there.
     if (entry.removed) return;
     this.#counters.records_repeated += records?.repeated ?? 0;
+    this.prices.learn(account, records?.prices ?? []);
     state.apply({
       outcome,
       reason,

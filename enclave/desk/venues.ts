@@ -39,7 +39,7 @@ const BINANCE_INVERSE = ['dapi.binance.com'];
 const BYBIT = ['api.bybit.com', 'api-testnet.bybit.com'];
 const KRAKEN_FUTURES = ['futures.kraken.com', 'demo-futures.kraken.com'];
 const IBKR = ['gdcdyn.interactivebrokers.com', 'ndcdyn.interactivebrokers.com'];
-const ALPACA = ['api.alpaca.markets', 'paper-api.alpaca.markets'];
+const ALPACA = ['api.alpaca.markets', 'paper-api.alpaca.markets', 'data.alpaca.markets'];
 
 const FACTS: Readonly<Record<Venue, VenueFacts>> = {
   binance: { live: ['api.binance.com'], sandbox: ['testnet.binance.vision'] },
@@ -60,7 +60,10 @@ const FACTS: Readonly<Record<Venue, VenueFacts>> = {
   coinbase: { live: ['api.coinbase.com'], sandbox: [] },
   okx: { live: ['www.okx.com'], sandbox: ['www.okx.com'] },
   ibkr: { live: IBKR, sandbox: [] },
-  alpaca: { live: ['api.alpaca.markets'], sandbox: ['paper-api.alpaca.markets'] },
+  alpaca: {
+    live: ['api.alpaca.markets', 'data.alpaca.markets'],
+    sandbox: ['paper-api.alpaca.markets', 'data.alpaca.markets'],
+  },
 };
 
 export const RULES: readonly Rule[] = [

@@ -75,6 +75,7 @@ export function jobOf(venue: Job['venue'], change: Partial<Job> = {}): Job {
     nowMs: START_MS + 300_000,
     priority: 1,
     budget: { calls: 2000, retries: 0, deadlineMs: 60_000 },
+    prices: [],
     ...change,
   };
 }

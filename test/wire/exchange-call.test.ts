@@ -130,7 +130,7 @@ describe('a poll', () => {
     ['of an environment of its own', { environment: 'paper' as 'live' }, 'message_malformed 3'],
     ['with an unknown code', { refusal: 'toString' as 'poll_missed' }, 'message_malformed 8'],
     ['with an unknown outcome', { outcome: 4 as 2 }, 'message_malformed 7'],
-    ['with an unknown trigger', { trigger: 4 as 2 }, 'message_malformed 9'],
+    ['with an unknown trigger', { trigger: 5 as 2 }, 'message_malformed 9'],
   ])('%s', (_, change, outcome) => {
     expect(codeOf({ ...POLL, ...change })).toBe(outcome);
   });

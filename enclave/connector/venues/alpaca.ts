@@ -4,17 +4,18 @@
 
 import { parseUtf8 } from '../../../wire/bytes.ts';
 import type { Adapter } from '../adapter.ts';
-import { DAY_MS, FILL_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
+import { DAY_MS, FILL_OVERLAP_MS, HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { CallError, classOfAnswer } from '../call-error.ts';
 import { balancesSource, needList, nextAfter } from '../common.ts';
 import { parseExactJson } from '../json.ts';
 import { balanceOf, digestOf, flowOf, idAt, nameAt, withoutSign } from '../normalise.ts';
 import { convert } from '../paging.ts';
+import type { Candle } from '../prices.ts';
 import type { Raw } from '../raw.ts';
-import { decimalAt, textAt } from '../raw.ts';
+import { decimalAt, listAt, textAt } from '../raw.ts';
 import type { ConnectorRecord, Fill, FlowType, MarketKind, Position } from '../records.ts';
 import type { Run } from '../run.ts';
-import type { HistorySource, MomentSource, Source } from '../source.ts';
+import type { HistorySource, MomentSource, Source, Span } from '../source.ts';
 
 const PAGE = 100;
 /** What is dated by day shows up to some days later. */
@@ -23,7 +24,7 @@ const LATE_MS: number = 5 * DAY_MS;
 type Get = (path: string, query?: Readonly<Record<string, string>>) => Promise<unknown>;
 
 export function openAlpaca(run: Run): Promise<Adapter> {
-  const get = getter(run);
+  const get = getter(run, tradingHost(run));
   return Promise.resolve({
     check: async () => {
       const account = await get('/v2/account');
@@ -37,12 +38,14 @@ export function openAlpaca(run: Run): Promise<Adapter> {
   });
 }
 
-function getter(run: Run): Get {
-  const { settings, credentials } = run.job;
-  const host =
-    settings.environment === 'sandbox'
-      ? 'https://paper-api.alpaca.markets'
-      : 'https://api.alpaca.markets';
+function tradingHost({ job }: Run): string {
+  return job.settings.environment === 'sandbox'
+    ? 'https://paper-api.alpaca.markets'
+    : 'https://api.alpaca.markets';
+}
+
+function getter(run: Run, host: string): Get {
+  const { credentials } = run.job;
   return (path, query = {}) => {
     const search = new URLSearchParams(query).toString();
     return run.call(
@@ -70,6 +73,29 @@ function getter(run: Run): Get {
       null,
     );
   };
+}
+
+/** Closed markets have no bars: of a stock, those of some days before come with them. */
+export async function alpacaBars(
+  run: Run,
+  symbol: string,
+  { fromMs, toMs }: Span,
+  stepMs: number,
+): Promise<readonly Candle[]> {
+  const isCoin = symbol.includes('/');
+  const path = isCoin ? '/v1beta3/crypto/us/bars' : '/v2/stocks/bars';
+  const answer = await getter(run, 'https://data.alpaca.markets')(path, {
+    symbols: symbol,
+    timeframe: stepMs === HOUR_MS ? '1Hour' : '1Min',
+    start: new Date(isCoin ? fromMs : fromMs - LATE_MS).toISOString(),
+    end: new Date(toMs).toISOString(),
+    limit: '10000',
+    ...(isCoin ? {} : { adjustment: 'raw', feed: 'iex' }),
+  });
+  return listAt(answer, 'bars', symbol).map((raw) => {
+    const atMs = Date.parse(textAt(raw, 't') ?? '');
+    return { atMs: Number.isSafeInteger(atMs) ? atMs : null, price: decimalAt(raw, 'o') };
+  });
 }
 
 function sourcesOf(get: Get): readonly Source[] {

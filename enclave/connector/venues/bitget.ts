@@ -7,6 +7,7 @@ import { DAY_MS, FILL_OVERLAP_MS, FLOW_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '.
 import { balancesSource, needList, nextAfter, positionsSource } from '../common.ts';
 import { CallError } from '../call-error.ts';
 import type { Cursors } from '../cursors.ts';
+import type { ExchangeOptions } from '../exchange.ts';
 import { closeExchange, openExchange } from '../exchange.ts';
 import {
   balanceOf,
@@ -38,12 +39,8 @@ interface Context {
   readonly cursors: Cursors;
 }
 
-export async function openBitget(run: Run, cursors: Cursors): Promise<Adapter> {
-  const { accountType } = run.job.settings;
-  // Unified accounts have another interface, which this version does not speak.
-  if (accountType === 'unified') throw new CallError('not_supported');
-  const futures = accountType === 'futures';
-  const exchange = await openExchange(run, {
+export function bitgetOptions(futures: boolean): ExchangeOptions<bitget> {
+  return {
     type: bitget,
     options: {
       uta: false,
@@ -51,7 +48,15 @@ export async function openBitget(run: Run, cursors: Cursors): Promise<Adapter> {
       fetchMarkets: { types: futures ? ['swap'] : ['spot'] },
     },
     sandbox: 'hosts',
-  });
+  };
+}
+
+export async function openBitget(run: Run, cursors: Cursors): Promise<Adapter> {
+  const { accountType } = run.job.settings;
+  // Unified accounts have another interface, which this version does not speak.
+  if (accountType === 'unified') throw new CallError('not_supported');
+  const futures = accountType === 'futures';
+  const exchange = await openExchange(run, bitgetOptions(futures));
   const context: Context = { exchange, run, cursors };
   return {
     check: () => check(exchange),

@@ -6,6 +6,7 @@ import type { Adapter } from '../adapter.ts';
 import { DAY_MS, FILL_OVERLAP_MS, FLOW_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { balancesSource, needList, positionsSource } from '../common.ts';
 import type { BalanceLine } from '../common.ts';
+import type { ExchangeOptions } from '../exchange.ts';
 import { closeExchange, openExchange } from '../exchange.ts';
 import {
   balanceOf,
@@ -41,12 +42,14 @@ const FILL_TYPES: ReadonlySet<string> = new Set([
 ]);
 const TWO_YEARS_MS: number = 730 * DAY_MS;
 
+export const BYBIT: ExchangeOptions<bybit> = {
+  type: bybit,
+  options: { defaultType: 'swap', fetchMarkets: { types: ['spot', 'linear', 'inverse'] } },
+  sandbox: 'hosts',
+};
+
 export async function openBybit(run: Run): Promise<Adapter> {
-  const exchange = await openExchange(run, {
-    type: bybit,
-    options: { defaultType: 'swap', fetchMarkets: { types: ['spot', 'linear', 'inverse'] } },
-    sandbox: 'hosts',
-  });
+  const exchange = await openExchange(run, BYBIT);
   return {
     check: () => check(exchange),
     phases: [() => Promise.resolve(sourcesOf(exchange))],

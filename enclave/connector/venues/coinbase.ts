@@ -7,6 +7,7 @@ import { DAY_MS, FILL_OVERLAP_MS, HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapte
 import { needList } from '../common.ts';
 import { CallError } from '../call-error.ts';
 import type { Cursors } from '../cursors.ts';
+import type { ExchangeOptions } from '../exchange.ts';
 import { closeExchange, openExchange } from '../exchange.ts';
 import { balanceOf, fillOf, flowOf, idAt, nameAt, sumOf } from '../normalise.ts';
 import { convert } from '../paging.ts';
@@ -31,11 +32,13 @@ interface Context {
   changed: ReadonlySet<string>;
 }
 
+export const COINBASE: ExchangeOptions<coinbase> = {
+  type: coinbase,
+  options: { defaultType: 'spot', fetchMarkets: 'fetchMarketsV3' },
+};
+
 export async function openCoinbase(run: Run, cursors: Cursors): Promise<Adapter> {
-  const exchange = await openExchange(run, {
-    type: coinbase,
-    options: { defaultType: 'spot', fetchMarkets: 'fetchMarketsV3' },
-  });
+  const exchange = await openExchange(run, COINBASE);
   const context: Context = { exchange, run, cursors, accounts: new Map(), changed: new Set() };
   return {
     check: async () => {

@@ -7,6 +7,7 @@ import { FILL_OVERLAP_MS, FLOW_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '../adapte
 import { balancesSource, positionsSource } from '../common.ts';
 import { CallError } from '../call-error.ts';
 import { READS_BY_POST } from '../classes.ts';
+import type { ExchangeOptions } from '../exchange.ts';
 import { closeExchange, openExchange } from '../exchange.ts';
 import { balanceOf, fillOf, flowOf, idAt, nameAt, sumOf, negated } from '../normalise.ts';
 import { convert } from '../paging.ts';
@@ -19,13 +20,15 @@ import type { HistorySource, Page, Source, Span } from '../source.ts';
 
 const PAGE = 50;
 
+export const KRAKEN: ExchangeOptions<kraken> = {
+  type: kraken,
+  options: {},
+  readsByPost: READS_BY_POST.kraken,
+  publicCurrencies: true,
+};
+
 export async function openKraken(run: Run): Promise<Adapter> {
-  const exchange = await openExchange(run, {
-    type: kraken,
-    options: {},
-    readsByPost: READS_BY_POST.kraken,
-    publicCurrencies: true,
-  });
+  const exchange = await openExchange(run, KRAKEN);
   return {
     check: () => check(exchange),
     phases: [() => Promise.resolve(sourcesOf(exchange))],

@@ -7,6 +7,7 @@ import { DAY_MS, FILL_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { balancesSource, needList, positionsSource } from '../common.ts';
 import type { BalanceLine } from '../common.ts';
 import { CallError } from '../call-error.ts';
+import type { ExchangeOptions } from '../exchange.ts';
 import { closeExchange, openExchange } from '../exchange.ts';
 import {
   balanceOf,
@@ -28,8 +29,14 @@ import type { HistorySource, Source } from '../source.ts';
 const FILLS = 100;
 const LOGS = 500;
 
+export const KRAKEN_FUTURES: ExchangeOptions<krakenfutures> = {
+  type: krakenfutures,
+  options: {},
+  sandbox: 'hosts',
+};
+
 export async function openKrakenFutures(run: Run): Promise<Adapter> {
-  const exchange = await openExchange(run, { type: krakenfutures, options: {}, sandbox: 'hosts' });
+  const exchange = await openExchange(run, KRAKEN_FUTURES);
   return {
     check: async () => {
       await exchange.privateGetAccounts();

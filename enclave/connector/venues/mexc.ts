@@ -7,6 +7,7 @@ import { DAY_MS, FILL_OVERLAP_MS, FLOW_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '.
 import { balancesSource, needList, positionsSource } from '../common.ts';
 import { CallError } from '../call-error.ts';
 import type { Cursors } from '../cursors.ts';
+import type { ExchangeOptions } from '../exchange.ts';
 import { closeExchange, openExchange } from '../exchange.ts';
 import {
   balanceOf,
@@ -38,15 +39,19 @@ interface Context {
   held: ReadonlySet<string>;
 }
 
-export async function openMexc(run: Run, cursors: Cursors): Promise<Adapter> {
-  const futures = run.job.settings.accountType === 'futures';
-  const exchange = await openExchange(run, {
+export function mexcOptions(futures: boolean): ExchangeOptions<mexc> {
+  return {
     type: mexc,
     options: {
       defaultType: futures ? 'swap' : 'spot',
       fetchMarkets: { types: { spot: !futures, swap: { linear: futures, inverse: futures } } },
     },
-  });
+  };
+}
+
+export async function openMexc(run: Run, cursors: Cursors): Promise<Adapter> {
+  const futures = run.job.settings.accountType === 'futures';
+  const exchange = await openExchange(run, mexcOptions(futures));
   const context: Context = {
     exchange,
     run,

@@ -5,6 +5,7 @@ import { okx } from '../ccxt.ts';
 import type { Adapter } from '../adapter.ts';
 import { DAY_MS, FILL_OVERLAP_MS, FLOW_OVERLAP_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { balancesSource, needList, nextAfter, positionsSource } from '../common.ts';
+import type { ExchangeOptions } from '../exchange.ts';
 import { closeExchange, openExchange } from '../exchange.ts';
 import { balanceOf, fillOf, flowOf, idAt, nameAt, transactionOf } from '../normalise.ts';
 import type { Convert } from '../paging.ts';
@@ -20,12 +21,14 @@ const INSTRUMENTS = ['SPOT', 'MARGIN', 'SWAP', 'FUTURES', 'OPTION'] as const;
 const LIMIT = 100;
 const THREE_MONTHS_MS: number = 89 * DAY_MS;
 
+export const OKX: ExchangeOptions<okx> = {
+  type: okx,
+  options: { defaultType: 'spot', fetchMarkets: { types: ['spot', 'swap', 'future'] } },
+  sandbox: 'hosts',
+};
+
 export async function openOkx(run: Run): Promise<Adapter> {
-  const exchange = await openExchange(run, {
-    type: okx,
-    options: { defaultType: 'spot', fetchMarkets: { types: ['spot', 'swap', 'future'] } },
-    sandbox: 'hosts',
-  });
+  const exchange = await openExchange(run, OKX);
   return {
     check: () => check(exchange),
     phases: [() => Promise.resolve(sourcesOf(exchange))],

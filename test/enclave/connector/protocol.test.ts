@@ -44,6 +44,7 @@ const JOB: Job = {
   nowMs: 1_700_000_300_000,
   priority: 1,
   budget: { calls: 100, retries: 3, deadlineMs: 60_000 },
+  prices: [{ kind: 'spot', symbol: 'BTC/USDT', fromMs: 0, toMs: 3_600_000, stepMs: 3_600_000 }],
 };
 
 const FETCH: Fetch = {

@@ -9,6 +9,7 @@ import { binance } from '../../ccxt.ts';
 import type { BalanceLine } from '../../common.ts';
 import { balancesSource, needList } from '../../common.ts';
 import type { Cursors } from '../../cursors.ts';
+import type { ExchangeOptions } from '../../exchange.ts';
 import { closeExchange, openExchange } from '../../exchange.ts';
 import { balanceOf, idAt, nameAt, sumOf } from '../../normalise.ts';
 import type { Permissions } from '../../protocol.ts';
@@ -31,8 +32,8 @@ const DEFAULTS: Readonly<Record<Kind, Readonly<Record<string, string>>>> = {
   inverse: { defaultType: 'delivery', defaultSubType: 'inverse' },
 };
 
-export async function openBinance(run: Run, cursors: Cursors, kind: Kind): Promise<Adapter> {
-  const exchange = await openExchange(run, {
+export function binanceOptions(kind: Kind): ExchangeOptions<binance> {
+  return {
     type: binance,
     options: {
       ...DEFAULTS[kind],
@@ -50,7 +51,11 @@ export async function openBinance(run: Run, cursors: Cursors, kind: Kind): Promi
       ? { marketsQuery: { showPermissionSets: 'false' } }
       : {}),
     sandbox: 'hosts',
-  });
+  };
+}
+
+export async function openBinance(run: Run, cursors: Cursors, kind: Kind): Promise<Adapter> {
+  const exchange = await openExchange(run, binanceOptions(kind));
   const changed = new Set<string>();
   const held = new Set<string>();
   const context: Context = { exchange, run, cursors, kind, changed, held };

@@ -1,0 +1,167 @@
+// Prices of markets, for no account: opening prices of a venue's candles of an hour or a minute, of spot markets or as
+// the venue marks derivatives, in its own digits. A candle's opening price does not change any more. What a venue does not
+// have, or does not show any more, is a line of coverage, and no price is ever made from another one.
+
+import type { Exchange } from '../../node_modules/ccxt/js/src/base/Exchange.js';
+import type { Adapter } from './adapter.ts';
+import { CallError } from './call-error.ts';
+import type { CoverageReason, Venue } from './classes.ts';
+import type { ExchangeOptions } from './exchange.ts';
+import { closeExchange, openExchange } from './exchange.ts';
+import type { PriceItem } from './job.ts';
+import { HOUR_MS } from './job.ts';
+import { decimalAt, timeAt } from './raw.ts';
+import type { Price, PriceKind } from './records.ts';
+import { isSound } from './records.ts';
+import type { Run } from './run.ts';
+import type { Span, Walker } from './source.ts';
+import { failureOf, reasonOf } from './source.ts';
+import { alpacaBars } from './venues/alpaca.ts';
+import { binanceOptions } from './venues/binance/binance.ts';
+import { bitgetOptions } from './venues/bitget.ts';
+import { BYBIT } from './venues/bybit.ts';
+import { COINBASE } from './venues/coinbase.ts';
+import { KRAKEN } from './venues/kraken.ts';
+import { KRAKEN_FUTURES } from './venues/krakenfutures.ts';
+import { mexcOptions } from './venues/mexc.ts';
+import { OKX } from './venues/okx.ts';
+
+type Options = ExchangeOptions<Exchange>;
+type Markets = Readonly<Partial<Record<PriceKind, Options>>>;
+
+/** Where the markets of each kind are; a venue without a line has none that connectors ask for. */
+const MARKETS: Readonly<Partial<Record<Venue, Markets>>> = {
+  binance: { spot: binanceOptions('spot') },
+  binancemargin: { spot: binanceOptions('margin') },
+  binanceusdm: { mark: binanceOptions('linear') },
+  binancecoinm: { mark: binanceOptions('inverse') },
+  bybit: { spot: BYBIT, mark: BYBIT },
+  bitget: { spot: bitgetOptions(false), mark: bitgetOptions(true) },
+  mexc: { spot: mexcOptions(false), mark: mexcOptions(true) },
+  kraken: { spot: KRAKEN },
+  krakenfutures: { mark: KRAKEN_FUTURES },
+  coinbase: { spot: COINBASE },
+  okx: { spot: OKX, mark: OKX },
+};
+
+/** Of one question; the fewest that a venue gives are those of OKX's marks. */
+const PAGE = 100;
+/** What an asset alone may be priced in, the first that the venue lists. */
+const QUOTES = ['USD', 'USDT', 'USDC', 'EUR', 'BTC'] as const;
+
+export interface Candle {
+  readonly atMs: number | null;
+  readonly price: string | null;
+}
+
+type Ask = (span: Span) => Promise<readonly Candle[]>;
+
+interface Found {
+  readonly symbol: string;
+  readonly ask: Ask;
+}
+
+export function openPrices(run: Run): Promise<Adapter> {
+  const exchanges = new Map<Options, Promise<Exchange>>();
+  const find = async (item: PriceItem): Promise<Found | null> => {
+    const { kind, symbol, stepMs } = item;
+    const { venue } = run.job;
+    if (venue === 'alpaca') return { symbol, ask: (span) => alpacaBars(run, symbol, span, stepMs) };
+    const options = MARKETS[venue]?.[kind];
+    if (options === undefined) return null;
+    const opened = exchanges.get(options) ?? openExchange(run, options);
+    exchanges.set(options, opened);
+    return listed(await opened, item);
+  };
+  return Promise.resolve({
+    check: () => Promise.reject(new CallError('not_supported')),
+    phases: [
+      () =>
+        Promise.resolve(
+          run.job.prices.map((item) => ({
+            type: 'whole',
+            walk: (walker) => walkItem(item, walker, run, find),
+          })),
+        ),
+    ],
+    close: () => {
+      for (const opened of exchanges.values()) void opened.then(closeExchange, () => undefined);
+    },
+  });
+}
+
+function listed(exchange: Exchange, { kind, symbol, stepMs }: PriceItem): Found | null {
+  const isAsset = kind === 'spot' && !symbol.includes('/');
+  const names = isAsset ? QUOTES.map((quote) => `${symbol}/${quote}`) : [symbol];
+  const name = names.find((one) => exchange.markets?.[one] !== undefined);
+  if (name === undefined) return null;
+  const isUntil = exchange.id === 'bybit';
+  return {
+    symbol: name,
+    ask: async ({ fromMs, toMs }) => {
+      const count = (toMs - fromMs) / stepMs + 1;
+      const candles: unknown = await exchange.fetchOHLCV(
+        name,
+        stepMs === HOUR_MS ? '1h' : '1m',
+        fromMs,
+        count,
+        {
+          ...(kind === 'mark' ? { price: 'mark' } : {}),
+          // Else it would show the newest of them.
+          ...(isUntil ? { until: toMs } : {}),
+        },
+      );
+      if (!Array.isArray(candles)) throw new CallError('bad_response');
+      return candles.map((candle: unknown) => ({
+        atMs: timeAt({ ...(candle as object) }, '0'),
+        price: decimalAt({ ...(candle as object) }, '1'),
+      }));
+    },
+  };
+}
+
+/** Of a market that was closed for a while, the last price before the span too. */
+function pricesOf(item: PriceItem, name: string, source: string, rows: readonly Candle[]): Price[] {
+  const prices: Price[] = [];
+  for (const { atMs, price } of rows) {
+    if (atMs === null || price === null || atMs > item.toMs) continue;
+    if (atMs <= item.fromMs) prices.length = 0;
+    prices.push({ kind: 'price', of: item.kind, symbol: name, atMs, price, source });
+  }
+  return prices.filter(isSound);
+}
+
+async function walkItem(
+  item: PriceItem,
+  walker: Walker,
+  run: Run,
+  find: (item: PriceItem) => Promise<Found | null>,
+): Promise<CallError | null> {
+  const { symbol: market, fromMs, toMs, stepMs } = item;
+  const cover = (reason: CoverageReason | null): void => {
+    walker.cover({ what: 'prices', market, fromMs, toMs, complete: reason === null, reason });
+  };
+  try {
+    const found = await find(item);
+    if (found === null) {
+      cover('venue_lacks');
+      return null;
+    }
+    let count = 0;
+    const lastMs = Math.min(toMs, walker.nowMs());
+    let atMs = Math.ceil(fromMs / stepMs) * stepMs;
+    for (; atMs <= lastMs; atMs += PAGE * stepMs) {
+      const endMs = atMs + stepMs * Math.min(PAGE - 1, Math.floor((lastMs - atMs) / stepMs));
+      const rows = await found.ask({ fromMs: atMs, toMs: endMs });
+      const prices = pricesOf(item, found.symbol, run.source, rows);
+      count += prices.length;
+      await walker.emit(prices);
+    }
+    cover(count === 0 ? 'history_limit' : null);
+    return null;
+  } catch (error) {
+    const failure = failureOf(error);
+    cover(reasonOf(failure));
+    return failure instanceof CallError ? failure : null;
+  }
+}

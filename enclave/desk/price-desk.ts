@@ -1,0 +1,237 @@
+// Prices for whoever values accounts: asked of the venue's own candles by jobs without keys, behind everything else that the
+// venue is asked for. What was answered is kept, since the opening price of a candle does not change, and questions of many
+// accounts become one job. A price that cannot be had is missing, with the reason; it is never made from another one.
+
+import type { Environment } from '../../wire/exchange-call.ts';
+import { TRIGGER } from '../../wire/exchange-call.ts';
+import type { Venue } from '../connector/classes.ts';
+import type { PriceItem } from '../connector/job.ts';
+import { MAX_PRICE_ITEMS } from '../connector/job.ts';
+import type { Price, PriceKind } from '../connector/records.ts';
+import type { Account } from './accounts.ts';
+import type { JobQueue } from './job-queue.ts';
+import { PRIORITY } from './job-queue.ts';
+import type { JobRunner } from './job-runner.ts';
+import type { DeskServices } from './services.ts';
+import type { Time } from './time.ts';
+
+export interface PriceRow {
+  readonly kind: PriceKind;
+  /** That of the item, or a pair of the asset that was asked for. */
+  readonly symbol: string;
+  readonly atMs: number;
+  /** Canonical decimal, in the symbol's quote currency. */
+  readonly price: string;
+  /** Host and endpoint. */
+  readonly source: string;
+}
+
+export interface MissingPrice {
+  /** Of the item. */
+  readonly symbol: string;
+  /** Of coverage, or why no job brought it. */
+  readonly reason: string;
+}
+
+export interface PriceAnswer {
+  readonly rows: readonly PriceRow[];
+  readonly missing: readonly MissingPrice[];
+}
+
+interface Parts {
+  readonly services: Pick<DeskServices, 'isReady' | 'logStalled'>;
+  readonly time: Time;
+  readonly runner: JobRunner;
+  readonly queue: JobQueue;
+  readonly accounts: () => readonly Account[];
+}
+
+interface Batch {
+  readonly items: Map<string, PriceItem>;
+  steps: number;
+  /** Why something is missing, by symbol; of all of it under the empty one. */
+  readonly reasons: Promise<ReadonlyMap<string, string>>;
+}
+
+/** By time; null: asked for, and the venue has none. */
+type Series = Map<number, PriceRow | null>;
+
+/** Wallets and futures are priced where the venue's spot markets are. */
+const SPOT_AT: Readonly<Partial<Record<Venue, Venue>>> = {
+  binancemargin: 'binance',
+  binanceusdm: 'binance',
+  binancecoinm: 'binance',
+  krakenfutures: 'kraken',
+};
+/** Its bars of stocks are for customers only, and so asked for with the keys of one. */
+const NEEDS_KEYS: Venue = 'alpaca';
+/** Its prices come with the statements of polls, at the end of a day. */
+const BY_STATEMENT: Venue = 'ibkr';
+const MAX_ROWS = 200_000;
+/** Of one item: more than a year of hours, a week of minutes. */
+export const MAX_STEPS = 10_000;
+const MAX_BATCH_STEPS = 50_000;
+/** A candle that is not there yet may still come. */
+const LATE_MS = 10 * 60_000;
+const PAGE_STEPS = 100;
+const NO_KEYS = { apiKey: Buffer.alloc(0), secret: Buffer.alloc(0), passphrase: null };
+const NOBODY: Omit<Account, 'environment' | 'venue'> = {
+  id: 'prices',
+  commitment: new Uint8Array(32),
+  label: '',
+  accountType: 'spot',
+  symbols: [],
+  allowTrading: false,
+  credentials: NO_KEYS,
+  createdNs: 0n,
+  source: 'sealed',
+};
+
+export class PriceDesk {
+  readonly #parts: Parts;
+  /** The last used at the end. */
+  readonly #series = new Map<string, Series>();
+  readonly #waiting = new Map<string, Batch>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Never rejects, and answers when the job is over: seconds, or minutes behind a venue's limit. Rows of an item
+   * ascend; where there is none at its begin, the last known one before it comes first.
+   */
+  async ask(
+    venue: Venue,
+    environment: Environment,
+    items: readonly PriceItem[],
+  ): Promise<PriceAnswer> {
+    const missing: MissingPrice[] = [];
+    const answers = items.map(async (item): Promise<readonly PriceRow[]> => {
+      const at = (item.kind === 'spot' ? SPOT_AT[venue] : undefined) ?? venue;
+      const place = `${at}|${environment}`;
+      const { kind, symbol } = item;
+      let reason = at === BY_STATEMENT ? 'delayed' : 'history_limit';
+      if (stepsOf(item, item.toMs).length === MAX_STEPS) reason = 'too_large';
+      else if (at !== BY_STATEMENT && !this.#isKnown(place, item)) {
+        const reasons = await this.#join(at, environment, item);
+        reason = reasons.get(symbol) ?? reasons.get('') ?? reason;
+      }
+      const rows = this.#found(this.#seriesOf(place, kind, symbol), item);
+      if (rows.length === 0) missing.push({ symbol, reason });
+      return rows;
+    });
+    const rows = new Set((await Promise.all(answers)).flat());
+    return { rows: [...rows], missing };
+  }
+
+  /** Prices that came with a poll. */
+  learn(of: Pick<Account, 'environment' | 'venue'>, prices: readonly Price[]): void {
+    for (const { kind: _, of: kind, ...price } of prices) {
+      const series = this.#seriesOf(`${of.venue}|${of.environment}`, kind, price.symbol);
+      series.set(price.atMs, { kind, ...price });
+    }
+    let rows = 0;
+    for (const [key, series] of [...this.#series].toReversed()) {
+      rows += series.size;
+      if (rows > MAX_ROWS) this.#series.delete(key);
+    }
+  }
+
+  #seriesOf(place: string, kind: PriceKind, symbol: string): Series {
+    const key = `${place}|${kind}|${symbol}`;
+    const series: Series = this.#series.get(key) ?? new Map();
+    this.#series.delete(key);
+    this.#series.set(key, series);
+    return series;
+  }
+
+  #isKnown(place: string, item: PriceItem): boolean {
+    const series = this.#seriesOf(place, item.kind, item.symbol);
+    return stepsOf(item, this.#parts.time.nowMs()).every((atMs) => series.has(atMs));
+  }
+
+  #found(series: Series, { fromMs, toMs }: PriceItem): readonly PriceRow[] {
+    const known = [...series.values()].filter((row) => row !== null && row.atMs <= toMs);
+    const rows = (known as PriceRow[]).sort((a, b) => a.atMs - b.atMs);
+    const first = rows.findLastIndex(({ atMs }) => atMs <= fromMs);
+    return rows.slice(Math.max(first, 0));
+  }
+
+  /** Into the job that waits for the venue, or a new one. */
+  #join(venue: Venue, environment: Environment, item: PriceItem): Batch['reasons'] {
+    const { kind, symbol, fromMs, toMs, stepMs } = item;
+    const place = `${venue}|${environment}`;
+    const page = Math.floor(fromMs / (PAGE_STEPS * stepMs));
+    const key = [kind, symbol, stepMs, page].join('|');
+    const steps = stepsOf(item, toMs).length;
+    const open = this.#waiting.get(place);
+    if (
+      open !== undefined &&
+      open.items.size < MAX_PRICE_ITEMS &&
+      open.steps + steps <= MAX_BATCH_STEPS
+    ) {
+      const known = open.items.get(key) ?? item;
+      const span = { fromMs: Math.min(known.fromMs, fromMs), toMs: Math.max(known.toMs, toMs) };
+      open.items.set(key, { ...item, ...span });
+      open.steps += steps;
+      return open.reasons;
+    }
+    const { promise, resolve } = Promise.withResolvers<ReadonlyMap<string, string>>();
+    const batch: Batch = { items: new Map([[key, item]]), steps, reasons: promise };
+    this.#waiting.set(place, batch);
+    this.#parts.queue.add(venue, PRIORITY[TRIGGER.prices], async () => {
+      if (this.#waiting.get(place) === batch) this.#waiting.delete(place);
+      resolve(await this.#fetch(venue, environment, [...batch.items.values()]));
+    });
+    return promise;
+  }
+
+  async #fetch(
+    venue: Venue,
+    environment: Environment,
+    items: readonly PriceItem[],
+  ): Promise<ReadonlyMap<string, string>> {
+    const { services, runner, accounts, time } = this.#parts;
+    if (!services.isReady() || services.logStalled()) return new Map([['', 'log_stalled']]);
+    const isTheirs = (one: Account): boolean =>
+      one.venue === venue && one.environment === environment;
+    const customer = venue === NEEDS_KEYS ? accounts().find(isTheirs) : undefined;
+    const { id, credentials } = customer ?? NOBODY;
+    const account = { ...NOBODY, id, credentials, venue, environment };
+    const { done, reason, records } = await runner.single(account, TRIGGER.prices, items);
+    const reasons = new Map<string, string>(reason === null ? [] : [['', reason]]);
+    // What a job brought that broke off does not count.
+    const prices = done === null ? [] : (records?.prices ?? []);
+    this.learn({ venue, environment }, prices);
+    for (const row of done?.coverage ?? []) {
+      if (!row.complete && row.reason !== null)
+        reasons.set(row.market === 'all' ? '' : row.market, row.reason);
+    }
+    for (const item of items) {
+      const { kind, symbol } = item;
+      const series = this.#seriesOf(`${venue}|${environment}`, kind, symbol);
+      const isPair = (of: Price): boolean => of.of === kind && of.symbol.startsWith(`${symbol}/`);
+      // Of an asset alone, the pair that the venue had.
+      if (kind === 'spot' && !symbol.includes('/')) {
+        for (const { kind: _, of, ...price } of prices.filter(isPair))
+          series.set(price.atMs, { kind: of, ...price });
+      }
+      if (reasons.has('') || reasons.has(symbol)) continue;
+      for (const atMs of stepsOf(item, time.nowMs() - LATE_MS)) {
+        if (!series.has(atMs)) series.set(atMs, null);
+      }
+    }
+    return reasons;
+  }
+}
+
+/** The moments of an item that were before `nowMs`, at most MAX_STEPS. */
+function stepsOf({ fromMs, toMs, stepMs }: PriceItem, nowMs: number): readonly number[] {
+  const firstMs = Math.ceil(fromMs / stepMs) * stepMs;
+  const count = Math.floor((Math.min(toMs, nowMs) - firstMs) / stepMs) + 1;
+  return Array.from(
+    { length: Math.min(Math.max(count, 0), MAX_STEPS) },
+    (_, at) => firstMs + at * stepMs,
+  );
+}
