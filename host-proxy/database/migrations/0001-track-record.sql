@@ -116,8 +116,8 @@ CREATE TABLE trackseal.hourly_returns (
   return_reason TEXT CHECK (octet_length(return_reason) BETWEEN 1 AND 64),
   equity_start trackseal.figure,
   equity_end trackseal.figure,
-  inflow trackseal.figure NOT NULL CHECK (inflow >= 0),
-  outflow trackseal.figure NOT NULL CHECK (outflow >= 0),
+  inflow trackseal.figure CHECK (inflow >= 0),
+  outflow trackseal.figure CHECK (outflow >= 0),
   realised trackseal.figure,
   unrealised_change trackseal.figure,
   funding trackseal.figure,
@@ -151,6 +151,7 @@ CREATE TABLE trackseal.balance_snapshots (
   account trackseal.digest NOT NULL,
   counter trackseal.positive NOT NULL,
   kind TEXT NOT NULL DEFAULT 'snapshot' CHECK (kind = 'snapshot'),
+  supersedes trackseal.positive CHECK (supersedes < counter),
   at_ms trackseal.milliseconds NOT NULL CHECK (at_ms % 86400000 = 0),
   venue TEXT NOT NULL CHECK (venue ~ '^[a-z0-9_-]{1,50}$'),
   environment TEXT NOT NULL CHECK (octet_length(environment) <= 64),
@@ -167,16 +168,23 @@ CREATE TABLE trackseal.balance_snapshots (
   leaf_salt BYTEA CHECK (octet_length(leaf_salt) BETWEEN 1 AND 64),
   position INTEGER NOT NULL CHECK (position >= 0),
   PRIMARY KEY (account, counter),
-  UNIQUE (account, at_ms), -- what was said of a midnight is said once
-  FOREIGN KEY (account, counter, kind) REFERENCES trackseal.chain (account, counter, kind)
+  UNIQUE (account, counter, at_ms),
+  UNIQUE (account, supersedes),
+  FOREIGN KEY (account, counter, kind) REFERENCES trackseal.chain (account, counter, kind),
+  FOREIGN KEY (account, supersedes, at_ms)
+    REFERENCES trackseal.balance_snapshots (account, counter, at_ms)
 );
+-- What was said of a midnight is said once, but for corrections.
+CREATE UNIQUE INDEX balance_snapshots_first ON trackseal.balance_snapshots (account, at_ms)
+  WHERE supersedes IS NULL;
+CREATE INDEX balance_snapshots_time ON trackseal.balance_snapshots (account, at_ms, counter);
 
--- Why a statement was superseded or taken back. `correction`: `counter` is an hour that supersedes another one;
+-- Why a statement was superseded or taken back. `hour`, `snapshot`: `counter` supersedes another one of its kind;
 -- `revocation`: of one statement, or (superseded NULL) the end of the chain.
 CREATE TABLE trackseal.corrections (
   account trackseal.digest NOT NULL,
   counter trackseal.positive NOT NULL,
-  kind TEXT NOT NULL CHECK (kind IN ('hour', 'revocation')),
+  kind TEXT NOT NULL CHECK (kind IN ('hour', 'snapshot', 'revocation')),
   superseded trackseal.positive CHECK (superseded < counter),
   reason TEXT NOT NULL CHECK (octet_length(reason) BETWEEN 1 AND 256),
   PRIMARY KEY (account, counter),
