@@ -3,7 +3,7 @@
 // together is told beside it (`observed`), with the list of gaps, so that it cannot be taken for the whole.
 
 import type { PeriodReturn, ReturnReason } from './period-return.ts';
-import { formatRatio, NIL, ONE, ratioOf } from './ratio.ts';
+import { formatRatio, isWritable, NIL, ONE, ratioOf } from './ratio.ts';
 import type { Ratio } from './ratio.ts';
 
 /** Periods in the order of time; none overlaps another. */
@@ -80,7 +80,8 @@ export function linkReturns(
   const index = new GrowthIndex();
   const known = points.filter(({ ratio }) => ratio !== null);
   for (const { ratio } of known) if (ratio !== null) index.apply(ratio);
-  const observed = known.length === 0 ? null : formatRatio(index.value.minus(1));
+  const isKnown = known.length > 0 && isWritable(index.value);
+  const observed = isKnown ? formatRatio(index.value.minus(1)) : null;
   const isDietz = known.some(({ method }) => method === 'modified_dietz');
   const method = isDietz ? 'modified_dietz' : 'twr';
   return {

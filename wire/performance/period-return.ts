@@ -6,7 +6,7 @@
 //   Modified Dietz    (V1 − V0 − ΣF) / (V0 + Σ F·(t1 − t)/(t1 − t0))
 
 import type { Ratio } from './ratio.ts';
-import { formatRatio, NIL, ONE, quotient } from './ratio.ts';
+import { formatRatio, isWritable, NIL, ONE, quotient } from './ratio.ts';
 
 export type ReturnMethod = 'twr' | 'modified_dietz';
 
@@ -22,7 +22,9 @@ export type ReturnReason =
   /** The capital that a return would rest on is below zero, or zero while there were gains. */
   | 'capital_not_positive'
   /** A flow outside of its period: the figures contradict themselves. */
-  | 'flow_outside';
+  | 'flow_outside'
+  /** Not a figure that can be written with 40 digits before the point. */
+  | 'too_large';
 
 /** An amount that enters (+) or leaves (−) the account, and the account's value right before it. */
 export interface ExternalFlow {
@@ -79,7 +81,7 @@ function faultOf({
   if (!complete) return 'incomplete';
   if (values.equityStart === null || values.equityEnd === null) return 'no_value';
   if (flows.some(({ amount }) => amount === null)) return 'flow_not_valued';
-  if (flows.some(({ atMs }) => atMs < startMs || atMs >= endMs)) return 'flow_outside';
+  if (flows.some(({ atMs }) => atMs < startMs || atMs > endMs)) return 'flow_outside';
   return null;
 }
 
@@ -154,6 +156,7 @@ export function periodReturn(values: PeriodValues): PeriodReturn {
     if (growth.lte(NIL)) break;
   }
   if (growth === null) return refused('no_capital');
+  if (!isWritable(growth)) return refused('too_large');
   const isDietz = stretches.some(({ unvalued }) => unvalued.length > 0);
   const method = isDietz ? 'modified_dietz' : 'twr';
   return { ratio: formatRatio(growth.minus(1)), method, reason: null };

@@ -26,6 +26,7 @@ export type Ratio = Decimal;
 
 export const ONE: Ratio = new Ratio(1);
 export const NIL: Ratio = new Ratio(0);
+const LARGEST: Ratio = new Ratio(10).pow(MAX_WHOLE_DIGITS);
 
 /** Of a text that a parser or a function of ours has made. */
 export function ratioOf(text: string): Ratio {
@@ -43,10 +44,13 @@ export function formatRatio(value: Ratio, digits: number = RATIO_DIGITS): string
   return rounded.isZero() ? '0' : rounded.toFixed();
 }
 
+export function isWritable(value: Ratio): boolean {
+  return value.isFinite() && value.abs().lt(LARGEST);
+}
+
 /** Null for what is too large to be a figure. */
 export function formatStatistic(value: Ratio): string | null {
-  if (!value.isFinite() || value.abs().gte(new Ratio(10).pow(MAX_WHOLE_DIGITS))) return null;
-  return formatRatio(value, STATISTIC_DIGITS);
+  return isWritable(value) ? formatRatio(value, STATISTIC_DIGITS) : null;
 }
 
 export function sumOf(values: readonly Ratio[]): Ratio {

@@ -4,7 +4,7 @@
 
 import { isolateRoots, narrow } from './real-roots.ts';
 import type { Term } from './real-roots.ts';
-import { formatRatio, formatStatistic, NIL, Ratio, STATISTIC_DIGITS } from './ratio.ts';
+import { formatStatistic, NIL, Ratio } from './ratio.ts';
 import type { StatisticReason } from './risk.ts';
 
 export const XIRR_YEAR_MS: number = 365 * 86_400_000;
@@ -104,6 +104,6 @@ export function xirr(flows: readonly InvestorFlow[]): MoneyWeighted {
   if (root === null) return noRate('undecided');
   const years = new Ratio((net.at(-1)?.atMs ?? startMs) - startMs).div(XIRR_YEAR_MS);
   const annual = formatStatistic(root.exp().minus(1));
-  const period = formatRatio(root.times(years).exp().minus(1), STATISTIC_DIGITS);
+  const period = formatStatistic(root.times(years).exp().minus(1));
   return { annual, period, reason: annual === null ? 'too_large' : null };
 }

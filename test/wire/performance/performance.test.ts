@@ -1,0 +1,266 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { linkReturns } from '../../../wire/performance/link.ts';
+import { metricsFigures } from '../../../wire/performance/metrics-figures.ts';
+import { performanceOf } from '../../../wire/performance/performance.ts';
+import { ratioOf } from '../../../wire/performance/ratio.ts';
+import { assertAccepted } from '../../../wire/result.ts';
+import type { HourFigures, MarketFigures } from '../../../wire/track/figures.ts';
+import { encodeMetricsStatement, parseMetricsStatement } from '../../../wire/track/metrics.ts';
+import { money } from './golden.ts';
+import type { Move } from './hours.ts';
+import { blindHour, changed, hour, HOUR_MS, record, START_MS } from './hours.ts';
+
+function move(gain: number | string, flow: number | string = 0, valued = true): Move {
+  return { gain: money(gain), flow: money(flow), before: 0n, valued };
+}
+
+const CENTS = fc.integer({ min: -5000, max: 5000 }).map((value) => BigInt(value) * 10n ** 16n);
+const MOVES = fc.array(
+  fc.record({ gain: CENTS, flow: CENTS, before: CENTS, valued: fc.constant(true) }),
+  { minLength: 1, maxLength: 40 },
+);
+
+describe('a record', () => {
+  it('does not move with a deposit in its middle', () => {
+    const quiet = performanceOf(record([move(10), move(0), move('20.2')]));
+    const paid = performanceOf(record([move(10), move(0, 500), move('30.2')]));
+    expect(quiet.linked.ratio).toBe('0.0302');
+    expect(paid.linked.ratio).toBe('0.0302');
+    expect(paid.totals.inflow).toBe(money(500));
+  });
+
+  it('with every flow valued has the returns of the same record without flows', () => {
+    fc.assert(
+      fc.property(MOVES, (moves) => {
+        const hours = record(moves, money(100_000));
+        // The same growth on a capital that nobody touches, scaled so that it stays whole.
+        let capital = ratioOf('1');
+        for (const { equityStart, equityEnd, flows } of hours) {
+          let from = equityStart ?? 0n;
+          for (const { amount, equityBefore } of flows) {
+            capital = capital.times(String(equityBefore ?? 0n)).div(String(from));
+            from = (equityBefore ?? 0n) + (amount ?? 0n);
+          }
+          capital = capital.times(String(equityEnd ?? 0n)).div(String(from));
+        }
+        const { linked } = performanceOf(hours);
+        const difference = ratioOf(linked.ratio ?? '9')
+          .plus(1)
+          .minus(capital)
+          .abs();
+        expect(difference.lte('1e-16')).toBe(true);
+      }),
+    );
+  });
+
+  it('split at any hour links to the same', () => {
+    fc.assert(
+      fc.property(MOVES, fc.nat(), (moves, cut) => {
+        const hours = record(moves, money(100_000));
+        const at = cut % hours.length;
+        const whole = performanceOf(hours);
+        const parts = [hours.slice(0, at), hours.slice(at)].flatMap(
+          (part) => performanceOf(part).points,
+        );
+        expect(linkReturns(parts)).toEqual(whole.linked);
+      }),
+    );
+  });
+
+  it('in another unit of money has the same ratios', () => {
+    fc.assert(
+      fc.property(MOVES, fc.integer({ min: 1, max: 1000 }), (moves, by) => {
+        const k = BigInt(by);
+        const scaled = moves.map(({ gain, flow, before, valued }) => ({
+          gain: gain * k,
+          flow: flow * k,
+          before: before * k,
+          valued,
+        }));
+        const one = performanceOf(record(moves, money(100_000)));
+        const other = performanceOf(record(scaled, money(100_000) * k));
+        expect(other.linked).toEqual(one.linked);
+        expect(other.hourly).toEqual(one.hourly);
+        expect(other.moneyWeighted).toEqual(one.moneyWeighted);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('shows an outage as a gap, and nothing as zero', () => {
+    const hours = record(Array.from({ length: 6 }, () => move(10)));
+    const withOutage = hours.map((one, at) => (at === 2 || at === 3 ? blindHour(at) : one));
+    const found = performanceOf(withOutage);
+    expect(found.linked.ratio).toBeNull();
+    expect(found.linked.periods).toBe(4);
+    expect(found.linked.gaps).toEqual([
+      { fromMs: START_MS + 2 * HOUR_MS, toMs: START_MS + 4 * HOUR_MS, reason: 'incomplete' },
+    ]);
+    expect(found.coverage).toMatchObject({ hours: 6, recorded: 6, returns: 4, incomplete: 2 });
+    expect(found.moneyWeighted.reason).toBe('gaps');
+    expect(found.totals.inflow).toBeNull();
+    expect(found.hourly).toMatchObject({ sample: 4, gaps: 2 });
+  });
+
+  it('takes an hour without a statement for a gap', () => {
+    const hours = record(Array.from({ length: 6 }, () => move(10))).filter((_, at) => at !== 2);
+    const found = performanceOf(hours);
+    expect(found.linked.gaps).toMatchObject([{ reason: 'missing' }]);
+    expect(found.coverage).toMatchObject({ hours: 6, recorded: 5, returns: 5 });
+    expect(found.moneyWeighted.reason).toBe('gaps');
+  });
+
+  it('begins with the first capital and ends with the last', () => {
+    const empty = { equityStart: 0n, equityEnd: 0n };
+    const [one, two] = record([move(10), move(10)]).map((figures, at) =>
+      changed(figures, { startMs: START_MS + (at + 2) * HOUR_MS }),
+    );
+    if (one === undefined || two === undefined) throw new Error('two');
+    const all = [hour(0, empty), hour(1, empty), one, two, hour(4, empty)];
+    const found = performanceOf(all);
+    expect(found.linked).toMatchObject({ ratio: '0.02', startMs: START_MS + 2 * HOUR_MS });
+    // In between it is a gap: the record of an account without capital is not that of the one before.
+    const broken = performanceOf([
+      one,
+      hour(3, empty),
+      { ...two, startMs: START_MS + 4 * HOUR_MS },
+    ]);
+    expect(broken.linked.ratio).toBeNull();
+    expect(broken.linked.gaps).toMatchObject([{ reason: 'no_capital' }]);
+  });
+
+  it('of no hours has no figure', () => {
+    const found = performanceOf([]);
+    expect(found.linked.ratio).toBeNull();
+    expect(found.moneyWeighted.reason).toBe('none');
+    expect(found.days).toEqual([]);
+  });
+
+  it('adds the residual up with and without its signs', () => {
+    const hours = [
+      hour(0, { residual: money('0.5'), status: 'beyond' }),
+      hour(1, { residual: money('-0.5'), status: 'beyond' }),
+      hour(2, { residual: null, status: 'unknown' }),
+      hour(3),
+    ];
+    expect(performanceOf(hours).totals.residual).toEqual({
+      sum: 0n,
+      absolute: money(1),
+      reconciled: 1,
+      beyond: 2,
+      unknown: 1,
+    });
+  });
+});
+
+describe('money-weighted', () => {
+  it('is the time-weighted return when nothing was paid in or out', () => {
+    const found = performanceOf(record([move(10), move(10)]));
+    expect(found.moneyWeighted.period).toBe('0.02');
+    expect(found.linked.ratio).toBe('0.02');
+  });
+
+  it('rewards who pays in before the gain, and time-weighting does not', () => {
+    const early = performanceOf(record([move(0), move(0, 1000), move(200), move(0)]));
+    const late = performanceOf(record([move(0), move(100), move(0, 1000), move(0)]));
+    expect(early.linked.ratio).toBe('0.1');
+    expect(late.linked.ratio).toBe('0.1');
+    expect(Number(early.moneyWeighted.period)).toBeGreaterThan(Number(late.moneyWeighted.period));
+  });
+});
+
+function market(name: MarketFigures['market'], figures: Partial<MarketFigures>): MarketFigures {
+  const none = { volume: 0n, fees: 0n, funding: 0n, realised: 0n, equity: 0n };
+  return { market: name, trades: 0, ...none, ...figures };
+}
+
+/** A spot and a swap market; what the swap makes of the account is its own. */
+function twoMarkets(): readonly HourFigures[] {
+  const swap = (equity: number, realised: number): MarketFigures =>
+    market('swap', {
+      trades: 1,
+      equity: money(equity),
+      realised: money(realised),
+      fees: money(1),
+      funding: money(-1),
+    });
+  const cash = market('spot', { equity: money(1000) });
+  return [
+    hour(0, { byMarket: [cash, swap(0, 0)] }),
+    // Swap: 12 realised, 10 not realised, 1 fee, 1 funding: 20. Spot: 10.
+    hour(1, { equityEnd: money(1030), byMarket: [cash, swap(10, 12)] }),
+    hour(2, { equityStart: money(1030), equityEnd: money(1030), byMarket: [cash] }),
+  ];
+}
+
+describe('markets', () => {
+  it('add up to the account, hour by hour', () => {
+    const found = performanceOf(twoMarkets());
+    const ratios = Object.fromEntries(
+      found.markets.map(({ market: name, linked }) => [name, linked?.observed]),
+    );
+    // The third hour: what was not realised at the swap is gone, and the account has not lost it.
+    const lost = ratioOf('-10').div(1030);
+    const swap = ratioOf('1.02').times(lost.plus(1)).minus(1);
+    const spot = ratioOf('1.01').times(ratioOf('1').minus(lost)).minus(1);
+    expect(Number(ratios['swap'])).toBeCloseTo(swap.toNumber(), 15);
+    expect(Number(ratios['spot'])).toBeCloseTo(spot.toNumber(), 15);
+    expect(found.totals.byMarket.map(({ market: name, trades }) => [name, trades])).toEqual([
+      ['spot', 0],
+      ['swap', 2],
+    ]);
+  });
+
+  it('that buy with cash have no return of their own, nor has the cash', () => {
+    const share = market('stock', { equity: money(500), trades: 1 });
+    const hours = twoMarkets().map((one) => changed(one, { byMarket: one.byMarket.concat(share) }));
+    const found = performanceOf(hours);
+    expect(found.markets.map(({ market: name, linked }) => [name, linked === null])).toEqual([
+      ['spot', true],
+      ['swap', false],
+      ['stock', true],
+    ]);
+  });
+});
+
+describe('as a metrics statement', () => {
+  const day = record(Array.from({ length: 60 }, (_, at) => move(at % 3 === 0 ? -2 : 3)));
+  const hours = day.map((one, at) => (at === 40 ? blindHour(at) : one));
+  const made = metricsFigures(performanceOf([...hours.slice(0, 58), ...twoMarketsAt(58)]));
+
+  it('every null has a reason, and only a null', () => {
+    const nulls = [...made.figures].filter(([, value]) => value === null).map(([name]) => name);
+    expect(nulls.length).toBeGreaterThan(5);
+    expect([...made.reasons.keys()].toSorted()).toEqual(nulls.toSorted());
+  });
+
+  it('can be written and read', () => {
+    const hash = new Uint8Array(32).fill(7);
+    const bytes = encodeMetricsStatement({
+      kind: 'metrics',
+      origin: 'example.com/log/e1',
+      accountCommitment: hash,
+      venue: 'binance',
+      environment: 'live',
+      fromMs: START_MS,
+      toMs: START_MS + HOUR_MS,
+      asOfMs: START_MS + HOUR_MS,
+      first: { counter: 1, hash },
+      last: { counter: 61, hash },
+      ...made,
+    });
+    const read = assertAccepted(parseMetricsStatement(bytes));
+    expect(new Map(read.figures)).toEqual(new Map(made.figures));
+    expect(read.conventions.get('hourly.periods_per_year')).toBe('8760');
+    expect(read.conventions.get('daily.periods_per_year')).toBe('365');
+    expect(read.conventions.get('daily.minimum_annual')).toBe('365');
+    expect(read.gaps).toEqual(made.gaps);
+  });
+});
+
+function twoMarketsAt(at: number): readonly HourFigures[] {
+  return twoMarkets().map((one, index) =>
+    changed(one, { startMs: START_MS + (at + index) * HOUR_MS }),
+  );
+}

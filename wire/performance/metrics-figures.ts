@@ -1,0 +1,167 @@
+// A performance as the named figures of a metrics statement (wire/track/metrics.ts), and back to nothing: the verifier
+// makes the same list from the signed hours and compares texts. Each null has a reason beside it; conventions are part
+// of the list, so that no figure travels without its own.
+
+import type { Fixed } from '../fixed.ts';
+import { formatFixed } from '../fixed.ts';
+import type { MetricsGap, MetricValue } from '../track/metrics.ts';
+import { MAX_METRICS_GAPS } from '../track/metrics.ts';
+import type { Conventions } from './conventions.ts';
+import type { LinkedReturn } from './link.ts';
+import type { MarketPerformance, Performance } from './performance.ts';
+import type { RiskMetrics, Statistic } from './risk.ts';
+
+export interface MetricsFigures {
+  readonly figures: ReadonlyMap<string, MetricValue>;
+  /** Of each figure that is null. */
+  readonly reasons: ReadonlyMap<string, string>;
+  readonly conventions: ReadonlyMap<string, string>;
+  /** The first of them; figure `gaps` counts all. */
+  readonly gaps: readonly MetricsGap[];
+}
+
+const STATISTICS = [
+  'mean',
+  'volatility',
+  'downside_deviation',
+  'sharpe',
+  'sortino',
+  'annual_return',
+  'calmar',
+  'win_rate',
+  'profit_factor',
+] as const satisfies readonly (keyof RiskMetrics)[];
+
+class Named {
+  readonly figures = new Map<string, MetricValue>();
+  readonly reasons = new Map<string, string>();
+
+  put(name: string, value: MetricValue, reason: string | null): void {
+    this.figures.set(name, value);
+    if (value === null) this.reasons.set(name, reason ?? 'unknown');
+  }
+
+  money(name: string, value: Fixed | null): void {
+    this.put(name, value === null ? null : formatFixed(value), 'no_value');
+  }
+
+  statistic(name: string, { value, reason }: Statistic): void {
+    this.put(name, value, reason);
+  }
+
+  linked(name: string, { ratio, observed, gaps }: LinkedReturn): void {
+    this.put(name, ratio, gaps[0]?.reason ?? 'no_returns');
+    this.put(`${name}_observed`, observed, 'no_returns');
+  }
+
+  risk(prefix: string, metrics: RiskMetrics): void {
+    this.put(`${prefix}.sample`, metrics.sample, null);
+    this.put(`${prefix}.gaps`, metrics.gaps, null);
+    for (const name of STATISTICS) this.statistic(`${prefix}.${name}`, metrics[name]);
+    const fall = metrics.maximum_drawdown;
+    const none = metrics.sample === 0 ? 'below_minimum' : 'no_drawdown';
+    this.put(`${prefix}.drawdown`, fall?.depth ?? null, none);
+    this.put(`${prefix}.drawdown_peak_ms`, fall?.peakMs ?? null, none);
+    this.put(`${prefix}.drawdown_trough_ms`, fall?.troughMs ?? null, none);
+    const open = fall === null ? none : 'not_recovered';
+    this.put(`${prefix}.drawdown_recovery_ms`, fall?.recoveryMs ?? null, open);
+  }
+
+  market({ market, linked, hourly, daily }: MarketPerformance): void {
+    if (linked === null || hourly === null || daily === null) {
+      this.put(`${market}.return`, null, 'not_separable');
+      return;
+    }
+    this.linked(`${market}.return`, linked);
+    for (const [prefix, metrics] of [
+      ['hourly', hourly],
+      ['daily', daily],
+    ] as const) {
+      this.statistic(`${market}.${prefix}.volatility`, metrics.volatility);
+      this.statistic(`${market}.${prefix}.sharpe`, metrics.sharpe);
+      this.statistic(`${market}.${prefix}.sortino`, metrics.sortino);
+    }
+  }
+}
+
+const MONEY = [
+  'equityStart',
+  'equityEnd',
+  'unrealisedEnd',
+  'inflow',
+  'outflow',
+  'realised',
+  'realisedAverage',
+  'unrealisedChange',
+  'funding',
+  'fees',
+  'income',
+  'volume',
+] as const;
+
+function snake(name: string): string {
+  return name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function conventionsOf(
+  prefix: string,
+  conventions: Conventions,
+): readonly (readonly [string, string])[] {
+  const { minimum_periods: minimum, ...named } = conventions;
+  return [...Object.entries(named), ...Object.entries(minimum).map(minimumOf)].map(
+    ([name, value]) => [`${prefix}.${name}`, String(value)],
+  );
+}
+
+function minimumOf([name, value]: readonly [string, number]): readonly [string, number] {
+  return [`minimum_${name}`, value];
+}
+
+export function metricsFigures(performance: Performance): MetricsFigures {
+  const { coverage, linked, moneyWeighted, hourly, daily, totals, markets } = performance;
+  const named = new Named();
+  named.linked('return', linked);
+  named.put('xirr', moneyWeighted.annual, moneyWeighted.reason);
+  named.put('xirr_period', moneyWeighted.period, moneyWeighted.reason);
+  named.risk('hourly', hourly);
+  named.risk('daily', daily);
+  named.put('hours', coverage.hours, null);
+  named.put('hours_recorded', coverage.recorded, null);
+  named.put('hours_with_return', coverage.returns, null);
+  named.put('hours_incomplete', coverage.incomplete, null);
+  named.put('hours_rebuilt', coverage.rebuilt, null);
+  named.put('polls', coverage.polls, null);
+  named.put('gaps', linked.gaps.length, null);
+  for (const name of MONEY) named.money(snake(name), totals[name]);
+  named.put('trades', totals.trades, null);
+  named.money('residual', totals.residual.sum);
+  named.money('residual_absolute', totals.residual.absolute);
+  named.put('hours_reconciled', totals.residual.reconciled, null);
+  named.put('hours_beyond_tolerance', totals.residual.beyond, null);
+  named.put('hours_not_reconciled', totals.residual.unknown, null);
+  for (const { market, trades, volume, fees, funding, realised, equity } of totals.byMarket) {
+    named.put(`${market}.trades`, trades, null);
+    named.money(`${market}.volume`, volume);
+    named.money(`${market}.fees`, fees);
+    named.money(`${market}.funding`, funding);
+    named.money(`${market}.realised`, realised);
+    named.money(`${market}.equity`, equity);
+  }
+  for (const market of markets) named.market(market);
+  return {
+    figures: named.figures,
+    reasons: named.reasons,
+    conventions: new Map([
+      ...conventionsOf('hourly', hourly.conventions),
+      ...conventionsOf('daily', daily.conventions),
+      ['returns', 'time-weighted, valued at each flow; modified Dietz where that value is missing'],
+      [
+        'xirr',
+        'actual days / 365, all rates above -100 %; null when there is none or more than one',
+      ],
+      ['fees', 'net of trading fees and funding; gross figures are not given'],
+      ['drawdown', 'with gaps a lower bound'],
+    ]),
+    gaps: linked.gaps.slice(0, MAX_METRICS_GAPS),
+  };
+}
