@@ -46,6 +46,8 @@ export interface PreparedEpoch {
   /** For the desk; wiped when it has them. */
   readonly vaultKeys: readonly DeskSecret[];
   readonly accounts: readonly DeskSecret[];
+  readonly clientCa: Uint8Array | null;
+  readonly databasePassword: Uint8Array | null;
   /** Null under policy spool. */
   readonly lease: Lease | null;
 }
@@ -187,6 +189,8 @@ export async function prepareEpoch(
     previous,
     vaultKeys: sealed.vaultKeys,
     accounts: sealed.accounts,
+    clientCa: sealed.clientCa,
+    databasePassword: sealed.databasePassword,
     lease,
   };
 }

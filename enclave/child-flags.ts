@@ -13,6 +13,25 @@ export function deskFlags(): readonly string[] {
   ];
 }
 
+/**
+ * As a connector's, with more memory; `readable` as there. Objects of the language stay as they are for a database client
+ * and gRPC, which set what is frozen in a connector.
+ */
+export function ledgerFlags(readable: readonly string[] = []): readonly string[] {
+  return [
+    '--permission',
+    ...readable.map((path) => `--allow-fs-read=${path}`),
+    '--disallow-code-generation-from-strings',
+    '--disable-proto=delete',
+    '--freeze-flags-after-init',
+    '--no-experimental-sqlite',
+    '--no-experimental-ffi',
+    '--v8-pool-size=1',
+    '--max-old-space-size=1280',
+    '--no-warnings',
+  ];
+}
+
 /** `readable`: what it may read until it has loaded; nothing for a bundle. */
 export function connectorFlags(readable: readonly string[] = []): readonly string[] {
   return [

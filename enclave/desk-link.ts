@@ -8,7 +8,13 @@ import type { ByteStream } from '../wire/channel.ts';
 import { Channel } from '../wire/channel.ts';
 import type { RefusalCode } from '../wire/codes.ts';
 import { isEnclaveCode } from '../wire/enclave-codes.ts';
-import type { DeskKind, DeskOpen, DeskOutput, DeskPublicKeys } from '../wire/desk-frames.ts';
+import type {
+  DeskKind,
+  DeskOpen,
+  DeskOutput,
+  DeskPublicKeys,
+  SpawnProgram,
+} from '../wire/desk-frames.ts';
 import {
   DESK_FRAME,
   encodeDeskAppended,
@@ -22,6 +28,7 @@ import {
   parseDeskAttest,
   parseDeskCounters,
   parseDeskKeys,
+  parseSpawn,
   parseVaultWrite,
 } from '../wire/desk-frames.ts';
 import { parseUtf8 } from '../wire/bytes.ts';
@@ -52,8 +59,8 @@ const PLACES = {
 /** A desk that runs, whatever it runs in. */
 export interface RunningDesk {
   readonly stream: ByteStream;
-  /** One more connector, on the desk's socket; the desk learns there when there is none. */
-  spawnConnector(): void;
+  /** One more process, on the desk's socket for it; the desk learns there when there is none. */
+  spawn(program: SpawnProgram): void;
   /** Resolves when it is gone, with all its connectors. */
   stop(): Promise<void>;
 }
@@ -242,8 +249,7 @@ export class DeskLink {
       case DESK_FRAME.vault:
         return this.#vault(payload);
       case DESK_FRAME.spawn:
-        this.#desk.spawnConnector();
-        return true;
+        return this.#spawn(payload);
       case DESK_FRAME.counters:
         return this.#takeCounters(payload);
       case DESK_FRAME.opened:
@@ -256,6 +262,13 @@ export class DeskLink {
         this.#down.resolve(null);
         return true;
     }
+  }
+
+  #spawn(payload: Uint8Array): true | null {
+    const program = parseSpawn(payload);
+    if (program === null) return null;
+    this.#desk.spawn(program);
+    return true;
   }
 
   #takeKeys(payload: Uint8Array): true | null {

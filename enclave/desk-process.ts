@@ -1,6 +1,6 @@
-// Starts the processes that talk to the outside: desk, connectors, market-data tap. A connector gets a stream to the desk
-// as its standard input and output, made by the core because the desk can start nothing; the core reads none of it.
-// A connector parses what exchanges say and may be hostile: the number, memory and life of connectors are bounded here.
+// Starts the processes that talk to the outside: desk, connectors, ledger, market-data tap. A connector or the ledger gets a
+// stream to the desk as its standard input and output, made by the core because the desk can start nothing; the core reads
+// none of it. Both parse what others say and may be hostile: their number and memory, and a connector's life, are bounded here.
 
 import type { ChildProcess } from 'node:child_process';
 import { createConnection } from 'node:net';
@@ -16,17 +16,20 @@ import type { StartTap } from './tap-link.ts';
 /** Users of the image; enclave/launch/launch.c takes no others. */
 export const DESK_USER = 2100;
 export const TAP_USER = 2101;
+export const LEDGER_USER = 2102;
 const FIRST_CONNECTOR_USER = 2008;
 export const MAX_CONNECTORS = 8;
 /** The desk recycles them long before. */
 const CONNECTOR_LIFE_MS: number = 20 * 60_000;
 const MAX_CONNECTOR_BYTES: number = 768 * 1024 * 1024;
+const MAX_LEDGER_BYTES: number = 2 * 1024 * 1024 * 1024;
 const WATCH_MS = 1000;
 
 export interface DeskPrograms {
   readonly desk: ChildProgram;
   readonly connector: ChildProgram;
-  /** Where the desk listens for connectors: a path, or `@` and a name that is in no file system. */
+  readonly ledger: ChildProgram;
+  /** Where the desk listens for connectors, and with `-ledger` for that: a path, or `@` and a name in no file system. */
   readonly socket: string;
   /** What both learn beside that: the address of the transport. */
   readonly address: string;
@@ -50,16 +53,32 @@ export function socketPath(socket: string): string {
   return socket.startsWith('@') ? `\0${socket.slice(1)}` : socket;
 }
 
-class Connectors {
-  readonly #programs: DeskPrograms;
+/** Beside that of connectors: who arrives there is the ledger. */
+export function ledgerSocket(socket: string): string {
+  return `${socket}-ledger`;
+}
+
+interface ChildTerms {
+  readonly program: ChildProgram;
+  /** Where the desk listens for it. */
+  readonly socket: string;
+  /** As many at a time. */
+  readonly users: readonly number[];
+  readonly maxBytes: number;
+  readonly lifeMs: number;
+}
+
+class Children {
+  readonly #terms: ChildTerms;
   /** Users that are free. */
-  readonly #users = Array.from({ length: MAX_CONNECTORS }, (_, at) => FIRST_CONNECTOR_USER + at);
+  readonly #users: number[];
   readonly #children = new Map<ChildProcess, Promise<void>>();
   #waiting = 0;
   #stopped = false;
 
-  constructor(programs: DeskPrograms) {
-    this.#programs = programs;
+  constructor(terms: ChildTerms) {
+    this.#terms = terms;
+    this.#users = [...terms.users];
   }
 
   spawn(): void {
@@ -67,11 +86,11 @@ class Connectors {
     const user = this.#users.shift();
     if (user === undefined) {
       // The one before may still be on its way out; more than that nobody waits for.
-      this.#waiting = Math.min(this.#waiting + 1, MAX_CONNECTORS);
+      this.#waiting = Math.min(this.#waiting + 1, this.#terms.users.length);
       return;
     }
-    const socket = createConnection({ path: socketPath(this.#programs.socket) });
-    // What the desk sends is the connector's to read.
+    const socket = createConnection({ path: socketPath(this.#terms.socket) });
+    // What the desk sends is the child's to read.
     socket.pause();
     socket.once('error', () => {
       this.#users.push(user);
@@ -89,11 +108,12 @@ class Connectors {
   }
 
   #start(user: number, socket: Socket): void {
-    const child = spawnProgram(this.#programs.connector, user, [], socket);
+    const { program, lifeMs, maxBytes } = this.#terms;
+    const child = spawnProgram(program, user, [], socket);
     const bornMs = performance.now();
     const watch = setInterval(() => {
-      const isOld = performance.now() - bornMs > CONNECTOR_LIFE_MS;
-      if (isOld || residentBytes(child.pid ?? 0) > MAX_CONNECTOR_BYTES) child.kill('SIGKILL');
+      const isOld = performance.now() - bornMs > lifeMs;
+      if (isOld || residentBytes(child.pid ?? 0) > maxBytes) child.kill('SIGKILL');
     }, WATCH_MS);
     watch.unref();
     const gone = goneOf(child).then(() => {
@@ -110,18 +130,32 @@ class Connectors {
 
 export function deskStarter(programs: DeskPrograms): StartDesk {
   return (): RunningDesk => {
-    const { desk, address, socket } = programs;
+    const { desk, connector, ledger, address, socket } = programs;
     const child = spawnProgram(desk, DESK_USER, [address, socket]);
     const gone = goneOf(child);
-    const connectors = new Connectors(programs);
+    const connectors = new Children({
+      program: connector,
+      socket,
+      users: Array.from({ length: MAX_CONNECTORS }, (_, at) => FIRST_CONNECTOR_USER + at),
+      maxBytes: MAX_CONNECTOR_BYTES,
+      lifeMs: CONNECTOR_LIFE_MS,
+    });
+    const ledgers = new Children({
+      program: ledger,
+      socket: ledgerSocket(socket),
+      users: [LEDGER_USER],
+      maxBytes: MAX_LEDGER_BYTES,
+      lifeMs: Number.POSITIVE_INFINITY,
+    });
     return {
       stream: streamOf(child),
-      spawnConnector: () => {
-        connectors.spawn();
+      spawn: (name) => {
+        if (name === 'ledger') ledgers.spawn();
+        else connectors.spawn();
       },
       stop: async () => {
         child.kill('SIGKILL');
-        await Promise.all([gone, connectors.stop()]);
+        await Promise.all([gone, connectors.stop(), ledgers.stop()]);
       },
     };
   };

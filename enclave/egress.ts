@@ -59,7 +59,10 @@ async function within<T>(
 }
 
 /** Sends DIAL and waits for DIALED; what comes next are the bytes of the connection. */
-async function dial(stream: Duplex, { host, port }: MeasuredHost): Promise<void> {
+async function dial(
+  stream: Duplex,
+  { host, port }: Pick<MeasuredHost, 'host' | 'port'>,
+): Promise<void> {
   const decoder = new FrameDecoder({
     maxPayloadBytes: new Map([[FRAME.dialed, MAX_DIALED_BYTES]]),
   });
@@ -73,7 +76,7 @@ async function dial(stream: Duplex, { host, port }: MeasuredHost): Promise<void>
       stream.off('data', take);
       stream.pause();
       const dialed = parseDialed(frames[0]?.payload ?? new Uint8Array(0));
-      // A TLS server does not speak first: bytes after the frame are the host's own.
+      // Neither a TLS server nor PostgreSQL speaks first: bytes after the frame are the host's own.
       const clean = refusal === null && frames.length === 1 && !decoder.partial;
       if (clean && dialed.ok && dialed.value === null) resolve(null);
       else reject(new EgressError('egress_refused'));
@@ -147,12 +150,7 @@ export class Egress {
     const entry = this.#lookUp(host, port);
     if (entry === undefined) throw new EgressError('host_not_measured');
     const [measured, secureContext] = entry;
-    let stream: Duplex;
-    try {
-      stream = await this.#transport.connect(PORT.egress);
-    } catch {
-      throw new EgressError('egress_refused');
-    }
+    const stream = await this.#open();
     await dial(stream, measured);
     const socket = connectTls({
       socket: new SlicedStream(stream, { allowHalfOpen: true }),
@@ -168,6 +166,25 @@ export class Egress {
         resolve(socket);
       });
     });
+  }
+
+  /**
+   * The bytes of a connection to the configured database, whose TLS ends elsewhere. Only the host's `egress.allow` and what
+   * the caller checks of the other end stand behind it. Rejects with an EgressError.
+   */
+  async dial(database: Pick<MeasuredHost, 'host' | 'port'> | null): Promise<Duplex> {
+    if (database === null) throw new EgressError('host_not_measured');
+    const stream = await this.#open();
+    await dial(stream, database);
+    return new SlicedStream(stream, { allowHalfOpen: true });
+  }
+
+  async #open(): Promise<Duplex> {
+    try {
+      return await this.#transport.connect(PORT.egress);
+    } catch {
+      throw new EgressError('egress_refused');
+    }
   }
 
   #lookUp(host: string, port: number): [MeasuredHost, SecureContext] | undefined {

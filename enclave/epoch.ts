@@ -3,7 +3,7 @@
 
 import { PURPOSE } from '../wire/attestation/user-data.ts';
 import type { RefusalCode } from '../wire/codes.ts';
-import type { DeskOpen, DeskSecret } from '../wire/desk-frames.ts';
+import type { DeskOpen, DeskSecrets } from '../wire/desk-frames.ts';
 import { encodeHeader } from '../wire/header.ts';
 import type { Kind } from '../wire/leaf.ts';
 import { KIND, LABEL, STREAM } from '../wire/leaf.ts';
@@ -54,6 +54,13 @@ export interface EpochServices {
   readonly onStalled: (stalled: boolean) => void;
   readonly onStrategyEnded: (code: RefusalCode) => void;
 }
+
+const NO_SECRETS: DeskSecrets = {
+  vaultKeys: [],
+  accounts: [],
+  clientCa: null,
+  databasePassword: null,
+};
 
 export class Epoch {
   readonly #services: EpochServices;
@@ -208,11 +215,14 @@ export class Epoch {
     secrets.wipe();
     await this.#durable();
     const { clock, guard, transport, desk, isReady } = this.#services;
-    const { configuration, vaultKeys, accounts } = this.#prepared;
+    const { configuration, vaultKeys, accounts, clientCa, databasePassword } = this.#prepared;
     const log = this.#log;
     this.#anchors = new Anchors({ log, clock, attester, guard, configuration });
-    await desk.open(this.#describe(vaultKeys, accounts), { log, attester, isReady });
+    const sealed = { vaultKeys, accounts, clientCa, databasePassword };
+    await desk.open(this.#describe(sealed), { log, attester, isReady });
     for (const { bytes } of [...vaultKeys, ...accounts]) bytes.fill(0);
+    clientCa?.fill(0);
+    databasePassword?.fill(0);
     this.#assertRunning();
     await this.#feed.listen(transport);
     this.#openTap();
@@ -221,7 +231,7 @@ export class Epoch {
   }
 
   /** What a desk or a tap learns of the epoch. */
-  #describe(vaultKeys: readonly DeskSecret[], accounts: readonly DeskSecret[]): DeskOpen {
+  #describe(secrets: DeskSecrets): DeskOpen {
     const { clock, measured: manifest, roots } = this.#services;
     const { origin, epoch, configuration } = this.#prepared.header;
     return {
@@ -229,8 +239,7 @@ export class Epoch {
       epoch,
       configuration,
       nowNs: clock.nowNs(),
-      vaultKeys,
-      accounts,
+      ...secrets,
       manifest,
       roots,
       document: this.#document,
@@ -247,7 +256,7 @@ export class Epoch {
     if (startTap === null) throw new Fatal('tap_ended');
     this.#tap = new TapLink(startTap(), {
       guard,
-      open: this.#describe([], []),
+      open: this.#describe(NO_SECRETS),
       onFrame: (frame) => this.#feed.receiveOwn(frame),
       onEnded: this.#services.onStrategyEnded,
     });

@@ -1,7 +1,7 @@
 // Entry point of the image; only wires. The image fixes the arguments:
 //   main TRANSPORT MANIFEST RUNNER     e.g. vsock:parent /trackseal/measured.json /trackseal/strategy-runner.mjs
 // Beside this file lie the native addon, addon.node, the launcher of other processes, launch, and the programs of desk,
-// connector and tap; beside the manifest the TLS roots that it has measured, roots.pem.
+// connector, ledger and tap; beside the manifest the TLS roots that it has measured, roots.pem.
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ import type { NativeAddon } from '../wire/node/native-addon.ts';
 import { loadAddon } from '../wire/node/native-addon.ts';
 import { runnerFlags } from '../wire/node/strategy-program.ts';
 import { parsePeer, vsockTransport } from '../wire/node/vsock.ts';
-import { connectorFlags, deskFlags } from './child-flags.ts';
+import { connectorFlags, deskFlags, ledgerFlags } from './child-flags.ts';
 import { deskStarter, tapStarter } from './desk-process.ts';
 import { openNsmDevice } from './nsm/open-device.ts';
 import { exitRefused, runEnclave } from './run.ts';
@@ -47,6 +47,7 @@ runEnclave({
   startDesk: deskStarter({
     desk: { ...programs, flags: deskFlags(), path: beside('desk.mjs') },
     connector: { ...programs, flags: connectorFlags(), path: beside('connector.mjs') },
+    ledger: { ...programs, flags: ledgerFlags(), path: beside('ledger.mjs') },
     socket: '@trackseal-desk',
     address,
   }),

@@ -4,16 +4,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process, { execPath } from 'node:process';
-import { connectorFlags, deskFlags } from '../enclave/child-flags.ts';
-import { CONNECTOR_SOURCES } from '../enclave/connector/seal.ts';
+import { connectorFlags, deskFlags, ledgerFlags } from '../enclave/child-flags.ts';
 import type { DeskPrograms } from '../enclave/desk-process.ts';
+import { CONNECTOR_SOURCES, LEDGER_SOURCES } from '../enclave/permissions.ts';
 import type { ChildProgram } from '../wire/node/child-program.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
 /** `address` as in simulator/transport.ts. */
 export function localPrograms(address: string): DeskPrograms {
-  const readable = CONNECTOR_SOURCES.map((name) => join(ROOT, name));
+  const readable = (names: readonly string[]): readonly string[] =>
+    names.map((name) => join(ROOT, name));
   const folder = mkdtempSync(join(tmpdir(), 'trackseal-desk-'));
   process.once('exit', () => {
     rmSync(folder, { recursive: true, force: true });
@@ -22,8 +23,13 @@ export function localPrograms(address: string): DeskPrograms {
     desk: { execPath, flags: deskFlags(), path: join(ROOT, 'simulator/desk.ts') },
     connector: {
       execPath,
-      flags: connectorFlags(readable),
+      flags: connectorFlags(readable(CONNECTOR_SOURCES)),
       path: join(ROOT, 'enclave/connector/main.ts'),
+    },
+    ledger: {
+      execPath,
+      flags: ledgerFlags(readable(LEDGER_SOURCES)),
+      path: join(ROOT, 'enclave/ledger/main.ts'),
     },
     socket: join(folder, 'connectors'),
     address,

@@ -26,6 +26,7 @@ export const AUDIT_EVENT = {
   permissionsRefused: 11,
   connectorRecycled: 12,
   administrative: 13,
+  ledger: 14,
 } as const;
 export type AuditEventName = keyof typeof AUDIT_EVENT;
 export type AuditEvent = (typeof AUDIT_EVENT)[AuditEventName];
@@ -72,7 +73,7 @@ export function parseAuditEntry(bytes: Uint8Array): Result<AuditEntry> {
     const code = fields.textOrNull(4, 64);
     if (code !== null && !isRefusalCode(code)) return fields.refuse(4);
     return {
-      event: fields.uint(1, AUDIT_EVENT.administrative, AUDIT_EVENT.opened) as AuditEvent,
+      event: fields.uint(1, AUDIT_EVENT.ledger, AUDIT_EVENT.opened) as AuditEvent,
       sessionHash: fields.bytesOrNull(2, HASH_BYTES),
       accountCommitment: fields.bytesOrNull(3, HASH_BYTES),
       code,

@@ -57,6 +57,10 @@ export const REFUSAL_CODES = {
   desk_malformed: 'the process that talks to the outside broke the rules between the two',
   vault_full: 'the host keeps as many records as one log may have',
   tap_ended: 'the process that gets market data over our own TLS has ended',
+  ledger_ended: 'the process that keeps the track record has ended; another one is started',
+  ledger_malformed:
+    'the process that keeps the track record broke the rules between it and the desk',
+  ledger_unavailable: 'the track record cannot be asked now',
   connector_unavailable: 'no process that talks to exchanges could be started',
   // NSM and time
   nsm_error: 'the NSM answered an error',

@@ -285,10 +285,24 @@ export function sourceVenueOf({ venue, market }: Pick<Instrument, 'venue' | 'mar
   return `${venue}-${market}`;
 }
 
+const SINGLE: ReadonlySet<SealedPurpose> = new Set(['client_ca', 'database_password']);
+
 /** The first of the fields about secrets, S3 and sources that contradicts another; null when they agree. */
 function findContradiction(configuration: Configuration): string | null {
-  const { kms, sealed = [], data_keys: dataKeys = [], s3, strategies, desk } = configuration;
+  const {
+    kms,
+    sealed = [],
+    data_keys: dataKeys = [],
+    s3,
+    strategies,
+    desk,
+    database,
+  } = configuration;
   if (hasDuplicates(sealed.map(({ purpose, name }) => `${purpose}/${name}`))) return 'sealed';
+  // There is one place for each of these.
+  const single = sealed.map(({ purpose }) => purpose).filter((purpose) => SINGLE.has(purpose));
+  if (hasDuplicates(single)) return 'sealed';
+  if (single.includes('database_password') && database === undefined) return 'sealed';
   if (hasDuplicates(dataKeys.map(({ name }) => name))) return 'data_keys';
   const names = new Set(strategies.map(({ name }) => name));
   const known = ({ purpose, name }: ConfiguredSeal): boolean =>

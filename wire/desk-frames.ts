@@ -2,6 +2,7 @@
 // (docs/PROTOCOL.md 11b), the core's half: what a desk sends is hostile, because the desk reads the internet. The desk's
 // half is in desk-messages.ts. Secrets that the owner sealed for the desk go out in OPEN and nowhere else.
 
+import { parseUtf8 } from './bytes.ts';
 import type { CborValue } from './cbor.ts';
 import { encodeCbor } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
@@ -49,7 +50,7 @@ export const RECORD_ID_BYTES = 16;
 
 export const MAX_CERTIFICATE_CHAIN_BYTES: number = 64 * 1024;
 
-export const MAX_DESK_COUNTERS = 48;
+export const MAX_DESK_COUNTERS = 96;
 
 const COUNTER_NAME = /^[a-z][a-z0-9_]{0,31}$/u;
 
@@ -74,6 +75,10 @@ export interface DeskOpen {
   readonly vaultKeys: readonly DeskSecret[];
   /** Plaintexts of sealed exchange accounts. */
   readonly accounts: readonly DeskSecret[];
+  /** Certificates of the authority of gRPC's clients, PEM; null: nobody is let in there. */
+  readonly clientCa: Uint8Array | null;
+  /** For the ledger. */
+  readonly databasePassword: Uint8Array | null;
   readonly manifest: Uint8Array;
   /** PEM. */
   readonly roots: Uint8Array;
@@ -81,6 +86,11 @@ export interface DeskOpen {
   readonly document: Uint8Array;
   readonly leafZeroHash: Uint8Array;
 }
+
+export type DeskSecrets = Pick<
+  DeskOpen,
+  'accounts' | 'clientCa' | 'databasePassword' | 'vaultKeys'
+>;
 
 function encodeSecret({ name, version, bytes }: DeskSecret): CborValue {
   return new Map<number, CborValue>([
@@ -102,6 +112,8 @@ export function encodeDeskOpen(open: DeskOpen): Uint8Array {
     [8, open.roots],
     [9, open.document],
     [10, open.leafZeroHash],
+    [11, open.clientCa],
+    [12, open.databasePassword],
   );
 }
 
@@ -217,7 +229,7 @@ export function parseVaultWrite(bytes: Uint8Array): Result<VaultWrite> {
 }
 
 export function parseDeskCounters(bytes: Uint8Array): Result<Readonly<Record<string, number>>> {
-  return parseFields('desk_counters', bytes, 4 * MAX_SMALL_BYTES, (fields) => {
+  return parseFields('desk_counters', bytes, 8 * MAX_SMALL_BYTES, (fields) => {
     const counters: Record<string, number> = {};
     for (const pair of fields.array(1, MAX_DESK_COUNTERS)) {
       const [name, value, ...rest] = Array.isArray(pair) ? (pair as readonly CborValue[]) : [];
@@ -228,6 +240,15 @@ export function parseDeskCounters(bytes: Uint8Array): Result<Readonly<Record<str
     }
     return counters;
   });
+}
+
+/** What a desk can have started: the name is the payload of SPAWN. */
+export const SPAWN_PROGRAMS = ['connector', 'ledger'] as const;
+export type SpawnProgram = (typeof SPAWN_PROGRAMS)[number];
+
+export function parseSpawn(bytes: Uint8Array): SpawnProgram | null {
+  const name = bytes.length > 16 ? null : parseUtf8(bytes);
+  return SPAWN_PROGRAMS.find((one) => one === name) ?? null;
 }
 
 /** Payloads to a desk, and from it. */

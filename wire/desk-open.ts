@@ -9,7 +9,7 @@ import {
   MAX_ORIGIN_CHARACTERS,
 } from './limits.ts';
 import type { Result } from './result.ts';
-import { MAX_DATA_KEY_RECORDS, MAX_SEALED_ITEMS } from './sealed.ts';
+import { MAX_DATA_KEY_RECORDS, MAX_PASSWORD_BYTES, MAX_SEALED_ITEMS } from './sealed.ts';
 import type { DeskSecret, DeskOpen } from './desk-frames.ts';
 
 const MAX_SMALL_BYTES = 1024;
@@ -34,6 +34,8 @@ export function parseDeskOpen(bytes: Uint8Array): Result<DeskOpen> {
       roots: fields.bytes(8, 0, MAX_BOOT_BYTES),
       document: fields.bytes(9, 0, MAX_DOCUMENT_BYTES + MAX_SMALL_BYTES),
       leafZeroHash: fields.bytes(10, 32),
+      clientCa: fields.bytesOrNull(11, 1, MAX_ITEM_BYTES),
+      databasePassword: fields.bytesOrNull(12, 1, MAX_PASSWORD_BYTES),
     };
   });
 }

@@ -31,6 +31,11 @@ export class Fields {
     return value;
   }
 
+  /** For a field that older messages lack. */
+  has(field: number): boolean {
+    return this.#map.has(field);
+  }
+
   /** An unsigned integer from `minimum` to `maximum`, both at most 2^53-1. */
   uint(field: number, maximum: number = Number.MAX_SAFE_INTEGER, minimum = 0): number {
     return this.#checkUint(this.take(field), field, maximum, minimum);

@@ -25,6 +25,8 @@ export const SEALED_PURPOSES = [
 export type SealedPurpose = (typeof SEALED_PURPOSES)[number];
 
 export const SEAL_SALT_BYTES = 32;
+/** Of a `database_password`: one line of UTF-8. */
+export const MAX_PASSWORD_BYTES = 1024;
 export const CONTENT_KEY_BYTES = 32;
 /** KMS: a CiphertextBlob has 1 to 6144 bytes. */
 export const MAX_CIPHERTEXT_BLOB_BYTES = 6144;

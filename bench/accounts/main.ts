@@ -107,6 +107,7 @@ function accountOf(opened: OpenedAccount): Account {
   return {
     id: toHex(randomBytes(16)),
     commitment: randomBytes(32),
+    userTag: new Uint8Array(32),
     venue: opened.venue,
     label: 'bench',
     accountType: 'spot',

@@ -31,6 +31,7 @@ export const IMAGE_BUNDLES: Readonly<Record<string, string>> = {
   'strategy-runner.mjs': 'enclave/strategy/runner.ts',
   'desk.mjs': 'enclave/desk/main.ts',
   'connector.mjs': 'enclave/connector/main.ts',
+  'ledger.mjs': 'enclave/ledger/main.ts',
   'tap.mjs': 'enclave/tap/main.ts',
 };
 

@@ -4,9 +4,9 @@
 
 import { Socket } from 'node:net';
 import process from 'node:process';
-import { dropConnectorPermissions } from './seal.ts';
+import { dropPermissions } from '../permissions.ts';
 import { serveConnector } from './serve.ts';
 
 const stream = new Socket({ fd: 0, readable: true, writable: true });
-dropConnectorPermissions();
+dropPermissions();
 serveConnector(stream, (bug) => process.exit(bug ? 70 : 0));

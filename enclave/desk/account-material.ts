@@ -3,7 +3,7 @@
 // Credentials are buffers that belong to the account; what is left of a refused one is wiped.
 
 import { randomBytes } from 'node:crypto';
-import { concatBytes, parseUtf8, toHex } from '../../wire/bytes.ts';
+import { concatBytes, parseUtf8, toHex, utf8 } from '../../wire/bytes.ts';
 import { encodeCbor } from '../../wire/cbor.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
@@ -107,6 +107,7 @@ export function accountOf(
   const account: Account = {
     id: terms.id,
     commitment: commit(null),
+    userTag: nodeCrypto.sha256(utf8(`trackseal/user/v1\0${user}`)),
     venue: venue.value,
     label,
     accountType,

@@ -57,6 +57,8 @@ export interface PollResult {
 export class AccountState {
   readonly observedSinceMs: number;
   readonly periodStartMs: number;
+  /** From where on a poll without cursors reads. */
+  fromMs: number;
   asOfMs: number | null = null;
   cursors: Uint8Array | null = null;
   /** The last slot of the schedule that has its leaf. */
@@ -81,6 +83,13 @@ export class AccountState {
   constructor(observedSinceMs: number, periodStartMs: number) {
     this.observedSinceMs = observedSinceMs;
     this.periodStartMs = periodStartMs;
+    this.fromMs = periodStartMs;
+  }
+
+  /** The next poll reads again from here on; what was counted is not counted twice. */
+  resync(fromMs: number): void {
+    this.cursors = null;
+    this.fromMs = Math.max(this.periodStartMs, fromMs);
   }
 
   /** `count` slots from `fromMs` on had no poll. */
@@ -103,6 +112,7 @@ export class AccountState {
     if (outcome === 'failed' || records === null) return;
     this.asOfMs = endedMs;
     this.cursors = result.cursors ?? this.cursors;
+    if (this.cursors !== null) this.fromMs = this.periodStartMs;
     this.#count(records);
     this.#takeMoment(records, coverage);
     for (const kind of COUNTED_KINDS) {

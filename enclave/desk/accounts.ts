@@ -21,6 +21,8 @@ export interface Account {
   readonly id: string;
   /** SHA-256(salt ‖ CBOR {user id, venue, label, environment, venue's account id}); null for the last while it is unknown. */
   readonly commitment: Uint8Array;
+  /** SHA-256 of the user's id: the same for all accounts of one user. */
+  readonly userTag: Uint8Array;
   readonly venue: Venue;
   readonly label: string;
   readonly accountType: AccountType;

@@ -12,6 +12,7 @@ import type {
   DeskOpen,
   DeskOutput,
   DeskState,
+  SpawnProgram,
 } from '../../wire/desk-frames.ts';
 import {
   DESK_FRAME,
@@ -152,8 +153,8 @@ export class CoreLink {
     await new Promise<void>((resolve) => this.#writes.set(id, resolve));
   }
 
-  spawn(): void {
-    this.#channel.send(DESK_FRAME.spawn, NOTHING);
+  spawn(program: SpawnProgram): void {
+    this.#channel.send(DESK_FRAME.spawn, utf8(program));
   }
 
   counters(counters: Readonly<Record<string, number>>): void {

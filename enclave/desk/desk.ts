@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { ByteStream } from '../../wire/channel.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import { parseConfiguration } from '../../wire/configuration.ts';
-import type { DeskOpen, DeskOutput } from '../../wire/desk-frames.ts';
+import type { DeskOpen, DeskOutput, DeskState } from '../../wire/desk-frames.ts';
 import { parseManifest } from '../../wire/manifest.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Transport } from '../../wire/node/transport.ts';
@@ -36,6 +36,7 @@ export interface DeskOptions {
   readonly clock?: ClockSource;
   /** In place of processes. */
   readonly spawnConnector?: () => Promise<Duplex>;
+  readonly spawnLedger?: () => Promise<Duplex>;
   /** Once, when it is over: null when the core has ended it. */
   readonly onExit: (code: RefusalCode | null) => void;
 }
@@ -44,6 +45,7 @@ class Desk {
   readonly #options: DeskOptions;
   readonly #link: CoreLink;
   readonly #keys = generateDeskKeys();
+  readonly #stateListeners: ((state: DeskState) => void)[] = [];
   readonly #outputListeners: ((output: DeskOutput) => void)[] = [];
   readonly #certificateListeners: ((chain: Uint8Array) => void)[] = [];
   /** The last one, for who asks later. */
@@ -53,7 +55,7 @@ class Desk {
   });
   #parts: readonly DeskPart[] = [];
   #https: HttpsService | null = null;
-  #connectors: Connectors | null = null;
+  #listeners: readonly Connectors[] = [];
   #timer: NodeJS.Timeout | null = null;
   #over = false;
 
@@ -64,7 +66,9 @@ class Desk {
       onShut: () => {
         void this.#guard.runAsync(() => this.#shut());
       },
-      onState: () => undefined,
+      onState: (state) => {
+        for (const listener of this.#stateListeners) listener(state);
+      },
       onOutput: (output) => {
         for (const listener of this.#outputListeners) listener(output);
       },
@@ -106,7 +110,7 @@ class Desk {
   }
 
   async #services(open: DeskOpen): Promise<DeskServices> {
-    const { transport, socket, spawnConnector } = this.#options;
+    const { transport, socket, spawnConnector, spawnLedger } = this.#options;
     const link = this.#link;
     const source = this.#options.clock ?? systemClock;
     const clock = new Clock({
@@ -114,15 +118,24 @@ class Desk {
       monotonicNs: () => source.monotonicNs(),
     });
     const manifest = orFatal(parseManifest(open.manifest));
+    const configuration = orFatal(parseConfiguration(open.configuration));
+    const egress = orFatal(Egress.open(nodeCrypto, transport, manifest, open.roots));
     const connectors = new Connectors(() => {
-      link.spawn();
+      link.spawn('connector');
     });
-    if (socket !== null) await connectors.listen(socket);
-    this.#connectors = connectors;
+    const ledgers = new Connectors(() => {
+      link.spawn('ledger');
+    });
+    if (socket !== null) {
+      await connectors.listen(socket);
+      await ledgers.listen(`${socket}-ledger`);
+    }
+    this.#listeners = [connectors, ledgers];
     return {
       origin: open.origin,
       epoch: open.epoch,
-      configuration: orFatal(parseConfiguration(open.configuration)),
+      configuration,
+      configurationBytes: open.configuration,
       guard: this.#guard,
       keys: this.#keys,
       leafZeroHash: open.leafZeroHash,
@@ -134,13 +147,21 @@ class Desk {
       acknowledged: (size) => link.acknowledged(size),
       acknowledgedSize: () => link.state.acknowledgedSize,
       attest: (nonce) => link.attest(nonce),
-      egress: orFatal(Egress.open(nodeCrypto, transport, manifest, open.roots)),
+      clientCa: open.clientCa,
+      databasePassword: open.databasePassword,
+      egress,
       vault: {
         records: link.records,
         put: (id, bytes) => link.put(id, bytes),
       },
       vaultKeys: new Map(open.vaultKeys.map(({ version, bytes }) => [version, bytes])),
       spawnConnector: spawnConnector ?? (() => connectors.spawn()),
+      spawnLedger: spawnLedger ?? (() => ledgers.spawn()),
+      dialDatabase: () => egress.dial(configuration.database ?? null),
+      onState: (listener) => {
+        this.#stateListeners.push(listener);
+        listener(link.state);
+      },
       isReady: () => link.state.ready,
       logStalled: () => link.state.stalled,
       onOutput: (listener) => {
@@ -178,7 +199,7 @@ class Desk {
     this.#over = true;
     if (this.#timer !== null) clearInterval(this.#timer);
     void this.#https?.close();
-    this.#connectors?.close();
+    for (const listener of this.#listeners) listener.close();
     this.#options.onExit(code);
   }
 }

@@ -4,6 +4,7 @@
 import type { Trigger } from '../../wire/exchange-call.ts';
 import { KIND } from '../../wire/leaf.ts';
 import type { PriceItem } from '../connector/job.ts';
+import type { RecordPage } from '../connector/pages.ts';
 import type { AccountState } from './account-state.ts';
 import type { Account } from './accounts.ts';
 import type { CallServices } from './calls.ts';
@@ -27,6 +28,12 @@ interface RunnerParts {
   readonly venues: VenueTable;
   readonly isOurs: (clientOrderId: string) => boolean;
   readonly deadlineMs: number;
+}
+
+export interface RunHooks {
+  readonly onLink?: (link: ConnectorLink) => void;
+  /** Records as they come; a job that breaks off has counted none of them. */
+  readonly onPage?: (page: RecordPage) => void;
 }
 
 export class JobRunner {
@@ -61,7 +68,7 @@ export class JobRunner {
     if (closed !== null) return { done: null, reason: closed, records: null };
     const startedNs = services.nowNs();
     const priority = PRIORITY[trigger];
-    const result = await this.run(account, null, calls, priority, () => undefined, prices);
+    const result = await this.run(account, null, calls, priority, {}, prices);
     const times = { slotNs: startedNs, startedNs, endedNs: services.nowNs() };
     const { done = null, reason = 'connector', records = null } = result ?? {};
     const outcome = done?.outcome ?? 'failed';
@@ -76,7 +83,7 @@ export class JobRunner {
     state: AccountState | null,
     calls: JobCalls,
     priority: number,
-    onLink: (link: ConnectorLink) => void,
+    { onLink, onPage }: RunHooks,
     prices: readonly PriceItem[] = [],
   ): Promise<JobResult | null> {
     const { pool, venues, isOurs, deadlineMs } = this.#parts;
@@ -86,14 +93,15 @@ export class JobRunner {
       id: this.#lastJob,
       kind: state !== null ? 'poll' : prices.length > 0 ? 'prices' : 'check',
       prices,
-      fromMs: state?.periodStartMs ?? time.nowMs(),
+      fromMs: state?.fromMs ?? time.nowMs(),
       priority,
       deadlineMs,
       retries,
       isOurs,
+      onPage: onPage ?? ((): void => undefined),
     } as const;
     const result = await pool.use((link) => {
-      onLink(link);
+      onLink?.(link);
       if (account.credentials.apiKey.length > 0) onAudit?.('credentials_used', account);
       return runJob(link, account, state, calls, time, options);
     });

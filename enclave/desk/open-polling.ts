@@ -9,9 +9,10 @@ import { nodeTime } from './time.ts';
 export function openPolling(
   services: DeskServices,
   onAudit?: PollingOptions['onAudit'],
+  ledger: PollingOptions['ledger'] = null,
 ): AccountPolling {
   const http = new Http(services.egress);
   const time = nodeTime(() => services.nowMs());
-  const options = { services, http, time };
+  const options = { services, http, time, ledger };
   return new AccountPolling(onAudit === undefined ? options : { ...options, onAudit });
 }

@@ -4,7 +4,10 @@
 import { AuditTrail } from './audit-trail.ts';
 import type { Routes } from './https.ts';
 import { openPolling } from './open-polling.ts';
+import { Ledger } from './ledger.ts';
+import type { PollingOptions } from './polling-options.ts';
 import type { DeskServices } from './services.ts';
+import { nodeTime } from './time.ts';
 import { TlsCertificates } from './tls-certificates.ts';
 import { openTraderDesk } from './trader-desk.ts';
 
@@ -26,12 +29,27 @@ export interface HttpsControl {
   readonly replaceCertificate: (chain: string) => void;
 }
 
+/** Null for an enclave that polls no accounts: there is nothing to keep. */
+function openLedger(services: DeskServices, audit: AuditTrail): Ledger | null {
+  const { configuration, sealedAccounts } = services;
+  if (configuration.desk === undefined && sealedAccounts.length === 0) return null;
+  return new Ledger({ services, audit, time: nodeTime(() => services.nowMs()) });
+}
+
 /** Rejects with a Fatal when a sealed account is wrong. */
 export async function openParts(services: DeskServices, https: HttpsControl): Promise<DeskParts> {
   const audit = new AuditTrail(services);
-  const polling = openPolling(services, (_, account) => {
+  const ledger = openLedger(services, audit);
+  const onAudit: PollingOptions['onAudit'] = (_, account) => {
     if (account === null) audit.connectorRecycled();
     else audit.credentialsUsed(account.id, account.commitment);
+  };
+  const polling = openPolling(services, onAudit, ledger);
+  ledger?.start({
+    prices: ({ venue, environment, items }) => polling.prices.ask(venue, environment, items),
+    resync: (id, fromMs) => {
+      polling.resync(id, fromMs);
+    },
   });
   const certificates = new TlsCertificates(services);
   const csr = (): Promise<string> => certificates.request();
@@ -43,11 +61,13 @@ export async function openParts(services: DeskServices, https: HttpsControl): Pr
   const close = async (): Promise<void> => {
     certificates.close();
     await polling.close();
+    await ledger?.close();
     await traders.close();
   };
   const part: DeskPart = {
     get counters() {
-      return { ...polling.counters, ...traders.counters, ...certificates.counters };
+      const own = { ...polling.counters, ...traders.counters, ...certificates.counters };
+      return { ...own, ...ledger?.counters };
     },
     close,
   };

@@ -7,6 +7,7 @@ import type { JobCalls } from './calls.ts';
 import type { ConnectorLink } from './connector-link.ts';
 import type { Done } from '../connector/protocol.ts';
 import type { Job, PriceItem } from '../connector/job.ts';
+import type { RecordPage } from '../connector/pages.ts';
 import { PollRecords } from './poll-records.ts';
 import type { PollReason } from './poll-leaf.ts';
 import { Seen } from './seen.ts';
@@ -26,6 +27,7 @@ export interface JobOptions {
   /** Of one call. */
   readonly retries: number;
   readonly isOurs: (clientOrderId: string) => boolean;
+  readonly onPage: (page: RecordPage) => void;
 }
 
 export interface JobResult {
@@ -76,7 +78,8 @@ export async function runJob(
   const job = jobOf(account, state?.cursors ?? null, nowMs, options);
   const done = await link.run(job, calls, (page) => {
     const fits = records.take(page.kind, page.records);
-    if (!fits) broken = 'records';
+    if (fits) options.onPage(page);
+    else broken = 'records';
     return fits;
   });
   cancel();

@@ -2,8 +2,18 @@
 
 import type { Account } from './accounts.ts';
 import type { HttpClient } from './http.ts';
+import type { PollDraft } from './ledger-polls.ts';
 import type { DeskServices } from './services.ts';
 import type { Time } from './time.ts';
+
+/** Who hears of all records beside the sums. */
+export interface PollSink {
+  add(account: Account): void;
+  remove(id: string): void;
+  /** Of a poll that begins. */
+  draft(id: string): PollDraft;
+  missed(id: string, fromMs: number, toMs: number, reason: string): void;
+}
 
 export interface PollingOptions {
   readonly services: Pick<
@@ -21,6 +31,7 @@ export interface PollingOptions {
   >;
   readonly time: Time;
   readonly http: HttpClient & { readonly counters?: Readonly<Record<string, number>> };
+  readonly ledger?: PollSink | null;
   /** Processes at a time. */
   readonly connectors?: number;
   /** Of one call. */

@@ -167,6 +167,7 @@ export class AccountPolling implements Polling {
       removed: false,
     };
     this.#entries.set(account.id, entry);
+    this.#options.ledger?.add(account);
     const { lastSlotMs } = state;
     const next = nextSlot(nowMs, this.#intervalMs, account.id);
     if (lastSlotMs !== null) {
@@ -187,6 +188,13 @@ export class AccountPolling implements Polling {
     entry.stop?.();
     this.#limiter.forget(id);
     this.#entries.delete(id);
+    // At the close the ledger goes on with what it has.
+    if (!this.#closed) this.#options.ledger?.remove(id);
+  }
+
+  /** The account is read again from here on when it is polled next. */
+  resync(id: string, fromMs: number): void {
+    this.#entries.get(id)?.state.resync(fromMs);
   }
 
   figures(id: string): AccountFigures | null {
@@ -304,12 +312,16 @@ export class AccountPolling implements Polling {
       calls.end();
     };
     const startedNs = services.nowNs();
-    const result = await this.#runner.run(account, state, calls, PRIORITY[due.trigger], (link) => {
-      entry.stop = () => {
-        link.destroy();
-      };
-      // Removed while its connector was started.
-      if (entry.removed) link.destroy();
+    const draft = this.#options.ledger?.draft(account.id);
+    const result = await this.#runner.run(account, state, calls, PRIORITY[due.trigger], {
+      onLink: (link) => {
+        entry.stop = () => {
+          link.destroy();
+        };
+        // Removed while its connector was started.
+        if (entry.removed) link.destroy();
+      },
+      onPage: (page) => draft?.page(page),
     });
     const endedNs = services.nowNs();
     const { done = null, records = null } = result ?? {};
@@ -318,25 +330,30 @@ export class AccountPolling implements Polling {
     const coverage = done?.coverage ?? [];
     const times = { slotNs: BigInt(due.slotMs) * MS, startedNs, endedNs };
     const leaf = encodePoll(account, times, due.trigger, outcome, reason, calls.calls, coverage);
-    await services.append(KIND.exchangeCall, leaf);
+    const { index: leafIndex } = await services.append(KIND.exchangeCall, leaf);
     entry.stop = null;
     this.#counters[`polls_${outcome}`]++;
     // A retry has the slot of the poll that it repeats: the gap began there.
     if (entry.removed) return;
     this.#counters.records_repeated += records?.repeated ?? 0;
     this.prices.learn(account, records?.prices ?? []);
-    state.apply({
+    const end = {
       outcome,
       reason,
       slotMs: due.slotMs,
-      isRetry: due.trigger === TRIGGER.retry,
       startedMs: Number(startedNs / MS),
       endedMs: Number(endedNs / MS),
-      cursors: done?.cursors ?? null,
       coverage,
+    };
+    state.apply({
+      ...end,
+      isRetry: due.trigger === TRIGGER.retry,
+      cursors: done?.cursors ?? null,
       records: outcome === 'failed' ? null : records,
       hosts: calls.hosts,
     });
+    const hosts = [...calls.hosts].map(([host, spki]) => ({ host, spki }));
+    draft?.end({ ...end, leafIndex, hosts });
     this.#noteSlot(entry, due);
     if (reason !== null) this.#retryLater(entry, due, reason);
   }
@@ -347,7 +364,9 @@ export class AccountPolling implements Polling {
     const times = { slotNs: BigInt(slotMs) * MS, startedNs: nowNs, endedNs: nowNs };
     const leaf = encodePoll(entry.account, times, trigger, 'missed', reason);
     this.#counters.polls_missed += count;
-    entry.state.miss(slotMs, this.#options.time.nowMs(), count, reason);
+    const nowMs = this.#options.time.nowMs();
+    entry.state.miss(slotMs, nowMs, count, reason);
+    this.#options.ledger?.missed(entry.account.id, slotMs, nowMs, reason);
     this.#noteSlot(entry, { slotMs: slotMs + (count - 1) * this.#intervalMs, trigger });
     this.#track(async () => {
       await services.append(KIND.exchangeCall, leaf);

@@ -78,6 +78,7 @@ const NO_KEYS = { apiKey: Buffer.alloc(0), secret: Buffer.alloc(0), passphrase: 
 const NOBODY: Omit<Account, 'environment' | 'venue'> = {
   id: 'prices',
   commitment: new Uint8Array(32),
+  userTag: new Uint8Array(32),
   label: '',
   accountType: 'spot',
   symbols: [],

@@ -3,7 +3,7 @@
 
 import type { Duplex } from 'node:stream';
 import type { Configuration } from '../../wire/configuration.ts';
-import type { DeskKind, DeskOutput, DeskSecret } from '../../wire/desk-frames.ts';
+import type { DeskKind, DeskOutput, DeskSecret, DeskState } from '../../wire/desk-frames.ts';
 import type { Result } from '../../wire/result.ts';
 import type { Egress } from '../egress.ts';
 import type { Guard } from '../fatal.ts';
@@ -32,6 +32,8 @@ export interface DeskServices {
   readonly origin: string;
   readonly epoch: number;
   readonly configuration: Configuration;
+  /** As they were measured. */
+  readonly configurationBytes: Uint8Array;
   /** Errors that nobody handles end the desk with a closed code. */
   readonly guard: Guard;
   readonly keys: DeskKeys;
@@ -40,6 +42,9 @@ export interface DeskServices {
   readonly bootDocument: Uint8Array;
   /** Plaintexts of the sealed exchange accounts: JSON, checked to be an object, not more. */
   readonly sealedAccounts: readonly DeskSecret[];
+  /** Certificates of the authority of gRPC's clients, PEM; null: nobody is let in. */
+  readonly clientCa: Uint8Array | null;
+  readonly databasePassword: Uint8Array | null;
   /** The enclave's clock, ns since the Unix epoch; never goes back. */
   nowNs(): bigint;
   nowMs(): number;
@@ -57,9 +62,15 @@ export interface DeskServices {
   readonly vaultKeys: ReadonlyMap<number, Uint8Array>;
   /** A new connector process; its stream ends with it. Rejects with a Fatal `connector_unavailable`. */
   spawnConnector(): Promise<Duplex>;
+  /** A new ledger process, as `spawnConnector`. */
+  spawnLedger(): Promise<Duplex>;
+  /** A stream to the host and port of the configuration's `database`, without TLS. Rejects with an EgressError. */
+  dialDatabase(): Promise<Duplex>;
   /** True from READY until the close begins. */
   isReady(): boolean;
   logStalled(): boolean;
+  /** What the core says of the log and the enclave, the last at once. */
+  onState(listener: (state: DeskState) => void): void;
   /** Each released signal from now on. */
   onOutput(listener: (output: DeskOutput) => void): void;
   /** The host brought a certificate chain for the TLS key, PEM. */

@@ -2,11 +2,13 @@
 // next boot from what the host brought, after it was opened with the data key: by then it is our own writing, and
 // all the same every field is checked.
 
+import { utf8 } from '../../wire/bytes.ts';
 import type { CborValue } from '../../wire/cbor.ts';
 import { encodeCbor } from '../../wire/cbor.ts';
 import type { Environment } from '../../wire/exchange-call.ts';
 import type { Fields } from '../../wire/fields.ts';
 import { parseFields } from '../../wire/fields.ts';
+import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import type { AccountType, Venue } from '../connector/classes.ts';
 import { ACCOUNT_TYPES, VENUES } from '../connector/classes.ts';
@@ -44,6 +46,7 @@ export function encodeSessionRecord({ hash, account, expiresMs }: SessionRecord)
       [11, credentials.apiKey],
       [12, credentials.secret],
       [13, credentials.passphrase],
+      [14, account.userTag],
     ]),
   );
 }
@@ -79,6 +82,10 @@ export function parseSessionRecord(id: string, bytes: Uint8Array): Result<Sessio
       account: {
         id,
         commitment: fields.bytes(3, 32).slice(),
+        // Records of before had none: such an account is a user of its own.
+        userTag: fields.has(14)
+          ? fields.bytes(14, 32).slice()
+          : nodeCrypto.sha256(utf8(`trackseal/user/v1/account\0${id}`)),
         venue: readVenue(fields),
         label: fields.text(5, MAX_LABEL_CHARACTERS, 0),
         accountType: readAccountType(fields),

@@ -14,6 +14,7 @@ import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { SealedItem, SealStatement } from '../../wire/sealed.ts';
 import {
+  MAX_PASSWORD_BYTES,
   openContent,
   parseSealed,
   parseStatement,
@@ -118,7 +119,12 @@ export function checkSealed(
   });
 }
 
-/** What nobody in this version uses is looked at, so that a wrong one shows now. */
+function isPassword(bytes: Uint8Array): boolean {
+  const text = bytes.length > MAX_PASSWORD_BYTES ? null : parseUtf8(bytes);
+  return text !== null && text !== '' && !/\p{C}/u.test(text);
+}
+
+/** A wrong one shows now, and not when it is used. */
 function checkForm(
   { purpose }: SealStatement,
   bytes: Uint8Array,
@@ -126,6 +132,7 @@ function checkForm(
 ): Result<null> {
   try {
     if (purpose === 'client_ca') void new X509Certificate(bytes);
+    if (purpose === 'database_password' && !isPassword(bytes)) return refuse('seal_malformed');
     if (purpose === 'exchange_account') {
       const text = parseUtf8(bytes) ?? '';
       JSON.parse(text);
@@ -144,6 +151,8 @@ export interface Unsealed {
   readonly items: readonly Item[];
   /** Exchange accounts, for the desk. */
   readonly accounts: readonly DeskSecret[];
+  readonly clientCa: Uint8Array | null;
+  readonly databasePassword: Uint8Array | null;
   /** For the header. */
   readonly entries: readonly SealedEntry[];
 }
@@ -157,6 +166,8 @@ export async function openSealed(
 ): Promise<Unsealed> {
   const items: Item[] = [];
   const accounts: DeskSecret[] = [];
+  let clientCa: Uint8Array | null = null;
+  let databasePassword: Uint8Array | null = null;
   for (const { item, statement, secret } of seals) {
     const { keyArn, commitment, purpose, name, label, version } = statement;
     const context = sealContext(statement);
@@ -172,7 +183,10 @@ export async function openSealed(
       accounts.push({ name, version, bytes });
     } else {
       salt.fill(0);
-      bytes.fill(0);
+      // One of each: the schema of the configuration lets no second one in.
+      if (purpose === 'client_ca') clientCa = bytes;
+      else if (purpose === 'database_password') databasePassword = bytes;
+      else bytes.fill(0);
     }
   }
   const entries = seals.map(({ statement: { purpose, name, version, commitment, keyArn } }) => ({
@@ -182,5 +196,5 @@ export async function openSealed(
     commitment,
     keyArn,
   }));
-  return { items, accounts, entries };
+  return { items, accounts, clientCa, databasePassword, entries };
 }

@@ -55,7 +55,8 @@ export async function unseal(
   const { kms: configured } = configuration;
   // The configuration has `kms` where it has either of the two.
   if (wanted === 0 || configured === undefined) {
-    return { items: [], entries: [], accounts: [], dataKeys: [], vaultKeys: [] };
+    const nothing = { clientCa: null, databasePassword: null };
+    return { items: [], entries: [], accounts: [], ...nothing, dataKeys: [], vaultKeys: [] };
   }
   const recipient = orFatal(await Recipient.create(crypto, nsm, { origin, configDigest }));
   const kms = new Kms({ egress, credentials, recipient }, configured);

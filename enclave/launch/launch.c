@@ -1,4 +1,4 @@
-// `launch UID PROGRAM ARGUMENT...` becomes the process of a strategy, a connector, the desk or the tap: a user of its own,
+// `launch UID PROGRAM ARGUMENT...` becomes the process of a strategy, a connector, the ledger, the desk or the tap: a user of its own,
 // no capabilities, three descriptors, limits, and a filter that leaves the kernel's calls that Node needs for what
 // the user is there for. It replaces itself, so the process id and the parent stay the same.
 // Its arguments come from the enclave; hostile code runs only afterwards, and finds no way back: any
@@ -39,7 +39,7 @@
 #error "no table of system calls for this processor"
 #endif
 
-enum { FIRST_USER = 2000, FIRST_CONNECTOR = 2008, LAST_USER = 2015, DESK = 2100, TAP = 2101 };
+enum { FIRST_USER = 2000, FIRST_CONNECTOR = 2008, LAST_USER = 2015, DESK = 2100, TAP = 2101, LEDGER = 2102 };
 
 // Who is the user? Each gets the rules of those before it, but the sockets of the desk's own are not the tap's.
 enum { STRATEGY = 1, CONNECTOR = 2, OUTSIDE = 4, DESK_ALONE = 8 };
@@ -47,6 +47,7 @@ enum { STRATEGY = 1, CONNECTOR = 2, OUTSIDE = 4, DESK_ALONE = 8 };
 static int class_of(unsigned long user) {
     if (user == DESK) return CONNECTOR | OUTSIDE | DESK_ALONE;
     if (user == TAP) return CONNECTOR | OUTSIDE;
+    if (user == LEDGER) return CONNECTOR;
     if (user < FIRST_USER || user > LAST_USER) return 0;
     return user < FIRST_CONNECTOR ? STRATEGY : CONNECTOR;
 }

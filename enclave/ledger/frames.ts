@@ -4,7 +4,10 @@ import type { RefusalCode } from '../../wire/codes.ts';
 import type { Environment } from '../../wire/exchange-call.ts';
 import type { AccountType, Coverage, Venue } from '../connector/classes.ts';
 import type { StreamFrames } from '../../wire/node/stream-mux.ts';
-import type { ConnectorRecord, RecordKind } from '../connector/records.ts';
+import type { PriceItem } from '../connector/job.ts';
+import type { ConnectorRecord, PriceKind, RecordKind } from '../connector/records.ts';
+
+export type { PriceItem, PriceKind };
 
 export const LEDGER_FRAME = {
   open: 0x90,
@@ -171,9 +174,6 @@ export interface LedgerMissed {
   readonly reason: string;
 }
 
-export const PRICE_KINDS = ['spot', 'mark'] as const;
-export type PriceKind = (typeof PRICE_KINDS)[number];
-
 export interface PriceRow {
   readonly kind: PriceKind;
   readonly symbol: string;
@@ -226,14 +226,6 @@ export interface LedgerResync {
   readonly id: string;
   /** The account is polled with empty cursors, from here on. */
   readonly fromMs: number;
-}
-
-export interface PriceItem {
-  readonly kind: PriceKind;
-  readonly symbol: string;
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly stepMs: number;
 }
 
 export interface NeedPrices {

@@ -8,7 +8,7 @@ import { parseFields } from '../../wire/fields.ts';
 import { MAX_DESK_PLAINTEXT_BYTES } from '../../wire/limits.ts';
 import type { Result } from '../../wire/result.ts';
 import { VENUES } from '../connector/classes.ts';
-import { mapOf, MAX_TIME_MS, oneOf } from '../connector/records.ts';
+import { mapOf, MAX_TIME_MS, oneOf, PRICE_KINDS } from '../connector/records.ts';
 import type {
   LedgerAnswer,
   LedgerAudit,
@@ -23,7 +23,6 @@ import {
   MAX_PRICE_ITEMS,
   MAX_SIGN_BYTES,
   MAX_SIGN_STATEMENTS,
-  PRICE_KINDS,
 } from './frames.ts';
 import { accountIdBytes, readAccountId } from './to-ledger.ts';
 
@@ -32,7 +31,7 @@ const MAX_NEED_BYTES: number = 64 * 1024;
 const MAX_NAME = 64;
 const MAX_STATEMENT_BYTES: number = 64 * 1024;
 const HOUR_MS = 3_600_000;
-const MIN_STEP_MS = 60_000;
+const MINUTE_MS = 60_000;
 /** What one question may be about: a year of hours or a week of minutes. */
 export const MAX_PRICE_STEPS = 10_080;
 
@@ -83,8 +82,8 @@ export function parseNeedPrices(bytes: Uint8Array): Result<NeedPrices> {
     items: fields.maps(4, MAX_PRICE_ITEMS, (item) => {
       const fromMs = item.uint(3, MAX_TIME_MS);
       const toMs = item.uint(4, MAX_TIME_MS, fromMs);
-      const stepMs = item.uint(5, HOUR_MS, MIN_STEP_MS);
-      if (stepMs !== MIN_STEP_MS && stepMs !== HOUR_MS) item.refuse(5);
+      const stepMs = item.uint(5, HOUR_MS, MINUTE_MS);
+      if (stepMs !== MINUTE_MS && stepMs !== HOUR_MS) return item.refuse(5);
       if (toMs - fromMs > MAX_PRICE_STEPS * stepMs) item.refuse(4);
       const symbol = item.text(2, MAX_NAME);
       return { kind: oneOf(item, 1, PRICE_KINDS), symbol, fromMs, toMs, stepMs };

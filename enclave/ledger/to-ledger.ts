@@ -11,7 +11,7 @@ import { parseFields } from '../../wire/fields.ts';
 import { SALT_BYTES } from '../../wire/leaf.ts';
 import { MAX_CONFIGURATION_BYTES, MAX_ORIGIN_CHARACTERS } from '../../wire/limits.ts';
 import type { Result } from '../../wire/result.ts';
-import { MAX_DATA_KEY_RECORDS } from '../../wire/sealed.ts';
+import { MAX_DATA_KEY_RECORDS, MAX_PASSWORD_BYTES } from '../../wire/sealed.ts';
 import {
   ACCOUNT_TYPES,
   COVERAGE_REASONS,
@@ -24,6 +24,7 @@ import {
   MAX_TIME_MS,
   oneOf,
   oneOfOrNull,
+  PRICE_KINDS,
   READ_RECORD,
   RECORD_KINDS,
   recordToCbor,
@@ -36,7 +37,6 @@ import {
   MAX_PRICE_ITEMS,
   MAX_PRICES_PER_PAGE,
   MAX_SIGN_STATEMENTS,
-  PRICE_KINDS,
 } from './frames.ts';
 import type {
   LedgerAccount,
@@ -55,7 +55,6 @@ const KEY_BYTES = 32;
 const HASH_BYTES = 32;
 const SIGNATURE_BYTES = 64;
 const MAX_SMALL_BYTES = 4096;
-const MAX_PASSWORD_BYTES = 1024;
 const MAX_OPEN_BYTES: number = MAX_CONFIGURATION_BYTES + 4 * MAX_SMALL_BYTES;
 const MAX_LABEL = 128;
 const MAX_NAME = 64;

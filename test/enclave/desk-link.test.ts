@@ -355,7 +355,7 @@ describe('a desk', () => {
       .map((bytes) => assertAccepted(messages.parseDeskOutput(bytes)));
     expect(host.leavesOf(KIND.output)).toEqual([output?.leafIndex]);
     expect(output?.clientOrderId).toMatch(/^ts[0-9a-f]{16}$/u);
-    desk.send(DESK_FRAME.spawn);
+    desk.send(DESK_FRAME.spawn, utf8('connector'));
     await desk.until(() => desk.spawned === 1);
     await expectGoodEnd(played);
   });

@@ -21,7 +21,7 @@ export function deskInProcess(transport: Transport, options: TestDeskOptions = {
     startDesk({ stream: desk, transport, socket: null, ...options, onExit: () => desk.destroy() });
     return {
       stream: core,
-      spawnConnector: () => undefined,
+      spawn: () => undefined,
       stop: () => {
         core.destroy();
         return Promise.resolve();

@@ -10,7 +10,7 @@ import type { DeskLeaf, DeskServices } from '../../enclave/desk/services.ts';
 import { createGuard } from '../../enclave/fatal.ts';
 import type { AuditEntry } from '../../wire/audit.ts';
 import { auditEventName, parseAuditEntry } from '../../wire/audit.ts';
-import { toHex } from '../../wire/bytes.ts';
+import { toHex, utf8 } from '../../wire/bytes.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import type { DeskKind, DeskSecret } from '../../wire/desk-messages.ts';
 import { originOf } from '../../wire/header.ts';
@@ -175,6 +175,9 @@ export class FakeDesk {
         desk: { polling_ms: 300_000, max_sessions: 10, sandbox: true },
         ...options.configuration,
       } as Configuration,
+      configurationBytes: utf8('{}\n'),
+      clientCa: null,
+      databasePassword: null,
       guard,
       keys: options.keys ?? generateDeskKeys(),
       leafZeroHash: nodeCrypto.sha256(Uint8Array.of(epoch)),
@@ -210,6 +213,9 @@ export class FakeDesk {
       },
       vaultKeys: options.vaultKeys ?? new Map(),
       spawnConnector: () => Promise.reject(new Error('no connectors here')),
+      spawnLedger: () => Promise.reject(new Error('no ledger here')),
+      dialDatabase: () => Promise.reject(new Error('no database here')),
+      onState: () => undefined,
       isReady: () => this.ready,
       logStalled: () => this.stalled,
       onOutput: () => undefined,

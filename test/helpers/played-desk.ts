@@ -22,6 +22,7 @@ export class PlayedDesk {
   readonly frames: Frame[] = [];
   channel: Channel | null = null;
   spawned = 0;
+  lastSpawned = '';
   stopped = false;
   ended = false;
   answersOpen = true;
@@ -54,8 +55,9 @@ export class PlayedDesk {
     this.sendKeys();
     return {
       stream: core,
-      spawnConnector: () => {
+      spawn: (program) => {
         this.spawned++;
+        this.lastSpawned = program;
         this.#changed();
       },
       stop: () => {

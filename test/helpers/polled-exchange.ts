@@ -9,7 +9,9 @@ import type { Venue } from '../../enclave/connector/classes.ts';
 import type { Account, AccountFigures } from '../../enclave/desk/accounts.ts';
 import type { HttpLimits } from '../../enclave/desk/http.ts';
 import { Http, HTTP_LIMITS } from '../../enclave/desk/http.ts';
-import type { PollingOptions } from '../../enclave/desk/polling-options.ts';
+import type { DeskLeaf } from '../../enclave/desk/services.ts';
+import type { DeskKind } from '../../wire/desk-frames.ts';
+import type { PollingOptions, PollSink } from '../../enclave/desk/polling-options.ts';
 import { AccountPolling } from '../../enclave/desk/polling.ts';
 import { hostsOf } from '../../enclave/desk/venues.ts';
 import { VENUES } from '../../enclave/connector/classes.ts';
@@ -51,11 +53,18 @@ function pause(ms: number): Promise<void> {
   });
 }
 
+/** What hears of the records beside the sums, and the log that both write to. */
+export interface ExchangeListener {
+  readonly ledger: PollSink;
+  readonly append: (kind: DeskKind, plaintext: Uint8Array) => Promise<DeskLeaf>;
+}
+
 export async function polledExchange(
   limits: Partial<HttpLimits> = {},
   connectors = 2,
+  listener: ExchangeListener | null = null,
+  time: VirtualTime = new VirtualTime(Date.UTC(2026, 10, 20, 12)),
 ): Promise<PolledExchange> {
-  const time = new VirtualTime(Date.UTC(2026, 10, 20, 12));
   // Connectors of one process share them; ours begin as a new process does.
   forgetMarkets();
   const exchange = await startExchange({ clock: () => time.nowMs() });
@@ -71,8 +80,9 @@ export async function polledExchange(
   const polls: ExchangePoll[] = [];
   const fatal: unknown[] = [];
   const services = {
-    append: (_: number, plaintext: Uint8Array) => {
+    append: (kind: DeskKind, plaintext: Uint8Array) => {
       polls.push(assertAccepted(parseExchangePoll(plaintext)));
+      if (listener !== null) return listener.append(kind, plaintext);
       return Promise.resolve({ index: polls.length, salt: pem, hash: pem });
     },
     configuration: { strategies: [], desk: { polling_ms: 300_000 } },
@@ -105,6 +115,7 @@ export async function polledExchange(
     connectors,
     retries: 1,
     random: () => 0.5,
+    ledger: listener?.ledger ?? null,
   });
   const states = new Map<string, Uint8Array>();
   polling.onState((id, state) => states.set(id, state));
@@ -142,6 +153,7 @@ export async function polledExchange(
       return {
         id,
         commitment: nodeCrypto.sha256(utf8(id)),
+        userTag: new Uint8Array(32),
         venue,
         label: 'main',
         accountType: 'spot',

@@ -166,6 +166,7 @@ export function accountOf(number: number, change: Partial<Account> = {}): Accoun
   return {
     id,
     commitment: nodeCrypto.sha256(utf8(id)),
+    userTag: new Uint8Array(32),
     venue: 'binance',
     label: 'main',
     accountType: 'spot',

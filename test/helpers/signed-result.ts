@@ -45,6 +45,7 @@ export async function loggedResult(
   const account = {
     id: '00'.repeat(16),
     commitment: nodeCrypto.sha256(utf8('account')),
+    userTag: new Uint8Array(32),
     venue: 'kraken',
     label: 'main',
     accountType: 'spot',

@@ -171,6 +171,8 @@ export async function startTapStage(options: TapStageOptions = {}): Promise<TapS
     nowNs: TAP_START_NS,
     vaultKeys: [],
     accounts: [],
+    clientCa: null,
+    databasePassword: null,
     manifest,
     roots,
     document: new Uint8Array(),

@@ -280,6 +280,8 @@ const CODECS: readonly Codec[] = [
     nowNs: 1_723_161_254_024_619_568n,
     vaultKeys: [{ name: 'vault', version: 2, bytes: HASH }],
     accounts: [{ name: 'firm', version: 1, bytes: HASH }],
+    clientCa: null,
+    databasePassword: HASH,
     manifest: HASH,
     roots: new Uint8Array(0),
     document: HASH,

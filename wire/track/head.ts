@@ -10,14 +10,13 @@ import type { Environment } from '../exchange-call.ts';
 import type { Fields } from '../fields.ts';
 import { MAX_ORIGIN_CHARACTERS } from '../limits.ts';
 import { HOUR_MS } from './figures.ts';
+import { MAX_TRACK_STATEMENT_BYTES } from './signing.ts';
 
-export { HOUR_MS };
+export { HOUR_MS, MAX_TRACK_STATEMENT_BYTES };
 
 export const DAY_MS: number = 86_400_000;
 /** Year 9999. */
 export const MAX_TRACK_MS = 253_402_300_799_999;
-/** An hour of an account with 256 flows and 128 polls takes 40 KiB. */
-export const MAX_TRACK_STATEMENT_BYTES: number = 64 * 1024;
 export const HASH_BYTES = 32;
 export const TRACK_CURRENCY = 'USD';
 /** Over the enclave's own TLS: nothing else counts. */

@@ -34,8 +34,10 @@ import {
   TRACK_CURRENCY,
   TRACK_LABEL,
 } from './head.ts';
+import { HOUR_DOMAIN } from './signing.ts';
 
-export const HOUR_DOMAIN = 'trackseal/hour/v1';
+export { HOUR_DOMAIN };
+
 export const MAX_HOUR_POLLS = 128;
 export const MAX_MISSING_PRICES = 32;
 

@@ -23,8 +23,10 @@ import {
   readWord,
   TRACK_LABEL,
 } from './head.ts';
+import { METRICS_DOMAIN } from './signing.ts';
 
-export const METRICS_DOMAIN = 'trackseal/metrics/v1';
+export { METRICS_DOMAIN };
+
 export const MAX_METRICS = 256;
 export const MAX_METRICS_GAPS = 512;
 const NAME = /^[a-z][a-z0-9_.]{0,47}$/u;

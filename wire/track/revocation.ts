@@ -16,8 +16,9 @@ import {
   readHead,
   readWord,
 } from './head.ts';
+import { REVOCATION_DOMAIN } from './signing.ts';
 
-export const REVOCATION_DOMAIN = 'trackseal/revocation/v1';
+export { REVOCATION_DOMAIN };
 
 export interface RevocationStatement extends StatementHead {
   readonly kind: 'revocation';

@@ -35,8 +35,9 @@ import {
   TRACK_CURRENCY,
   TRACK_LABEL,
 } from './head.ts';
+import { SNAPSHOT_DOMAIN } from './signing.ts';
 
-export const SNAPSHOT_DOMAIN = 'trackseal/snapshot/v1';
+export { SNAPSHOT_DOMAIN };
 
 /** The hours of the day before `atMs`, as they were stated when the snapshot was. */
 export interface SnapshotBasis {

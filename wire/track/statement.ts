@@ -4,9 +4,8 @@
 //   leaf       CBOR array of the statements' maps, in the order of their positions: plaintext of a result leaf (kind 7)
 //   signed     utf8(domain) ‖ 0x00 ‖ u64 leaf index ‖ u32 position ‖ statement          Ed25519
 
-import { concatBytes, u64, utf8, writeU32 } from '../bytes.ts';
 import type { CborValue } from '../cbor.ts';
-import { encodeCbor, encodeCborHead, parseCbor } from '../cbor.ts';
+import { encodeCbor, parseCbor } from '../cbor.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 import { MAX_TRACK_STATEMENT_BYTES } from './head.ts';
@@ -21,18 +20,14 @@ import {
   REVOCATION_DOMAIN,
 } from './revocation.ts';
 import type { SnapshotStatement } from './snapshot.ts';
+import { TRACK_DOMAINS } from './signing.ts';
 import { encodeSnapshotStatement, parseSnapshotStatement, SNAPSHOT_DOMAIN } from './snapshot.ts';
+
+export { encodeTrackLeaf, TRACK_DOMAINS, trackSignedBytes } from './signing.ts';
 
 /** What a chain consists of. */
 export type ChainStatement = HourStatement | SnapshotStatement | RevocationStatement;
 export type TrackStatement = ChainStatement | MetricsStatement;
-
-export const TRACK_DOMAINS: readonly string[] = [
-  HOUR_DOMAIN,
-  SNAPSHOT_DOMAIN,
-  REVOCATION_DOMAIN,
-  METRICS_DOMAIN,
-];
 
 /** Plaintext of one leaf. */
 export const MAX_TRACK_LEAF_BYTES: number = 1000 * 1024;
@@ -72,23 +67,6 @@ export function parseChainStatement(bytes: Uint8Array): Result<ChainStatement> {
     return refuse('message_malformed', { message: 'track', field: 1 });
   }
   return { ok: true, value: parsed.value };
-}
-
-/** `domain` is the one in the statement. */
-export function trackSignedBytes(
-  domain: string,
-  leafIndex: number,
-  position: number,
-  statement: Uint8Array,
-): Uint8Array {
-  const place = new Uint8Array(4);
-  writeU32(place, 0, position);
-  return concatBytes(utf8(domain), Uint8Array.of(0), u64(leafIndex), place, statement);
-}
-
-/** Plaintext of a leaf; the caller keeps it within MAX_TRACK_LEAF_BYTES. */
-export function encodeTrackLeaf(statements: readonly Uint8Array[]): Uint8Array {
-  return concatBytes(encodeCborHead(4, statements.length), ...statements);
 }
 
 /**

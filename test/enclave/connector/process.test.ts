@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectorFlags } from '../../../enclave/child-flags.ts';
-import { CONNECTOR_SOURCES } from '../../../enclave/connector/seal.ts';
+import { CONNECTOR_SOURCES } from '../../../enclave/permissions.ts';
 import { IMAGE_OPTIONS, ROOT } from '../../../eif/build/bundles.ts';
 import { connectorPlugin } from '../../../eif/build/connector.ts';
 import type { Internet } from '../../helpers/connector-desk.ts';

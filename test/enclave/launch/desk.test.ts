@@ -10,7 +10,7 @@ import type { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundleImage } from '../../../eif/build/bundles.ts';
-import { connectorFlags, deskFlags } from '../../../enclave/child-flags.ts';
+import { connectorFlags, deskFlags, ledgerFlags } from '../../../enclave/child-flags.ts';
 import type { RunningDesk } from '../../../enclave/desk-link.ts';
 import { deskStarter } from '../../../enclave/desk-process.ts';
 import { Channel } from '../../../wire/channel.ts';
@@ -147,6 +147,7 @@ describe.skipIf(missing !== null)('desk and connectors under the launcher', () =
     desk = deskStarter({
       desk: { ...program, flags: deskFlags(), path: join(folder, 'start.mjs') },
       connector: { ...program, flags: connectorFlags(), path: join(folder, 'connector.mjs') },
+      ledger: { ...program, flags: ledgerFlags(), path: join(folder, 'connector.mjs') },
       socket: `@${FOLDER}`,
       address: 'vsock:1',
     })();
@@ -171,6 +172,8 @@ describe.skipIf(missing !== null)('desk and connectors under the launcher', () =
       nowNs,
       vaultKeys: [],
       accounts: [],
+      clientCa: null,
+      databasePassword: null,
       manifest: manifestOf(configuration),
       roots: new Uint8Array(0),
       document: new Uint8Array(0),
@@ -202,6 +205,7 @@ describe.skipIf(missing !== null)('desk and connectors under the launcher', () =
     const other = deskStarter({
       desk: { ...program, flags: deskFlags(), path: join(folder, 'other-desk.mjs') },
       connector: { ...program, flags: connectorFlags(), path: join(folder, 'connector.mjs') },
+      ledger: { ...program, flags: ledgerFlags(), path: join(folder, 'connector.mjs') },
       socket: `@${FOLDER}-other`,
       address: 'vsock:1',
     })();
@@ -215,7 +219,7 @@ describe.skipIf(missing !== null)('desk and connectors under the launcher', () =
       while (!condition()) await new Promise<void>((resolve) => (wake = resolve));
     };
     await until(() => said === 'listening;');
-    for (let count = 0; count < 9; count++) other.spawnConnector();
+    for (let count = 0; count < 9; count++) other.spawn('connector');
     const answers = (): readonly string[] => said.match(/SOME WORDS/gu) ?? [];
     // The ninth has the place of one that has ended.
     await until(() => answers().length === 9);
@@ -245,11 +249,12 @@ describe.skipIf(missing !== null)('desk and connectors under the launcher', () =
     const other = deskStarter({
       desk: { ...program, flags: deskFlags(), path: join(folder, 'idle.mjs') },
       connector: { ...program, flags: connectorFlags(), path: join(folder, 'real-connector.mjs') },
+      ledger: { ...program, flags: ledgerFlags(), path: join(folder, 'ledger.mjs') },
       socket: `@${FOLDER}-real`,
       address: 'vsock:1',
     })();
-    other.spawnConnector();
-    other.spawnConnector();
+    other.spawn('connector');
+    other.spawn('connector');
     await arrived.promise;
     const asked: string[] = [];
     const nothing = routes({});

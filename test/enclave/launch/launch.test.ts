@@ -136,6 +136,7 @@ describe.skipIf(missing !== null)('the launcher of strategies', () => {
   const MORE = [
     // writev shutdown
     ['a connector', '2008', [20, 48]],
+    ['the ledger', '2102', [20, 48]],
     // also connect bind listen getpeername setsockopt accept4
     ['the desk', '2100', [20, 42, 48, 49, 50, 52, 54, 288]],
     ['the tap', '2101', [20, 42, 48, 49, 50, 52, 54, 288]],
@@ -162,6 +163,7 @@ describe.skipIf(missing !== null)('the launcher of strategies', () => {
     expect(await of('2100')).toEqual({ ...killed, 'socket unix': 'succeeded' });
     expect(await of('2101')).toEqual(killed);
     expect(await of('2008')).toEqual(killed);
+    expect(await of('2102')).toEqual(killed);
   });
 
   it('is what ends them: without it, the same calls succeed', async () => {
@@ -197,7 +199,8 @@ describe.skipIf(missing !== null)('the launcher of strategies', () => {
     ['2099', 1],
     ['2100', 0],
     ['2101', 0],
-    ['2102', 1],
+    ['2102', 0],
+    ['2103', 1],
     ['0', 1],
     ['', 1],
     ['2000x', 1],

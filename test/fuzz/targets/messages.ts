@@ -212,6 +212,8 @@ export function deskMessagesTarget(): Target {
           nowNs: 1_700_000_000_000_000_000n,
           vaultKeys: [{ name: 'vault', version: 1, bytes: HASH }],
           accounts: [],
+          clientCa: HASH,
+          databasePassword: null,
           manifest: HASH,
           roots: HASH,
           document: HASH,
