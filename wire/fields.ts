@@ -181,8 +181,9 @@ export function parseFields<T>(
   bytes: Uint8Array,
   maxBytes: number,
   read: (fields: Fields) => T,
+  maxItems?: number,
 ): Result<T> {
-  const decoded = parseCbor(bytes, { maxBytes });
+  const decoded = parseCbor(bytes, maxItems === undefined ? { maxBytes } : { maxBytes, maxItems });
   if (!decoded.ok) return decoded;
   try {
     return accept(readWhole(decoded.value, 0, read));

@@ -58,6 +58,8 @@ export interface HourCoverage {
 export interface BookOptions {
   /** What the venue prices coins in that the account has never traded: USDT at Binance, USD at Kraken. */
   readonly pricedIn: string;
+  /** The venue shows margin trades as positions instead of balances (Kraken). */
+  readonly marginPositions?: boolean;
   /** How many closed hours can be reopened (default 72). */
   readonly keepHours?: number;
 }

@@ -4,6 +4,8 @@
 import type { Fixed } from '../../../wire/fixed.ts';
 
 export interface SeriesRow {
+  readonly kind: 'spot' | 'mark';
+  readonly symbol: string;
   readonly atMs: number;
   readonly price: Fixed;
   readonly source: string;

@@ -5,27 +5,19 @@
 import type { Fixed } from '../../../wire/fixed.ts';
 import { divideFixed, FIXED_ONE, multiplyFixed, parseFixed } from '../../../wire/fixed.ts';
 import type { PriceRow } from './contract.ts';
+import type { SeriesRow } from './price-series.ts';
 import { PriceSeries } from './price-series.ts';
-
-export interface UsedRow {
-  readonly kind: PriceRow['kind'];
-  readonly symbol: string;
-  readonly atMs: number;
-  readonly price: Fixed;
-  readonly source: string;
-}
 
 export interface Valuation {
   /** Of one unit, in US dollars (lookup) or in what the contract settles in (mark). */
   readonly price: Fixed;
   /** What it rests on; none for the dollar itself. */
-  readonly rows: readonly UsedRow[];
+  readonly rows: readonly SeriesRow[];
 }
 
 /** One step from an asset to another: a pair, or a pair the other way round. */
 interface Leg {
   readonly to: string;
-  readonly symbol: string;
   readonly inverted: boolean;
   readonly series: PriceSeries;
 }
@@ -45,6 +37,7 @@ export class PriceTable {
   readonly #spot = new Map<string, PriceSeries>();
   readonly #marks = new Map<string, PriceSeries>();
   readonly #legs = new Map<string, Leg[]>();
+  readonly #unlisted = new Set<string>();
 
   static of(rows: readonly PriceRow[]): PriceTable {
     const table = new PriceTable();
@@ -65,9 +58,18 @@ export class PriceTable {
       const fixed = parseFixed(price);
       const series = fixed === null || fixed <= 0n ? null : this.#seriesOf(kind, symbol);
       if (fixed === null || series === null) refused++;
-      else series.add({ atMs, price: fixed, source });
+      else series.add({ kind, symbol, atMs, price: fixed, source });
     }
     return refused;
+  }
+
+  /** The venue lists nothing that would price this asset: it stays out of the value as long as it never had a price. */
+  declareUnlisted(asset: string): void {
+    this.#unlisted.add(asset);
+  }
+
+  isUnlisted(asset: string): boolean {
+    return this.#unlisted.has(asset);
   }
 
   /** What one unit of `asset` was worth in US dollars at `atMs`, by rows that were not older than `maxAgeMs` then. */
@@ -78,7 +80,7 @@ export class PriceTable {
   /** What one unit of a contract or share was worth, in what it settles in. */
   mark(symbol: string, atMs: number, maxAgeMs: number): Valuation | null {
     const row = this.#marks.get(symbol)?.last(atMs, maxAgeMs) ?? null;
-    return row === null ? null : { price: row.price, rows: [{ kind: 'mark', symbol, ...row }] };
+    return row === null ? null : { price: row.price, rows: [row] };
   }
 
   /** Forgets what is older than `beforeMs`. */
@@ -96,13 +98,12 @@ export class PriceTable {
       if (visited.includes(leg.to)) continue;
       const row = leg.series.last(atMs, maxAgeMs);
       if (row === null) continue;
-      const used: UsedRow = { kind: 'spot', symbol: leg.symbol, ...row };
       const price = leg.inverted ? divideFixed(FIXED_ONE, row.price) : row.price;
-      if (leg.to === REPORTING_CURRENCY) return { price, rows: [used] };
+      if (leg.to === REPORTING_CURRENCY) return { price, rows: [row] };
       if (visited.length >= MAX_LEGS) continue;
       const rest = this.#walk(leg.to, atMs, maxAgeMs, [...visited, leg.to]);
       if (rest === null) continue;
-      return { price: multiplyFixed(price, rest.price), rows: [used, ...rest.rows] };
+      return { price: multiplyFixed(price, rest.price), rows: [row, ...rest.rows] };
     }
     return null;
   }
@@ -115,8 +116,8 @@ export class PriceTable {
     if (kind === 'spot') {
       const [base = '', quote = '', ...rest] = symbol.split('/');
       if (base === '' || quote === '' || rest.length > 0 || base === quote) return null;
-      this.#addLeg(base, { to: quote, symbol, inverted: false, series });
-      this.#addLeg(quote, { to: base, symbol, inverted: true, series });
+      this.#addLeg(base, { to: quote, inverted: false, series });
+      this.#addLeg(quote, { to: base, inverted: true, series });
     }
     all.set(symbol, series);
     return series;

@@ -1,0 +1,253 @@
+// The book of one account. Records go into a timeline; closing an hour runs its events over the state and gives figures;
+// a copy of the state from before each hour is the way back when something is told late. The first complete
+// observation opens it, and as long as the hours since then are kept, late history opens it anew.
+
+import type { HourFigures } from '../../../wire/track/figures.ts';
+import { HOUR_MS } from '../../../wire/track/figures.ts';
+import type { BookState } from './book-state.ts';
+import type {
+  Applied,
+  Book,
+  BookOptions,
+  BookRecord,
+  HourCoverage,
+  Observation,
+  PriceQuestion,
+} from './contract.ts';
+import type { BookEvent } from './event.ts';
+import { eventOf, isCounted } from './event.ts';
+import { HourPrices } from './hour-prices.ts';
+import { runHour } from './hour-run.ts';
+import { questionsOf } from './needs.ts';
+import type { Observed } from './observed.ts';
+import { observedOf } from './observed.ts';
+import { openingOf } from './opening.ts';
+import type { PriceTable } from './price-table.ts';
+import type { SavedBook } from './state-codec.ts';
+import { encodeBook, parseBook } from './state-codec.ts';
+import { hourOf, Timeline } from './timeline.ts';
+
+export const DEFAULT_KEEP_HOURS = 72;
+
+export class AccountBook implements Book {
+  readonly #options: BookOptions;
+  readonly #timeline = new Timeline();
+  /** From before each closed hour that can be reopened. */
+  readonly #checkpoints = new Map<number, BookState>();
+  #state: BookState | null = null;
+  #opening: Observed | null = null;
+  /** Hours that begin before it were worked out backwards. */
+  #openedAtMs: number | null = null;
+  #nextHourMs: number | null = null;
+  #floorMs: number | null = null;
+
+  constructor(options: BookOptions) {
+    this.#options = options;
+  }
+
+  get nextHourMs(): number | null {
+    return this.#nextHourMs;
+  }
+
+  get floorMs(): number | null {
+    return this.#floorMs;
+  }
+
+  apply(record: BookRecord): Applied {
+    const event = eventOf(record, this.#options.marginPositions ?? false);
+    if (event === null) return 'too_precise';
+    const toldHour = this.#timeline.hourOfKey(event.key);
+    if (toldHour !== null) return this.#again(event);
+    if (!this.#isOpenAt(hourOf(event.atMs))) return 'settled';
+    this.#timeline.put(event);
+    return isCounted(event) ? this.#placed(event.atMs) : 'new';
+  }
+
+  observe(observation: Observation): Applied {
+    const observed = observedOf(observation, this.#options.marginPositions ?? false);
+    if (observed === null) return 'too_precise';
+    const hour = hourOf(observed.atMs);
+    if (this.#opening === null && this.#nextHourMs === null) {
+      this.#opening = observed;
+      this.#openedAtMs = observed.atMs;
+      this.#nextHourMs = this.#firstHourMs(observed);
+      this.#floorMs = this.#nextHourMs;
+    }
+    if (this.#state !== null && hour < (this.#nextHourMs ?? 0)) return 'settled';
+    this.#timeline.observe(observed);
+    return 'new';
+  }
+
+  needs(fromMs: number, toMs: number): readonly PriceQuestion[] {
+    const opening = this.#state === null ? this.#opening : null;
+    const observed = this.#timeline.observations(fromMs).filter(({ atMs }) => atMs < toMs);
+    const events = this.#timeline.all(fromMs).filter(({ atMs }) => atMs < toMs);
+    return questionsOf({
+      fromMs,
+      toMs,
+      pricedIn: this.#options.pricedIn,
+      state: this.#state,
+      observed: opening === null ? observed : [opening, ...observed],
+      events: events.filter(isCounted),
+    });
+  }
+
+  closeHour(startMs: number, table: PriceTable, coverage: HourCoverage): HourFigures {
+    if (startMs !== this.#nextHourMs) throw new RangeError('hours are closed in their order');
+    const opens = this.#state === null;
+    const state = this.#state ?? this.#open(startMs);
+    if (!opens) this.#checkpoints.set(startMs, state.copy());
+    this.#state = state;
+    const figures = runHour(state, new HourPrices(table, state.last, state.instruments), {
+      startMs,
+      events: this.#timeline.events(startMs),
+      observed: this.#timeline.observed(startMs),
+      coverage,
+      rebuilt: startMs < (this.#openedAtMs ?? 0),
+      opens,
+    });
+    this.#nextHourMs = startMs + HOUR_MS;
+    this.#settle(this.#nextHourMs - (this.#options.keepHours ?? DEFAULT_KEEP_HOURS) * HOUR_MS);
+    return figures;
+  }
+
+  reopen(startMs: number): readonly number[] | null {
+    const until = this.#nextHourMs;
+    if (until === null || !this.#isOpenAt(startMs)) return null;
+    let from = startMs;
+    if (this.#opening !== null && startMs <= hourOf(this.#opening.fromMs)) {
+      // What was held before it follows from other records now.
+      from = this.#firstHourMs(this.#opening);
+      this.#state = null;
+      this.#floorMs = from;
+    } else if (startMs < until) this.#state = this.#checkpoints.get(startMs) ?? this.#state;
+    else return [];
+    for (const hour of this.#checkpoints.keys()) if (hour >= from) this.#checkpoints.delete(hour);
+    this.#nextHourMs = from;
+    return Array.from(
+      { length: Math.max(0, until - from) / HOUR_MS },
+      (_, at) => from + at * HOUR_MS,
+    );
+  }
+
+  encode(): Uint8Array {
+    const nextHourMs = this.#nextHourMs;
+    const fromMs = this.#state === null ? 0 : (nextHourMs ?? 0);
+    const open = this.#timeline.all(fromMs);
+    const kept = this.#timeline.all(0).filter(({ atMs }) => atMs < fromMs);
+    const pending = kept.filter((event) => event.kind === 'flow' && event.status === 'pending');
+    const byHour = new Map<number, string[]>();
+    for (const { key, atMs } of kept) {
+      const hour = hourOf(atMs);
+      byHour.set(hour, [...(byHour.get(hour) ?? []), key]);
+    }
+    return encodeBook({
+      nextHourMs,
+      openedAtMs: this.#openedAtMs,
+      opening: this.#state === null ? (this.#opening?.observation ?? null) : null,
+      records: open.map(({ record }) => record),
+      observations: this.#timeline.observations(fromMs).map(({ observation }) => observation),
+      settled: [...this.#timeline.settledKeys, ...byHour],
+      pending: [...this.#timeline.pendingKeys, ...pending.map(({ key }) => key)],
+      state: this.#state,
+    });
+  }
+
+  /** Null for bytes that no encode() of this version gave. */
+  static parse(bytes: Uint8Array, options: BookOptions): AccountBook | null {
+    const saved = parseBook(bytes);
+    const book = new AccountBook(options);
+    return saved !== null && book.#restore(saved) ? book : null;
+  }
+
+  #restore(saved: SavedBook): boolean {
+    const margin = this.#options.marginPositions ?? false;
+    this.#timeline.restore(saved.settled, saved.pending);
+    for (const record of saved.records) {
+      const event = eventOf(record, margin);
+      if (event === null) return false;
+      this.#timeline.put(event);
+    }
+    for (const observation of saved.observations) {
+      const observed = observedOf(observation, margin);
+      if (observed === null) return false;
+      this.#timeline.observe(observed);
+    }
+    this.#opening = saved.opening === null ? null : observedOf(saved.opening, margin);
+    if (saved.opening !== null && this.#opening === null) return false;
+    // Without a state the book is not open yet, or opens again with the next hour.
+    if (saved.state === null && (saved.nextHourMs === null) !== (saved.opening === null))
+      return false;
+    this.#state = saved.state;
+    this.#openedAtMs = saved.openedAtMs;
+    this.#nextHourMs = saved.nextHourMs;
+    this.#floorMs = saved.nextHourMs;
+    return true;
+  }
+
+  /** A record whose key is known: only another status of a flow can change anything. */
+  #again(event: BookEvent): Applied {
+    const { key } = event;
+    const known = this.#timeline.find(key);
+    if (event.kind !== 'flow') return 'repeated';
+    if (known === null) {
+      // Counted when it was pending; that it failed came too late for the hours that are kept.
+      return this.#timeline.isPending(key) && !isCounted(event) ? 'settled' : 'repeated';
+    }
+    if (known.kind !== 'flow' || known.status === event.status) return 'repeated';
+    const [before, after] = [isCounted(known), isCounted(event)];
+    if (before === after) {
+      const record = { ...event.record, timeMs: known.atMs };
+      this.#timeline.put({ ...event, atMs: known.atMs, record });
+      return 'repeated';
+    }
+    const atMs = before ? known.atMs : event.atMs;
+    if (!this.#isOpenAt(hourOf(atMs))) return 'settled';
+    this.#timeline.put(event);
+    return this.#placed(atMs);
+  }
+
+  /** Whether what happens in an hour can still count. */
+  #isOpenAt(hourMs: number): boolean {
+    return this.#floorMs === null || hourMs >= this.#floorMs || this.#opening !== null;
+  }
+
+  #placed(atMs: number): Applied {
+    const nextHourMs = this.#nextHourMs;
+    if (nextHourMs === null) return 'new';
+    if (this.#state === null && this.#opening !== null) {
+      this.#nextHourMs = Math.min(nextHourMs, this.#firstHourMs(this.#opening));
+      this.#floorMs = this.#nextHourMs;
+      return 'new';
+    }
+    const isHistory = this.#opening !== null && atMs <= this.#opening.fromMs;
+    return isHistory || hourOf(atMs) < nextHourMs ? 'late' : 'new';
+  }
+
+  #firstHourMs(opening: Observed): number {
+    const own = hourOf(opening.fromMs);
+    return Math.min(own, this.#timeline.firstHourMs ?? own);
+  }
+
+  #open(startMs: number): BookState {
+    const opening = this.#opening;
+    if (opening === null) throw new RangeError('a book without an opening has no hours');
+    const events = this.#timeline.all(startMs).filter(isCounted);
+    return openingOf(
+      opening,
+      events.filter(({ atMs }) => atMs <= opening.fromMs),
+    );
+  }
+
+  #settle(floorMs: number): void {
+    // The way back to the opening is kept with all of its hours.
+    if (this.#opening !== null && floorMs <= hourOf(this.#opening.fromMs)) return;
+    if (floorMs <= (this.#floorMs ?? 0)) return;
+    this.#opening = null;
+    this.#floorMs = floorMs;
+    for (const hour of this.#checkpoints.keys()) {
+      if (hour < floorMs) this.#checkpoints.delete(hour);
+    }
+    this.#timeline.settle(floorMs);
+  }
+}

@@ -1,0 +1,73 @@
+// Everything that a book knows at the end of an hour. A copy of it is a checkpoint: late data goes back to one.
+
+import type { Fixed } from '../../../wire/fixed.ts';
+import { Basis } from './basis.ts';
+import type { Instrument } from './instrument.ts';
+import { Ledger } from './ledger.ts';
+import { REPORTING_CURRENCY } from './price-table.ts';
+
+export class BookState {
+  ledger: Ledger = new Ledger();
+  fifo: Basis = new Basis('fifo');
+  average: Basis = new Basis('average');
+  /** Contracts and securities that are held. */
+  instruments: Map<string, Instrument> = new Map();
+  /** Last known prices, in dollars, and of contracts in what they settle in (`mark SYMBOL`). */
+  last: Map<string, Fixed> = new Map();
+  /** Names of wallets whose balances were told, in small letters. */
+  wallets: Set<string> = new Set();
+  /** Assets whose cost is not known because they have never had a price. */
+  unbased: Set<string> = new Set();
+  /** Of those, the ones that the value at the end of the last hour left out. */
+  excluded: Set<string> = new Set();
+  /** At the end of the last hour; null: not known. */
+  equity: Fixed | null = null;
+  unrealised: Fixed | null = null;
+
+  copy(): BookState {
+    const copy = new BookState();
+    copy.ledger = this.ledger.copy();
+    copy.fifo = this.fifo.copy();
+    copy.average = this.average.copy();
+    copy.instruments = new Map(this.instruments);
+    copy.last = new Map(this.last);
+    copy.wallets = new Set(this.wallets);
+    copy.unbased = new Set(this.unbased);
+    copy.excluded = new Set(this.excluded);
+    copy.equity = this.equity;
+    copy.unrealised = this.unrealised;
+    return copy;
+  }
+
+  /** Coins, currencies and securities there may be something of, in the order in which they came. */
+  get assets(): readonly string[] {
+    return this.ledger.currencies.filter((name) => !this.isContract(name));
+  }
+
+  isContract(name: string): boolean {
+    const instrument = this.instruments.get(name);
+    return instrument !== undefined && instrument.style !== 'security';
+  }
+
+  isSecurity(name: string): boolean {
+    return this.instruments.get(name)?.style === 'security';
+  }
+
+  /** Forgets names of which nothing is left: a venue may list any number of them over the years. */
+  forgetEmpty(): void {
+    for (const name of this.ledger.currencies) {
+      const held = this.ledger.balance('wallet', name) !== 0n || this.fifo.quantity(name) !== 0n;
+      if (held || this.average.quantity(name) !== 0n || name === REPORTING_CURRENCY) continue;
+      if (this.ledger.balance('transfer_pending', name) !== 0n) continue;
+      if (this.fifo.symbols.some((symbol) => this.instruments.get(symbol)?.settle === name))
+        continue;
+      this.ledger.forget(name);
+      this.fifo.forget(name);
+      this.average.forget(name);
+      this.instruments.delete(name);
+      this.unbased.delete(name);
+      this.excluded.delete(name);
+      this.last.delete(`mark ${name}`);
+    }
+  }
+}

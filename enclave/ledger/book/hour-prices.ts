@@ -1,0 +1,105 @@
+// The prices of one hour as the book uses them: each use is noted with its age, for the list of sources and the digest
+// that are published. Where there is no price the last known one stands in, so that the books go on in one piece; what was
+// figured with it is not known, and says so (`known: false`).
+
+import { createHash } from 'node:crypto';
+import type { Fixed } from '../../../wire/fixed.ts';
+import { formatFixed, multiplyFixed } from '../../../wire/fixed.ts';
+import type { PriceSource } from '../../../wire/track/figures.ts';
+import type { Instrument } from './instrument.ts';
+import type { SeriesRow } from './price-series.ts';
+import type { PriceTable, Valuation } from './price-table.ts';
+
+/** Of the whole account, at the end of an hour and at flows. */
+export const VALUATION_MAX_AGE_MS = 300_000;
+/** Of what a trade, a fee or a payment was worth: the price at the last full hour, or a later one. */
+export const EVENT_MAX_AGE_MS = 3_900_000;
+
+export interface Price {
+  readonly price: Fixed;
+  readonly known: boolean;
+}
+
+export class HourPrices {
+  readonly #table: PriceTable;
+  /** Of assets and securities in dollars, and of contracts (`mark SYMBOL`) in what they settle in. */
+  readonly #last: Map<string, Fixed>;
+  readonly #instruments: ReadonlyMap<string, Instrument>;
+  readonly #ages = new Map<SeriesRow, number>();
+
+  constructor(
+    table: PriceTable,
+    last: Map<string, Fixed>,
+    instruments: ReadonlyMap<string, Instrument>,
+  ) {
+    this.#table = table;
+    this.#last = last;
+    this.#instruments = instruments;
+  }
+
+  /** Of one unit of a coin, a currency or a security, in dollars. */
+  dollars(asset: string, atMs: number, maxAgeMs: number): Price {
+    const security = this.#instruments.get(asset);
+    if (security === undefined) {
+      return this.#keep(asset, this.#use(this.#table.lookup(asset, atMs, maxAgeMs), atMs));
+    }
+    if (security.style !== 'security') return { price: 0n, known: false };
+    const mark = this.mark(security, atMs, maxAgeMs);
+    const settle = this.dollars(security.settle, atMs, maxAgeMs);
+    const worth = multiplyFixed(multiplyFixed(mark.price, security.size), settle.price);
+    return { price: worth, known: mark.known && settle.known };
+  }
+
+  /** Of one contract or share, in what it settles in. */
+  mark({ symbol }: Instrument, atMs: number, maxAgeMs: number): Price {
+    return this.#keep(`mark ${symbol}`, this.#use(this.#table.mark(symbol, atMs, maxAgeMs), atMs));
+  }
+
+  /** A price that a deal or the venue itself has told. */
+  remember(name: string, price: Fixed): void {
+    if (price > 0n) this.#last.set(name, price);
+  }
+
+  hasEverHad(asset: string): boolean {
+    return this.#last.has(asset) || this.#instruments.has(asset);
+  }
+
+  isUnlisted(asset: string): boolean {
+    return this.#table.isUnlisted(asset);
+  }
+
+  sources(): readonly PriceSource[] {
+    const sources = new Map<string, PriceSource>();
+    for (const [{ source }, ageMs] of this.#ages) {
+      const known = sources.get(source) ?? { source, rows: 0, oldestAgeMs: 0 };
+      const oldestAgeMs = Math.max(known.oldestAgeMs, ageMs);
+      sources.set(source, { source, rows: known.rows + 1, oldestAgeMs });
+    }
+    return [...sources.values()].sort((a, b) => (a.source < b.source ? -1 : 1));
+  }
+
+  /** SHA-256 over one line for each row: kind, symbol, time, price and source, tabs between; lines sorted. */
+  digest(): Uint8Array {
+    const lines = [...this.#ages.keys()].map(
+      ({ kind, symbol, atMs, price, source }) =>
+        `${kind}\t${symbol}\t${atMs}\t${formatFixed(price)}\t${source}\n`,
+    );
+    const hash = createHash('sha256');
+    for (const line of lines.sort()) hash.update(line);
+    return new Uint8Array(hash.digest());
+  }
+
+  #use(valuation: Valuation | null, atMs: number): Fixed | null {
+    for (const row of valuation?.rows ?? []) {
+      const ageMs = atMs - row.atMs;
+      if (ageMs >= (this.#ages.get(row) ?? 0)) this.#ages.set(row, ageMs);
+    }
+    return valuation?.price ?? null;
+  }
+
+  #keep(name: string, price: Fixed | null): Price {
+    if (price === null) return { price: this.#last.get(name) ?? 0n, known: false };
+    this.#last.set(name, price);
+    return { price, known: true };
+  }
+}

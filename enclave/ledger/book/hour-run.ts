@@ -1,0 +1,217 @@
+// One hour of one account: its events in the order of time, the observation among them, the value at its end, and the
+// figures that follow. The state is changed in place; who wants to go back keeps a copy.
+
+import type { Fixed } from '../../../wire/fixed.ts';
+import { absolute, multiplyFixed, toFixed } from '../../../wire/fixed.ts';
+import type { HourFigures, HourStatus } from '../../../wire/track/figures.ts';
+import { HOUR_MS } from '../../../wire/track/figures.ts';
+import type { BookState } from './book-state.ts';
+import { Comparison } from './comparison.ts';
+import type { HourCoverage } from './contract.ts';
+import type { BookEvent } from './event.ts';
+import type { HourPrices } from './hour-prices.ts';
+import { EVENT_MAX_AGE_MS } from './hour-prices.ts';
+import type { Instrument } from './instrument.ts';
+import { worthOf } from './instrument.ts';
+import type { Observed } from './observed.ts';
+import { rolesOf } from './pairs.ts';
+import { Poster } from './poster.ts';
+import { Tally } from './tally.ts';
+import { isExcluded, valueOf } from './valuation.ts';
+
+/** A cent, and a millionth of what the account and its contracts are worth: what venues round. */
+const TOLERANCE: Fixed = toFixed('0.01') ?? 0n;
+const TOLERANCE_PARTS = 1_000_000n;
+
+export interface Hour {
+  readonly startMs: number;
+  /** Sorted. */
+  readonly events: readonly BookEvent[];
+  readonly observed: Observed | null;
+  readonly coverage: HourCoverage;
+  readonly rebuilt: boolean;
+  /** The book's first one: what is held gets the prices of its begin. */
+  readonly opens: boolean;
+}
+
+class HourRun {
+  readonly #state: BookState;
+  readonly #prices: HourPrices;
+  readonly #tally = new Tally();
+  readonly #poster: Poster;
+
+  constructor(state: BookState, prices: HourPrices, events: readonly BookEvent[]) {
+    this.#state = state;
+    this.#prices = prices;
+    const roles = rolesOf(events, state.wallets);
+    this.#poster = new Poster(state, this.#prices, this.#tally, roles);
+  }
+
+  run({ startMs, events, observed, coverage, rebuilt, opens }: Hour): HourFigures {
+    if (opens) this.#open(startMs);
+    const comparison = observed === null ? null : new Comparison(observed);
+    let phase: 'before' | 'within' | 'after' = comparison === null ? 'after' : 'before';
+    for (const event of events) {
+      if (comparison !== null && phase === 'before' && event.atMs > comparison.beginsMs) {
+        phase = 'within';
+        comparison.compare(this.#state);
+      }
+      if (comparison !== null && phase === 'within' && event.atMs > comparison.endsMs) {
+        phase = 'after';
+        this.#settle(comparison);
+      }
+      this.#poster.post(event);
+      if (phase === 'within') comparison?.compare(this.#state);
+    }
+    if (comparison !== null && phase === 'before') comparison.compare(this.#state);
+    if (comparison !== null && phase !== 'after') this.#settle(comparison);
+    return this.#figures(startMs, coverage, comparison !== null, rebuilt);
+  }
+
+  #open(startMs: number): void {
+    const state = this.#state;
+    this.#base(startMs);
+    const value = valueOf(state, this.#prices, startMs);
+    state.equity = value.known ? value.equity : null;
+    state.unrealised = value.known ? value.equity - state.fifo.cost : null;
+    state.excluded = new Set(value.excluded);
+  }
+
+  /** Posts what is different, at what it is worth when the venue told it. */
+  #settle({ observed, assets, contracts, incomparable }: Comparison): void {
+    const { atMs } = observed;
+    const state = this.#state;
+    for (const wallet of observed.wallets) state.wallets.add(wallet);
+    for (const [symbol, instrument] of observed.securities) {
+      state.instruments.set(symbol, instrument);
+    }
+    if (incomparable.size > 0) this.#tally.residual.add(0n, false);
+    for (const [symbol, difference] of contracts) {
+      if (difference === 0n) continue;
+      const told = observed.contracts.get(symbol);
+      const instrument = told?.instrument ?? state.instruments.get(symbol);
+      if (instrument === undefined) continue;
+      state.instruments.set(symbol, instrument);
+      this.#settleContracts(instrument, difference, told?.mark ?? null, atMs);
+    }
+    for (const [asset, difference] of assets) {
+      if (difference !== 0n) this.#settleAsset(asset, difference, atMs);
+    }
+  }
+
+  #settleAsset(asset: string, difference: Fixed, atMs: number): void {
+    const { ledger, unbased, excluded } = this.#state;
+    ledger.move(asset, difference, 'unexplained', 'wallet');
+    if (isExcluded(this.#prices, asset)) {
+      unbased.add(asset);
+      excluded.add(asset);
+      this.#poster.addAsset(asset, difference, 0n);
+      return;
+    }
+    const { dollars, known } = this.#poster.dollarsOf(asset, difference, atMs);
+    const realised = this.#poster.addAsset(asset, difference, dollars);
+    this.#tally.realise('spot', realised.fifo, realised.average, known);
+    this.#tally.residual.add(dollars, known);
+    this.#tally.gross.add(absolute(dollars), known);
+  }
+
+  /** As if they had changed hands at the mark; the cash that this takes is in the difference of the asset. */
+  #settleContracts(
+    instrument: Instrument,
+    difference: Fixed,
+    told: Fixed | null,
+    atMs: number,
+  ): void {
+    const { settle, symbol } = instrument;
+    const own = this.#prices.mark(instrument, atMs, EVENT_MAX_AGE_MS);
+    const mark = told !== null && told > 0n ? told : own.price;
+    const known = mark > 0n && instrument.style !== 'opaque' && (told !== null || own.known);
+    const cost =
+      mark > 0n && instrument.style !== 'opaque' ? worthOf(instrument, difference, mark) : 0n;
+    const price = this.#prices.dollars(settle, atMs, EVENT_MAX_AGE_MS);
+    const dollars = multiplyFixed(cost, price.price);
+    this.#poster.addContracts(instrument, difference, cost, price);
+    const realised = this.#poster.addAsset(settle, cost, dollars);
+    this.#tally.realise(instrument.market, realised.fifo, realised.average, price.known);
+    this.#state.ledger.move(symbol, difference, 'unexplained', 'wallet');
+    this.#tally.residual.add(dollars, known && price.known);
+    this.#tally.gross.add(absolute(dollars), known && price.known);
+  }
+
+  #figures(
+    startMs: number,
+    coverage: HourCoverage,
+    compared: boolean,
+    rebuilt: boolean,
+  ): HourFigures {
+    const state = this.#state;
+    const tally = this.#tally;
+    const endMs = startMs + HOUR_MS;
+    this.#base(endMs);
+    const value = valueOf(state, this.#prices, endMs);
+    for (const gap of [...value.gaps, ...coverage.gaps]) tally.gaps.add(gap);
+    const equityEnd = value.known ? value.equity : null;
+    const unrealisedEnd = value.known ? value.equity - state.fifo.cost : null;
+    const { equity: equityStart, unrealised } = state;
+    const tolerance = toleranceOf(equityStart, equityEnd, value.notional);
+    const residual = compared ? tally.residual.told : null;
+    const status = statusOf(residual, tally.gross.value, tolerance);
+    const figures: HourFigures = {
+      startMs,
+      equityStart,
+      equityEnd,
+      unrealisedEnd,
+      inflow: tally.inflow.told,
+      outflow: tally.outflow.told,
+      flows: tally.flows,
+      realised: tally.realised.told,
+      realisedAverage: tally.realisedAverage.told,
+      unrealisedChange:
+        unrealised === null || unrealisedEnd === null ? null : unrealisedEnd - unrealised,
+      funding: tally.funding.told,
+      fees: tally.fees.told,
+      income: tally.income.told,
+      residual,
+      tolerance,
+      status,
+      trades: tally.trades,
+      volume: tally.volume.told,
+      byMarket: tally.byMarket(value.byMarket),
+      prices: this.#prices.sources(),
+      pricesDigest: this.#prices.digest(),
+      polls: coverage.polls,
+      complete: coverage.complete,
+      gaps: [...tally.gaps].sort(),
+      rebuilt,
+    };
+    state.equity = equityEnd;
+    state.unrealised = unrealisedEnd;
+    state.excluded = new Set(value.excluded);
+    state.forgetEmpty();
+    return figures;
+  }
+
+  /** Assets that have their first price by now. */
+  #base(atMs: number): void {
+    for (const asset of this.#state.unbased) {
+      if (!this.#prices.dollars(asset, atMs, EVENT_MAX_AGE_MS).known) continue;
+      if (this.#state.excluded.has(asset)) this.#poster.admit(asset, atMs);
+      else this.#poster.rebase(asset, atMs);
+    }
+  }
+}
+
+function toleranceOf(start: Fixed | null, end: Fixed | null, notional: Fixed): Fixed {
+  const [before, after] = [absolute(start ?? 0n), absolute(end ?? 0n)];
+  return TOLERANCE + ((before > after ? before : after) + notional) / TOLERANCE_PARTS;
+}
+
+function statusOf(residual: Fixed | null, gross: Fixed, tolerance: Fixed): HourStatus {
+  if (residual === null) return 'unknown';
+  return gross <= tolerance ? 'reconciled' : 'beyond';
+}
+
+/** `prices` are of this state, and of nothing but this hour. */
+export function runHour(state: BookState, prices: HourPrices, hour: Hour): HourFigures {
+  return new HourRun(state, prices, hour.events).run(hour);
+}

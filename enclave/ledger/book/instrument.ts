@@ -1,0 +1,92 @@
+// What a contract or a security is to the book: what it settles in, how large one is, and what a price makes of so many
+// of them. A contract changes hands like a purchase: for its notional in what it settles in, and is worth its notional
+// at the mark; so profit is never taken from a formula of its own, and linear and inverse ones differ in one line.
+
+import type { MarketKind } from '../../connector/records.ts';
+import type { FigureMarket } from '../../../wire/track/figures.ts';
+import type { Fixed } from '../../../wire/fixed.ts';
+import { divideRounded, FIXED_ONE, multiplyThree, toFixed } from '../../../wire/fixed.ts';
+
+/**
+ * `security`: cash pays for it (shares, options). `linear`: profit in quote. `inverse`: worth a fixed amount of quote,
+ * profit in base. `opaque`: the venue does not tell what one is worth; open ones have no value, and the hour none.
+ */
+export type Style = 'security' | 'linear' | 'inverse' | 'opaque';
+
+export interface Instrument {
+  readonly symbol: string;
+  readonly style: Style;
+  readonly market: FigureMarket;
+  readonly settle: string;
+  /** In base (linear), in quote (inverse), in units (security). */
+  readonly size: Fixed;
+  /** What its notional is counted in for the volume. */
+  readonly quote: string;
+}
+
+const MARKETS: Readonly<Record<MarketKind, FigureMarket>> = {
+  spot: 'spot',
+  margin: 'spot',
+  fx: 'spot',
+  cash: 'spot',
+  swap: 'swap',
+  future: 'future',
+  option: 'option',
+  stock: 'stock',
+};
+
+export function figureMarketOf(market: MarketKind): FigureMarket {
+  return MARKETS[market];
+}
+
+export interface InstrumentFacts {
+  readonly symbol: string;
+  readonly market: MarketKind;
+  readonly base?: string | null;
+  readonly quote?: string | null;
+  readonly settle: string | null;
+  readonly contractSize: string | null;
+  readonly inverse?: boolean | null;
+}
+
+/** Interactive Brokers' positions have the account before the symbol: `U123:AAPL`. */
+export function plainSymbol(symbol: string): string {
+  return symbol.includes('/') ? symbol : symbol.slice(symbol.indexOf(':') + 1);
+}
+
+function nameOr(name: string | null | undefined, other: string): string | null {
+  return name ?? (other === '' ? null : other);
+}
+
+/** Of what is no exchange of two currencies. Sizes that the venue does not tell are not guessed. */
+export function instrumentOf(facts: InstrumentFacts): Instrument {
+  const symbol = plainSymbol(facts.symbol);
+  const [pair = '', settled = ''] = symbol.includes('/') ? symbol.split(':') : ['', ''];
+  const [base = '', quoted = ''] = pair.split('/');
+  const quote = nameOr(facts.quote, quoted);
+  const settle = facts.settle ?? nameOr(null, settled.split('-')[0] ?? '') ?? quote;
+  const { market } = facts;
+  const size = facts.contractSize === null ? null : toFixed(facts.contractSize);
+  const named = {
+    symbol,
+    market: MARKETS[market],
+    settle: settle ?? '',
+    quote: quote ?? settle ?? '',
+  };
+  if (market === 'stock') return { ...named, style: 'security', size: size ?? FIXED_ONE };
+  const whole = market === 'margin' ? FIXED_ONE : size;
+  if (settle === null || whole === null || whole <= 0n) {
+    return { ...named, style: 'opaque', size: FIXED_ONE };
+  }
+  if (market === 'option') return { ...named, style: 'security', size: whole };
+  const inverse = facts.inverse ?? settle === nameOr(facts.base, base);
+  // Quanto: profit in a third currency, at a rate of its own.
+  const quanto = !inverse && quote !== null && settle !== quote;
+  return { ...named, style: quanto ? 'opaque' : inverse ? 'inverse' : 'linear', size: whole };
+}
+
+/** Of so many contracts at a price, in what they settle in; the price is positive. */
+export function worthOf(instrument: Instrument, contracts: Fixed, price: Fixed): Fixed {
+  if (instrument.style !== 'inverse') return multiplyThree(contracts, instrument.size, price);
+  return -divideRounded(contracts * instrument.size, price);
+}

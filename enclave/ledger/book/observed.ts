@@ -1,0 +1,91 @@
+// An observation as the ledger can be compared with it: what each wallet and position comes to, by asset and symbol. A
+// venue's wallet has what contracts have realised by its own way of counting; taking their entries off leaves cash as
+// if they had been paid for, which is the same whoever counts.
+
+import type { Position } from '../../connector/records.ts';
+import type { Fixed } from '../../../wire/fixed.ts';
+import { toFixed } from '../../../wire/fixed.ts';
+import type { Observation } from './contract.ts';
+import type { Instrument } from './instrument.ts';
+import { instrumentOf, worthOf } from './instrument.ts';
+
+export interface ObservedContract {
+  readonly instrument: Instrument;
+  readonly contracts: Fixed;
+  /** In what it settles in, with the sign of Lots.add; null: the venue tells no entry. */
+  readonly cost: Fixed | null;
+  readonly mark: Fixed | null;
+}
+
+export interface Observed {
+  /** What it was read from. */
+  readonly observation: Observation;
+  readonly fromMs: number;
+  readonly atMs: number;
+  /** Coins and currencies as wallets have them, and securities. */
+  readonly assets: ReadonlyMap<string, Fixed>;
+  readonly securities: ReadonlyMap<string, Instrument>;
+  readonly contracts: ReadonlyMap<string, ObservedContract>;
+  readonly wallets: ReadonlySet<string>;
+}
+
+function add(sums: Map<string, Fixed>, name: string, amount: Fixed): void {
+  sums.set(name, (sums.get(name) ?? 0n) + amount);
+}
+
+function isContract({ market }: Position, marginPositions: boolean): boolean {
+  return market === 'swap' || market === 'future' || (market === 'margin' && marginPositions);
+}
+
+/** Of one position; hedged ones have two, of which there is the sum. Null: a number does not fit. */
+function contractOf(
+  position: Position,
+  known: ObservedContract | undefined,
+): ObservedContract | null {
+  const size = toFixed(position.contracts);
+  const entry = position.entry === null ? null : toFixed(position.entry);
+  if (size === null) return null;
+  const instrument = instrumentOf(position);
+  const contracts = position.side === 'short' ? -size : size;
+  const isKnown = entry !== null && entry > 0n && instrument.style !== 'opaque';
+  const cost = isKnown ? worthOf(instrument, contracts, entry) : null;
+  const mark = position.mark === null ? null : toFixed(position.mark);
+  if (known === undefined) return { instrument, contracts, cost, mark };
+  return {
+    instrument,
+    contracts: known.contracts + contracts,
+    cost: known.cost === null || cost === null ? null : known.cost + cost,
+    mark: known.mark ?? mark,
+  };
+}
+
+/** Null for an amount that a Fixed cannot hold exactly. */
+export function observedOf(observation: Observation, marginPositions: boolean): Observed | null {
+  const { fromMs, atMs, balances, positions } = observation;
+  const assets = new Map<string, Fixed>();
+  const securities = new Map<string, Instrument>();
+  const contracts = new Map<string, ObservedContract>();
+  const wallets = new Set<string>();
+  for (const { wallet, currency, total } of balances) {
+    const amount = toFixed(total);
+    if (amount === null) return null;
+    wallets.add(wallet.toLowerCase());
+    add(assets, currency, amount);
+  }
+  for (const position of positions) {
+    const { market } = position;
+    if (isContract(position, marginPositions)) {
+      const instrument = instrumentOf(position);
+      const contract = contractOf(position, contracts.get(instrument.symbol));
+      if (contract === null) return null;
+      contracts.set(instrument.symbol, contract);
+    } else if (market === 'stock' || market === 'option') {
+      const instrument = instrumentOf(position);
+      const size = toFixed(position.contracts);
+      if (size === null) return null;
+      securities.set(instrument.symbol, instrument);
+      add(assets, instrument.symbol, position.side === 'short' ? -size : size);
+    }
+  }
+  return { observation, fromMs, atMs, assets, securities, contracts, wallets };
+}

@@ -1,0 +1,102 @@
+// Movements that are no flows because their other half is there too: a transfer between wallets that both belong to the
+// account, and the legs of a conversion. What has no other half came from outside or went there. Nothing else can
+// pair a movement away: a deposit and a withdrawal of the same amount are two flows.
+
+import type { Fixed } from '../../../wire/fixed.ts';
+import type { BookEvent, Movement } from './event.ts';
+
+/** Between the two halves of a transfer. */
+export const TRANSFER_MATCH_MS = 600_000;
+/** Between the legs of a conversion. */
+export const CONVERSION_MATCH_MS = 60_000;
+
+export type Role = 'internal' | 'conversion';
+
+/** What two halves are compared by. */
+export interface Half {
+  readonly currency: string;
+  /** Positive: came in. */
+  readonly amount: Fixed;
+  readonly atMs: number;
+  readonly networkId: string | null;
+}
+
+/** Same currency, same amount, and the same name outside of the venue where both have one, or else close in time. */
+export function areHalves(a: Half, b: Half): boolean {
+  if (a.currency !== b.currency || a.amount !== -b.amount || a.amount === 0n) return false;
+  if (a.networkId !== null && b.networkId !== null) return a.networkId === b.networkId;
+  return Math.abs(a.atMs - b.atMs) <= TRANSFER_MATCH_MS;
+}
+
+/**
+ * Pairs of halves in a list that is sorted by time, each with the first one that fits: of one account's wallets, or of
+ * several accounts of one owner, whose transfers to each other are no flows of all of them together.
+ */
+export function pairHalves<T extends Half>(halves: readonly T[]): readonly (readonly [T, T])[] {
+  const pairs: (readonly [T, T])[] = [];
+  const open = new Map<string, T[]>();
+  for (const half of halves) {
+    const waiting = open.get(`${-half.amount} ${half.currency}`) ?? [];
+    const at = waiting.findIndex((other) => areHalves(half, other));
+    const other = waiting[at];
+    if (other !== undefined) {
+      waiting.splice(at, 1);
+      pairs.push([other, half]);
+      continue;
+    }
+    const key = `${half.amount} ${half.currency}`;
+    open.set(key, [...(open.get(key) ?? []), half]);
+  }
+  return pairs;
+}
+
+function isTransfer({ type }: Movement): boolean {
+  return type === 'transfer_in' || type === 'transfer_out';
+}
+
+function isWhole(group: readonly Movement[]): boolean {
+  return group.some(({ amount }) => amount > 0n) && group.some(({ amount }) => amount < 0n);
+}
+
+/** Legs that belong together, under one name or one after the other, where there are some in both directions. */
+function conversionsOf(legs: readonly Movement[]): readonly Movement[] {
+  const named = new Map<string, Movement[]>();
+  const groups: Movement[][] = [];
+  for (const leg of legs) {
+    const known = leg.networkId === null ? groups.at(-1) : named.get(leg.networkId);
+    const last = known?.at(-1);
+    const isNear = last !== undefined && leg.atMs - last.atMs <= CONVERSION_MATCH_MS;
+    if (known !== undefined && (leg.networkId !== null || isNear)) {
+      known.push(leg);
+      continue;
+    }
+    const group = [leg];
+    if (leg.networkId === null) groups.push(group);
+    else named.set(leg.networkId, group);
+  }
+  return [...groups, ...named.values()].filter(isWhole).flat();
+}
+
+/** By key, of the movements of an hour that are no flows; `events` are sorted. */
+export function rolesOf(
+  events: readonly BookEvent[],
+  wallets: ReadonlySet<string>,
+): ReadonlyMap<string, Role> {
+  const roles = new Map<string, Role>();
+  const flows = events.filter((event) => event.kind === 'flow');
+  const transfers = flows.filter(isTransfer);
+  const halves = transfers.filter((flow) => {
+    const both = flow.from !== null && flow.to !== null && flow.from !== flow.to;
+    if (!both || !wallets.has(flow.from ?? '') || !wallets.has(flow.to ?? '')) return true;
+    roles.set(flow.key, 'internal');
+    return false;
+  });
+  for (const [a, b] of pairHalves(halves)) {
+    roles.set(a.key, 'internal');
+    roles.set(b.key, 'internal');
+  }
+  for (const leg of conversionsOf(flows.filter(({ type }) => type === 'conversion'))) {
+    roles.set(leg.key, 'conversion');
+  }
+  return roles;
+}

@@ -1,0 +1,267 @@
+// Enters the events of an hour: in quantities into the ledger, at their price of that moment into both lot methods, and
+// into the sums of the hour. Every dollar amount is worked out once and entered on both sides, so that the sums
+// explain the change of equity to the last digit.
+
+import type { Fixed } from '../../../wire/fixed.ts';
+import {
+  absolute,
+  divideFixed,
+  FIXED_ONE,
+  multiplyFixed,
+  multiplyThree,
+  shareOf,
+} from '../../../wire/fixed.ts';
+import type { FigureMarket } from '../../../wire/track/figures.ts';
+import type { BookState } from './book-state.ts';
+import type { Amount, BookEvent, ContractTrade, FundingPaid, Movement, Trade } from './event.ts';
+import type { HourPrices, Price } from './hour-prices.ts';
+import { EVENT_MAX_AGE_MS } from './hour-prices.ts';
+import type { LedgerAccount } from './ledger.ts';
+import type { Role } from './pairs.ts';
+import { REPORTING_CURRENCY } from './price-table.ts';
+import type { Tally } from './tally.ts';
+import { isExcluded, valueOf } from './valuation.ts';
+
+/** Both lot methods at once. */
+interface Realised {
+  readonly fifo: Fixed;
+  readonly average: Fixed;
+}
+
+interface Dollars {
+  readonly dollars: Fixed;
+  readonly known: boolean;
+}
+
+const INCOME_ACCOUNTS: Partial<Record<Movement['type'], LedgerAccount>> = {
+  interest: 'interest',
+  dividend: 'dividends',
+  rebate: 'rebates',
+};
+
+export class Poster {
+  readonly #state: BookState;
+  readonly #prices: HourPrices;
+  readonly #tally: Tally;
+  readonly #roles: ReadonlyMap<string, Role>;
+
+  constructor(
+    state: BookState,
+    prices: HourPrices,
+    tally: Tally,
+    roles: ReadonlyMap<string, Role>,
+  ) {
+    this.#state = state;
+    this.#prices = prices;
+    this.#tally = tally;
+    this.#roles = roles;
+  }
+
+  post(event: BookEvent): void {
+    if (event.kind === 'trade') this.#trade(event);
+    else if (event.kind === 'contract') this.#contract(event);
+    else if (event.kind === 'funding') this.#funding(event);
+    else this.#movement(event);
+  }
+
+  /** What `amount` of an asset was worth. */
+  dollarsOf(asset: string, amount: Fixed, atMs: number): Dollars {
+    const price = this.#price(asset, atMs);
+    return { dollars: multiplyFixed(amount, price.price), known: price.known };
+  }
+
+  /** By both lot methods; the ledger is moved by the caller. */
+  addAsset(asset: string, amount: Fixed, dollars: Fixed): Realised {
+    return {
+      fifo: this.#state.fifo.addAsset(asset, amount, dollars),
+      average: this.#state.average.addAsset(asset, amount, dollars),
+    };
+  }
+
+  /** Contracts that changed hands at `cost`; what that realised is in the wallet then. */
+  addContracts(
+    instrument: ContractTrade['instrument'],
+    contracts: Fixed,
+    cost: Fixed,
+    price: Price,
+  ): void {
+    const { symbol, settle, market } = instrument;
+    const [fifo, average] = [this.#state.fifo, this.#state.average].map((basis) => {
+      const realised = basis.addContracts(symbol, contracts, cost);
+      const dollars = multiplyFixed(realised, price.price);
+      return dollars + basis.addAsset(settle, realised, dollars);
+    });
+    this.#tally.realise(market, fifo ?? 0n, average ?? 0n, price.known);
+  }
+
+  /** Remembers assets that have never had one. */
+  #price(asset: string, atMs: number): Price {
+    if (asset === REPORTING_CURRENCY) return { price: FIXED_ONE, known: true };
+    const price = this.#prices.dollars(asset, atMs, EVENT_MAX_AGE_MS);
+    if (!price.known && !this.#prices.hasEverHad(asset)) this.#state.unbased.add(asset);
+    return price;
+  }
+
+  /** By the leg that is in dollars, else by what was paid, else by what was bought. */
+  #worthOfTrade({ asset, amount, currency, cost, atMs }: Trade): Dollars {
+    if (currency === REPORTING_CURRENCY) return { dollars: cost, known: true };
+    if (asset === REPORTING_CURRENCY) return { dollars: amount, known: true };
+    const paid = this.dollarsOf(currency, cost, atMs);
+    if (paid.known) return paid;
+    const price = this.#price(asset, atMs);
+    return price.known ? { dollars: multiplyFixed(amount, price.price), known: true } : paid;
+  }
+
+  #trade(trade: Trade): void {
+    const { asset, amount, currency, cost, atMs, market, instrument, fees } = trade;
+    const { ledger, instruments, excluded } = this.#state;
+    if (instrument !== null) instruments.set(asset, instrument);
+    if (instrument?.style === 'opaque') this.#tally.gaps.add('contract_unknown');
+    const { dollars, known } = this.#worthOfTrade(trade);
+    if (known && amount !== 0n && !this.#prices.hasEverHad(asset)) {
+      this.#prices.remember(asset, absolute(divideFixed(dollars, amount)));
+      if (excluded.has(asset)) this.admit(asset, atMs);
+    }
+    const bought = this.addAsset(asset, amount, dollars);
+    const paid = this.addAsset(currency, -cost, -dollars);
+    this.#tally.realise(market, bought.fifo + paid.fifo, bought.average + paid.average, known);
+    ledger.move(asset, amount, 'trading', 'wallet');
+    ledger.move(currency, cost, 'wallet', 'trading');
+    const worth = absolute(dollars);
+    this.#tally.trade(market, worth, known);
+    for (const fee of fees) {
+      // In what was traded: at the price of the trade itself.
+      if (fee.currency === asset && amount !== 0n) {
+        this.#fee(market, fee, { dollars: shareOf(worth, fee.amount, absolute(amount)), known });
+      } else if (fee.currency === currency && cost !== 0n) {
+        this.#fee(market, fee, { dollars: shareOf(worth, fee.amount, absolute(cost)), known });
+      } else this.#fee(market, fee, this.dollarsOf(fee.currency, fee.amount, atMs));
+    }
+  }
+
+  #contract({ instrument, contracts, price, cost, fees, atMs }: ContractTrade): void {
+    const { ledger, instruments } = this.#state;
+    const { symbol, settle, market, style, size, quote } = instrument;
+    instruments.set(symbol, instrument);
+    if (style === 'opaque') {
+      this.#tally.gaps.add('contract_unknown');
+      this.#tally.trade(market, 0n, false);
+      for (const basis of [this.#state.fifo, this.#state.average]) {
+        basis.addContracts(symbol, contracts, 0n);
+      }
+    } else {
+      const settled = this.#price(settle, atMs);
+      this.addContracts(instrument, contracts, cost, settled);
+      ledger.move(settle, cost, 'wallet', 'trading');
+      const counted = style === 'inverse' ? this.#price(quote, atMs) : settled;
+      const notional =
+        style === 'inverse'
+          ? multiplyThree(absolute(contracts), size, counted.price)
+          : absolute(multiplyFixed(cost, counted.price));
+      this.#tally.trade(market, notional, counted.known);
+      this.#prices.remember(`mark ${symbol}`, price);
+    }
+    ledger.move(symbol, contracts, 'trading', 'wallet');
+    for (const fee of fees) {
+      this.#fee(market, fee, this.dollarsOf(fee.currency, fee.amount, atMs));
+    }
+  }
+
+  /** Paid: what it is taken from is sold at its price. */
+  #fee(market: FigureMarket, { currency, amount }: Amount, { dollars, known }: Dollars): void {
+    const realised = this.addAsset(currency, -amount, -dollars);
+    this.#tally.realise(market, realised.fifo, realised.average, known);
+    this.#tally.fee(market, dollars, known);
+    this.#state.ledger.move(currency, amount, 'wallet', 'fees');
+  }
+
+  #funding({ currency, amount, market, atMs }: FundingPaid): void {
+    const { dollars, known } = this.dollarsOf(currency, amount, atMs);
+    const realised = this.addAsset(currency, amount, dollars);
+    this.#tally.realise(market, realised.fifo, realised.average, known);
+    this.#tally.funding.add(dollars, known);
+    this.#tally.market(market).funding.add(dollars, known);
+    this.#state.ledger.move(currency, amount, 'funding', 'wallet');
+  }
+
+  #movement(movement: Movement): void {
+    const { type, currency, amount, fee, atMs, key } = movement;
+    const role = this.#roles.get(key);
+    if (role === 'internal') this.#internal(movement);
+    else if (role === 'conversion') this.#income(movement, 'conversion');
+    else if (type === 'fee') {
+      this.#fee('spot', { currency, amount: -amount }, this.dollarsOf(currency, -amount, atMs));
+    } else if (type === 'other' && this.#state.isSecurity(currency)) this.#reshaped(movement);
+    else {
+      const account = INCOME_ACCOUNTS[type];
+      if (account !== undefined) this.#income(movement, account);
+      // What the venue does not name never helps: what came is a flow, what went is a cost.
+      else if (type === 'other' && amount < 0n) this.#income(movement, 'other');
+      else this.#external(movement);
+    }
+    if (fee !== null) this.#fee('spot', fee, this.dollarsOf(fee.currency, fee.amount, atMs));
+  }
+
+  /** From one wallet of the account to another; its other half, if it is a record of its own, brings it back. */
+  #internal({ from, to, currency, amount }: Movement): void {
+    const { wallets, ledger } = this.#state;
+    if (from !== null && to !== null && wallets.has(from) && wallets.has(to)) return;
+    // Lots and cost stay as they are: the halves cancel.
+    ledger.move(currency, amount, 'transfer_pending', 'wallet');
+  }
+
+  #income({ type, currency, amount, atMs }: Movement, account: LedgerAccount): void {
+    const { dollars, known } = this.dollarsOf(currency, amount, atMs);
+    const realised = this.addAsset(currency, amount, dollars);
+    this.#tally.realise('spot', realised.fifo, realised.average, known);
+    this.#state.ledger.move(currency, amount, account, 'wallet');
+    // The legs of a conversion realise what lies between them.
+    if (type === 'conversion') this.#tally.realise('spot', dollars, dollars, known);
+    else this.#tally.income.add(dollars, known);
+  }
+
+  /** Shares that came or went without money, as in a split: what they are worth was there before. */
+  #reshaped({ currency, amount }: Movement): void {
+    const realised = this.addAsset(currency, amount, 0n);
+    this.#tally.realise('stock', realised.fifo, realised.average, true);
+    this.#state.ledger.move(currency, amount, 'other', 'wallet');
+  }
+
+  #external({ currency, amount, atMs }: Movement): void {
+    const { ledger, unbased, excluded } = this.#state;
+    if (isExcluded(this.#prices, currency)) {
+      this.#tally.gaps.add('asset_unpriced');
+      unbased.add(currency);
+      excluded.add(currency);
+      this.addAsset(currency, amount, 0n);
+    } else {
+      const before = valueOf(this.#state, this.#prices, atMs);
+      const { dollars, known } = this.dollarsOf(currency, amount, atMs);
+      if (!known) this.#tally.gaps.add('flow_unpriced');
+      const realised = this.addAsset(currency, amount, dollars);
+      this.#tally.realise('spot', realised.fifo, realised.average, known);
+      this.#tally.flow(atMs, dollars, known, before.known ? before.equity : null);
+    }
+    ledger.move(currency, amount, 'external', 'wallet');
+  }
+
+  /** An asset that was left out of the value has a price: from now on it counts, and came in at that price. */
+  admit(asset: string, atMs: number): void {
+    this.rebase(asset, atMs);
+    const dollars = this.#state.fifo.costOf(asset);
+    this.#state.excluded.delete(asset);
+    this.#tally.flow(atMs, dollars, true, null);
+  }
+
+  /** Gives an asset its first cost: what it is worth now. */
+  rebase(asset: string, atMs: number): void {
+    const { fifo, average, unbased } = this.#state;
+    for (const basis of [fifo, average]) {
+      const amount = basis.quantity(asset);
+      const { dollars } = this.dollarsOf(asset, amount, atMs);
+      basis.addAsset(asset, -amount, -basis.costOf(asset));
+      basis.addAsset(asset, amount, dollars);
+    }
+    unbased.delete(asset);
+  }
+}

@@ -1,0 +1,109 @@
+// The sums of one hour, as they grow. A sum that had a part without a price is not known any more, whatever it has come
+// to; what it has come to still keeps the books in one piece.
+
+import type { Fixed } from '../../../wire/fixed.ts';
+import type { FigureMarket, HourFlow, MarketFigures } from '../../../wire/track/figures.ts';
+import { FIGURE_MARKETS } from '../../../wire/track/figures.ts';
+
+export class Sum {
+  value: Fixed = 0n;
+  isKnown = true;
+
+  add(amount: Fixed, known: boolean): void {
+    this.value += amount;
+    if (!known) this.isKnown = false;
+  }
+
+  /** Null: a part of it has no price. */
+  get told(): Fixed | null {
+    return this.isKnown ? this.value : null;
+  }
+}
+
+class MarketTally {
+  trades = 0;
+  readonly volume: Sum = new Sum();
+  readonly fees: Sum = new Sum();
+  readonly funding: Sum = new Sum();
+  readonly realised: Sum = new Sum();
+}
+
+/** Of one hour; what comes after it goes into the last one, and then Modified Dietz is what is left. */
+export const MAX_HOUR_FLOWS = 100;
+
+export class Tally {
+  readonly realised: Sum = new Sum();
+  readonly realisedAverage: Sum = new Sum();
+  readonly funding: Sum = new Sum();
+  readonly fees: Sum = new Sum();
+  readonly income: Sum = new Sum();
+  readonly inflow: Sum = new Sum();
+  readonly outflow: Sum = new Sum();
+  readonly volume: Sum = new Sum();
+  readonly residual: Sum = new Sum();
+  /** Differences to the venue without signs. */
+  readonly gross: Sum = new Sum();
+  readonly flows: HourFlow[] = [];
+  readonly gaps: Set<string> = new Set();
+  trades = 0;
+  readonly #markets = new Map<FigureMarket, MarketTally>();
+
+  market(market: FigureMarket): MarketTally {
+    const known = this.#markets.get(market);
+    if (known !== undefined) return known;
+    const tally = new MarketTally();
+    this.#markets.set(market, tally);
+    return tally;
+  }
+
+  trade(market: FigureMarket, volume: Fixed, known: boolean): void {
+    this.trades++;
+    this.volume.add(volume, known);
+    const own = this.market(market);
+    own.trades++;
+    own.volume.add(volume, known);
+  }
+
+  /** By both lot methods. */
+  realise(market: FigureMarket, fifo: Fixed, average: Fixed, known: boolean): void {
+    this.realised.add(fifo, known);
+    this.realisedAverage.add(average, known);
+    this.market(market).realised.add(fifo, known);
+  }
+
+  fee(market: FigureMarket, amount: Fixed, known: boolean): void {
+    this.fees.add(amount, known);
+    this.market(market).fees.add(amount, known);
+  }
+
+  flow(atMs: number, amount: Fixed, known: boolean, equityBefore: Fixed | null): void {
+    (amount < 0n ? this.outflow : this.inflow).add(amount < 0n ? -amount : amount, known);
+    const last = this.flows.at(-1);
+    const flow = { atMs, amount: known ? amount : null, equityBefore };
+    if (last === undefined || this.flows.length < MAX_HOUR_FLOWS) {
+      this.flows.push(flow);
+      return;
+    }
+    const both = last.amount === null || flow.amount === null ? null : last.amount + flow.amount;
+    this.flows[MAX_HOUR_FLOWS - 1] = { atMs: last.atMs, amount: both, equityBefore: null };
+  }
+
+  /** Those that had something in the hour, or have something at its end. */
+  byMarket(equities: ReadonlyMap<FigureMarket, Fixed | null>): readonly MarketFigures[] {
+    const present = FIGURE_MARKETS.filter(
+      (market) => this.#markets.has(market) || equities.has(market),
+    );
+    return present.map((market) => {
+      const { trades, volume, fees, funding, realised } = this.market(market);
+      return {
+        market,
+        trades,
+        volume: volume.told,
+        fees: fees.told,
+        funding: funding.told,
+        realised: realised.told,
+        equity: equities.get(market) ?? (equities.has(market) ? null : 0n),
+      };
+    });
+  }
+}

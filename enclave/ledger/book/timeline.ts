@@ -1,0 +1,140 @@
+// What has been told of an account and is not settled: events by hour, each once whatever order they come in, and the
+// last complete observation of each hour. Ids of settled hours are kept for a while, because venues tell them again.
+
+import { HOUR_MS } from '../../../wire/track/figures.ts';
+import type { BookEvent } from './event.ts';
+import { compareEvents, isCounted } from './event.ts';
+import type { Observed } from './observed.ts';
+
+/** Hours whose ids are remembered after they were settled, and how many ids in all. */
+export const MAX_SEEN_HOURS: number = 14 * 24;
+export const MAX_SEEN = 200_000;
+
+export function hourOf(atMs: number): number {
+  return atMs - (atMs % HOUR_MS);
+}
+
+export class Timeline {
+  readonly #hours = new Map<number, Map<string, BookEvent>>();
+  readonly #observed = new Map<number, Observed>();
+  /** Where the event of a key is, settled or not. */
+  readonly #seen = new Map<string, number>();
+  /** Keys of settled hours. */
+  readonly #settled = new Map<number, readonly string[]>();
+  /** Of those, what was not final. */
+  readonly #pending = new Set<string>();
+
+  /** The hour in which a key was told; null: never, or too long ago. */
+  hourOfKey(key: string): number | null {
+    return this.#seen.get(key) ?? null;
+  }
+
+  /** The same event again changes nothing; one with another status takes the place of the first. */
+  find(key: string): BookEvent | null {
+    const hour = this.#seen.get(key);
+    return (hour === undefined ? undefined : this.#hours.get(hour)?.get(key)) ?? null;
+  }
+
+  put(event: BookEvent): void {
+    this.remove(event.key);
+    const hour = hourOf(event.atMs);
+    const events = this.#hours.get(hour) ?? new Map<string, BookEvent>();
+    events.set(event.key, event);
+    this.#hours.set(hour, events);
+    this.#seen.set(event.key, hour);
+  }
+
+  remove(key: string): void {
+    const hour = this.#seen.get(key);
+    if (hour === undefined) return;
+    this.#hours.get(hour)?.delete(key);
+    this.#seen.delete(key);
+  }
+
+  observe(observed: Observed): void {
+    const hour = hourOf(observed.atMs);
+    const known = this.#observed.get(hour);
+    if (known === undefined || known.atMs <= observed.atMs) this.#observed.set(hour, observed);
+  }
+
+  observed(hourMs: number): Observed | null {
+    return this.#observed.get(hourMs) ?? null;
+  }
+
+  /** Sorted, those that count. */
+  events(hourMs: number): readonly BookEvent[] {
+    const events = [...(this.#hours.get(hourMs)?.values() ?? [])];
+    return events.filter(isCounted).sort(compareEvents);
+  }
+
+  /** Everything that is kept from an hour on, counted or not; sorted. */
+  all(fromMs: number): readonly BookEvent[] {
+    const all: BookEvent[] = [];
+    for (const [hour, events] of this.#hours) {
+      if (hour >= fromMs) for (const event of events.values()) all.push(event);
+    }
+    return all.sort(compareEvents);
+  }
+
+  observations(fromMs: number): readonly Observed[] {
+    const kept = [...this.#observed].filter(([hour]) => hour >= fromMs);
+    return kept.sort(([a], [b]) => a - b).map(([, observed]) => observed);
+  }
+
+  /** The first hour that has an event that counts. */
+  get firstHourMs(): number | null {
+    let first: number | null = null;
+    for (const [hour, events] of this.#hours) {
+      const counts = [...events.values()].some(isCounted);
+      if (counts && (first === null || hour < first)) first = hour;
+    }
+    return first;
+  }
+
+  /** Lets go of everything before `floorMs` but its ids. */
+  settle(floorMs: number): void {
+    for (const [hour, events] of this.#hours) {
+      if (hour >= floorMs) continue;
+      this.#settled.set(hour, [...events.keys()]);
+      for (const event of events.values()) {
+        if (event.kind === 'flow' && event.status === 'pending') this.#pending.add(event.key);
+      }
+      this.#hours.delete(hour);
+    }
+    for (const hour of this.#observed.keys()) if (hour < floorMs) this.#observed.delete(hour);
+    for (const hour of this.#settled.keys()) {
+      const isOld = hour < floorMs - MAX_SEEN_HOURS * HOUR_MS;
+      if (!isOld && this.#seen.size <= MAX_SEEN) break;
+      for (const key of this.#settled.get(hour) ?? []) {
+        this.#seen.delete(key);
+        this.#pending.delete(key);
+      }
+      this.#settled.delete(hour);
+    }
+  }
+
+  /** Whether a settled key was told as pending, and may turn out otherwise. */
+  isPending(key: string): boolean {
+    return this.#pending.has(key);
+  }
+
+  get pendingKeys(): readonly string[] {
+    return [...this.#pending].sort();
+  }
+
+  /** For the state: ids of settled hours, oldest first. */
+  get settledKeys(): readonly (readonly [number, readonly string[]])[] {
+    return [...this.#settled].sort(([a], [b]) => a - b);
+  }
+
+  restore(
+    settled: readonly (readonly [number, readonly string[]])[],
+    pending: readonly string[],
+  ): void {
+    for (const [hourMs, keys] of settled) {
+      this.#settled.set(hourMs, keys);
+      for (const key of keys) this.#seen.set(key, hourMs);
+    }
+    for (const key of pending) this.#pending.add(key);
+  }
+}

@@ -1,0 +1,112 @@
+// What the account is worth at a moment: cash as the ledger has it and every contract at its mark, each currency rounded
+// once. Nothing of it depends on lots. A price that is missing makes the whole not known, and never smaller.
+
+import type { Fixed } from '../../../wire/fixed.ts';
+import { absolute, multiplyFixed } from '../../../wire/fixed.ts';
+import type { FigureMarket } from '../../../wire/track/figures.ts';
+import type { BookState } from './book-state.ts';
+import type { HourPrices } from './hour-prices.ts';
+import { VALUATION_MAX_AGE_MS } from './hour-prices.ts';
+import { worthOf } from './instrument.ts';
+
+export interface Value {
+  readonly equity: Fixed;
+  /** False: a price is missing, and last known ones stand in. */
+  readonly known: boolean;
+  readonly gaps: readonly string[];
+  readonly byMarket: ReadonlyMap<FigureMarket, Fixed | null>;
+  /** Of all contracts without their signs, in dollars. */
+  readonly notional: Fixed;
+  /** Assets that are left out because the venue lists no price and never did. */
+  readonly excluded: readonly string[];
+}
+
+class Valuer {
+  readonly gaps = new Set<string>();
+  readonly markets = new Map<FigureMarket, Fixed>();
+  /** What contracts are worth, by what they settle in. */
+  readonly worth = new Map<string, Fixed>();
+  readonly excluded: string[] = [];
+  notional: Fixed = 0n;
+  readonly #state: BookState;
+  readonly #prices: HourPrices;
+  readonly #atMs: number;
+
+  constructor(state: BookState, prices: HourPrices, atMs: number) {
+    this.#state = state;
+    this.#prices = prices;
+    this.#atMs = atMs;
+  }
+
+  contracts(): void {
+    const { fifo, instruments } = this.#state;
+    for (const symbol of fifo.symbols) {
+      const instrument = instruments.get(symbol);
+      // Said of the ledger's row.
+      if (instrument === undefined || instrument.style === 'opaque') continue;
+      const mark = this.#prices.mark(instrument, this.#atMs, VALUATION_MAX_AGE_MS);
+      if (!mark.known) this.gaps.add('price_missing');
+      const cost = fifo.contractsCost(symbol);
+      const worth =
+        mark.price === 0n ? cost : worthOf(instrument, fifo.contracts(symbol), mark.price);
+      this.worth.set(instrument.settle, (this.worth.get(instrument.settle) ?? 0n) + worth);
+      const price = this.#dollars(instrument.settle);
+      this.#add(instrument.market, multiplyFixed(worth - cost, price));
+      this.notional += absolute(multiplyFixed(worth, price));
+    }
+  }
+
+  assets(): Fixed {
+    const { ledger, instruments } = this.#state;
+    let equity = 0n;
+    const names = new Set([...ledger.currencies, ...this.worth.keys()]);
+    for (const name of names) {
+      if (this.#state.isContract(name)) {
+        const isOpen = ledger.balance('wallet', name) !== 0n;
+        if (isOpen && instruments.get(name)?.style === 'opaque') this.gaps.add('contract_unknown');
+        continue;
+      }
+      const amount = ledger.balance('wallet', name) + (this.worth.get(name) ?? 0n);
+      if (amount === 0n) continue;
+      if (isExcluded(this.#prices, name)) {
+        this.gaps.add('asset_unpriced');
+        this.excluded.push(name);
+        continue;
+      }
+      const dollars = multiplyFixed(amount, this.#dollars(name));
+      equity += dollars;
+      const security = instruments.get(name);
+      if (security !== undefined) this.#add(security.market, dollars);
+    }
+    return equity;
+  }
+
+  #dollars(asset: string): Fixed {
+    const price = this.#prices.dollars(asset, this.#atMs, VALUATION_MAX_AGE_MS);
+    if (!price.known) this.gaps.add('price_missing');
+    return price.price;
+  }
+
+  #add(market: FigureMarket, dollars: Fixed): void {
+    this.markets.set(market, (this.markets.get(market) ?? 0n) + dollars);
+  }
+}
+
+/** The venue lists no price for it, and it has never had one. */
+export function isExcluded(prices: HourPrices, asset: string): boolean {
+  return prices.isUnlisted(asset) && !prices.hasEverHad(asset);
+}
+
+export function valueOf(state: BookState, prices: HourPrices, atMs: number): Value {
+  const valuer = new Valuer(state, prices, atMs);
+  valuer.contracts();
+  const equity = valuer.assets();
+  const { gaps, markets, notional, excluded } = valuer;
+  const known = !gaps.has('price_missing') && !gaps.has('contract_unknown');
+  let rest = equity;
+  for (const dollars of markets.values()) rest -= dollars;
+  const byMarket = new Map<FigureMarket, Fixed | null>();
+  if (rest !== 0n || markets.size === 0) byMarket.set('spot', known ? rest : null);
+  for (const [market, dollars] of markets) byMarket.set(market, known ? dollars : null);
+  return { equity, known, gaps: [...gaps], byMarket, notional, excluded };
+}
