@@ -49,6 +49,9 @@ const PAGE = 100;
 /** What an asset alone may be priced in, the first that the venue lists. */
 const QUOTES = ['USD', 'USDT', 'USDC', 'EUR', 'BTC'] as const;
 
+/** Of a span that is longer than an answer; so its end has to be said. */
+const SHOW_NEWEST: ReadonlySet<string> = new Set(['bitget', 'bybit', 'mexc']);
+
 export interface Candle {
   readonly atMs: number | null;
   readonly price: string | null;
@@ -95,7 +98,6 @@ function listed(exchange: Exchange, { kind, symbol, stepMs }: PriceItem): Found 
   const names = isAsset ? QUOTES.map((quote) => `${symbol}/${quote}`) : [symbol];
   const name = names.find((one) => exchange.markets?.[one] !== undefined);
   if (name === undefined) return null;
-  const isUntil = exchange.id === 'bybit';
   return {
     symbol: name,
     ask: async ({ fromMs, toMs }) => {
@@ -107,8 +109,9 @@ function listed(exchange: Exchange, { kind, symbol, stepMs }: PriceItem): Found 
         count,
         {
           ...(kind === 'mark' ? { price: 'mark' } : {}),
-          // Else it would show the newest of them.
-          ...(isUntil ? { until: toMs } : {}),
+          ...(SHOW_NEWEST.has(exchange.id) ? { until: toMs + stepMs - 1 } : {}),
+          // ccxt writes it in small letters, which the venue does not know.
+          ...(exchange.id === 'bitget' && kind === 'mark' ? { kLineType: 'MARK' } : {}),
         },
       );
       if (!Array.isArray(candles)) throw new CallError('bad_response');
@@ -124,7 +127,7 @@ function listed(exchange: Exchange, { kind, symbol, stepMs }: PriceItem): Found 
 function pricesOf(item: PriceItem, name: string, source: string, rows: readonly Candle[]): Price[] {
   const prices: Price[] = [];
   for (const { atMs, price } of rows) {
-    if (atMs === null || price === null || atMs > item.toMs) continue;
+    if (atMs === null || price === null || price === '0' || atMs > item.toMs) continue;
     if (atMs <= item.fromMs) prices.length = 0;
     prices.push({ kind: 'price', of: item.kind, symbol: name, atMs, price, source });
   }

@@ -69,7 +69,7 @@ const NEEDS_KEYS: Venue = 'alpaca';
 const BY_STATEMENT: Venue = 'ibkr';
 const MAX_ROWS = 200_000;
 /** Of one item: more than a year of hours, a week of minutes. */
-export const MAX_STEPS = 10_000;
+export const MAX_STEPS = 10_081;
 const MAX_BATCH_STEPS = 50_000;
 /** A candle that is not there yet may still come. */
 const LATE_MS = 10 * 60_000;
@@ -107,28 +107,28 @@ export class PriceDesk {
     environment: Environment,
     items: readonly PriceItem[],
   ): Promise<PriceAnswer> {
-    const missing: MissingPrice[] = [];
-    const answers = items.map(async (item): Promise<readonly PriceRow[]> => {
+    const answers = items.map(async (item) => {
       const at = (item.kind === 'spot' ? SPOT_AT[venue] : undefined) ?? venue;
       const place = `${at}|${environment}`;
       const { kind, symbol } = item;
       let reason = at === BY_STATEMENT ? 'delayed' : 'history_limit';
-      if (stepsOf(item, item.toMs).length === MAX_STEPS) reason = 'too_large';
+      if (stepsOf(item, item.toMs).length > MAX_STEPS) reason = 'too_large';
       else if (at !== BY_STATEMENT && !this.#isKnown(place, item)) {
         const reasons = await this.#join(at, environment, item);
         reason = reasons.get(symbol) ?? reasons.get('') ?? reason;
       }
       const rows = this.#found(this.#seriesOf(place, kind, symbol), item);
-      if (rows.length === 0) missing.push({ symbol, reason });
-      return rows;
+      return { rows, missing: rows.length === 0 ? [{ symbol, reason }] : [] };
     });
-    const rows = new Set((await Promise.all(answers)).flat());
-    return { rows: [...rows], missing };
+    const given = await Promise.all(answers);
+    const rows = new Set(given.flatMap((one) => one.rows));
+    return { rows: [...rows], missing: given.flatMap((one) => one.missing) };
   }
 
   /** Prices that came with a poll. */
   learn(of: Pick<Account, 'environment' | 'venue'>, prices: readonly Price[]): void {
     for (const { kind: _, of: kind, ...price } of prices) {
+      if (price.price === '0') continue;
       const series = this.#seriesOf(`${of.venue}|${of.environment}`, kind, price.symbol);
       series.set(price.atMs, { kind, ...price });
     }
@@ -227,12 +227,12 @@ export class PriceDesk {
   }
 }
 
-/** The moments of an item that were before `nowMs`, at most MAX_STEPS. */
+/** The moments of an item that were before `nowMs`, at most MAX_STEPS and one. */
 function stepsOf({ fromMs, toMs, stepMs }: PriceItem, nowMs: number): readonly number[] {
   const firstMs = Math.ceil(fromMs / stepMs) * stepMs;
   const count = Math.floor((Math.min(toMs, nowMs) - firstMs) / stepMs) + 1;
   return Array.from(
-    { length: Math.min(Math.max(count, 0), MAX_STEPS) },
+    { length: Math.min(Math.max(count, 0), MAX_STEPS + 1) },
     (_, at) => firstMs + at * stepMs,
   );
 }

@@ -134,14 +134,32 @@ export class Control {
     return { id: transfer(this.world, options).number };
   }
 
+  /** From now on, or from a moment in the past. */
   price(options: {
     readonly venue: VenueName;
     readonly symbol: string;
     readonly price: string;
+    readonly timeMs?: number;
   }): void {
     const venue = this.world.venue(options.venue);
     if (!venue.markets.has(options.symbol)) throw new RangeError(`no market ${options.symbol}`);
-    venue.prices.set(options.symbol, parseAmount(options.price));
+    venue.prices.set(options.symbol, parseAmount(options.price), options.timeMs);
+  }
+
+  /** Prices of all venues go up and down by themselves, in the past too; or stay where they are set. */
+  move(options: { readonly isMoving: boolean }): void {
+    for (const venue of this.world.venues.values()) venue.prices.isMoving = options.isMoving;
+  }
+
+  /** A market's price at a moment, now without one. */
+  priceAt(options: {
+    readonly venue: VenueName;
+    readonly symbol: string;
+    readonly timeMs?: number;
+  }): { readonly price: string } {
+    const price = this.world.venue(options.venue).prices.get(options.symbol, options.timeMs);
+    if (price === undefined) throw new RangeError(`no market ${options.symbol}`);
+    return { price: formatAmount(price) };
   }
 
   /** Changes a book that streams tell. */

@@ -189,7 +189,10 @@ export const MARKETS: Readonly<Record<VenueName, readonly Market[]>> = {
     ...swaps({ segment: 'linear', quote: 'USDT', sizes: ONES, name: joined }),
     ...swaps({ segment: 'inverse', quote: 'USD', sizes: { BTC: '1', ETH: '1' }, name: joined }),
   ],
-  kraken: spot({ USD: 'BTC ETH XRP DOGE SOL ADA', EUR: 'BTC ETH', BTC: 'ETH' }, krakenPair),
+  kraken: spot(
+    { USD: 'BTC ETH XRP DOGE SOL ADA USDT USDC EUR', EUR: 'BTC ETH', BTC: 'ETH' },
+    krakenPair,
+  ),
   krakenfutures: [
     ...swaps({ segment: 'linear', quote: 'USD', sizes: ONES, name: futuresName('PF') }),
     ...swaps({
@@ -199,7 +202,7 @@ export const MARKETS: Readonly<Record<VenueName, readonly Market[]>> = {
       name: futuresName('PI'),
     }),
   ],
-  coinbase: spot({ USD: 'BTC ETH SOL XRP ADA DOGE', EUR: 'BTC', USDC: 'BTC ETH' }, dashed),
+  coinbase: spot({ USD: 'BTC ETH SOL XRP ADA DOGE USDT', EUR: 'BTC', USDC: 'BTC ETH' }, dashed),
   okx: [
     ...spot({ USDT: 'BTC ETH SOL XRP ADA DOGE', USDC: 'BTC' }, dashed),
     ...swaps({

@@ -56,7 +56,8 @@ export interface TradeOptions {
   /** Unified: `BTC/USDT`, `BTC/USDT:USDT`. */
   readonly symbol: string;
   readonly side: 'buy' | 'sell';
-  readonly price: string;
+  /** The market's at `timeMs` without it. */
+  readonly price?: string;
   /** Base, or contracts. */
   readonly amount: string;
   readonly fee?: string;
@@ -176,10 +177,14 @@ function checkFunds(world: World, account: Account, wallet: string, legs: readon
 export function trade(world: World, options: TradeOptions): Fill {
   const account = world.account(options.account);
   const market = marketOf(world, account, options.symbol);
-  const price = parseAmount(options.price);
+  const timeMs = options.timeMs ?? world.nowMs();
+  const { prices } = world.venue(account.venue);
+  const price =
+    options.price === undefined
+      ? (prices.get(market.symbol, timeMs) ?? 0n)
+      : parseAmount(options.price);
   const amount = parseAmount(options.amount);
   if (price <= 0n || amount <= 0n) throw new RangeError('price and amount are positive');
-  const timeMs = options.timeMs ?? world.nowMs();
   const wallet = options.wallet ?? walletOf(account.venue, market.segment);
   const cost = costOf(market, price, amount);
   const charged = feeOf(options, account.venue, market, { amount, cost });
@@ -222,7 +227,7 @@ export function trade(world: World, options: TradeOptions): Fill {
     realized,
   };
   insertByTime(account.fills, fill);
-  world.venue(account.venue).prices.set(market.symbol, price);
+  if (options.price !== undefined) prices.set(market.symbol, price, timeMs);
   return fill;
 }
 

@@ -7,6 +7,7 @@ import type { Amount } from './amount.ts';
 import { Ledger } from './ledger.ts';
 import { MARKETS, START_PRICES, VENUES } from './markets.ts';
 import type { Market, VenueName } from './markets.ts';
+import { Prices } from './prices.ts';
 import { Book } from './streams/book.ts';
 
 export { hashOf, uuidOf } from './world-ids.ts';
@@ -109,7 +110,7 @@ export class Venue {
   readonly name: VenueName;
   readonly markets: ReadonlyMap<string, Market>;
   /** In quote currencies, by unified symbol. */
-  readonly prices: Map<string, Amount> = new Map();
+  readonly prices: Prices;
   /** Added to the clock in what this venue says and checks. */
   skewMs = 0;
   /** Multiplies its rate limits. */
@@ -117,15 +118,24 @@ export class Venue {
   readonly #byId: ReadonlyMap<string, Market>;
   readonly #books = new Map<string, Book>();
 
-  constructor(name: VenueName) {
+  readonly #nowMs: () => number;
+
+  constructor(name: VenueName, nowMs: () => number) {
     this.name = name;
+    this.#nowMs = nowMs;
     const markets = MARKETS[name];
     this.markets = new Map(markets.map((market) => [market.symbol, market]));
+    this.prices = new Prices(this.markets, nowMs);
     this.#byId = new Map(markets.map((market) => [`${market.segment}/${market.id}`, market]));
     for (const { symbol, base, quote } of markets) {
       const price = Number(START_PRICES[base] ?? '1') / Number(START_PRICES[quote] ?? '1');
-      this.prices.set(symbol, parseAmount(price.toFixed(price < 1 ? 6 : 2)));
+      this.prices.set(symbol, parseAmount(price.toFixed(price < 10 ? 6 : 2)), 0);
     }
+  }
+
+  /** The exchange's clock; a venue's own may be off by its skew. */
+  nowMs(): number {
+    return this.#nowMs();
   }
 
   marketById(segment: Market['segment'], id: string): Market | null {
@@ -170,7 +180,7 @@ export class World {
 
   constructor(clock: () => number) {
     this.#clock = clock;
-    this.venues = new Map(VENUES.map((name) => [name, new Venue(name)]));
+    this.venues = new Map(VENUES.map((name) => [name, new Venue(name, () => this.nowMs())]));
   }
 
   nowMs(): number {

@@ -175,8 +175,8 @@ describe('prices', () => {
   });
 
   it.each([
-    [MAX_STEPS - 1, 1, 'history_limit'],
-    [MAX_STEPS, 0, 'too_large'],
+    [MAX_STEPS, 1, 'history_limit'],
+    [MAX_STEPS + 1, 0, 'too_large'],
   ])('takes %i moments of one item: %i jobs', async (steps, jobs, reason) => {
     const made = scene((line) => {
       line.done();

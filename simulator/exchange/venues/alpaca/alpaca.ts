@@ -12,6 +12,7 @@ import { newestFirst, oldestFirst } from '../../pages.ts';
 import { hashOf, uuidOf } from '../../world.ts';
 import type { Fill, Venue, World } from '../../world.ts';
 import { activities } from './activities.ts';
+import { bars } from './bars.ts';
 import { alpacaRefusal } from './context.ts';
 import type { Context, Public } from './context.ts';
 
@@ -252,6 +253,11 @@ export class Alpaca implements VenueApi {
     const open = { call, world: this.#world, venue: this.#venue };
     if (call.host === 'data.alpaca.markets') {
       if (call.path === '/v1beta3/crypto/us/snapshots') return reply(snapshots(open));
+      if (call.path === '/v1beta3/crypto/us/bars') return reply(bars(open, 'spot'));
+      if (call.path === '/v2/stocks/bars') {
+        this.#check(call);
+        return reply(bars(open, 'stock'));
+      }
       throw alpacaRefusal(404, 40_410_000, 'endpoint not found.');
     }
     const found = this.#check(call);
@@ -275,7 +281,10 @@ export class Alpaca implements VenueApi {
 
   #check(call: Call): Pick<Context, 'account' | 'key'> {
     const isPaper = call.host.startsWith('paper-');
-    const found = this.#world.findKey('alpaca', isPaper, call.headers['apca-api-key-id'] ?? '');
+    const name = call.headers['apca-api-key-id'] ?? '';
+    // Market data is for both kinds of keys.
+    const other = call.host.startsWith('data.') ? this.#world.findKey('alpaca', true, name) : null;
+    const found = this.#world.findKey('alpaca', isPaper, name) ?? other;
     const given = Buffer.from(call.headers['apca-api-secret-key'] ?? '');
     const secret = Buffer.from(found?.key.secret ?? '');
     const isSame = given.length === secret.length && timingSafeEqual(given, secret);

@@ -7,6 +7,7 @@ import { BinanceLimits, checkSigned } from './access.ts';
 import type { Pool, Signer } from './access.ts';
 import { fundingAssets, futuresAccount, futuresBalance, marginAccount } from './balances.ts';
 import { positionRisk, spotAccount } from './balances.ts';
+import { klines } from './candles.ts';
 import type { Public, Signed } from './context.ts';
 import { bookTickers, dayTickers, depth, exchangeInfo, leverageBrackets } from './markets.ts';
 import { premiumIndex, prices } from './markets.ts';
@@ -59,6 +60,11 @@ const SPOT: Readonly<Record<string, Route>> = {
     pool: 'spot',
     weight: byDepth([100, 5], [500, 25], [1000, 50], [5000, 250]),
     open: (context) => depth(context, 'spot'),
+  },
+  'GET /api/v3/klines': {
+    pool: 'spot',
+    weight: 2,
+    open: (context) => klines(context, 'spot'),
   },
   'GET /api/v3/ticker/24hr': {
     pool: 'spot',
@@ -158,6 +164,13 @@ function futuresRoutes(segment: 'linear' | 'inverse'): Readonly<Record<string, R
     [`GET ${root}/v1/exchangeInfo`]: open(1, (context) => exchangeInfo(context, segment)),
     [`GET ${root}/v1/depth`]: open(byDepth([50, 2], [100, 5], [500, 10], [1000, 20]), (context) =>
       depth(context, segment),
+    ),
+    [`GET ${root}/v1/klines`]: open(byDepth([99, 1], [499, 2], [1000, 5], [1500, 10]), (context) =>
+      klines(context, segment),
+    ),
+    [`GET ${root}/v1/markPriceKlines`]: open(
+      byDepth([99, 1], [499, 2], [1000, 5], [1500, 10]),
+      (context) => klines(context, segment, true),
     ),
     [`GET ${root}/v1/ticker/24hr`]: open(bySymbol(1, 40), (context) =>
       dayTickers(context, segment),

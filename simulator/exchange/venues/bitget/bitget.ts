@@ -6,6 +6,7 @@ import type { Market } from '../../markets.ts';
 import { profitOf } from '../../operations.ts';
 import type { Position, Venue, World } from '../../world.ts';
 import { BitgetLimits, bitgetRefusal, bitgetReply, bitgetTrouble, checkSigned } from './access.ts';
+import { candles } from './candles.ts';
 import type { Context, Public } from './context.ts';
 import { deposits, futuresBills, futuresFills, productIn, productOf } from './history.ts';
 import { spotBills, spotFills, spotOrders, withdrawals } from './history.ts';
@@ -188,10 +189,20 @@ function positions(context: Context): readonly object[] | null {
   return list.length === 0 ? null : list;
 }
 
+const spotCandles = (context: Public, isHistory: boolean): unknown =>
+  candles(context, context.venue.marketsOf('spot'), isHistory);
+const futuresCandles = (context: Public, isHistory: boolean): unknown =>
+  candles(context, futures(context, productIn(context)), isHistory);
+
 const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['/api/v2/public/time', { open: ({ call }) => ({ serverTime: String(call.nowMs) }) }],
   ['/api/v2/spot/public/symbols', { open: symbols }],
   ['/api/v2/spot/market/tickers', { open: tickers }],
+  ['/api/v2/spot/market/candles', { open: (context) => spotCandles(context, false) }],
+  ['/api/v2/spot/market/history-candles', { open: (context) => spotCandles(context, true) }],
+  ['/api/v2/mix/market/candles', { open: (context) => futuresCandles(context, false) }],
+  ['/api/v2/mix/market/history-candles', { open: (context) => futuresCandles(context, true) }],
+  ['/api/v2/mix/market/history-mark-candles', { open: (context) => futuresCandles(context, true) }],
   ['/api/v2/margin/currencies', { open: () => [] }],
   ['/api/v2/mix/market/contracts', { open: contracts }],
   ['/api/v2/spot/account/info', { act: accountInfo }],

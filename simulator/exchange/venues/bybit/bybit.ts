@@ -7,6 +7,7 @@ import type { Market } from '../../markets.ts';
 import { profitOf } from '../../operations.ts';
 import type { Position, Venue, World } from '../../world.ts';
 import { BybitLimits, bybitRefusal, bybitReply, bybitTrouble, checkSigned } from './access.ts';
+import { klines } from './candles.ts';
 import { category, marketIn } from './context.ts';
 import type { Context, Public } from './context.ts';
 import { deposits, executions, orders, transactionLog, transfers } from './history.ts';
@@ -315,6 +316,8 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['GET /v5/market/time', { open: time }],
   ['GET /v5/market/instruments-info', { open: instruments }],
   ['GET /v5/market/tickers', { open: tickers }],
+  ['GET /v5/market/kline', { open: (context) => klines(context, false) }],
+  ['GET /v5/market/mark-price-kline', { open: (context) => klines(context, true) }],
   ['GET /v5/account/info', { perSecond: 50, act: accountInfo }],
   ['GET /v5/user/query-api', { perSecond: 10, act: queryApi }],
   ['GET /v5/user/query-sub-members', { perSecond: 10, act: subMembers }],

@@ -8,11 +8,12 @@ import type { Market } from '../../markets.ts';
 import { uuidOf } from '../../world.ts';
 import type { Venue, World } from '../../world.ts';
 import { checkSigned, CoinbaseLimits, coinbaseRefusal, coinbaseTrouble } from './access.ts';
+import { candles } from './candles.ts';
 import type { Context, Public } from './context.ts';
 import { accountId, fiatFlows, fills, limitOf, oneOrder, orders, transactions } from './history.ts';
 
 type Route =
-  | { readonly path: RegExp; readonly open: (context: Public) => unknown }
+  | { readonly path: RegExp; readonly open: (context: Public, id: string) => unknown }
   | { readonly path: RegExp; readonly act: (context: Context, id: string) => unknown };
 
 function time({ call }: Public): object {
@@ -197,6 +198,10 @@ const ROUTES: readonly Route[] = [
   { path: /^\/v2\/currencies\/crypto$/u, open: crypto },
   { path: /^\/v2\/exchange-rates$/u, open: exchangeRates },
   { path: /^\/api\/v3\/brokerage\/market\/products$/u, open: products },
+  {
+    path: /^\/api\/v3\/brokerage\/market\/products\/(?<id>[\w-]+)\/candles$/u,
+    open: candles,
+  },
   { path: /^\/api\/v3\/brokerage\/products$/u, act: products },
   { path: /^\/api\/v3\/brokerage\/accounts$/u, act: accounts },
   { path: /^\/api\/v3\/brokerage\/key_permissions$/u, act: keyPermissions },
@@ -236,13 +241,13 @@ export class Coinbase implements VenueApi {
     }
     const context = { call, world: this.#world, venue: this.#venue };
     const { limitScale } = this.#venue;
+    const id = route.path.exec(call.path)?.groups?.['id'] ?? '';
     if ('open' in route) {
       const headers = this.#limits.charge(call, null, limitScale);
-      return reply(route.open(context), 200, headers);
+      return reply(route.open(context, id), 200, headers);
     }
     const signer = checkSigned(call, this.#world);
     const headers = this.#limits.charge(call, signer.account.uid, limitScale);
-    const id = route.path.exec(call.path)?.groups?.['id'] ?? '';
     return reply(route.act({ ...context, ...signer }, id), 200, headers);
   }
 

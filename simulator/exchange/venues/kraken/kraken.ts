@@ -6,6 +6,7 @@ import { krakenAltName, krakenAsset, shortAsset } from '../../markets.ts';
 import type { Market } from '../../markets.ts';
 import type { Venue, World } from '../../world.ts';
 import { checkSigned, KrakenLimits, krakenRefusal, krakenReply, krakenTrouble } from './access.ts';
+import { ohlc } from './candles.ts';
 import type { Context, Public } from './context.ts';
 import { closedOrders, ledgers, queryOrders, queryTrades, status } from './history.ts';
 import { tradesHistory } from './history.ts';
@@ -154,6 +155,7 @@ const OPEN: ReadonlyMap<string, (context: Public) => unknown> = new Map<
   ['Assets', assets],
   ['AssetPairs', assetPairs],
   ['Ticker', ticker],
+  ['OHLC', ohlc],
 ]);
 
 const PRIVATE: ReadonlyMap<string, Private> = new Map<string, Private>([

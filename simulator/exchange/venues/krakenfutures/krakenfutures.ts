@@ -9,6 +9,7 @@ import { profitOf } from '../../operations.ts';
 import { jsonNumber } from '../../raw-json.ts';
 import type { Venue, World } from '../../world.ts';
 import { checkSigned, FuturesLimits, futuresRefusal, futuresTrouble } from './access.ts';
+import { chart } from './candles.ts';
 import type { Context, Public } from './context.ts';
 import { accountLog, currencyId, executions, fills } from './history.ts';
 
@@ -209,9 +210,11 @@ export class KrakenFutures implements VenueApi {
   }
 
   answer(call: Call): Reply {
+    const context = { call, world: this.#world, venue: this.#venue };
+    const charted = call.method === 'GET' ? chart(context) : null;
+    if (charted !== null) return reply(charted);
     const route = ROUTES.get(call.path);
     if (route === undefined || call.method !== 'GET') throw futuresRefusal(call, 'notFound');
-    const context = { call, world: this.#world, venue: this.#venue };
     const common = { result: 'success', serverTime: new Date(call.nowMs).toISOString() };
     if ('open' in route) return reply({ ...common, ...route.open(context) });
     const signer = checkSigned(call, this.#world);

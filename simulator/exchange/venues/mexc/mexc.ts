@@ -5,6 +5,7 @@ import type { Call, Reply, Trouble, VenueApi } from '../../call.ts';
 import type { Venue, World } from '../../world.ts';
 import { checkContract, checkSpot, contractRefusal, mexcTrouble, MexcLimits } from './access.ts';
 import { spotRefusal } from './access.ts';
+import { contractKlines, spotKlines } from './candles.ts';
 import type { Context, Public } from './context.ts';
 import { assets, details, fundingRecords, historyPositions, openPositions } from './contract.ts';
 import { orderDeals } from './contract.ts';
@@ -19,6 +20,7 @@ const SPOT_OPEN: Readonly<Record<string, Open>> = {
   '/api/v3/ping': () => ({}),
   '/api/v3/exchangeInfo': exchangeInfo,
   '/api/v3/ticker/24hr': tickers,
+  '/api/v3/klines': spotKlines,
 };
 
 const SPOT: Readonly<Record<string, Act>> = {
@@ -43,6 +45,9 @@ const CONTRACT: Readonly<Record<string, Act>> = {
   '/api/v1/private/order/list/order_deals': orderDeals,
 };
 
+const CHART: RegExp =
+  /^\/api\/v1\/contract\/kline\/(?:fair_price\/|index_price\/)?(?<id>[A-Z_]+)$/u;
+
 export class Mexc implements VenueApi {
   readonly name = 'mexc';
   readonly hosts: readonly string[] = ['api.mexc.com', 'contract.mexc.com'];
@@ -64,6 +69,8 @@ export class Mexc implements VenueApi {
       if (spotOpen !== undefined) return reply(spotOpen(context));
       const spot = SPOT[call.path];
       if (spot !== undefined) return reply(spot({ ...context, ...checkSpot(call, this.#world) }));
+      const id = CHART.exec(call.path)?.groups?.['id'];
+      if (id !== undefined) return succeeded(contractKlines(context, id));
       const contractOpen = CONTRACT_OPEN[call.path];
       if (contractOpen !== undefined) return succeeded(contractOpen(context));
       const contract = CONTRACT[call.path];

@@ -7,6 +7,7 @@ import type { Market } from '../../markets.ts';
 import { profitOf } from '../../operations.ts';
 import type { Venue, World } from '../../world.ts';
 import { checkSigned, OkxLimits, okxRefusal, okxReply, okxTrouble } from './access.ts';
+import { candles } from './candles.ts';
 import type { Context, Public } from './context.ts';
 import { bills, deposits, fills, fillsHistory, orders, typeOf, withdrawals } from './history.ts';
 
@@ -220,6 +221,19 @@ const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ],
   ['/api/v5/system/status', { limit: 2, open: () => [] }],
   ['/api/v5/market/tickers', { limit: 20, open: tickers }],
+  ['/api/v5/market/candles', { limit: 40, open: (context) => candles(context, false, false) }],
+  [
+    '/api/v5/market/history-candles',
+    { limit: 20, open: (context) => candles(context, false, true) },
+  ],
+  [
+    '/api/v5/market/mark-price-candles',
+    { limit: 20, open: (context) => candles(context, true, false) },
+  ],
+  [
+    '/api/v5/market/history-mark-price-candles',
+    { limit: 10, open: (context) => candles(context, true, true) },
+  ],
   ['/api/v5/asset/currencies', { limit: 12, act: currencies }],
   ['/api/v5/asset/balances', { limit: 12, act: fundingBalances }],
   ['/api/v5/asset/deposit-history', { limit: 12, act: deposits }],
