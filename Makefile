@@ -1,5 +1,5 @@
 # Everything a newcomer needs: `make demo`, `make test`. Needs npm and git, nothing else.
-.PHONY: setup demo test check bench bundle eif lock vm test-vm s3 test-s3 clean
+.PHONY: setup demo test check bench bundle eif lock vm test-vm s3 test-s3 pg test-pg clean
 
 setup: node_modules/.installed
 
@@ -55,6 +55,14 @@ s3: setup
 # The rules of S3 and the contract of our stores, asked of Ceph, of versitygw where Go is, of AWS where a bucket is named.
 test-s3: setup
 	@npm run --silent test:s3
+
+# A real PostgreSQL 15 on this machine, until it is interrupted (docs/OPERATE.md). Debian on x86-64.
+pg: setup
+	@npm run --silent pg
+
+# What must hold of the database, asked of that PostgreSQL; `make test` asks PGlite.
+test-pg: setup
+	@npm run --silent test:pg
 
 clean:
 	rm -rf build dist node_modules

@@ -10,6 +10,7 @@ const PROCESS_TESTS = [
   'test/enclave/nsm/open-device.test.ts',
   'test/enclave/launch/**/*.test.ts',
   'test/enclave/tap/**/*.test.ts',
+  'test/host-proxy/database/{pglite,front,commands,service}.test.ts',
   'test/host-proxy/feed/live.test.ts',
   'test/enclave/desk/exchange-faults.test.ts',
   'test/enclave/strategy/**/*.test.ts',
@@ -47,7 +48,14 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...E2E_TESTS, 'test/peers/**', 'test/vm/**', 'test/s3/**', ...PROCESS_TESTS],
+          exclude: [
+            ...E2E_TESTS,
+            'test/peers/**',
+            'test/vm/**',
+            'test/s3/**',
+            'test/pg/**',
+            ...PROCESS_TESTS,
+          ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -81,6 +89,16 @@ export default defineConfig({
         test: {
           name: 's3',
           include: ['test/s3/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
+      // Against a real PostgreSQL: `make test-pg`, not part of `make test`.
+      {
+        test: {
+          name: 'pg',
+          include: ['test/pg/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 600_000,
           fileParallelism: false,

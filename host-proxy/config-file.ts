@@ -6,6 +6,8 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { CloudConfig } from './config-cloud.ts';
 import { cloudShape } from './config-cloud.ts';
+import type { DatabaseConfig } from './config-database.ts';
+import { databaseSchema } from './config-database.ts';
 import { parseDecimal } from '../wire/market/scaled.ts';
 import type { LiveFeedConfig } from './feed/live.ts';
 import type { Level } from './logger.ts';
@@ -112,6 +114,8 @@ export interface HostConfig extends CloudConfig {
   };
   /** Null: the log stays on this machine. */
   readonly ship: ShipConfig | null;
+  /** Null: the host brings no database along. */
+  readonly database: DatabaseConfig | null;
   readonly tiles: { readonly host: string; readonly port: number } | null;
   readonly ingress: {
     readonly host: string;
@@ -222,6 +226,7 @@ const schema: z.ZodType<HostConfig> = z.strictObject({
     })
     .prefault({}),
   ship: shipSchema,
+  database: databaseSchema,
   tiles: z.strictObject({ host: host.default('127.0.0.1'), port }).nullable(),
   ingress: z
     .strictObject({
@@ -283,6 +288,10 @@ function withAbsolutePaths(config: HostConfig, directory: string): HostConfig {
         strategy.parameters_salt === null ? null : absolute(strategy.parameters_salt),
     })),
     ship: withAbsoluteShipPaths(config.ship, absolute),
+    database:
+      config.database === null
+        ? null
+        : { ...config.database, folder: absolute(config.database.folder) },
     sealed: config.sealed.map(absolute),
     feed: feed?.source === 'replay' ? { ...feed, capture: absolute(feed.capture) } : feed,
     execution: {

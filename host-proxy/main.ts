@@ -7,6 +7,9 @@ import { parseArgs } from 'node:util';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import { parseTransport } from '../wire/node/parse-transport.ts';
 import type { HostConfig } from './config-file.ts';
+import { egressOf, openConfiguredDatabase } from './database/configured-database.ts';
+import { EngineUnavailable } from './database/engine.ts';
+import type { DatabaseService } from './database/service.ts';
 import type { DiskPlace } from './disk-room.ts';
 import { DiskRoom } from './disk-room.ts';
 import { DiskWatch } from './disk-watch.ts';
@@ -243,6 +246,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
   let room: DiskRoom | null = null;
   let secrets: Secrets | null = null;
   let metricsServer: MetricsServer | null = null;
+  let database: DatabaseService | null = null;
   try {
     for (const path of [...Object.values(folders), ...socketFolders(config.transport)]) {
       await makeFolder(path);
@@ -269,6 +273,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     const shipper = await openShipper(ship, { files, folders, logger });
     const { command, show_output: showOutput, restart } = config.enclave;
     const [program, ...rest] = command ?? [];
+    database = await openConfiguredDatabase(config.database, logger);
     const host = await Host.open({
       files,
       closeFiles: () => gate.close(),
@@ -298,16 +303,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       restart,
       secrets,
       tiles: config.tiles,
-      egress:
-        config.egress === null
-          ? null
-          : {
-              allow: config.egress.allow,
-              maxConnections: config.egress.max_connections,
-              connectMs: config.egress.connect_ms,
-              firstByteMs: config.egress.first_byte_ms,
-              idleMs: config.egress.idle_ms,
-            },
+      egress: egressOf(config.egress, database),
       ingress:
         config.ingress === null
           ? null
@@ -335,11 +331,16 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       explain(io, failure);
       return 1;
     }
+    if (error instanceof EngineUnavailable) {
+      io.stderr(`the database of this host: ${error.message}\n`);
+      io.stderr('  next  stop the command that has it open, or look into `database.folder`\n');
+      return 2;
+    }
     if (isSystemError(error)) {
       const { syscall, code, address, port } = error;
       io.stderr(`${syscall} failed with ${code} ${address ?? ''}:${port ?? ''}\n`);
       io.stderr(
-        '  next  free the address, or give another one in `tiles`, `ingress` or `metrics`\n',
+        '  next  free the address, or give another one in `tiles`, `ingress`, `metrics` or `database`\n',
       );
       return 2;
     }
@@ -348,6 +349,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     watch?.stop();
     secrets?.credentials?.stop();
     await metricsServer?.close();
+    await database?.front.close();
     // Nothing waits for a disk when the host is over.
     room?.giveUp();
   }

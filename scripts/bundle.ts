@@ -1,7 +1,7 @@
 // Builds the bundles: what goes into the image (enclave, strategy runner) and the command line of an
 // installed package, and the traders' client.
 
-import { mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { BuildOptions } from 'esbuild';
@@ -16,11 +16,18 @@ export const ROOT: string = fileURLToPath(new URL('..', import.meta.url));
 async function bundleCommandLine(): Promise<void> {
   await build({
     ...BUNDLE_OPTIONS,
-    entryPoints: { trackseal: 'scripts/trackseal.ts' },
+    entryPoints: {
+      trackseal: 'scripts/trackseal.ts',
+      'database-engine': 'host-proxy/database/engine-process.ts',
+    },
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     splitting: true,
-    external: ['esbuild'],
+    // PGlite finds its WebAssembly beside itself.
+    external: ['esbuild', '@electric-sql/pglite', 'pg-native'],
+  });
+  await cp(`${ROOT}/host-proxy/database/migrations`, `${ROOT}/dist/migrations`, {
+    recursive: true,
   });
 }
 

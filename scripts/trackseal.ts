@@ -189,6 +189,26 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../host-proxy/commands/kms-rotate.ts')).run,
   },
   {
+    words: ['database', 'migrate'],
+    summary: 'bring the database of the track record to the schema of this release',
+    load: async () => (await import('../host-proxy/commands/database.ts')).runMigrate,
+  },
+  {
+    words: ['database', 'backup'],
+    summary: 'write all rows of the database to a file',
+    load: async () => (await import('../host-proxy/commands/database.ts')).runBackup,
+  },
+  {
+    words: ['database', 'restore'],
+    summary: 'put a backup into an empty database',
+    load: async () => (await import('../host-proxy/commands/database.ts')).runRestore,
+  },
+  {
+    words: ['database', 'status'],
+    summary: 'show migrations and rows of the database',
+    load: async () => (await import('../host-proxy/commands/database.ts')).runStatus,
+  },
+  {
     words: ['bucket', 'create'],
     summary: 'make a bucket for a log, with Object Lock and a policy',
     load: async () => (await import('../owner/commands/bucket-create.ts')).run,

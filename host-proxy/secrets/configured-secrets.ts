@@ -74,8 +74,10 @@ export function findMissingWay(config: HostConfig, configuration: Configuration)
   const aws = [configuration.kms?.host, configuration.s3?.host]
     .filter((host) => host !== undefined)
     .map((host) => ({ host, port: 443 }));
-  const allowed = config.egress?.allow ?? [];
-  const missing = [...aws, ...configuration.streams.flatMap(waysOf)].find(
+  const own = config.database === null ? [] : [{ ...config.database, host: config.database.name }];
+  const allowed = [...(config.egress?.allow ?? []), ...own];
+  const database = configuration.database === undefined ? [] : [configuration.database];
+  const missing = [...aws, ...database, ...configuration.streams.flatMap(waysOf)].find(
     (way) => !allowed.some(({ host, port }) => host === way.host && port === way.port),
   );
   if (missing !== undefined) {

@@ -30,6 +30,6 @@ const lockSchema: z.ZodType<CephLock> = z.strictObject({
 
 export const LOCK_FILE: string = join(import.meta.dirname, 'ceph.lock.json');
 
-export async function readCephLock(): Promise<CephLock> {
-  return lockSchema.parse(JSON.parse(await readFile(LOCK_FILE, 'utf8')));
+export async function readCephLock(file: string = LOCK_FILE): Promise<CephLock> {
+  return lockSchema.parse(JSON.parse(await readFile(file, 'utf8')));
 }

@@ -29,7 +29,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** What this machine lacks; null when nothing is missing. */
-async function missing(): Promise<string | null> {
+export async function missingTools(): Promise<string | null> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'an x86-64 Linux machine';
   for (const path of ['/usr/lib/apt/apt-helper', '/usr/bin/dpkg-deb', '/usr/bin/setpriv']) {
     if (!(await exists(path))) return `Debian (${path})`;
@@ -49,10 +49,15 @@ async function fetchAll(files: readonly PinnedFile[]): Promise<readonly string[]
   return paths;
 }
 
-async function unpack({ files, version }: CephLock): Promise<string> {
+/** The folder in place of `/`, unpacked when it is not there. `kind` and version name it. */
+export async function unpackAll(
+  { files, version }: CephLock,
+  folder: string,
+  kind: string,
+): Promise<string> {
   const hashes = files.map(({ sha256 }) => sha256).join();
   const key = createHash('sha256').update(hashes).digest('hex').slice(0, 16);
-  const root = join(cacheFolder(), 's3', `ceph-${version}-${key}`);
+  const root = join(cacheFolder(), folder, `${kind}-${version}-${key}`);
   if (await exists(root)) return root;
   const partial = `${root}.${String(process.pid)}`;
   try {
@@ -71,16 +76,16 @@ async function unpack({ files, version }: CephLock): Promise<string> {
 
 /** Throws CommandFailed, which says what is missing or what the last source answered. */
 export async function openCeph(say: (line: string) => void): Promise<CephFiles> {
-  const lacking = await missing();
+  const lacking = await missingTools();
   if (lacking !== null) throw new CommandFailed(`Ceph needs ${lacking}`);
   const lock = await readCephLock();
   try {
-    return { root: await unpack(lock), version: lock.version, isPinned: true };
+    return { root: await unpackAll(lock, 's3', 'ceph'), version: lock.version, isPinned: true };
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
     say(`the pinned Ceph ${lock.version} is not to be had: ${error.message}`);
   }
   const today = await resolveCeph();
   say(`taking Ceph ${today.version}, which Debian has today; pin it with scripts/s3/resolve.ts`);
-  return { root: await unpack(today), version: today.version, isPinned: false };
+  return { root: await unpackAll(today, 's3', 'ceph'), version: today.version, isPinned: false };
 }

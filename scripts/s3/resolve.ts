@@ -16,9 +16,10 @@ const WANTED = ['radosgw', 'ceph-mon', 'ceph-osd', 'ceph-common'];
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const UNKNOWN_SHA1 = '0'.repeat(40);
 
-type Apt = (program: string, ...args: readonly string[]) => Promise<string>;
+export type Apt = (program: string, ...args: readonly string[]) => Promise<string>;
 
-async function privateApt(folder: string): Promise<Apt> {
+/** Of a suite of Debian's archive. */
+export async function privateApt(folder: string, suite: string): Promise<Apt> {
   const sources = join(folder, 'sources.list');
   const hasKeyring = await access(KEYRING).then(
     () => true,
@@ -27,7 +28,7 @@ async function privateApt(folder: string): Promise<Apt> {
   const options = hasKeyring ? `[signed-by=${KEYRING}] ` : '';
   await mkdir(join(folder, 'state/lists/partial'), { recursive: true });
   await mkdir(join(folder, 'cache/archives/partial'), { recursive: true });
-  await writeFile(sources, `deb ${options}http://deb.debian.org/debian sid main\n`);
+  await writeFile(sources, `deb ${options}http://deb.debian.org/debian ${suite} main\n`);
   const settings = {
     'Dir::State': join(folder, 'state'),
     'Dir::State::status': '/dev/null',
@@ -57,7 +58,11 @@ async function closure(apt: Apt): Promise<readonly string[]> {
 }
 
 /** Sorted by name. SHA-1 is not told any more; it is only how snapshot.debian.org calls a file. */
-async function describe(apt: Apt, names: readonly string[]): Promise<CephLock> {
+export async function describePackages(
+  apt: Apt,
+  names: readonly string[],
+  versionOf: string,
+): Promise<CephLock> {
   // In portions: what runCommand keeps of an output is bounded.
   const records: string[] = [];
   for (let at = 0; at < names.length; at += 40) {
@@ -69,9 +74,9 @@ async function describe(apt: Apt, names: readonly string[]): Promise<CephLock> {
     const bytes = Number(field(record, 'Size'));
     return { name: name ?? '', path: path ?? '', bytes, sha256: sha256 ?? '', sha1: UNKNOWN_SHA1 };
   });
-  const gateway = records.find((record) => field(record, 'Package') === 'radosgw') ?? '';
+  const gateway = records.find((record) => field(record, 'Package') === versionOf) ?? '';
   const version = field(gateway, 'Version');
-  if (version === '') throw new CommandFailed('apt knows no radosgw');
+  if (version === '') throw new CommandFailed(`apt knows no ${versionOf}`);
   return { version, files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
@@ -79,22 +84,25 @@ async function describe(apt: Apt, names: readonly string[]): Promise<CephLock> {
 export async function resolveCeph(names?: readonly string[]): Promise<CephLock> {
   const folder = await mkdtemp(join(tmpdir(), 'trackseal-apt-'));
   try {
-    const apt = await privateApt(folder);
+    const apt = await privateApt(folder, 'sid');
     await retry(() => apt('apt-get', 'update', '-qq', '--error-on=any'));
-    return await describe(apt, names ?? (await closure(apt)));
+    return await describePackages(apt, names ?? (await closure(apt)), 'radosgw');
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function writeLock(names: readonly string[]): Promise<void> {
-  const { version, files } = await resolveCeph(names);
+/** Downloads what it pins, for the hash by which snapshot.debian.org calls a file. */
+export async function writeLock(lockFile: string, { version, files }: CephLock): Promise<void> {
   const hashed: PinnedFile[] = [];
   for (const file of files) {
     const bytes = await readFile(await fetchPinned(file));
     hashed.push({ ...file, sha1: createHash('sha1').update(bytes).digest('hex') });
   }
-  await writeFile(LOCK_FILE, `${JSON.stringify({ version, files: hashed }, null, 2)}\n`);
+  await writeFile(lockFile, `${JSON.stringify({ version, files: hashed }, null, 2)}\n`);
 }
 
-if (import.meta.main) await writeLock((await readCephLock()).files.map(({ name }) => name));
+if (import.meta.main) {
+  const { files } = await readCephLock();
+  await writeLock(LOCK_FILE, await resolveCeph(files.map(({ name }) => name)));
+}

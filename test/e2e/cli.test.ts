@@ -35,11 +35,12 @@ const STRATEGY = ['strategy new', 'strategy test', 'strategy backtest', 'strateg
 const BUCKET = ['create', 'policy', 'check', 'hold'].map((name) => `bucket ${name}`);
 const OWNER = ['seal', 'kms policy', 'kms lint', 'kms canary', ...BUCKET];
 const HOST = ['host', 'host hand-over', 'kms rotate', 'tls csr', 'tls install'];
+const DATABASE = ['migrate', 'backup', 'restore', 'status'].map((name) => `database ${name}`);
 const TRADER = [
   'register',
   ...['summary', 'metrics', 'renew', 'revoke'].map((name) => `session ${name}`),
 ];
-const OTHERS = [...TRADER, 'demo', ...STRATEGY, ...HOST, ...IMAGE, ...OWNER];
+const OTHERS = [...TRADER, ...DATABASE, 'demo', ...STRATEGY, ...HOST, ...IMAGE, ...OWNER];
 const COMMANDS = [...VERIFYING, ...READING, ...MEASUREMENTS, ...OTHERS];
 
 describe('the list of commands', () => {

@@ -25,6 +25,22 @@ BEGIN
   EXECUTE format('REVOKE ALL ON SCHEMA public FROM PUBLIC');
 END
 $$;
+-- Large objects are no table's: whoever may log in may make some. Only a superuser can take that back; where a
+-- provider keeps that role, a warning says what is left.
+DO $$
+DECLARE
+  found REGPROCEDURE;
+BEGIN
+  FOR found IN
+    SELECT oid FROM pg_catalog.pg_proc
+    WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(lo_|loread$|lowrite$)'
+  LOOP
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', found);
+  END LOOP;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE WARNING 'large objects stay open to every role: not a superuser';
+END
+$$;
 REVOKE ALL ON SCHEMA trackseal FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM PUBLIC;
@@ -216,7 +232,7 @@ CREATE TABLE trackseal.sealed_states (
   counter trackseal.count NOT NULL, -- rises with each one that is written
   key_version INTEGER NOT NULL CHECK (key_version >= 0),
   nonce BYTEA NOT NULL CHECK (octet_length(nonce) = 12),
-  sealed BYTEA NOT NULL CHECK (octet_length(sealed) BETWEEN 16 AND 67108864),
+  sealed BYTEA NOT NULL CHECK (octet_length(sealed) BETWEEN 16 AND 16777216),
   PRIMARY KEY (account, purpose)
 );
 

@@ -1,0 +1,71 @@
+// The contract of the database, of a real PostgreSQL 15 from Debian's packages (scripts/pg). Where it cannot be had,
+// one line says why.
+
+import { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startPostgres } from '../../scripts/pg/postgres.ts';
+import type { PostgresServer } from '../../scripts/pg/postgres.ts';
+import { CommandFailed } from '../../scripts/vm/command.ts';
+import { databaseContract } from '../host-proxy/database/contract.ts';
+import type { Role } from '../host-proxy/database/contract.ts';
+
+async function start(): Promise<PostgresServer | null> {
+  try {
+    return await startPostgres();
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    console.log(`test/pg: PostgreSQL left out: ${error.message}`);
+    return null;
+  }
+}
+
+const server = await start();
+const ROLE_PASSWORD = 'only for this test';
+const clients: Client[] = [];
+
+async function connect(role: Role): Promise<Client> {
+  if (server === null) throw new Error('no server');
+  const { ca, host, password, port } = server;
+  const client = new Client({
+    host,
+    port,
+    user: role,
+    password: role === 'postgres' ? password : ROLE_PASSWORD,
+    database: 'postgres',
+    ssl: { ca },
+  });
+  client.on('error', () => undefined);
+  await client.connect();
+  clients.push(client);
+  return client;
+}
+
+describe.skipIf(server === null)('PostgreSQL 15', () => {
+  beforeAll(async () => {
+    const owner = await connect('postgres');
+    // As an operator does who has no migration yet: the roles stay whose passwords he sets.
+    for (const role of ['enclave_user', 'gateway_reader']) {
+      await owner.query(`CREATE ROLE ${role} LOGIN PASSWORD '${ROLE_PASSWORD}'`);
+    }
+  });
+
+  afterEach(async () => {
+    await Promise.all(clients.splice(0).map((client) => client.end()));
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+  });
+
+  it('speaks TLS only', async () => {
+    const plain = new Client({
+      host: '127.0.0.1',
+      port: server?.port,
+      user: 'postgres',
+      password: 'x',
+    });
+    await expect(plain.connect()).rejects.toThrow(/no encryption/u);
+  });
+
+  databaseContract(() => ({ connect }));
+});
