@@ -1,6 +1,6 @@
 // Node's flags for the processes that talk to the outside. They need sockets and, in the image, the addon, so what
 // holds them is their user and the launcher's filter (docs/DESK-BOUNDARY.md), not Node's permission model; a
-// connector needs nothing of that and runs under the model as a strategy does.
+// connector and the ledger need nothing of that and run under the model as a strategy does.
 
 /** For the desk and the tap. */
 export function deskFlags(): readonly string[] {
@@ -13,27 +13,8 @@ export function deskFlags(): readonly string[] {
   ];
 }
 
-/**
- * As a connector's, with more memory; `readable` as there. Objects of the language stay as they are for a database client
- * and gRPC, which set what is frozen in a connector.
- */
-export function ledgerFlags(readable: readonly string[] = []): readonly string[] {
-  return [
-    '--permission',
-    ...readable.map((path) => `--allow-fs-read=${path}`),
-    '--disallow-code-generation-from-strings',
-    '--disable-proto=delete',
-    '--freeze-flags-after-init',
-    '--no-experimental-sqlite',
-    '--no-experimental-ffi',
-    '--v8-pool-size=1',
-    '--max-old-space-size=1280',
-    '--no-warnings',
-  ];
-}
-
 /** `readable`: what it may read until it has loaded; nothing for a bundle. */
-export function connectorFlags(readable: readonly string[] = []): readonly string[] {
+function sealedFlags(heapMib: number, readable: readonly string[]): readonly string[] {
   return [
     '--permission',
     ...readable.map((path) => `--allow-fs-read=${path}`),
@@ -45,7 +26,15 @@ export function connectorFlags(readable: readonly string[] = []): readonly strin
     '--no-experimental-sqlite',
     '--no-experimental-ffi',
     '--v8-pool-size=1',
-    '--max-old-space-size=384',
+    `--max-old-space-size=${String(heapMib)}`,
     '--no-warnings',
   ];
+}
+
+export function connectorFlags(readable: readonly string[] = []): readonly string[] {
+  return sealedFlags(384, readable);
+}
+
+export function ledgerFlags(readable: readonly string[] = []): readonly string[] {
+  return sealedFlags(1280, readable);
 }

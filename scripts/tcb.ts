@@ -16,11 +16,12 @@ const C_FOLDERS = ['enclave/init', 'enclave/launch', 'enclave/native'];
  */
 const MAX_OWN_LINES: Readonly<Record<string, number>> = {
   'main.mjs': 10_500,
-  'desk.mjs': 8500,
+  'desk.mjs': 9000,
   'connector.mjs': 5700,
+  'ledger.mjs': 7000,
   'tap.mjs': 1500,
 };
-const MAX_BUNDLE_BYTES = 3_000_000;
+const MAX_BUNDLE_BYTES = 3_600_000;
 const TCB_FILE = join(ROOT, 'TCB.txt');
 
 interface PackageEntry {
@@ -69,6 +70,8 @@ const NOTES: Readonly<Record<string, string>> = {
     'HTTPS, sessions, polling; has the credentials of traders, and neither the log key nor anything of KMS but their keys',
   'connector.mjs':
     'speaks to exchanges through the desk; has the credentials of single jobs, no network and no files',
+  'ledger.mjs':
+    'keeps the track record: reads PostgreSQL and gRPC; has one stream to the desk, no network, no files, no key that signs',
   'tap.mjs': 'market data over our own TLS; has no secrets',
   'strategy-runner.mjs':
     'runs in the process of a strategy, beside hostile code; trusted for nothing but determinism',

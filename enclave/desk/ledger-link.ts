@@ -50,7 +50,6 @@ const MAX_DATABASE_STREAMS = 8;
 const MAX_UNDER_WAY = 32;
 const MAX_ASKS = 64;
 const ASK_MS = 15_000;
-/** Prices beside their texts: 2,000 rows of 120 bytes stay below a page. */
 const NOTHING = new Uint8Array(0);
 const NO_SALT = new Uint8Array(0);
 const STREAM_TYPES: ReadonlySet<number> = new Set(Object.values(STREAM_FRAMES));
@@ -234,7 +233,10 @@ export class LedgerLink {
     if (!parsed.ok) return false;
     const { id, ...question } = parsed.value;
     return this.#work(async () => {
-      const { rows, missing } = await this.#options.prices(question);
+      const answer = await this.#options.prices(question);
+      // A venue's nothing is no price.
+      const rows = answer.rows.filter(({ price }) => price !== '0');
+      const { missing } = answer;
       for (let start = 0; ; start += MAX_PRICES_PER_PAGE) {
         const page = rows.slice(start, start + MAX_PRICES_PER_PAGE);
         const last = start + MAX_PRICES_PER_PAGE >= rows.length;

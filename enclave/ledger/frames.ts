@@ -83,7 +83,8 @@ export const FINGERPRINT_BYTES = 32;
 export const MAX_LEDGER_FRAME_BYTES: number = 4 * 1024 * 1024;
 /** Of one RECORDS or PRICES frame. */
 export const MAX_LEDGER_PAGE_BYTES: number = 256 * 1024;
-export const MAX_PRICES_PER_PAGE = 2000;
+/** Of 660 bytes at most, beside as many that are missing. */
+export const MAX_PRICES_PER_PAGE = 256;
 /** Of one NEED_PRICES; a question of more is two. */
 export const MAX_PRICE_ITEMS = 256;
 /** Of one SIGN: the leaf that has them is at most MAX_DESK_PLAINTEXT_BYTES. */

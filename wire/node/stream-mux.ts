@@ -116,16 +116,16 @@ class MuxStream extends Duplex {
   /** The next bytes that may go out; null when there are none, or the window is used up. */
   nextChunk(): Uint8Array | null {
     const bytes = Math.min(this.#rest.length, this.#sendWindow, MAX_STREAM_CHUNK_BYTES);
-    if (bytes === 0) {
-      if (this.#rest.length === 0) this.#settleWrite(null);
-      return null;
-    }
-    // A copy: the writer may use its buffer again when it has heard that it was written.
-    const chunk = new Uint8Array(this.#rest.subarray(0, bytes));
+    if (bytes === 0) return null;
+    const chunk = this.#rest.subarray(0, bytes);
     this.#rest = this.#rest.subarray(bytes);
     this.#sendWindow -= bytes;
-    if (this.#rest.length === 0) this.#settleWrite(null);
     return chunk;
+  }
+
+  /** What `nextChunk` gave is on its way: only now may the writer hear of it, and end. */
+  settle(): void {
+    if (this.#rest.length === 0) this.#settleWrite(null);
   }
 
   /** False: beyond the window, or after its end. */
@@ -319,9 +319,10 @@ export class StreamMux {
       this.#due = false;
       for (const stream of this.#streams.values()) {
         const chunk = stream.nextChunk();
-        if (chunk === null) continue;
-        this.#due = true;
-        if (this.#send('data', stream.number, chunk)) continue;
+        const hasRoom = chunk === null || this.#send('data', stream.number, chunk);
+        stream.settle();
+        if (chunk !== null) this.#due = true;
+        if (hasRoom) continue;
         await this.#options.drained();
       }
     }
