@@ -3,8 +3,8 @@
 //
 //   equityEnd − equityStart = realised + unrealisedChange + funding − fees + income + inflow − outflow + residual
 //
-// holds to the last digit wherever none of its terms is null; a residual that is null stands for nothing here. The same with realisedAverage and the change of what is not
-// realised by average cost: the sum of the two does not depend on how lots are matched.
+// holds to the last digit wherever none of its terms is null; a residual that is null stands for nothing here. The same with
+// realisedAverage and the change of what is not realised by average cost: their sum does not depend on the lot method.
 
 import type { Fixed } from '../fixed.ts';
 

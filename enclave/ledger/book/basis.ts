@@ -3,14 +3,26 @@
 // moment's price. The book keeps two of these: they split the same gain differently and agree on the sum.
 
 import type { Fixed } from '../../../wire/fixed.ts';
+import { divideRounded, FIXED_ONE } from '../../../wire/fixed.ts';
+import type { FigureMarket } from '../../../wire/track/figures.ts';
 import type { LotMethod } from './lots.ts';
 import { Lots } from './lots.ts';
 import { REPORTING_CURRENCY } from './price-table.ts';
+
+interface Realised {
+  readonly asset: string;
+  readonly market: FigureMarket;
+  readonly amount: Fixed;
+  /** Amounts times prices, with 36 digits after the point. */
+  readonly products: bigint;
+}
 
 export class Basis {
   readonly method: LotMethod;
   readonly #assets = new Map<string, Lots>();
   readonly #contracts = new Map<string, Lots>();
+  /** What contracts have realised in this hour. */
+  readonly #deferred = new Map<string, Realised>();
   /** Of all assets, dollars included. */
   #cost: Fixed = 0n;
 
@@ -25,7 +37,11 @@ export class Basis {
 
   /** Of a wallet: with what contracts have realised, without what they have not. */
   quantity(asset: string): Fixed {
-    return this.#assets.get(asset)?.quantity ?? 0n;
+    let quantity = this.#assets.get(asset)?.quantity ?? 0n;
+    for (const deferred of this.#deferred.values()) {
+      if (deferred.asset === asset) quantity += deferred.amount;
+    }
+    return quantity;
   }
 
   costOf(asset: string): Fixed {
@@ -43,6 +59,29 @@ export class Basis {
     }
     const realised = lots.add(amount, dollars);
     this.#cost += dollars + realised;
+    return realised;
+  }
+
+  /**
+   * Money that contracts have realised, at a price. It is in the wallet at once and in lots when the hour ends: gains and
+   * losses of the parts of one deal then leave the same digits as the whole deal.
+   */
+  defer(asset: string, market: FigureMarket, amount: Fixed, price: Fixed): void {
+    const key = `${market} ${asset}`;
+    const known = this.#deferred.get(key) ?? { asset, market, amount: 0n, products: 0n };
+    const products = known.products + amount * price;
+    this.#deferred.set(key, { ...known, amount: known.amount + amount, products });
+  }
+
+  /** Puts what was deferred into lots; gives what that realised, gains of the money itself with it. */
+  settle(): ReadonlyMap<FigureMarket, Fixed> {
+    const realised = new Map<FigureMarket, Fixed>();
+    for (const [key, { asset, market, amount, products }] of this.#deferred) {
+      this.#deferred.delete(key);
+      const dollars = divideRounded(products, FIXED_ONE);
+      const gain = dollars + this.addAsset(asset, amount, dollars);
+      realised.set(market, (realised.get(market) ?? 0n) + gain);
+    }
     return realised;
   }
 

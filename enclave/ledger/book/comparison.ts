@@ -40,12 +40,13 @@ export class Comparison {
       if (this.incomparable.has(name)) continue;
       const told = this.observed.assets.get(name) ?? 0n;
       const cost = settled.get(name);
-      // By the venue's entries, which may be rounded; and by our own, if all contracts agree.
+      // By the venue's entries, which may be rounded; by our own, if that leaves nothing or there are none.
       if (cost !== null) {
         this.#keep(this.assets, name, told - (cost ?? 0n) - state.ledger.balance('wallet', name));
       }
-      const own = state.average.quantity(name) + pending(state, name);
-      if (!moved.has(name)) this.#keep(this.assets, name, told - own);
+      const own = told - state.average.quantity(name) - pending(state, name);
+      const agrees = !moved.has(name) && (cost === null || absolute(own) <= tiny(told));
+      if (agrees) this.#keep(this.assets, name, own);
       else if (cost === null) this.incomparable.add(name);
     }
   }
@@ -85,6 +86,11 @@ export class Comparison {
     const known = all.get(name);
     if (known === undefined || absolute(difference) < absolute(known)) all.set(name, difference);
   }
+}
+
+/** What a venue rounds in a wallet. */
+function tiny(told: Fixed): Fixed {
+  return 10_000_000_000n + absolute(told) / 1_000_000_000n;
 }
 
 /** What the halves of a transfer have moved without lots, as long as the other half is not there. */

@@ -147,6 +147,7 @@ class HourRun {
     const state = this.#state;
     const tally = this.#tally;
     const endMs = startMs + HOUR_MS;
+    this.#poster.settle();
     this.#base(endMs);
     const value = valueOf(state, this.#prices, endMs);
     for (const gap of [...value.gaps, ...coverage.gaps]) tally.gaps.add(gap);

@@ -12,6 +12,7 @@ import {
   shareOf,
 } from '../../../wire/fixed.ts';
 import type { FigureMarket } from '../../../wire/track/figures.ts';
+import { FIGURE_MARKETS } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
 import type { Amount, BookEvent, ContractTrade, FundingPaid, Movement, Trade } from './event.ts';
 import type { HourPrices, Price } from './hour-prices.ts';
@@ -86,12 +87,11 @@ export class Poster {
     price: Price,
   ): void {
     const { symbol, settle, market } = instrument;
-    const [fifo, average] = [this.#state.fifo, this.#state.average].map((basis) => {
+    for (const basis of [this.#state.fifo, this.#state.average]) {
       const realised = basis.addContracts(symbol, contracts, cost);
-      const dollars = multiplyFixed(realised, price.price);
-      return dollars + basis.addAsset(settle, realised, dollars);
-    });
-    this.#tally.realise(market, fifo ?? 0n, average ?? 0n, price.known);
+      if (realised !== 0n) basis.defer(settle, market, realised, price.price);
+    }
+    this.#tally.realise(market, 0n, 0n, price.known);
   }
 
   /** Remembers assets that have never had one. */
@@ -122,21 +122,27 @@ export class Poster {
       this.#prices.remember(asset, absolute(divideFixed(dollars, amount)));
       if (excluded.has(asset)) this.admit(asset, atMs);
     }
-    const bought = this.addAsset(asset, amount, dollars);
-    const paid = this.addAsset(currency, -cost, -dollars);
+    // Fees in what was traded make less of it bought, or more of it paid, at the price of the trade itself.
+    let [got, gotDollars, gave, gaveDollars] = [amount, dollars, cost, dollars];
+    const worth = absolute(dollars);
+    for (const fee of fees) {
+      const isOfAsset = fee.currency === asset && amount !== 0n;
+      if (!isOfAsset && (fee.currency !== currency || cost === 0n)) {
+        this.#fee(market, fee, this.dollarsOf(fee.currency, fee.amount, atMs));
+        continue;
+      }
+      const paid = shareOf(worth, fee.amount, absolute(isOfAsset ? amount : cost));
+      if (isOfAsset) [got, gotDollars] = [got - fee.amount, gotDollars - paid];
+      else [gave, gaveDollars] = [gave + fee.amount, gaveDollars + paid];
+      this.#tally.fee(market, paid, known);
+      ledger.move(fee.currency, fee.amount, 'wallet', 'fees');
+    }
+    const bought = this.addAsset(asset, got, gotDollars);
+    const paid = this.addAsset(currency, -gave, -gaveDollars);
     this.#tally.realise(market, bought.fifo + paid.fifo, bought.average + paid.average, known);
     ledger.move(asset, amount, 'trading', 'wallet');
     ledger.move(currency, cost, 'wallet', 'trading');
-    const worth = absolute(dollars);
     this.#tally.trade(market, worth, known);
-    for (const fee of fees) {
-      // In what was traded: at the price of the trade itself.
-      if (fee.currency === asset && amount !== 0n) {
-        this.#fee(market, fee, { dollars: shareOf(worth, fee.amount, absolute(amount)), known });
-      } else if (fee.currency === currency && cost !== 0n) {
-        this.#fee(market, fee, { dollars: shareOf(worth, fee.amount, absolute(cost)), known });
-      } else this.#fee(market, fee, this.dollarsOf(fee.currency, fee.amount, atMs));
-    }
   }
 
   #contract({ instrument, contracts, price, cost, fees, atMs }: ContractTrade): void {
@@ -253,8 +259,19 @@ export class Poster {
     this.#tally.flow(atMs, dollars, true, null);
   }
 
+  /** What contracts have realised goes into lots. */
+  settle(): void {
+    const fifo = this.#state.fifo.settle();
+    const average = this.#state.average.settle();
+    for (const market of FIGURE_MARKETS) {
+      const [gain, other] = [fifo.get(market) ?? 0n, average.get(market) ?? 0n];
+      if (gain !== 0n || other !== 0n) this.#tally.realise(market, gain, other, true);
+    }
+  }
+
   /** Gives an asset its first cost: what it is worth now. */
   rebase(asset: string, atMs: number): void {
+    this.settle();
     const { fifo, average, unbased } = this.#state;
     for (const basis of [fifo, average]) {
       const amount = basis.quantity(asset);
