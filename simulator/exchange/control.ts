@@ -9,6 +9,8 @@ import type { Fault } from './faults.ts';
 import { issueKey } from './keys.ts';
 import type { KeyOptions } from './keys.ts';
 import type { VenueName } from './markets.ts';
+import { cancelOrder, placeOrder } from './open-orders.ts';
+import type { OrderOptions } from './open-orders.ts';
 import { fund, move, openAccount, trade, transfer } from './operations.ts';
 import type { AccountOptions, FlowOptions, FundingOptions } from './operations.ts';
 import type { TradeOptions, TransferOptions } from './operations.ts';
@@ -109,6 +111,15 @@ export class Control {
   trade(options: TradeOptions): { readonly id: number; readonly order: number } {
     const { number, order } = trade(this.world, options);
     return { id: number, order };
+  }
+
+  /** An order that stays open. */
+  order(options: OrderOptions): { readonly order: number } {
+    return { order: placeOrder(this.world, options).number };
+  }
+
+  cancel(options: { readonly account: string; readonly order: number }): void {
+    cancelOrder(this.world, options.account, options.order);
   }
 
   funding(options: FundingOptions): { readonly id: number } {

@@ -42,6 +42,7 @@ export function openAccount(world: World, options: AccountOptions): Opened {
     keys: [],
     fills: [],
     fundings: [],
+    orders: [],
     flows: [],
     positions: new Map(),
   };

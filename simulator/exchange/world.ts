@@ -9,6 +9,7 @@ import { MARKETS, START_PRICES, VENUES } from './markets.ts';
 import type { Market, VenueName } from './markets.ts';
 import { Prices } from './prices.ts';
 import { Book } from './streams/book.ts';
+import type { OpenOrder } from './open-orders.ts';
 
 export { hashOf, uuidOf } from './world-ids.ts';
 
@@ -102,6 +103,7 @@ export interface Account {
   readonly keys: ApiKey[];
   readonly fills: Fill[];
   readonly fundings: Funding[];
+  readonly orders: OpenOrder[];
   readonly flows: Flow[];
   readonly positions: Map<string, Position>;
 }

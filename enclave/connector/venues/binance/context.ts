@@ -22,6 +22,8 @@ export interface Context {
   /** By the balances of this job; the pairs of what has changed are asked for. */
   changed: ReadonlySet<string>;
   held: ReadonlySet<string>;
+  /** Something is set aside for an open order, or may be. */
+  hasLocked: boolean;
 }
 
 export function bounds({ fromMs, toMs }: Span): {

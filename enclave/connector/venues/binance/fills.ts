@@ -1,11 +1,11 @@
-// Binance's trades, per symbol and numbered: by windows of time to the first one, by number from there on.
+// Binance's trades, per symbol and numbered: the newest, or by windows of time to the first one; by number from there on.
 
 import { DAY_MS, FILL_OVERLAP_MS } from '../../adapter.ts';
 import type { SourceCursor } from '../../cursors.ts';
 import { fillOf } from '../../normalise.ts';
 import { pageById } from '../../paging.ts';
 import type { Raw } from '../../raw.ts';
-import { decimalAt, textAt } from '../../raw.ts';
+import { decimalAt, textAt, timeAt } from '../../raw.ts';
 import type { Fill } from '../../records.ts';
 import type { HistorySource, Page, Span } from '../../source.ts';
 import { noteSymbol } from '../../symbols.ts';
@@ -56,7 +56,21 @@ interface Place {
 
 const WINDOW_TOKEN = 'from:';
 
-/** Windows from the span's start to the first trade, then by number. */
+/** The newest ones, in one question, where they are all of the span; null where there are more. */
+async function newestOf(
+  { kind }: Context,
+  ask: (request: Record<string, unknown>) => Promise<readonly Raw[]>,
+  span: Span,
+): Promise<readonly Raw[] | null> {
+  // Futures show a week without a window, which is what they are asked for anyway.
+  if (kind === 'linear' || kind === 'inverse') return null;
+  const newest = await ask({});
+  const isOfSpan = (raw: Raw): boolean => (timeAt(raw, 'time') ?? span.fromMs) >= span.fromMs;
+  const found = newest.filter(isOfSpan);
+  return found.length < LIMIT ? found : null;
+}
+
+/** All at once, or windows from the span's start to the first trade, then by number. */
 async function pageOfFills(
   context: Context,
   symbol: string,
@@ -64,6 +78,7 @@ async function pageOfFills(
   { span, token, cursor }: Place,
 ): Promise<Page> {
   const windowed = cursor.mark === null;
+  const newest = windowed && token === null ? await newestOf(context, ask, span) : null;
   const fromMs =
     token?.startsWith(WINDOW_TOKEN) === true
       ? Number(token.slice(WINDOW_TOKEN.length))
@@ -73,7 +88,7 @@ async function pageOfFills(
     {
       limit: LIMIT,
       fromId: (fromId) => ask({ fromId: fromId.toString() }),
-      ofSpan: () => ask(bounds({ fromMs, toMs })),
+      ofSpan: () => (newest === null ? ask(bounds({ fromMs, toMs })) : Promise.resolve(newest)),
       idOf: (raw) => {
         const text = textAt(raw, 'id');
         return text !== null && /^[0-9]{1,20}$/u.test(text) ? BigInt(text) : null;
@@ -84,6 +99,7 @@ async function pageOfFills(
     windowed ? null : token,
     cursor,
   );
+  if (newest !== null) return page;
   // Nothing yet in this window: the next one.
   if (windowed && cursor.mark === null && toMs < span.toMs) {
     return { ...page, next: `${WINDOW_TOKEN}${toMs}` };

@@ -2,6 +2,7 @@
 
 import { absolute, divide, formatAmount, multiply, parseAmount } from '../../amount.ts';
 import type { Amount } from '../../amount.ts';
+import { lockedOf } from '../../open-orders.ts';
 import { profitOf } from '../../operations.ts';
 import type { Position } from '../../world.ts';
 import { eight } from './context.ts';
@@ -24,9 +25,13 @@ export function spotAccount(context: Signed): object {
   const held = world.ledger.balances(account.id, 'spot');
   const omitsZero = call.parameters.get('omitZeroBalances') === 'true';
   const coins = [...new Set([...coinsOf(context, 'spot'), ...held.keys()])];
+  const locked = lockedOf(account, 'spot');
   const balances = coins
-    .map((asset) => ({ asset, free: eight(held.get(asset) ?? 0n), locked: '0.00000000' }))
-    .filter(({ free }) => !omitsZero || free !== '0.00000000');
+    .filter((asset) => !omitsZero || (held.get(asset) ?? 0n) !== 0n)
+    .map((asset) => {
+      const set = locked.get(asset) ?? 0n;
+      return { asset, free: eight((held.get(asset) ?? 0n) - set), locked: eight(set) };
+    });
   return {
     makerCommission: 10,
     takerCommission: 10,

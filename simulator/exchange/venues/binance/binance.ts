@@ -11,7 +11,7 @@ import { klines } from './candles.ts';
 import type { Public, Signed } from './context.ts';
 import { bookTickers, dayTickers, depth, exchangeInfo, leverageBrackets } from './markets.ts';
 import { premiumIndex, prices } from './markets.ts';
-import { allOrders, oneOrder } from './orders.ts';
+import { allOrders, oneOrder, openOrders } from './orders.ts';
 import { binanceRefusal, binanceTrouble } from './refusals.ts';
 import { futuresTrades, income, spotTrades } from './trades.ts';
 import { apiRestrictions, coins, deposits, dividends, interest, subAccounts } from './wallet.ts';
@@ -86,6 +86,11 @@ const SPOT: Readonly<Record<string, Route>> = {
     weight: 20,
     act: (context) => allOrders(context, 'spot'),
   },
+  'GET /api/v3/openOrders': {
+    pool: 'spot',
+    weight: bySymbol(6, 80),
+    act: (context) => openOrders(context, 'spot'),
+  },
   'GET /api/v3/order': { pool: 'spot', weight: 4, act: (context) => oneOrder(context, 'spot') },
   'GET /api/v3/account': { pool: 'spot', weight: 20, act: spotAccount },
   'GET /api/v3/myTrades': {
@@ -139,6 +144,11 @@ const WALLET: Readonly<Record<string, Route>> = {
     pool: 'sapi-ip',
     weight: 10,
     act: (context) => spotTrades(context, 'margin'),
+  },
+  'GET /sapi/v1/margin/openOrders': {
+    pool: 'sapi-ip',
+    weight: 10,
+    act: (context) => openOrders(context, 'margin'),
   },
   'GET /sapi/v1/margin/interestHistory': { pool: 'sapi-ip', weight: 1, act: interest },
   'GET /sapi/v1/margin/allPairs': { pool: 'sapi-ip', weight: 1, act: marginPairs },

@@ -1,5 +1,5 @@
 // The account's orders at Binance, put together from their fills: what tells a client its own order ids, since
-// trades do not. Every order here is filled or partly filled; the simulator keeps no open ones.
+// trades do not. Those that are open are kept by the simulator, and have no fills.
 
 import { divide } from '../../amount.ts';
 import type { Fill } from '../../world.ts';
@@ -87,4 +87,32 @@ export function oneOrder(context: Signed, segment: Segment): object | null {
   );
   if (order === undefined) throw binanceRefusal(400, -2013, 'Order does not exist.');
   return written(order, segment);
+}
+
+/** Of one symbol, or of all. */
+export function openOrders(context: Signed, wallet: 'spot' | 'margin'): readonly object[] {
+  const id = context.call.parameters.get('symbol');
+  const wanted = id === null ? null : marketOf(context, 'spot', id);
+  return context.account.orders
+    .filter((order) => order.wallet === wallet && (wanted === null || order.market === wanted))
+    .map(({ number, market, side, price, amount, timeMs }) => ({
+      symbol: market.id,
+      orderId: number,
+      orderListId: -1,
+      clientOrderId: `web_${String(number)}`,
+      price: eight(price),
+      origQty: eight(amount),
+      executedQty: '0.00000000',
+      cummulativeQuoteQty: '0.00000000',
+      status: 'NEW',
+      timeInForce: 'GTC',
+      type: 'LIMIT',
+      side: side.toUpperCase(),
+      stopPrice: '0.00000000',
+      icebergQty: '0.00000000',
+      time: timeMs,
+      updateTime: timeMs,
+      isWorking: true,
+      workingTime: timeMs,
+    }));
 }

@@ -64,6 +64,10 @@ function sum(texts: readonly string[]): string {
   return formatDecimal(total);
 }
 
+function isAsked({ asked }: Outcome, path: string, symbol: string | null): boolean {
+  return asked.some(({ url, query }) => url.pathname === path && query.get('symbol') === symbol);
+}
+
 describe('binance', () => {
   it('gives 2,100 fills of one symbol once each, over three pages and two polls', async () => {
     nowMs += DAY_MS;
@@ -131,6 +135,70 @@ describe('binance', () => {
     const { asked } = await trader.poll('binance', { settings });
     expect(asked.some(({ query }) => query.get('symbol') === 'ETHBTC')).toBe(true);
   });
+
+  it('asks for open orders only where something is locked for one, and for their symbols', async () => {
+    nowMs += DAY_MS;
+    const trader = new Trader(nowMs - HOUR_MS);
+    const { account } = trader.account;
+    exchange.control.deposit({ account, currency: 'BTC', amount: '1' });
+    const without = await trader.poll('binance');
+    expect(isAsked(without, '/api/v3/openOrders', null)).toBe(false);
+    expect(isAsked(without, '/api/v3/myTrades', 'ETHBTC')).toBe(false);
+    const open = { account, symbol: 'ETH/BTC', side: 'buy', amount: '1', price: '0.05' } as const;
+    const { order } = exchange.control.order(open);
+    nowMs += 300_000;
+    const locked = await trader.poll('binance');
+    expect(isAsked(locked, '/api/v3/openOrders', null)).toBe(true);
+    expect(isAsked(locked, '/api/v3/myTrades', 'ETHBTC')).toBe(true);
+    expect(balancesOf(locked)).toContainEqual(
+      expect.objectContaining({ currency: 'BTC', total: '1', free: '0.95' }),
+    );
+    exchange.control.cancel({ account, order });
+    nowMs += 300_000;
+    expect(isAsked(await trader.poll('binance'), '/api/v3/openOrders', null)).toBe(false);
+    // Cross margin locks in ways of its own, and the question is cheap there.
+    const margin = await trader.poll('binancemargin', { cursors: null });
+    expect(isAsked(margin, '/sapi/v1/margin/openOrders', null)).toBe(true);
+  });
+
+  it.each([
+    [0, 1],
+    [1, 1],
+    [999, 1],
+    // They may be all, or the last of more: from the span's start then.
+    [1000, 9],
+    [1001, 9],
+  ])(
+    'asks once for the first %i trades of a week where that shows all: %i questions',
+    async (count, questions) => {
+      nowMs += 30 * DAY_MS;
+      const trader = new Trader(nowMs - 7 * DAY_MS);
+      const { account } = trader.account;
+      exchange.control.deposit({ account, currency: 'USDT', amount: '10000000' });
+      const buy = {
+        account,
+        symbol: 'BTC/USDT',
+        side: 'buy',
+        amount: '0.001',
+        price: '60000',
+      } as const;
+      // Before the span: not counted, and no reason to ask for more.
+      exchange.control.trade({ ...buy, timeMs: nowMs - 8 * DAY_MS });
+      for (let at = 0; at < count; at++) {
+        exchange.control.trade({ ...buy, timeMs: nowMs - HOUR_MS + at });
+      }
+      const settings = { ...jobOf('binance').settings, symbols: ['BTC/USDT'] };
+      const first = await trader.poll('binance', { settings });
+      expect(first.done.outcome).toBe('complete');
+      expect(new Set(fillsOf(first).map(({ id }) => id)).size).toBe(count);
+      expect(fillsOf(first)).toHaveLength(count);
+      const asked = first.asked.filter(({ query }) => query.get('symbol') === 'BTCUSDT');
+      expect(asked).toHaveLength(questions);
+      exchange.control.trade(buy);
+      nowMs += 300_000;
+      expect(fillsOf(await trader.poll('binance', { settings }))).toHaveLength(1);
+    },
+  );
 
   it('finds futures that were opened and closed between two polls, by the income history', async () => {
     nowMs += DAY_MS;
