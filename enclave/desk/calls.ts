@@ -115,6 +115,11 @@ export class JobCalls {
     }
   }
 
+  /** As the limiter counted them. */
+  get counted(): readonly LimitedCall[] {
+    return [...this.#made.values()].map(({ limited }) => limited);
+  }
+
   /** What the connector made of the body. */
   meaning(call: number, callClass: CallClass): void {
     const made = this.#made.get(call);

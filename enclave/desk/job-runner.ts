@@ -2,6 +2,7 @@
 // they are over.
 
 import type { Trigger } from '../../wire/exchange-call.ts';
+import { TRIGGER } from '../../wire/exchange-call.ts';
 import { KIND } from '../../wire/leaf.ts';
 import type { PriceItem } from '../connector/job.ts';
 import type { RecordPage } from '../connector/pages.ts';
@@ -13,11 +14,12 @@ import type { ConnectorLink } from './connector-link.ts';
 import type { ConnectorPool } from './connector-pool.ts';
 import type { JobResult } from './poll-job.ts';
 import { MAX_JOB_CALLS, runJob } from './poll-job.ts';
-import { PRIORITY } from './job-queue.ts';
+import { kindOf, PRIORITY } from './poll-entry.ts';
 import { encodePoll } from './poll-leaf.ts';
 import type { PollRecords } from './poll-records.ts';
 import type { PollingOptions } from './polling-options.ts';
 import type { VenueTable } from './venue-table.ts';
+import { noteCost } from './venue-table.ts';
 
 const RETRIES = 4;
 
@@ -62,12 +64,12 @@ export class JobRunner {
   ): Promise<Omit<JobResult, 'records'> & { readonly records: PollRecords | null }> {
     const { options, venues } = this.#parts;
     const { services, time } = options;
-    const calls = this.callsOf(account, PRIORITY[trigger]);
+    const priority = trigger === TRIGGER.prices ? PRIORITY.prices : PRIORITY.check;
+    const calls = this.callsOf(account, priority);
     const { breaker } = venues.of(account.venue, account.environment);
     const closed = breaker.admitJob(calls, time.nowMs());
     if (closed !== null) return { done: null, reason: closed, records: null };
     const startedNs = services.nowNs();
-    const priority = PRIORITY[trigger];
     const result = await this.run(account, null, calls, priority, {}, prices);
     const times = { slotNs: startedNs, startedNs, endedNs: services.nowNs() };
     const { done = null, reason = 'connector', records = null } = result ?? {};
@@ -87,6 +89,7 @@ export class JobRunner {
     prices: readonly PriceItem[] = [],
   ): Promise<JobResult | null> {
     const { pool, venues, isOurs, deadlineMs } = this.#parts;
+    const { limiter } = this.#parts.calls;
     const { time, onAudit, retries = RETRIES } = this.#parts.options;
     this.#lastJob++;
     const options = {
@@ -106,7 +109,9 @@ export class JobRunner {
       return runJob(link, account, state, calls, time, options);
     });
     calls.end();
-    venues.of(account.venue, account.environment).breaker.release(calls);
+    const entry = venues.of(account.venue, account.environment);
+    entry.breaker.release(calls);
+    noteCost(entry, kindOf(priority), limiter.costOf(calls.counted));
     this.made += calls.calls.length;
     return result;
   }

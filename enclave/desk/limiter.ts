@@ -6,8 +6,11 @@ import type { Rule } from './venues.ts';
 import { rulesFor } from './venues.ts';
 import type { Time } from './time.ts';
 
-/** Of a limit of our address, by priority: snapshot, registration, schedule, retries, prices. */
-const SHARES: readonly number[] = [0.95, 0.85, 0.75, 0.65, 0.55];
+/**
+ * Of a limit of our address, by priority: snapshot, schedule, check of a new account, its first polls, retries, prices. What goes
+ * later never has more: new accounts could keep the schedule out with what only they may use.
+ */
+const SHARES: readonly number[] = [0.95, 0.75, 0.75, 0.75, 0.65, 0.55];
 /** Of a limit of the account, which only its own calls use. */
 const ACCOUNT_SHARE = 0.95;
 const SLOTS = 10;
@@ -46,11 +49,15 @@ class Bucket {
     else this.#slots.push({ slot, used: cost });
   }
 
+  mostOf(share: number): number {
+    return Math.max(1, this.#capacity * share);
+  }
+
   /** 0: there is room for `cost`; else after how many milliseconds to look again. */
   waitMs(cost: number, share: number, nowMs: number): number {
     if (this.blockedUntilMs > nowMs) return this.blockedUntilMs - nowMs;
     // What is larger than the whole share goes alone.
-    const most = Math.max(1, this.#capacity * share);
+    const most = this.mostOf(share);
     const used = this.used(nowMs);
     if (used === 0 || used + cost <= most) return 0;
     const first = this.#slots[0]?.slot ?? this.#slotOf(nowMs);
@@ -104,6 +111,9 @@ export interface LimitedCall {
   /** 0 first. */
   readonly priority: number;
 }
+
+/** What a job counts, by rule and host; not where each path has a count of its own, which are of seconds. */
+export type JobCost = ReadonlyMap<string, number>;
 
 interface Waiter {
   readonly call: LimitedCall;
@@ -181,6 +191,35 @@ export class Limiter {
     );
   }
 
+  /** Of all calls of a job together. */
+  costOf(calls: readonly LimitedCall[]): JobCost {
+    const cost = new Map<string, number>();
+    for (const call of calls) {
+      for (const rule of rulesFor(call.host, call.path)) {
+        if (rule.perPath === true) continue;
+        const key = `${rule.name}|${call.host}`;
+        cost.set(key, (cost.get(key) ?? 0) + costOf(rule, call));
+      }
+    }
+    return cost;
+  }
+
+  /**
+   * How long until so much has room in the counts of an account, or of our address (''); 0: it has. However much it is,
+   * more than half of a share never has to be free.
+   */
+  roomMs(cost: JobCost, owner: string, priority: number): number {
+    let waitMs = 0;
+    for (const [key, amount] of cost) {
+      const bucket = this.#buckets.get(`${owner}|${key}`);
+      if (bucket === undefined) continue;
+      const share = shareOf(bucket, priority);
+      const asked = Math.min(amount, bucket.mostOf(share) / 2);
+      waitMs = Math.max(waitMs, bucket.waitMs(asked, share, this.#time.nowMs()));
+    }
+    return waitMs;
+  }
+
   /** Counts that are kept. */
   get size(): number {
     return this.#buckets.size;
@@ -221,9 +260,8 @@ export class Limiter {
   }
 
   #waitIn(bucket: Bucket, call: LimitedCall): number {
-    const ofAddress = SHARES[call.priority] ?? SHARES.at(-1) ?? 0;
-    const share = bucket.rule.scope === 'account' ? ACCOUNT_SHARE : ofAddress;
-    return bucket.waitMs(costOf(bucket, call), share, this.#time.nowMs());
+    const share = shareOf(bucket, call.priority);
+    return bucket.waitMs(costOf(bucket.rule, call), share, this.#time.nowMs());
   }
 
   #serve(): void {
@@ -238,7 +276,7 @@ export class Limiter {
       const waitMs = this.#waitOf(waiter);
       // Nobody overtakes where somebody waits for the same count.
       if (waitMs === 0 && !buckets.some((bucket) => full.has(bucket))) {
-        for (const bucket of buckets) bucket.add(costOf(bucket, call), this.#time.nowMs());
+        for (const bucket of buckets) bucket.add(costOf(bucket.rule, call), this.#time.nowMs());
         waiter.resolve(0);
         continue;
       }
@@ -259,6 +297,10 @@ export class Limiter {
   }
 }
 
-function costOf({ rule }: Bucket, { weight }: LimitedCall): number {
+function costOf(rule: Rule, { weight }: LimitedCall): number {
   return rule.unit === 'call' ? 1 : weight;
+}
+
+function shareOf({ rule }: Bucket, priority: number): number {
+  return rule.scope === 'account' ? ACCOUNT_SHARE : (SHARES[priority] ?? SHARES.at(-1) ?? 0);
 }

@@ -14,6 +14,7 @@ import {
   OUTCOME,
 } from '../../wire/exchange-call.ts';
 import type { Coverage, ErrorClass } from '../connector/classes.ts';
+import { ERROR_CLASSES, isRetryable } from '../connector/classes.ts';
 import type { Account } from './accounts.ts';
 
 /** Why a poll did not give all. */
@@ -49,6 +50,12 @@ const CODES: Readonly<Record<PollReason, RefusalCode>> = {
 
 export function codeOf(reason: PollReason): RefusalCode {
   return CODES[reason];
+}
+
+/** Another poll soon may do better. */
+export function mayPass(reason: PollReason): boolean {
+  const isClass = (ERROR_CLASSES as readonly string[]).includes(reason);
+  return isClass ? isRetryable(reason as ErrorClass) : reason !== 'records';
 }
 
 export interface PollTimes {

@@ -6,21 +6,20 @@ import { TRIGGER } from '../../wire/exchange-call.ts';
 import { KIND } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
-import { accept, refuse } from '../../wire/result.ts';
-import { ERROR_CLASSES, isRetryable } from '../connector/classes.ts';
-import type { ErrorClass } from '../connector/classes.ts';
 import { encodeAccountState, parseAccountState } from './account-codec.ts';
 import { AccountState } from './account-state.ts';
 import type { Account, AccountFigures, Permissions, Polling } from './accounts.ts';
 import type { CallServices } from './calls.ts';
 import { ConnectorPool } from './connector-pool.ts';
-import { JobQueue, PRIORITY } from './job-queue.ts';
+import { JobQueue } from './job-queue.ts';
 import { JobRunner } from './job-runner.ts';
+import { KeyChecks } from './key-checks.ts';
 import { Limiter } from './limiter.ts';
 import { OurOrders } from './our-orders.ts';
 import type { Due, Entry } from './poll-entry.ts';
+import { isOfSchedule, newEntry, priorityOf } from './poll-entry.ts';
 import type { PollReason } from './poll-leaf.ts';
-import { codeOf, encodePoll } from './poll-leaf.ts';
+import { encodePoll, mayPass } from './poll-leaf.ts';
 import { PriceDesk } from './price-desk.ts';
 import { dueMs, isSnapshot, nextSlot, slotOf } from './schedule.ts';
 import type { PollingOptions } from './polling-options.ts';
@@ -31,7 +30,6 @@ const DAY_MS = 86_400_000;
 const HISTORY_MS: number = 7 * DAY_MS;
 const MAX_JOB_MS = 120_000;
 const RETRY_MS = 20_000;
-const MAX_CHECKS = 64;
 const MS = 1_000_000n;
 const CONNECTORS = 4;
 
@@ -50,7 +48,7 @@ export class AccountPolling implements Polling {
   readonly #listeners: ((id: string, state: Uint8Array) => void)[] = [];
   readonly #random: () => number;
   readonly #underWay = new Set<Promise<void>>();
-  #checks = 0;
+  readonly #checks: KeyChecks;
   #closed = false;
   readonly #counters = {
     polls_complete: 0,
@@ -76,8 +74,14 @@ export class AccountPolling implements Polling {
       runAsync: (work) => services.guard.runAsync(work),
       onRecycled: () => options.onAudit?.('connector_recycled', null),
     });
-    this.#queue = new JobQueue(this.#pool, this.#limiter, this.#venues, (work) => {
-      this.#track(work);
+    this.#queue = new JobQueue({
+      time,
+      pool: this.#pool,
+      limiter: this.#limiter,
+      venues: this.#venues,
+      track: (work) => {
+        this.#track(work);
+      },
     });
     const calls: CallServices = {
       crypto: nodeCrypto,
@@ -98,6 +102,7 @@ export class AccountPolling implements Polling {
       isOurs: (clientOrderId) => this.#orders.has(clientOrderId),
       deadlineMs: Math.min(MAX_JOB_MS, Math.floor(this.#intervalMs / 2)),
     });
+    this.#checks = new KeyChecks(this.#queue, this.#runner);
     this.prices = new PriceDesk({
       services,
       time,
@@ -134,16 +139,8 @@ export class AccountPolling implements Polling {
     return this.#venues;
   }
 
-  async check(account: Account): Promise<Result<Permissions>> {
-    if (this.#checks >= MAX_CHECKS || this.#closed) return refuse('rate_limited');
-    const { promise, resolve } = Promise.withResolvers<Result<Permissions>>();
-    this.#checks++;
-    this.#queue.add(account.venue, PRIORITY[TRIGGER.registration], async () => {
-      resolve(await this.#check(account));
-    });
-    const result = await promise;
-    this.#checks--;
-    return result;
+  check(account: Account): Promise<Result<Permissions>> {
+    return this.#checks.check(account);
   }
 
   add(account: Account, restored: Uint8Array | null): void {
@@ -156,16 +153,7 @@ export class AccountPolling implements Polling {
     if (known?.ok === false) this.#counters.states_refused++;
     const state =
       known?.ok === true ? known.value : new AccountState(sinceMs, createdMs - HISTORY_MS);
-    const entry: Entry = {
-      account,
-      state,
-      cancelDue: () => undefined,
-      cancelRetry: () => undefined,
-      queued: null,
-      stop: null,
-      held: null,
-      removed: false,
-    };
+    const entry = newEntry(account, state);
     this.#entries.set(account.id, entry);
     this.#options.ledger?.add(account);
     const { lastSlotMs } = state;
@@ -175,7 +163,7 @@ export class AccountPolling implements Polling {
     } else if (services.isReady()) {
       this.#enqueue(entry, { slotMs: nowMs, trigger: TRIGGER.registration });
     }
-    this.#schedule(entry);
+    this.#schedule(entry, nowMs);
   }
 
   remove(id: string): void {
@@ -183,6 +171,7 @@ export class AccountPolling implements Polling {
     if (entry === undefined) return;
     entry.removed = true;
     entry.queued = null;
+    entry.leaveLine();
     entry.cancelDue();
     entry.cancelRetry();
     entry.stop?.();
@@ -211,6 +200,7 @@ export class AccountPolling implements Polling {
   async close(): Promise<void> {
     this.#closed = true;
     this.#queue.close();
+    this.#checks.close();
     for (const id of this.#entries.keys()) this.remove(id);
     this.#pool.close();
     await Promise.all(this.#underWay);
@@ -218,17 +208,19 @@ export class AccountPolling implements Polling {
 
   // The schedule
 
-  #schedule(entry: Entry): void {
+  /** The next slot after the time `afterMs`. */
+  #schedule(entry: Entry, afterMs: number): void {
     const { time } = this.#options;
     const { id } = entry.account;
-    const slotMs = nextSlot(time.nowMs(), this.#intervalMs, id);
-    const waitMs = dueMs(slotMs, this.#intervalMs, id) - time.nowMs();
-    entry.cancelDue = time.after(waitMs, () => {
+    const slotMs = nextSlot(afterMs, this.#intervalMs, id);
+    const atMs = dueMs(slotMs, this.#intervalMs, id);
+    entry.cancelDue = time.after(atMs - time.nowMs(), () => {
       this.#options.services.guard.run(() => {
         if (entry.removed) return;
         entry.cancelRetry();
         this.#onDue(entry, slotMs);
-        this.#schedule(entry);
+        // Timers may be early by a moment: this slot is not due again.
+        this.#schedule(entry, Math.max(atMs, time.nowMs()));
       });
     });
   }
@@ -241,8 +233,7 @@ export class AccountPolling implements Polling {
     }
     this.#settleHeld(entry);
     const trigger = isSnapshot(slotMs, this.#intervalMs) ? TRIGGER.snapshot : TRIGGER.schedule;
-    if (entry.stop !== null) this.#miss(entry, { slotMs, trigger }, 'late');
-    else this.#enqueue(entry, { slotMs, trigger });
+    this.#enqueue(entry, { slotMs, trigger });
   }
 
   /** Slots from `fromMs` to before `toMs` had no poll, and the log cannot hear of it yet. */
@@ -264,12 +255,16 @@ export class AccountPolling implements Polling {
   #enqueue(entry: Entry, due: Due): void {
     const { queued } = entry;
     entry.queued = due;
-    if (queued !== null) {
-      // Still in the line from the slot before, which is over; that of a retry has its leaf.
-      if (queued.trigger !== TRIGGER.retry) this.#miss(entry, queued, 'late');
-      return;
-    }
-    this.#queue.add(entry.account.venue, PRIORITY[due.trigger], async () => {
+    // Its slot is over. That of a retry has its leaf, and the first poll is now that of the first slot.
+    if (queued !== null && isOfSchedule(queued)) this.#miss(entry, queued, 'late');
+    const priority = priorityOf(entry, due.trigger);
+    const keepsPlace = queued !== null && priority === priorityOf(entry, queued.trigger);
+    if (!keepsPlace && entry.stop === null) this.#line(entry, priority);
+  }
+
+  #line(entry: Entry, priority: number): void {
+    entry.leaveLine();
+    entry.leaveLine = this.#queue.add(entry.account, priority, async () => {
       const now = entry.queued;
       entry.queued = null;
       if (now !== null && !entry.removed) await this.#poll(entry, now);
@@ -285,20 +280,11 @@ export class AccountPolling implements Polling {
 
   // One poll
 
-  async #check(account: Account): Promise<Result<Permissions>> {
-    const { done, reason } = await this.#runner.single(account, TRIGGER.registration);
-    const permissions = done?.permissions ?? null;
-    if (done?.outcome === 'failed' || permissions === null) {
-      const why = reason ?? 'connector';
-      return refuse(codeOf(why), { class: why });
-    }
-    return accept(permissions);
-  }
-
   async #poll(entry: Entry, due: Due): Promise<void> {
     const { services, time } = this.#options;
     const { account, state } = entry;
-    const calls = this.#runner.callsOf(account, PRIORITY[due.trigger]);
+    const priority = priorityOf(entry, due.trigger);
+    const calls = this.#runner.callsOf(account, priority);
     const { breaker } = this.#venues.of(account.venue, account.environment);
     const closed = breaker.admitJob(calls, time.nowMs());
     if (closed !== null) {
@@ -313,7 +299,7 @@ export class AccountPolling implements Polling {
     };
     const startedNs = services.nowNs();
     const draft = this.#options.ledger?.draft(account.id);
-    const result = await this.#runner.run(account, state, calls, PRIORITY[due.trigger], {
+    const result = await this.#runner.run(account, state, calls, priority, {
       onLink: (link) => {
         entry.stop = () => {
           link.destroy();
@@ -355,7 +341,9 @@ export class AccountPolling implements Polling {
     const hosts = [...calls.hosts].map(([host, spki]) => ({ host, spki }));
     draft?.end({ ...end, leafIndex, hosts });
     this.#noteSlot(entry, due);
-    if (reason !== null) this.#retryLater(entry, due, reason);
+    const { queued } = entry;
+    if (queued !== null) this.#line(entry, priorityOf(entry, queued.trigger));
+    else if (reason !== null) this.#retryLater(entry, due, reason);
   }
 
   #miss(entry: Entry, { slotMs, trigger }: Due, reason: PollReason, count = 1): void {
@@ -375,8 +363,7 @@ export class AccountPolling implements Polling {
 
   #noteSlot(entry: Entry, { slotMs, trigger }: Due): void {
     const { account, state } = entry;
-    const ofSchedule = trigger === TRIGGER.schedule || trigger === TRIGGER.snapshot;
-    const slot = ofSchedule ? slotMs : slotOf(slotMs, this.#intervalMs);
+    const slot = isOfSchedule({ trigger }) ? slotMs : slotOf(slotMs, this.#intervalMs);
     state.lastSlotMs = Math.max(state.lastSlotMs ?? 0, slot);
     const bytes = encodeAccountState(state, account.commitment);
     if (bytes === null) this.#counters.states_too_large++;
@@ -386,9 +373,7 @@ export class AccountPolling implements Polling {
   /** Once for each slot, where it may help, and not before the breaker lets somebody try. */
   #retryLater(entry: Entry, { slotMs, trigger }: Due, reason: PollReason): void {
     const { time, services } = this.#options;
-    const isClass = (ERROR_CLASSES as readonly string[]).includes(reason);
-    const passes = isClass ? isRetryable(reason as ErrorClass) : reason !== 'records';
-    if (trigger === TRIGGER.retry || !passes) return;
+    if (trigger === TRIGGER.retry || !mayPass(reason)) return;
     const nowMs = time.nowMs();
     const { venue, environment } = entry.account;
     const { breaker } = this.#venues.of(venue, environment);

@@ -10,8 +10,8 @@ import { MAX_PRICE_ITEMS } from '../connector/job.ts';
 import type { Price, PriceKind } from '../connector/records.ts';
 import type { Account } from './accounts.ts';
 import type { JobQueue } from './job-queue.ts';
-import { PRIORITY } from './job-queue.ts';
 import type { JobRunner } from './job-runner.ts';
+import { PRIORITY } from './poll-entry.ts';
 import type { DeskServices } from './services.ts';
 import type { Time } from './time.ts';
 
@@ -181,7 +181,7 @@ export class PriceDesk {
     const { promise, resolve } = Promise.withResolvers<ReadonlyMap<string, string>>();
     const batch: Batch = { items: new Map([[key, item]]), steps, reasons: promise };
     this.#waiting.set(place, batch);
-    this.#parts.queue.add(venue, PRIORITY[TRIGGER.prices], async () => {
+    this.#parts.queue.add({ ...NOBODY, venue, environment }, PRIORITY.prices, async () => {
       if (this.#waiting.get(place) === batch) this.#waiting.delete(place);
       resolve(await this.#fetch(venue, environment, [...batch.items.values()]));
     });

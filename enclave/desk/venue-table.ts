@@ -1,21 +1,51 @@
-// What is known of each venue while the desk runs: its breaker, the retries of all its jobs, and what it announced. For
-// operators and counters; accounts and their calls are not in it.
+// What is known of each venue while the desk runs: its breaker, the retries of all its jobs, what a job costs there, and
+// what it announced. Accounts and their calls are not in it.
 
 import type { Environment } from '../../wire/exchange-call.ts';
 import type { ErrorClass, Venue } from '../connector/classes.ts';
 import type { BreakerState } from './breaker.ts';
 import { Breaker } from './breaker.ts';
+import type { JobCost } from './limiter.ts';
+import type { JobKind } from './poll-entry.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { hostsOf } from './venues.ts';
+
+const COST_KEPT = 0.9;
+const LEAST_COST = 0.1;
 
 export interface VenueEntry {
   readonly venue: Venue;
   readonly breaker: Breaker;
   readonly retries: RetryBudget;
-  /** Jobs. */
-  running: number;
+  /** Kinds of the jobs that run. */
+  readonly running: JobKind[];
+  /** Jobs that were started, in turns of which each has one for what would otherwise go last. */
+  turn: number;
+  /** What the dearest of the last jobs of a kind cost. */
+  readonly costs: Map<JobKind, JobCost>;
   /** Answers that announce the end of what was called, or say that it is gone. */
   versionNotices: number;
+}
+
+/** What a job cost counts at once where it is more than before, and is forgotten a tenth with each job. */
+export function noteCost({ costs }: VenueEntry, kind: JobKind, cost: JobCost): void {
+  const next = new Map(cost);
+  for (const [key, amount] of costs.get(kind) ?? []) {
+    const left = Math.max(next.get(key) ?? 0, amount * COST_KEPT);
+    if (left >= LEAST_COST) next.set(key, left);
+  }
+  costs.set(kind, next);
+}
+
+/** What a job of the kind is to cost, with those that run, which may have counted nothing yet. */
+export function needOf({ costs, running }: VenueEntry, kind: JobKind): JobCost {
+  const need = new Map(costs.get(kind));
+  for (const other of running) {
+    for (const [key, amount] of costs.get(other) ?? []) {
+      need.set(key, (need.get(key) ?? 0) + amount);
+    }
+  }
+  return need;
 }
 
 export interface VenueStatus {
@@ -43,7 +73,9 @@ export class VenueTable {
       venue,
       breaker: new Breaker(this.#random),
       retries: new RetryBudget(),
-      running: 0,
+      running: [],
+      turn: 0,
+      costs: new Map<JobKind, JobCost>(),
       versionNotices: 0,
     };
     this.#venues.set(key, entry);

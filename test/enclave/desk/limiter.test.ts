@@ -42,9 +42,10 @@ describe('the limits of venues', () => {
 describe('the limiter', () => {
   it.each([
     [0, 285],
-    [1, 255],
+    [1, 225],
     [2, 225],
-    [3, 195],
+    [3, 225],
+    [4, 195],
   ])(
     'lets calls of priority %i use their share of 6,000 a minute: %i calls of 20',
     async (priority, calls) => {

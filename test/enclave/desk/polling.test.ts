@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { CONNECTOR_FRAME } from '../../../enclave/connector/protocol.ts';
 import { CONNECTOR_MS, MAX_JOBS_PER_CONNECTOR } from '../../../enclave/desk/connector-pool.ts';
 import type { AccountFigures } from '../../../enclave/desk/accounts.ts';
+import { PRIORITY } from '../../../enclave/desk/poll-entry.ts';
+import { dueMs } from '../../../enclave/desk/schedule.ts';
 import { OUTCOME, TRIGGER } from '../../../wire/exchange-call.ts';
+import { sleep } from '../../../enclave/desk/time.ts';
+import { toHex } from '../../../wire/bytes.ts';
+import type { Script } from '../../helpers/fake-connector.ts';
 import { isAnswer } from '../../helpers/fake-connector.ts';
 import { PagedVenue, pagedScript } from '../../helpers/paged-venue.ts';
 import type { PollingScene, SceneOptions } from '../../helpers/polling-scene.ts';
@@ -182,7 +187,157 @@ describe('the schedule', () => {
   });
 });
 
+/** A first poll makes 20 calls, one after it three, of 20 each; the pauses of a connector that is sent away. */
+function weightScript(scene: PollingScene): Script {
+  return async (line) => {
+    const isBinance = line.job.venue === 'binance';
+    const calls = isBinance && line.job.cursors === null ? 20 : 3;
+    const url = `https://${isBinance ? 'api.binance.com/api/v3/a' : 'api.kraken.com/0/private/A'}`;
+    for (let call = 0; call < calls; call++) {
+      for (let attempt = 0; ; attempt++) {
+        const answer = await line.fetch({ attempt, url, weight: isBinance ? '20' : '6' });
+        if (isAnswer(answer)) break;
+        await sleep(scene.time, answer.retryAfterMs ?? 1000, new AbortController().signal);
+      }
+    }
+    line.done({ cursors: new Uint8Array([0]) });
+  };
+}
+
+describe('a storm of registrations', () => {
+  it('makes no poll of an account miss its slot that is known already, and all of them are polled', async () => {
+    const scene = pagedScene({ connectors: 4 });
+    scene.connectors.script = weightScript(scene);
+    const known = Array.from({ length: 200 }, (_, number) => accountOf(number));
+    const others = Array.from({ length: 60 }, (_, number) =>
+      accountOf(1000 + number, { venue: 'kraken' }),
+    );
+    for (const account of others) {
+      scene.polling.add(account, null);
+    }
+    for (const account of known) scene.polling.add(account, null);
+    // 200 first polls of 400 in what the schedule may use of 6,000 a minute: 18 minutes, beside what is due.
+    await scene.time.run(40 * MINUTE_MS, 2);
+    for (const { id } of known)
+      expect(scene.polling.figures(id)?.polls.complete).toBeGreaterThan(0);
+    const stormMs = scene.time.nowMs();
+    // Half an hour of what the schedule leaves.
+    const newcomers = Array.from({ length: 80 }, (_, number) => accountOf(2000 + number));
+    for (const account of newcomers) scene.polling.add(account, null);
+    await scene.time.run(45 * MINUTE_MS, 2);
+    expect(scene.fatal).toEqual([]);
+    const ids = new Map(
+      [...known, ...others].map(({ commitment, id }) => [toHex(commitment), id] as const),
+    );
+    let counted = 0;
+    for (const { accountCommitment, trigger, outcome, scheduledNs, startedNs } of scene.polls) {
+      const id = ids.get(toHex(accountCommitment));
+      const startedMs = Number(startedNs / 1_000_000n);
+      if (id === undefined || startedMs < stormMs || trigger !== TRIGGER.schedule) continue;
+      counted++;
+      expect(outcome).toBe(OUTCOME.complete);
+      const lateMs = startedMs - dueMs(Number(scheduledNs / 1_000_000n), INTERVAL_MS, id);
+      expect(lateMs).toBeLessThan(INTERVAL_MS / 2);
+    }
+    expect(counted).toBeGreaterThanOrEqual(260 * 8);
+    for (const { id } of newcomers) {
+      expect(scene.polling.figures(id)?.polls.complete, id).toBeGreaterThan(0);
+    }
+    // But for what nobody knew the cost of, no call of a job waited while it held a connector.
+    expect(scene.polling.counters['limiter_waits']).toBeLessThan(4);
+  });
+
+  it('of checks leaves the schedule its turns, and all of them are answered', async () => {
+    const scene = pagedScene({ connectors: 2 });
+    scene.connectors.script = async (line) => {
+      const script = weightScript(scene);
+      if (line.job.kind === 'poll') await script(line);
+      else {
+        await line.fetch({});
+        line.done();
+      }
+    };
+    for (let number = 0; number < 50; number++) scene.polling.add(accountOf(number), null);
+    await scene.time.run(20 * MINUTE_MS, 2);
+    const before = scene.polls.length;
+    let answered = 0;
+    const ask = async (number: number): Promise<void> => {
+      await scene.polling.check(accountOf(5000 + number));
+      answered++;
+      if (scene.time.nowMs() < NOON_MS + 40 * MINUTE_MS) await ask(number);
+    };
+    const asking = Array.from({ length: 64 }, (_, number) => ask(number));
+    await scene.time.run(25 * MINUTE_MS, 2);
+    await Promise.all(asking);
+    const scheduled = scene.polls
+      .slice(before)
+      .filter(({ trigger }) => trigger === TRIGGER.schedule);
+    expect(scheduled.every(({ outcome }) => outcome === OUTCOME.complete)).toBe(true);
+    expect(scheduled.length).toBeGreaterThanOrEqual(200);
+    expect(answered).toBeGreaterThan(64);
+  });
+});
+
 describe('a poll', () => {
+  it('is not due twice where a timer comes a moment early', async () => {
+    class EarlyTime extends VirtualTime {
+      override after(ms: number, work: () => void): () => void {
+        return super.after(ms > 1000 ? ms - 3 : ms, work);
+      }
+    }
+    const scene = pagedScene({ time: new EarlyTime(NOON_MS) });
+    for (let number = 0; number < 20; number++) scene.polling.add(labelled(number), null);
+    await scene.time.run(HOUR_MS);
+    expect(scene.polls.every(({ outcome }) => outcome === OUTCOME.complete)).toBe(true);
+    const slots = scene.polls
+      .filter(({ trigger }) => trigger === TRIGGER.schedule)
+      .map(({ accountCommitment, scheduledNs }) => `${toHex(accountCommitment)} ${scheduledNs}`);
+    expect(new Set(slots).size).toBe(slots.length);
+    expect(slots.length).toBeGreaterThanOrEqual(20 * 11);
+  });
+
+  it('that is due while the one before runs begins when that is over', async () => {
+    const scene = pagedScene();
+    scene.connectors.script = async (line) => {
+      await sleep(scene.time, 100_000, new AbortController().signal);
+      line.done();
+    };
+    // 30 seconds before its time in the slot.
+    const { id } = accountOf(1);
+    await scene.time.runUntil(dueMs(NOON_MS + INTERVAL_MS, INTERVAL_MS, id) - 30_000);
+    scene.polling.add(accountOf(1), null);
+    await scene.time.run(4 * MINUTE_MS);
+    const [registration, first] = scene.polls;
+    expect(registration).toMatchObject({ trigger: TRIGGER.registration });
+    expect(first).toMatchObject({ trigger: TRIGGER.schedule, outcome: OUTCOME.complete });
+    expect(first?.startedNs).toBe(registration?.endedNs);
+    expect(scene.polls).toHaveLength(2);
+  });
+
+  it('that is due while its retry waits goes with the schedule, before first polls', async () => {
+    const scene = pagedScene({ connectors: 1 });
+    scene.polling.add(accountOf(1), null);
+    const due = dueMs(NOON_MS + INTERVAL_MS, INTERVAL_MS, accountOf(1).id);
+    await scene.time.runUntil(due - 1);
+    scene.connectors.script = (line) => {
+      line.done({ outcome: 'failed', errorClass: 'network' });
+    };
+    await scene.time.run(1000);
+    scene.connectors.script = async (line) => {
+      await sleep(scene.time, 100_000, new AbortController().signal);
+      line.done();
+    };
+    for (let number = 10; number < 20; number++) scene.polling.add(accountOf(number), null);
+    await scene.time.run(INTERVAL_MS + 4 * MINUTE_MS);
+    const own = scene.polls.filter(({ accountCommitment }) =>
+      Buffer.from(accountCommitment).equals(Buffer.from(accountOf(1).commitment)),
+    );
+    const last = own.at(-1);
+    expect(own.map(({ trigger }) => trigger)).not.toContain(TRIGGER.retry);
+    expect(last).toMatchObject({ trigger: TRIGGER.schedule, outcome: OUTCOME.complete });
+    expect(Number((last?.startedNs ?? 0n) / 1_000_000n) - due).toBeLessThan(INTERVAL_MS + 201_000);
+  });
+
   it('is in the log with all its calls, and its sums are those of the venue', async () => {
     const scene = pagedScene();
     for (let trade = 0; trade < 45; trade++) {
@@ -576,6 +731,16 @@ describe('an account', () => {
     expect(scene.states.size).toBe(0);
   });
 
+  it('that is removed while it waits leaves the line', async () => {
+    const scene = pagedScene({ connectors: 1 });
+    scene.venue.answer = () => new Promise(() => undefined);
+    for (const number of [1, 2, 3]) scene.polling.add(accountOf(number), null);
+    await scene.time.run(1000);
+    expect(scene.polling.counters['polls_waiting']).toBe(2);
+    scene.polling.remove(accountOf(2).id);
+    expect(scene.polling.counters['polls_waiting']).toBe(1);
+  });
+
   it('is checked before it is added: what the venue says of its key', async () => {
     const scene = pagedScene();
     const permissions = {
@@ -589,7 +754,7 @@ describe('an account', () => {
       accountId: '123',
     };
     scene.connectors.script = async (line) => {
-      expect(line.job).toMatchObject({ kind: 'check', priority: 1 });
+      expect(line.job).toMatchObject({ kind: 'check', priority: PRIORITY.check });
       const result = await line.fetch({});
       if (isAnswer(result)) line.meaning(result.call, 'ok');
       line.done({ permissions });
@@ -652,5 +817,14 @@ describe('an account', () => {
     expect(scene.polls).toHaveLength(1);
     expect(scene.polls[0]).toMatchObject({ outcome: OUTCOME.failed, refusal: 'poll_incomplete' });
     expect(await scene.polling.check(accountOf(2))).toMatchObject({ ok: false });
+  });
+
+  it('of a desk that closes while its check waits or runs is refused', async () => {
+    const scene = pagedScene({ connectors: 1 });
+    scene.venue.answer = () => new Promise(() => undefined);
+    const checks = [1, 2, 3].map((number) => scene.polling.check(accountOf(number)));
+    await scene.time.run(1000);
+    await scene.polling.close();
+    for (const result of await Promise.all(checks)) expect(result).toMatchObject({ ok: false });
   });
 });

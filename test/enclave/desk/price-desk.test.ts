@@ -109,8 +109,8 @@ describe('prices', () => {
     };
     for (const line of made.lines.splice(0)) line.done();
     await asked;
-    expect(made.lines.map(({ job }) => job.kind)).toEqual(['poll', 'poll', 'prices']);
-    const [checked, , prices] = made.lines.map(({ job }) => job.priority);
+    expect(made.lines.map(({ job }) => job.kind)).toEqual(['poll', 'poll', 'poll', 'prices']);
+    const [checked, , , prices] = made.lines.map(({ job }) => job.priority);
     expect(prices).toBeGreaterThan(checked ?? Number.NaN);
   });
 
