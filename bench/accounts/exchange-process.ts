@@ -3,14 +3,23 @@
 import { startExchange } from '../../simulator/exchange/server.ts';
 import type { AccountAnswer } from '../../simulator/exchange/control.ts';
 import type { VenueName } from '../../simulator/exchange/markets.ts';
+import { VENUES } from '../../simulator/exchange/markets.ts';
 
-/** How a thousand accounts are spread: Binance counts the weight of one address, so that it takes few of them. */
-const SHARES: readonly (readonly [VenueName, number])[] = [
-  ['binance', 0.1],
-  ['bybit', 0.3],
-  ['kraken', 0.3],
-  ['coinbase', 0.3],
-];
+/** Of ten accounts; the argument after the count, as `binance=1,bybit=3`. */
+type Mix = readonly (readonly [VenueName, number])[];
+
+function parseMix(text: string): Mix {
+  const mix = text.split(',').map((part): readonly [VenueName, number] => {
+    const [, name = '', places = ''] = /^([a-z]+)=([0-9]+)$/u.exec(part) ?? [];
+    const venue = VENUES.find((known) => known === name);
+    if (venue === undefined) throw new RangeError(`no part of a mix: ${part}`);
+    return [venue, Number(places)];
+  });
+  const sum = mix.reduce((total, [, places]) => total + places, 0);
+  if (sum !== 10) throw new RangeError(`a mix is of ten accounts, not of ${sum}`);
+  return mix;
+}
+
 const QUOTES: Readonly<Partial<Record<VenueName, string>>> = { kraken: 'USD', coinbase: 'USD' };
 const FILLS = 20;
 const TRADE_MS = 1000;
@@ -26,27 +35,25 @@ export interface ExchangeReady {
   readonly accounts: readonly OpenedAccount[];
 }
 
-/** Mixed, as they would come. */
-function venueAt(index: number): VenueName {
-  const place = ((index * 7) % 10) / 10;
-  let upTo = 0;
-  for (const [venue, share] of SHARES) {
-    upTo += share;
-    if (place < upTo - 0.01) return venue;
-  }
-  return 'coinbase';
+/** Mixed, as they would come: 7 and 10 have no common factor. */
+function venueAt(mix: Mix, index: number): VenueName {
+  const all = mix.flatMap(([venue, places]) => Array.from({ length: places }, () => venue));
+  const venue = all[(index * 7) % all.length];
+  if (venue === undefined) throw new Error('no mix');
+  return venue;
 }
 
 if (import.meta.main) {
-  const count = Number(process.argv[2]);
+  const [, , count = '', mixText = ''] = process.argv;
+  const mix = parseMix(mixText);
   const exchange = await startExchange();
   const { control } = exchange;
   const trade = ({ account, venue }: OpenedAccount, timeMs: number): void => {
     const symbol = `BTC/${QUOTES[venue] ?? 'USDT'}`;
     control.trade({ account, symbol, side: 'buy', amount: '0.0001', price: '60000.5', timeMs });
   };
-  const accounts = Array.from({ length: count }, (_, index): OpenedAccount => {
-    const venue = venueAt(index);
+  const accounts = Array.from({ length: Number(count) }, (_, index): OpenedAccount => {
+    const venue = venueAt(mix, index);
     const opened = { ...control.account({ venue }), venue };
     control.deposit({
       account: opened.account,

@@ -26,11 +26,13 @@ import { createGuard } from '../../enclave/fatal.ts';
 import { localPrograms } from '../../simulator/programs.ts';
 import { toHex } from '../../wire/bytes.ts';
 import type { ExchangePoll } from '../../wire/exchange-call.ts';
-import { OUTCOME, parseExchangePoll, TRIGGER } from '../../wire/exchange-call.ts';
+import { parseExchangePoll } from '../../wire/exchange-call.ts';
 import { spawnProgram } from '../../wire/node/child-program.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { residentBytes, threadTimes } from '../process-usage.ts';
 import type { ExchangeReady, OpenedAccount } from './exchange-process.ts';
+import { isScheduled, lateness, ran, secondsAt } from './lateness.ts';
+import type { TimedPoll } from './lateness.ts';
 
 const { values } = parseArgs({
   options: {
@@ -38,6 +40,8 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '16' },
     interval: { type: 'string', default: '300' },
     connectors: { type: 'string', default: '4' },
+    // Of ten accounts. One address may ask Binance for some 500 with a pair each in five minutes (docs/POLLING.md).
+    mix: { type: 'string', default: 'binance=1,bybit=3,kraken=3,coinbase=3' },
   },
 });
 const [count, minutes, intervalS, connectors] = [
@@ -128,7 +132,10 @@ const line = (text: string): void => {
   stdout.write(`${text}\n`);
 };
 const ms = (ns: bigint): number => Number(ns / 1_000_000n);
-const exchange = fork(join(import.meta.dirname, 'exchange-process.ts'), [String(count)]);
+const exchange = fork(join(import.meta.dirname, 'exchange-process.ts'), [
+  String(count),
+  values.mix,
+]);
 const [ready] = (await once(exchange, 'message')) as [ExchangeReady];
 const processes = new ConnectorProcesses();
 await processes.listen();
@@ -146,22 +153,41 @@ const egress = {
     return socket;
   },
 } as unknown as Egress;
-const polls: (Omit<ExchangePoll, 'calls' | 'coverage'> & { readonly made: number })[] = [];
+const polls: TimedPoll[] = [];
 let leafBytes = 0;
 let stateBytes = 0;
 const guard = createGuard((code) => {
   stderr.write(`the desk ended: ${code}\n`);
   process.exit(1);
 });
+const intervalMs = intervalS * 1000;
+const accounts = ready.accounts.map(accountOf);
+const byCommitment = new Map(accounts.map((account) => [toHex(account.commitment), account]));
+
+function timed(poll: ExchangePoll): TimedPoll {
+  const { venue, trigger, outcome, calls, refusal } = poll;
+  const scheduledMs = ms(poll.scheduledNs);
+  const id = byCommitment.get(toHex(poll.accountCommitment))?.id ?? '';
+  return {
+    venue,
+    trigger,
+    outcome,
+    dueMs: isScheduled(poll) ? dueMs(scheduledMs, intervalMs, id) : scheduledMs,
+    startedMs: ms(poll.startedNs),
+    endedMs: ms(poll.endedNs),
+    refusal: refusal ?? '',
+    calls: calls.length,
+    weight: calls.reduce((sum, call) => sum + Number(call.weight), 0),
+  };
+}
+
 const services = {
   append: (_: number, plaintext: Uint8Array) => {
     leafBytes += plaintext.length;
-    const { calls, coverage, ...poll } = assertAccepted(parseExchangePoll(plaintext));
-    void coverage;
-    polls.push({ ...poll, made: calls.length });
+    polls.push(timed(assertAccepted(parseExchangePoll(plaintext))));
     return Promise.resolve({ index: polls.length, salt: plaintext, hash: plaintext });
   },
-  configuration: { strategies: [], desk: { polling_ms: intervalS * 1000 } },
+  configuration: { strategies: [], desk: { polling_ms: intervalMs } },
   egress,
   guard,
   isReady: () => true,
@@ -184,7 +210,6 @@ polling.onState((_, state) => {
 
 const before = threadTimes(process.pid);
 const startMs = Date.now();
-const accounts = ready.accounts.map(accountOf);
 for (const account of accounts) polling.add(account, null);
 const samples: { readonly desk: number; readonly connectors: number }[] = [];
 while (Date.now() - startMs < minutes * 60_000) {
@@ -205,21 +230,10 @@ while (Date.now() - startMs < minutes * 60_000) {
 const used = threadTimes(process.pid);
 const elapsedMs = Date.now() - startMs;
 
-const byCommitment = new Map(accounts.map((account) => [toHex(account.commitment), account]));
-const scheduled = polls.filter(
-  ({ trigger }) => trigger === TRIGGER.schedule || trigger === TRIGGER.snapshot,
-);
-const ran = scheduled.filter(({ outcome }) => outcome !== OUTCOME.missed);
-const late = ran.map((poll) => {
-  const id = byCommitment.get(toHex(poll.accountCommitment))?.id ?? '';
-  return ms(poll.startedNs) - dueMs(ms(poll.scheduledNs), intervalS * 1000, id);
-});
-const took = ran.map((poll) => ms(poll.endedNs - poll.startedNs));
-const of = (numbers: readonly number[], share: number): string => {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const at = Math.min(sorted.length - 1, Math.floor(sorted.length * share));
-  return ((sorted[at] ?? 0) / 1000).toFixed(2);
-};
+const scheduled = polls.filter(isScheduled);
+const begun = ran(scheduled);
+const late = begun.map((poll) => poll.startedMs - poll.dueMs);
+const took = begun.map((poll) => poll.endedMs - poll.startedMs);
 const counters = polling.counters;
 const peak = (part: readonly (typeof samples)[number][], name: 'connectors' | 'desk'): string =>
   (Math.max(0, ...part.map((sample) => sample[name])) / MIB).toFixed(0);
@@ -229,17 +243,20 @@ const thirds = [0, 1, 2].map((third) =>
 exchange.send('ledger');
 const [ledgerFills] = (await once(exchange, 'message')) as [number];
 const counted = accounts.reduce((sum, { id }) => sum + (polling.figures(id)?.trades ?? 0), 0);
-const made = Math.max(1, polls.filter(({ outcome }) => outcome !== OUTCOME.missed).length);
+const made = Math.max(1, ran(polls).length);
 const cpuMs = used.mainMs + used.othersMs - before.mainMs - before.othersMs;
 
 line(
-  `accounts ${count}, interval ${intervalS} s, connectors ${connectors}, ${(elapsedMs / 60_000).toFixed(1)} min, ${availableParallelism()} cores`,
+  `accounts ${count}, interval ${intervalS} s, connectors ${connectors}, of ten ${values.mix}, ${(elapsedMs / 60_000).toFixed(1)} min, ${availableParallelism()} cores`,
 );
 line(
-  `polls     scheduled ${scheduled.length}, missed ${scheduled.length - ran.length}; all: complete ${counters['polls_complete']}, partial ${counters['polls_partial']}, failed ${counters['polls_failed']}`,
+  `polls     scheduled ${scheduled.length}, missed ${scheduled.length - begun.length}; all: complete ${counters['polls_complete']}, partial ${counters['polls_partial']}, failed ${counters['polls_failed']}`,
 );
-line(`late      p50 ${of(late, 0.5)} s, p99 ${of(late, 0.99)} s, most ${of(late, 1)} s`);
-line(`took      p50 ${of(took, 0.5)} s, p99 ${of(took, 0.99)} s`);
+line(
+  `late      p50 ${secondsAt(late, 0.5)} s, p99 ${secondsAt(late, 0.99)} s, most ${secondsAt(late, 1)} s`,
+);
+line(`took      p50 ${secondsAt(took, 0.5)} s, p99 ${secondsAt(took, 0.99)} s`);
+for (const text of lateness(polls, startMs)) line(text);
 line(
   `calls     ${counters['poll_calls']}, ${((counters['poll_calls'] ?? 0) / (elapsedMs / 1000)).toFixed(1)} a second; connections reused ${counters['http_reused']}; limiter waits ${counters['limiter_waits']}, deferred ${counters['limiter_deferred']}`,
 );
