@@ -12,18 +12,17 @@ import { PORT } from '../wire/messages.ts';
 import { refuse } from '../wire/result.ts';
 import type { BootMaterial } from './boot-server.ts';
 import { BootStream } from './boot-server.ts';
-import { EpochLog } from './epoch-log.ts';
+import type { EpochLog } from './epoch-log.ts';
+import type { EpochParts } from './epoch-parts.ts';
+import { openEpochParts, settleEpochParts } from './epoch-parts.ts';
 import type { EpochExecution, EpochServices, EpochSummary, LiveEpoch } from './epoch-services.ts';
 import { FeedSession } from './feed-session.ts';
 import { LogStream } from './log-server.ts';
 import { agreesWithLog } from './ready-check.ts';
-import { removeAll, removeSpool, spoolDirectory } from './recovery.ts';
 import { refuseStream } from './join-streams.ts';
-import { ReleaseJournal } from './release-journal.ts';
+import type { ReleaseJournal } from './release-journal.ts';
 import { EpochKeys } from './secrets/epoch-keys.ts';
 import { failureFields } from './secrets/failure.ts';
-import { journalDirectory, settleEpoch } from './settle.ts';
-import type { EpochProgress } from './ship/epoch-progress.ts';
 import { EnclaveProcess } from './supervisor.ts';
 
 /** How long an enclave whose log stream has ended may take to go away by itself. */
@@ -37,7 +36,7 @@ export class EpochRun {
   readonly #material: BootMaterial;
   readonly #log: EpochLog;
   readonly #journal: ReleaseJournal;
-  readonly #progress: EpochProgress | null;
+  readonly #parts: EpochParts;
   readonly #keys: EpochKeys;
   readonly #ready = Promise.withResolvers<Ready | null>();
   readonly #over = Promise.withResolvers<null>();
@@ -59,21 +58,14 @@ export class EpochRun {
   #readyAtMs: number | null = null;
   #root: Uint8Array | null = null;
 
-  private constructor(
-    services: EpochServices,
-    epoch: number,
-    material: BootMaterial,
-    log: EpochLog,
-    journal: ReleaseJournal,
-    progress: EpochProgress | null,
-    failed: PromiseWithResolvers<never>,
-  ) {
+  private constructor(parts: EpochParts) {
+    const { services, epoch, material, log, journal, failed } = parts;
+    this.#parts = parts;
     this.#services = services;
     this.#epoch = epoch;
     this.#material = material;
     this.#log = log;
     this.#journal = journal;
-    this.#progress = progress;
     this.#failed = failed;
     this.#keys = new EpochKeys({
       secrets: services.secrets ?? null,
@@ -93,32 +85,7 @@ export class EpochRun {
     epoch: number,
     material: BootMaterial,
   ): Promise<EpochRun> {
-    const { files, crypto, folders, segmentBytes, checkpointIntervalMs } = services;
-    const failed = Promise.withResolvers<never>();
-    // Whoever runs the epoch sees it; before that it waits here.
-    failed.promise.catch(() => undefined);
-    const shipper = services.shipper ?? null;
-    const progress = shipper?.begin(epoch) ?? null;
-    const releases = await ReleaseJournal.create(files, journalDirectory(folders, epoch));
-    const log = await EpochLog.create({
-      files,
-      crypto,
-      spoolDirectory: spoolDirectory(folders, epoch),
-      logDirectory: folders.log,
-      epoch,
-      releases,
-      ...(segmentBytes === undefined ? {} : { segmentBytes }),
-      ...(checkpointIntervalMs === undefined ? {} : { checkpointIntervalMs }),
-      ...(shipper === null || progress === null ? {} : { shipping: shipper.shippingOf(progress) }),
-      onFailure: failed.reject,
-    });
-    if (shipper !== null) {
-      shipper.onRoom = () => {
-        log.catchUp();
-      };
-      shipper.failed.catch(failed.reject);
-    }
-    return new EpochRun(services, epoch, material, log, releases, progress, failed);
+    return new EpochRun(await openEpochParts(services, epoch, material));
   }
 
   get live(): LiveEpoch {
@@ -383,27 +350,12 @@ export class EpochRun {
   }
 
   async #settle(): Promise<void> {
-    const { files, folders, logger } = this.#services;
     await this.#log.finish();
     await this.#keys.idle();
     await this.#services.secrets?.vault?.idle();
     await this.#execution?.finish();
     await this.#journal.close();
-    if (this.#log.acknowledgedSize === 0) {
-      await removeSpool(files, spoolDirectory(folders, this.#epoch));
-      await removeAll(files, journalDirectory(folders, this.#epoch));
-      this.#services.shipper?.forget(this.#epoch);
-      return;
-    }
-    const unshipped = this.#progress?.durableBytes ?? null;
-    await settleEpoch(files, folders, this.#epoch, [...this.#log.outputs.unreleased], unshipped);
-    this.#progress?.end(this.#log.acknowledgedSize);
-    logger.info('epoch_settled', {
-      epoch: this.#epoch,
-      size: this.#log.acknowledgedSize,
-      closed: this.#closed,
-      unreleased: this.#log.outputs.unreleased.size,
-    });
+    await settleEpochParts(this.#parts, this.#closed);
   }
 
   #after(ms: number, action: () => void): void {
