@@ -16,10 +16,10 @@ const C_FOLDERS = ['enclave/init', 'enclave/launch', 'enclave/native'];
  */
 const MAX_OWN_LINES: Readonly<Record<string, number>> = {
   'main.mjs': 10_500,
-  'desk.mjs': 9000,
-  'connector.mjs': 5700,
+  'desk.mjs': 10_500,
+  'connector.mjs': 5900,
   'ledger.mjs': 7000,
-  'tap.mjs': 1500,
+  'tap.mjs': 1600,
 };
 const MAX_BUNDLE_BYTES = 3_600_000;
 const TCB_FILE = join(ROOT, 'TCB.txt');
