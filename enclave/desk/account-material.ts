@@ -3,13 +3,14 @@
 // Credentials are buffers that belong to the account; what is left of a refused one is wiped.
 
 import { randomBytes } from 'node:crypto';
-import { concatBytes, parseUtf8, toHex, utf8 } from '../../wire/bytes.ts';
+import { concatBytes, parseUtf8, toHex } from '../../wire/bytes.ts';
 import { encodeCbor } from '../../wire/cbor.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { AccountType, Venue } from '../connector/classes.ts';
 import { VENUES } from '../connector/classes.ts';
+import { userTagOf } from '../ledger/user-hash.ts';
 import type { Account, Credentials } from './accounts.ts';
 import type { SecretFields } from './secret-fields.ts';
 import { wipeFields } from './secret-fields.ts';
@@ -107,7 +108,7 @@ export function accountOf(
   const account: Account = {
     id: terms.id,
     commitment: commit(null),
-    userTag: nodeCrypto.sha256(utf8(`trackseal/user/v1\0${user}`)),
+    userTag: userTagOf(user),
     venue: venue.value,
     label,
     accountType,

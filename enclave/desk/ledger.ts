@@ -16,6 +16,7 @@ import { encodeTrackLeaf, trackSignedBytes, trackSubjectOf } from '../../wire/tr
 import type { LedgerAccount, LedgerAudit, LedgerOpen } from '../ledger/protocol.ts';
 import { LEDGER_EVENTS } from '../ledger/protocol.ts';
 import type { PriceAnswer, PriceQuestion, SignedLeaf } from '../ledger/services.ts';
+import { userHashOf } from '../ledger/user-hash.ts';
 import type { Account } from './accounts.ts';
 import type { AuditTrail } from './audit-trail.ts';
 import { LedgerLink } from './ledger-link.ts';
@@ -147,7 +148,7 @@ export class Ledger {
     const told: LedgerAccount = {
       id: account.id,
       commitment: account.commitment,
-      userHash: nodeCrypto.hkdfSha256(this.#userKey, new Uint8Array(0), account.userTag, 32),
+      userHash: userHashOf(this.#userKey, account.userTag),
       venue: account.venue,
       label: account.label,
       accountType: account.accountType,
@@ -261,6 +262,7 @@ export class Ledger {
       leafZeroHash,
       ed25519: keys.ed25519.publicKey,
       databasePassword,
+      userKey: this.#userKey,
     };
   }
 

@@ -115,6 +115,8 @@ export interface LedgerOpen {
   readonly ed25519: Uint8Array;
   /** Null: there is none, and the database has to let us in without. */
   readonly databasePassword: Uint8Array | null;
+  /** Of `userHash`, 32 bytes: who asks over gRPC names users by their ids. */
+  readonly userKey: Uint8Array;
 }
 
 export interface LedgerState {

@@ -52,6 +52,8 @@ export interface LedgerServices {
   /** By version of the vault's data key; empty: nothing may be persisted. */
   readonly storageKeys: ReadonlyMap<number, Uint8Array>;
   readonly databasePassword: Uint8Array | null;
+  /** `userHash` of the accounts of the user with this id. */
+  userHash(userId: string): Uint8Array;
   /** The enclave's clock, ns since the Unix epoch; never goes back. */
   nowNs(): bigint;
   nowMs(): number;

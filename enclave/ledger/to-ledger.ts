@@ -98,6 +98,7 @@ export function encodeLedgerOpen(open: LedgerOpen): Uint8Array {
     open.leafZeroHash,
     open.ed25519,
     open.databasePassword,
+    open.userKey,
   ]);
 }
 
@@ -115,6 +116,7 @@ export function parseLedgerOpen(bytes: Uint8Array): Result<LedgerOpen> {
     leafZeroHash: fields.bytes(6, HASH_BYTES),
     ed25519: fields.bytes(7, KEY_BYTES),
     databasePassword: fields.bytesOrNull(8, 1, MAX_PASSWORD_BYTES),
+    userKey: fields.bytes(9, KEY_BYTES),
   }));
 }
 

@@ -25,6 +25,7 @@ const OPEN: LedgerOpen = {
   leafZeroHash: new Uint8Array(32),
   ed25519: new Uint8Array(32),
   databasePassword: null,
+  userKey: new Uint8Array(32).fill(6),
 };
 
 interface Played {
