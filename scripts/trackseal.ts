@@ -44,6 +44,16 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../verifier/commands/verify-result.ts')).run,
   },
   {
+    words: ['verify', 'record'],
+    summary: 'verify the track record of an account, statement by statement',
+    load: async () => (await import('../verifier/commands/verify-record.ts')).run,
+  },
+  {
+    words: ['report'],
+    summary: 'write the track record of an account as one HTML file',
+    load: async () => (await import('../verifier/commands/report.ts')).run,
+  },
+  {
     words: ['attest'],
     summary: 'challenge a running enclave with a fresh nonce and verify its answer',
     load: async () => (await import('../verifier/commands/attest.ts')).run,

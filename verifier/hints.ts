@@ -111,6 +111,12 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   envelope_time: 'compare your clock with a time server',
   envelope_unopened: 'the enclave has started anew, or somebody is in between: try again',
   no_figures: 'the account has not been polled yet: try again in some minutes',
+  record_unattested:
+    'ask for the attestation document of that epoch (/attestation/boot, or leaf 1 of its log): --attestation FILE',
+  record_signature: 'the record is not of the attested enclave: do not use it, and keep it',
+  record_mismatch:
+    'do not use the record, and keep it: the enclave has signed figures that contradict',
+  chain_hole: 'ask for the whole record: something was left out',
   result_signature: 'the result is not of the attested enclave: do not use it, and keep it',
   certificate_refused: 'make the certificate for the names and the key of `trackseal tls csr`',
   leaf_key_wrong: 'the key in the file opens another leaf: ask for another proof',

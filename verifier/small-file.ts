@@ -5,14 +5,22 @@ import { open } from 'node:fs/promises';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
 
+const FIRST_BYTES: number = 64 * 1024;
+
 /** Reads a whole small file; `maximum` is checked before it is read. */
 export async function readSmallFile(path: string, maximum: number): Promise<Result<Uint8Array>> {
   try {
     const file = await open(path);
     try {
-      const buffer = new Uint8Array(maximum + 1);
+      // Grows with what is there: a maximum may be large.
+      let buffer = new Uint8Array(Math.min(maximum + 1, FIRST_BYTES));
       let length = 0;
       for (;;) {
+        if (length === buffer.length) {
+          const larger = new Uint8Array(Math.min(maximum + 1, 2 * buffer.length));
+          larger.set(buffer);
+          buffer = larger;
+        }
         const { bytesRead } = await file.read(buffer, length, buffer.length - length);
         length += bytesRead;
         if (length > maximum)

@@ -238,6 +238,9 @@ export const REFUSAL_CODES = {
   chain_supersedes: 'a correction or revocation of what does not hold, or of another hour or day',
   chain_ended: 'a statement behind the end of its track record',
   record_malformed: 'a file of a track record breaks its format',
+  record_unattested: 'a statement of a track record from an epoch without an attestation document',
+  record_signature: 'a statement of a track record is not signed by the attested key of its epoch',
+  record_mismatch: 'a figure of a track record is not what its hours give',
   // execution, on the host
   signal_malformed: 'a released signal breaks the layout',
   signal_not_logged: 'a released signal is not in the durable log',

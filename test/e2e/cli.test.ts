@@ -25,6 +25,8 @@ const VERIFYING = [
   'verify proof',
   'verify bundle',
   'verify result',
+  'verify record',
+  'report',
   'attest',
   'replay',
 ];

@@ -9,6 +9,7 @@ import { run as runReplay } from '../../verifier/commands/replay.ts';
 import { run as runVerifyAttestation } from '../../verifier/commands/verify-attestation.ts';
 import { run as runVerifyBundle } from '../../verifier/commands/verify-bundle.ts';
 import { run as runVerifyLog } from '../../verifier/commands/verify-log.ts';
+import { run as runVerifyRecord } from '../../verifier/commands/verify-record.ts';
 import { run as runVerifyResult } from '../../verifier/commands/verify-result.ts';
 import { run as runVerifyProof } from '../../verifier/commands/verify-proof.ts';
 import { HeadMemory } from '../../verifier/heads.ts';
@@ -24,6 +25,8 @@ import type { EpochOptions } from '../helpers/epoch-builder.ts';
 import { EpochBuilder } from '../helpers/epoch-builder.ts';
 import { filesOf } from '../helpers/epoch-files.ts';
 import { loggedResult } from '../helpers/signed-result.ts';
+import { RecordBuilder } from '../helpers/track-record.ts';
+import { hour } from '../wire/performance/hours.ts';
 import type { FileMap, LogFolder } from '../verifier/log/log-folder.ts';
 import { changeFile, removeFiles, runCommand } from '../verifier/log/log-folder.ts';
 import { boot, close, newVerifier, serve } from './stage.ts';
@@ -290,6 +293,15 @@ it('a signed result, with and without the log', async () => {
     [],
   );
   expect([...(printed.get('result') ?? [])]).toContain('unlogged_result');
+});
+
+it('a track record', async () => {
+  const builder = await RecordBuilder.create();
+  builder.addHours([hour(0), hour(1)]);
+  const path = folder.path('record.json');
+  await writeFile(path, builder.file());
+  expect(await show('record', runVerifyRecord, [path, ...anyImage])).toEqual([]);
+  expect(await show('record', runVerifyRecord, [path, ...trust])).toEqual([]);
 });
 
 it('docs/THREAT-MODEL.md has each risk that is printed, where it is printed, and what to do about it', async () => {

@@ -2,7 +2,6 @@
 // against the leaf that it names: the salt in the file shows that the leaf is about this statement without a key
 // that opens it. "Bad proof" and "wrong policy" are told apart as for documents.
 
-import { createPublicKey, verify } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { UserData } from '../../wire/attestation/user-data.ts';
 import { PURPOSE } from '../../wire/attestation/user-data.ts';
@@ -15,20 +14,8 @@ import { accept, refuse } from '../../wire/result.ts';
 import type { ResultStatement } from '../../wire/result-statement.ts';
 import { parseResultStatement, resultSignedBytes } from '../../wire/result-statement.ts';
 import { hoursOf, summaryOf } from '../../wire/result-summary.ts';
+import { ed25519Verifier } from '../ed25519.ts';
 import type { ResultFile } from './result-file.ts';
-
-/** RFC 8410: the DER in front of a raw Ed25519 key. */
-const ED25519_SPKI = Buffer.from('302a300506032b6570032100', 'hex');
-
-function verifyEd25519(raw: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  try {
-    const der = Buffer.concat([ED25519_SPKI, raw]);
-    const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
-    return verify(null, message, key, signature);
-  } catch {
-    return false;
-  }
-}
 
 /** Refuses `result_malformed`, `result_mismatch`: what needs no attestation. */
 export function readStatement(file: ResultFile): Result<ResultStatement> {
@@ -69,7 +56,7 @@ export function checkSignature(
     return refuse('origin_mismatch', { expected: statement.origin, actual: origin });
   }
   const signed = resultSignedBytes(file.leafIndex, file.statement);
-  if (ed25519Key === null || !verifyEd25519(ed25519Key, signed, file.signature)) {
+  if (ed25519Key === null || !ed25519Verifier(ed25519Key)(signed, file.signature)) {
     return refuse('result_signature');
   }
   return accept(null);

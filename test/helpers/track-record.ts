@@ -1,0 +1,171 @@
+// A track record that enclaves have signed, for tests of the verifier: statements in a chain, in leaves of one or more
+// epochs, with the boot documents of these epochs. Figures are honest unless a test changes them.
+
+import { generateKeyPairSync, sign } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { openLeaf, parseLeaf } from '../../wire/leaf.ts';
+import { nodeCrypto } from '../../wire/node/crypto.ts';
+import { hourReturn } from '../../wire/performance/hour-return.ts';
+import { metricsFigures } from '../../wire/performance/metrics-figures.ts';
+import { performanceOf } from '../../wire/performance/performance.ts';
+import { assertAccepted } from '../../wire/result.ts';
+import type { SignedStatement, TrackEvidence } from '../../wire/track/evidence.ts';
+import { encodeTrackEvidence } from '../../wire/track/evidence.ts';
+import type { HourFigures } from '../../wire/track/figures.ts';
+import type { HourStatement } from '../../wire/track/hour.ts';
+import type { MetricsStatement } from '../../wire/track/metrics.ts';
+import type { ChainStatement, TrackStatement } from '../../wire/track/statement.ts';
+import {
+  encodeTrackStatement,
+  trackDomainOf,
+  trackSignedBytes,
+} from '../../wire/track/statement.ts';
+import { EpochBuilder } from './epoch-builder.ts';
+
+export const RECORD_ACCOUNT: Pick<HourStatement, 'accountCommitment' | 'venue' | 'environment'> = {
+  accountCommitment: Uint8Array.from({ length: 32 }, (_, index) => 0xa0 + index),
+  venue: 'kraken',
+  environment: 'live',
+};
+
+type Place = 'origin' | 'accountCommitment' | 'venue' | 'environment' | 'counter' | 'previous';
+type Without<T> = T extends ChainStatement ? Omit<T, Place> & Partial<Pick<T, Place>> : never;
+/** What says its place in the chain is made, unless it is given. */
+export type Placeless = Without<ChainStatement>;
+
+interface Signer {
+  readonly builder: EpochBuilder;
+  readonly key: KeyObject;
+}
+
+/** The hour as an honest enclave states it. */
+export function hourStatement(
+  figures: HourFigures,
+  more: Partial<Pick<HourStatement, 'supersedes' | 'return'>> = {},
+): Placeless {
+  return {
+    kind: 'hour',
+    supersedes: null,
+    figures,
+    return: hourReturn(figures),
+    basis: { polls: [], missingPrices: [], late: 0 },
+    lotMethod: 'fifo',
+    ...more,
+  };
+}
+
+export class RecordBuilder {
+  readonly statements: SignedStatement[] = [];
+  readonly attestations: Uint8Array[] = [];
+  #signer: Signer;
+  #counter = 0;
+  #previous: Uint8Array | null = null;
+  #leaf = 100;
+  readonly #hours = new Map<number, HourFigures>();
+
+  private constructor(signer: Signer) {
+    this.#signer = signer;
+    this.#attest();
+  }
+
+  static async create(): Promise<RecordBuilder> {
+    return new RecordBuilder(await signerOf(1));
+  }
+
+  get origin(): string {
+    return this.#signer.builder.origin;
+  }
+
+  get head(): { readonly counter: number; readonly hash: Uint8Array } {
+    return { counter: this.#counter, hash: this.#previous ?? new Uint8Array(32) };
+  }
+
+  /** The next statements are of another epoch, with keys of its own. */
+  async nextEpoch(epoch: number): Promise<void> {
+    this.#signer = await signerOf(epoch);
+    this.#attest();
+  }
+
+  /** Links, signs and keeps it. */
+  add(statement: Placeless): SignedStatement {
+    const complete = {
+      origin: this.origin,
+      ...RECORD_ACCOUNT,
+      counter: this.#counter + 1,
+      previous: this.#previous,
+      ...statement,
+    } as ChainStatement;
+    const signed = this.sign(complete);
+    this.#counter = complete.counter;
+    this.#previous = nodeCrypto.sha256(signed.statement);
+    if (complete.kind === 'hour') this.#hours.set(complete.figures.startMs, complete.figures);
+    return signed;
+  }
+
+  addHours(hours: readonly HourFigures[]): void {
+    for (const figures of hours) this.add(hourStatement(figures));
+  }
+
+  /** Over all hours so far. */
+  addMetrics(change: (statement: MetricsStatement) => MetricsStatement = (same) => same): void {
+    const hours = [...this.#hours].toSorted(([a], [b]) => a - b).map(([, figures]) => figures);
+    const performance = performanceOf(hours);
+    const { startMs: fromMs, endMs: toMs } = performance.coverage;
+    const first = this.statements[0]?.statement ?? new Uint8Array();
+    this.sign(
+      change({
+        kind: 'metrics',
+        origin: this.origin,
+        ...RECORD_ACCOUNT,
+        fromMs,
+        toMs,
+        asOfMs: toMs,
+        first: { counter: 1, hash: nodeCrypto.sha256(first) },
+        last: this.head,
+        ...metricsFigures(performance),
+      }),
+    );
+  }
+
+  sign(statement: TrackStatement): SignedStatement {
+    const bytes = encodeTrackStatement(statement);
+    const leafIndex = this.#leaf++;
+    const position = leafIndex % 3;
+    const domain = trackDomainOf(bytes) ?? '';
+    const message = trackSignedBytes(domain, leafIndex, position, bytes);
+    const signed: SignedStatement = {
+      statement: bytes,
+      signature: new Uint8Array(sign(null, message, this.#signer.key)),
+      origin: this.origin,
+      leafIndex,
+      position,
+      leafSalt: new Uint8Array(16),
+    };
+    this.statements.push(signed);
+    return signed;
+  }
+
+  evidence(change: Partial<TrackEvidence> = {}): TrackEvidence {
+    return { statements: this.statements, attestations: this.attestations, ...change };
+  }
+
+  /** As a file. */
+  file(change: Partial<TrackEvidence> = {}): string {
+    return encodeTrackEvidence(this.evidence(change));
+  }
+
+  #attest(): void {
+    const leaf = assertAccepted(parseLeaf(this.#signer.builder.leaves[1] ?? new Uint8Array()));
+    this.attestations.push(assertAccepted(openLeaf(nodeCrypto, leaf, null, null)).plaintext);
+  }
+}
+
+async function signerOf(epoch: number): Promise<Signer> {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const raw = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32));
+  const builder = await EpochBuilder.create({
+    epoch,
+    header: (header) => ({ ...header, ed25519Key: raw }),
+  });
+  return { builder, key: privateKey };
+}

@@ -1,0 +1,374 @@
+import { writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { run } from '../../../verifier/commands/verify-record.ts';
+import type { RecordVerdict } from '../../../verifier/track/record-verdict.ts';
+import { toHex } from '../../../wire/bytes.ts';
+import type { SignedStatement } from '../../../wire/track/evidence.ts';
+import type { HourFigures } from '../../../wire/track/figures.ts';
+import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
+import type { Placeless } from '../../helpers/track-record.ts';
+import { hourStatement, RECORD_ACCOUNT, RecordBuilder } from '../../helpers/track-record.ts';
+import { money } from '../../wire/performance/golden.ts';
+import {
+  blindHour,
+  changed,
+  hour,
+  HOUR_MS,
+  record,
+  START_MS,
+} from '../../wire/performance/hours.ts';
+import { LogFolder, runCommand } from '../log/log-folder.ts';
+
+const DAY_MS = 24 * HOUR_MS;
+
+let folder: LogFolder;
+
+beforeAll(async () => {
+  folder = await LogFolder.create();
+});
+afterAll(() => folder.remove());
+
+interface Judged {
+  readonly exit: number;
+  readonly verdict: RecordVerdict;
+  readonly err: string;
+}
+
+async function judge(file: string, ...args: readonly string[]): Promise<Judged> {
+  const path = folder.path(`record-${Math.random()}.json`);
+  await writeFile(path, file);
+  const { exit, out, err } = await runCommand(run, path, ...args, '--json');
+  return { exit, verdict: JSON.parse(out) as RecordVerdict, err };
+}
+
+/** Under the right policy. */
+function verify(file: string, ...args: readonly string[]): Promise<Judged> {
+  return judge(file, ...folder.trust(), ...args);
+}
+
+/** Asked for by its whole name: another one is left out, and missed. */
+const ACCOUNT = toHex(RECORD_ACCOUNT.accountCommitment);
+
+async function codeOf(file: string): Promise<unknown> {
+  const { exit, verdict } = await verify(file, '--account', ACCOUNT);
+  expect(exit).toBe(1);
+  expect(verdict.record).toBeNull();
+  return verdict.code;
+}
+
+/** Three hours with a deposit in the middle that is no gain. */
+function threeHours(): readonly HourFigures[] {
+  const nothing = { before: 0n, valued: true };
+  return record([
+    { gain: money(10), flow: 0n, ...nothing },
+    { gain: 0n, flow: money(500), ...nothing },
+    { gain: money('30.2'), flow: 0n, ...nothing },
+  ]);
+}
+
+async function built(hours = threeHours()): Promise<RecordBuilder> {
+  const builder = await RecordBuilder.create();
+  builder.addHours(hours);
+  return builder;
+}
+
+function snapshot(atMs: number, more: Partial<SnapshotStatement>): Placeless {
+  return {
+    kind: 'snapshot',
+    supersedes: null,
+    atMs,
+    equity: money(1000),
+    balance: money(1000),
+    unrealised: 0n,
+    deposits: 0n,
+    withdrawals: 0n,
+    byMarket: [],
+    basis: { lastCounter: 24, hours: 24, completeHours: 24 },
+    gaps: [],
+    ...more,
+  };
+}
+
+async function day(more: Partial<SnapshotStatement> = {}): Promise<RecordBuilder> {
+  const builder = await built(Array.from({ length: 24 }, (_, at) => hour(at)));
+  builder.add(snapshot(START_MS + DAY_MS, more));
+  return builder;
+}
+
+describe('a record', () => {
+  it('verifies, and its figures are computed from the hours', async () => {
+    const builder = await built();
+    builder.addMetrics();
+    const { exit, verdict } = await verify(builder.file());
+    expect([exit, verdict.verdict, verdict.code]).toEqual([0, 'verified', null]);
+    expect(verdict.record).toMatchObject({
+      venue: 'kraken',
+      environment: 'live',
+      chain: { counter: 3, ended: false },
+      period: { start_ms: START_MS, end_ms: START_MS + 3 * HOUR_MS },
+      statements: { hours: 3, snapshots: 0, corrections: 0, revocations: 0, metrics: 1 },
+      figures: { return: '0.0302', inflow: '500', equity_end: '1540.2', gaps: 0 },
+      gaps: [],
+      epochs: [{ origin: builder.origin, statements: 4, counters: [1, 3], leaves: [100, 103] }],
+    });
+    expect(verdict.record?.conventions['hourly.periods_per_year']).toBe('8760');
+    expect(verdict.residual_risks).toEqual(
+      expect.arrayContaining(['chosen_account', 'chosen_result', 'unlogged_result', 'venue_word']),
+    );
+    expect(verdict.skipped).toContain('log');
+  });
+
+  it('goes over epochs, each with its own key and document', async () => {
+    const hours = threeHours();
+    const builder = await built(hours.slice(0, 1));
+    await builder.nextEpoch(2);
+    builder.addHours(hours.slice(1));
+    const { exit, verdict } = await verify(builder.file());
+    expect([exit, verdict.record?.figures['return']]).toEqual([0, '0.0302']);
+    expect(verdict.record?.epochs.map(({ counters }) => counters)).toEqual([
+      [1, 1],
+      [2, 3],
+    ]);
+    // A document may lie beside the file.
+    const [first, second] = builder.attestations;
+    await writeFile(folder.path('second.cbor'), second ?? '');
+    const attestations = first === undefined ? [] : [first];
+    expect(await codeOf(builder.file({ attestations }))).toBe('record_unattested');
+    const beside = await verify(
+      builder.file({ attestations }),
+      '--attestation',
+      folder.path('second.cbor'),
+    );
+    expect(beside.exit).toBe(0);
+  });
+
+  it('has a gap where nobody looked, and no return over it', async () => {
+    const [first, , third] = threeHours();
+    if (first === undefined || third === undefined) throw new Error('three');
+    const builder = await built([first, blindHour(1), third]);
+    const { exit, verdict } = await verify(builder.file());
+    expect(exit).toBe(0);
+    expect(verdict.record?.figures['return']).toBeNull();
+    expect(verdict.record?.reasons['return']).toBe('incomplete');
+    expect(verdict.record?.gaps).toEqual([
+      { from_ms: START_MS + HOUR_MS, to_ms: START_MS + 2 * HOUR_MS, reason: 'incomplete' },
+    ]);
+  });
+
+  it('takes the correction of an hour, and keeps that there was one', async () => {
+    const builder = await built();
+    const [first] = threeHours();
+    if (first === undefined) throw new Error('three');
+    const later = changed(first, { residual: money('-0.1'), realised: money('10.1') });
+    builder.add(hourStatement(later, { supersedes: { counter: 1, reason: 'late_data' } }));
+    const { exit, verdict } = await verify(builder.file());
+    expect(exit).toBe(0);
+    expect(verdict.record?.figures['residual']).toBe('-0.1');
+    expect(verdict.record?.corrected).toEqual([
+      { counter: 4, supersedes: 1, reason: 'late_data', at_ms: START_MS },
+    ]);
+  });
+
+  it('has a gap where an hour was revoked', async () => {
+    const builder = await built();
+    builder.add({ kind: 'revocation', revokes: 2, reason: 'wrong_prices', atMs: START_MS });
+    const { verdict } = await verify(builder.file());
+    expect(verdict.record?.gaps).toMatchObject([{ reason: 'missing' }]);
+    expect(verdict.record?.statements).toMatchObject({ hours: 2, revocations: 1 });
+  });
+
+  it('is shown to people', async () => {
+    const path = folder.path('person.json');
+    await writeFile(path, (await built()).file());
+    const { exit, out } = await runCommand(run, path, ...folder.trust());
+    expect(exit).toBe(0);
+    expect(out).toContain('VERIFIED');
+    expect(out).toContain('0.0302');
+    expect(out).toContain('not known: below_minimum');
+    expect(out).toContain('[venue_word]');
+  });
+
+  it('without a policy is undecided, however good', async () => {
+    const root = ['--unsafe-root', folder.path('root.pem')];
+    const { exit, verdict } = await judge((await built()).file(), ...root);
+    expect([exit, verdict.verdict, verdict.code]).toEqual([2, 'undecided', 'policy_missing']);
+    expect(verdict.record?.figures['return']).toBe('0.0302');
+  });
+
+  it('of several accounts asks which', async () => {
+    const [one, other] = [await built(), await RecordBuilder.create()];
+    const accountCommitment = new Uint8Array(32).fill(0xee);
+    for (const [at, figures] of threeHours().entries()) {
+      const statement = hourStatement(figures);
+      other.add({ ...statement, accountCommitment });
+      expect(at).toBeLessThan(3);
+    }
+    const both = {
+      statements: [...one.statements, ...other.statements],
+      attestations: [...one.attestations],
+    };
+    const asked = await verify(one.file(both));
+    expect([asked.exit, asked.verdict.code]).toEqual([2, 'usage_invalid']);
+    // Only the statements of the account that was asked for are judged: the other's key is of a twin.
+    const chosen = await verify(one.file(both), '--account', 'a0a1a2a3');
+    expect(chosen.exit).toBe(0);
+    const twin = await verify(one.file(both), '--account', 'ee'.repeat(32));
+    expect([twin.exit, twin.verdict.code]).toEqual([1, 'record_signature']);
+    const nobody = await verify(one.file(both), '--account', '00000000');
+    expect([nobody.exit, nobody.verdict.code]).toEqual([2, 'usage_invalid']);
+    const wrong = await verify(one.file(both), '--account', 'a0a1a2a');
+    expect([wrong.exit, wrong.verdict.code]).toEqual([2, 'usage_invalid']);
+  });
+});
+
+describe('whoever keeps the rows', () => {
+  it.each<[string, (statements: readonly SignedStatement[]) => readonly SignedStatement[], string]>(
+    [
+      ['leaves one out', (all) => all.filter((_, at) => at !== 1), 'chain_hole'],
+      ['leaves the first out', (all) => all.slice(1), 'chain_hole'],
+      ['repeats one', (all) => [...all, ...all.slice(-1)], 'chain_duplicate'],
+      ['reorders', (all) => all.toReversed(), 'chain_hole'],
+      [
+        'moves one to another leaf',
+        (all) => all.map((one) => Object.assign({}, one, { leafIndex: one.leafIndex + 1 })),
+        'record_signature',
+      ],
+      [
+        'moves one to another position',
+        (all) => all.map((one) => Object.assign({}, one, { position: one.position + 1 })),
+        'record_signature',
+      ],
+      [
+        'signs under another name',
+        (all) => all.map((one) => Object.assign({}, one, { origin: 'example.com/log/e9' })),
+        'record_malformed',
+      ],
+    ],
+  )('%s: refused', async (_, change, code) => {
+    const builder = await built();
+    expect(await codeOf(builder.file({ statements: change(builder.statements) }))).toBe(code);
+  });
+
+  it('flips any byte of a statement or a signature: refused', async () => {
+    const builder = await built();
+    const [first, ...rest] = builder.statements;
+    if (first === undefined) throw new Error('three');
+    const codes = new Set<unknown>();
+    for (let at = 0; at < first.statement.length; at += 17) {
+      const statement = first.statement.with(at, (first.statement[at] ?? 0) ^ 1);
+      codes.add(await codeOf(builder.file({ statements: [{ ...first, statement }, ...rest] })));
+    }
+    for (let at = 0; at < 64; at += 13) {
+      const signature = first.signature.with(at, (first.signature[at] ?? 0) ^ 1);
+      codes.add(await codeOf(builder.file({ statements: [{ ...first, signature }, ...rest] })));
+    }
+    expect(codes).toEqual(new Set(['record_malformed', 'record_signature', 'chain_hole']));
+  });
+
+  it('brings a document of another enclave of the same epoch: refused', async () => {
+    const [builder, twin] = [await built(), await built()];
+    expect(await codeOf(builder.file({ attestations: twin.attestations }))).toBe(
+      'record_signature',
+    );
+    const both = { attestations: [...builder.attestations, ...twin.attestations] };
+    expect(await codeOf(builder.file(both))).toBe('chain_fork');
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['no record', '{}'],
+    ['no statements', '{"v":1,"statements":[],"attestations":[]}'],
+  ])('brings %s: refused or not judged', async (_, file) => {
+    const { exit, verdict } = await verify(file);
+    expect([
+      [1, 'record_malformed'],
+      [2, 'usage_invalid'],
+    ]).toContainEqual([exit, verdict.code]);
+  });
+});
+
+describe('figures that contradict themselves are refused, whoever signed them', () => {
+  it.each<[string, Partial<HourFigures>]>([
+    ['a change of equity that nothing explains', { realised: money(11) }],
+    ['flows that are not what came in', { inflow: money(1), residual: money(-1) }],
+  ])('%s', async (_, change) => {
+    const [first] = threeHours();
+    if (first === undefined) throw new Error('three');
+    expect(await codeOf((await built([changed(first, change)])).file())).toBe('record_mismatch');
+  });
+
+  it.each([
+    ['a better return', { ratio: '0.011', method: 'twr', reason: null }],
+    ['a return in another digit', { ratio: '0.010000000000000001', method: 'twr', reason: null }],
+    ['a better method', { ratio: '0.01', method: 'modified_dietz', reason: null }],
+    ['no return where there is one', { ratio: null, method: null, reason: 'no_value' }],
+  ] as const)('%s', async (_, stated) => {
+    const [first] = threeHours();
+    if (first === undefined) throw new Error('three');
+    const builder = await RecordBuilder.create();
+    builder.add(hourStatement(first, { return: stated }));
+    expect(await codeOf(builder.file())).toBe('record_mismatch');
+  });
+
+  it('a return where there is none', async () => {
+    const builder = await RecordBuilder.create();
+    const stated = { ratio: '0', method: 'twr', reason: null } as const;
+    builder.add(hourStatement(blindHour(0), { return: stated }));
+    expect(await codeOf(builder.file())).toBe('record_mismatch');
+  });
+
+  it('a snapshot is that of its hours', async () => {
+    const { exit, verdict } = await verify((await day()).file());
+    expect([exit, verdict.record?.statements.snapshots]).toEqual([0, 1]);
+  });
+
+  it.each<[string, Partial<SnapshotStatement>]>([
+    ['more equity', { equity: money(1001) }],
+    ['another balance', { balance: money(999) }],
+    ['unrealised', { unrealised: 1n }],
+    ['deposits', { deposits: money(1) }],
+    ['no withdrawals', { withdrawals: null }],
+    ['another last hour', { basis: { lastCounter: 23, hours: 24, completeHours: 24 } }],
+    ['more hours', { basis: { lastCounter: 24, hours: 23, completeHours: 23 } }],
+    ['fewer complete hours', { basis: { lastCounter: 24, hours: 24, completeHours: 23 } }],
+  ])('a snapshot with %s', async (_, more) => {
+    expect(await codeOf((await day(more)).file())).toBe('record_mismatch');
+  });
+
+  it.each([
+    ['return', '0.04'],
+    ['residual', '0.1'],
+    ['gaps', 1],
+    ['hourly.sample', 4],
+    ['a_figure_of_tomorrow', '1'],
+  ] as const)('a metrics statement with another %s', async (name, value) => {
+    const builder = await built();
+    builder.addMetrics((metrics) => ({
+      ...metrics,
+      figures: new Map([...metrics.figures, [name, value]]),
+    }));
+    expect(await codeOf(builder.file())).toBe('record_mismatch');
+  });
+
+  it('a metrics statement over other statements', async () => {
+    const builder = await built();
+    builder.addMetrics((metrics) => ({
+      ...metrics,
+      last: { ...metrics.last, hash: new Uint8Array(32) },
+    }));
+    expect(await codeOf(builder.file())).toBe('record_mismatch');
+    const ahead = await built();
+    ahead.addMetrics((metrics) => ({ ...metrics, last: { ...metrics.last, counter: 4 } }));
+    expect(await codeOf(ahead.file())).toBe('record_mismatch');
+  });
+
+  it('a metrics statement stays right when an hour is corrected later', async () => {
+    const builder = await built();
+    builder.addMetrics();
+    const [first] = threeHours();
+    if (first === undefined) throw new Error('three');
+    const later = changed(first, { residual: money('-0.1'), realised: money('10.1') });
+    builder.add(hourStatement(later, { supersedes: { counter: 1, reason: 'late_data' } }));
+    expect((await verify(builder.file())).exit).toBe(0);
+  });
+});

@@ -1,0 +1,88 @@
+// trackseal report FILE: the track record of an account as one HTML file, from signed statements. It writes nothing that
+// does not verify; where no policy was given the report says so at its top. Offline.
+
+import { writeFile } from 'node:fs/promises';
+import type { Result } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
+import { runCommand, undecided } from '../command-line.ts';
+import type { CommandIo } from '../io.ts';
+import { exitCodeOf } from '../log/verdict-frame.ts';
+import { POLICY_OPTIONS, POLICY_USAGE } from '../policy-options.ts';
+import { renderReport } from '../report/document.ts';
+import type { RecordTask, RecordValues } from '../track/record-task.ts';
+import { judgeRecord, readRecordTask, RECORD_OPTIONS, RECORD_USAGE } from '../track/record-task.ts';
+import { renderRecord } from '../track/record-verdict.ts';
+
+const USAGE = `usage: trackseal report FILE [--account HEX] [-o REPORT.html] [OPTIONS]
+
+Writes the track record of an account as one HTML file: value, drawdown, months, risk, coverage, residual,
+conventions, attestation and places in the log. Each figure is computed from the signed hours, and figures
+that the enclave signed are compared; a record that does not verify gives no report.
+${RECORD_USAGE}  -o, --output FILE      where to write the HTML; stdout without it
+${POLICY_USAGE}
+  --json                 the verdict and all figures as JSON on stdout
+  --help
+
+Exit codes: 0 verified, 1 refused, 2 could not decide (no policy, unreadable file, wrong usage).
+`;
+
+interface Task extends RecordTask {
+  readonly output: string | null;
+}
+
+export function run(args: readonly string[], io: CommandIo): Promise<number> {
+  return runCommand(args, io, {
+    usage: USAGE,
+    options: {
+      ...POLICY_OPTIONS,
+      ...RECORD_OPTIONS,
+      output: { type: 'string', short: 'o' },
+    },
+    prepare: (values, positionals, { env }) => prepare(values, positionals, env),
+    perform,
+  });
+}
+
+async function prepare(
+  values: RecordValues & { readonly output?: string | undefined },
+  positionals: readonly string[],
+  env: CommandIo['env'],
+): Promise<Result<Task>> {
+  const [path] = positionals;
+  if (path === undefined || positionals.length !== 1) {
+    return refuse('usage_invalid', { what: 'give one FILE' });
+  }
+  const task = await readRecordTask(path, values, env);
+  return task.ok ? accept({ ...task.value, output: values.output ?? null }) : task;
+}
+
+async function perform(task: Task, io: CommandIo, json: boolean): Promise<number> {
+  const judged = judgeRecord(task);
+  if (!judged.ok) return undecided(io, judged.refusal, json);
+  const { verdict, found } = judged.value;
+  const { output } = task;
+  if (json) io.stdout(`${JSON.stringify(verdict, null, 2)}\n`);
+  if (found === null) {
+    if (!json) io.stderr(renderRecord(verdict));
+    return exitCodeOf(verdict);
+  }
+  const page = renderReport(found);
+  if (output === null) {
+    if (!json) io.stdout(page);
+    return exitCodeOf(verdict);
+  }
+  const written = await write(output, page);
+  if (!written.ok) return undecided(io, written.refusal, false);
+  if (!json) io.stdout(`${verdict.verdict.toUpperCase()}  ${output}\n`);
+  return exitCodeOf(verdict);
+}
+
+async function write(path: string, page: string): Promise<Result<null>> {
+  try {
+    await writeFile(path, page);
+    return accept(null);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    return refuse('file_unreadable', { path, system: code });
+  }
+}

@@ -1,0 +1,313 @@
+// A track record as one HTML file: no script, nothing that is loaded, and a content security policy that would stop both. All
+// figures come from a record whose signatures, chain and arithmetic have been verified, and what was not checked is said
+// at the top. Dark, light and paper by style alone.
+
+import { createHash } from 'node:crypto';
+import { toHex } from '../../wire/bytes.ts';
+import { indexOf } from '../../wire/performance/drawdown.ts';
+import type { Performance } from '../../wire/performance/performance.ts';
+import { HOUR_MS } from '../../wire/track/figures.ts';
+import type { HourStatement } from '../../wire/track/hour.ts';
+import type { VerifiedRecord } from '../track/check-record.ts';
+import type { RecordVerdict } from '../track/record-verdict.ts';
+import type { ChartPoint, Mark } from './chart.ts';
+import { renderChart } from './chart.ts';
+import type { Html } from './html.ts';
+import { html } from './html.ts';
+import { count, day, dollars, minute, percent } from './numbers.ts';
+import {
+  falls,
+  gapList,
+  headline,
+  jumps,
+  markets,
+  monthDetails,
+  months,
+  reconciliation,
+  risk,
+  section,
+  sums,
+  table,
+  text,
+} from './sections.ts';
+import { STYLE } from './style.ts';
+
+export interface Report {
+  readonly verdict: RecordVerdict;
+  readonly record: VerifiedRecord;
+  readonly performance: Performance;
+}
+
+/** Of the hours, with a null where one is missing. */
+function pointsOf(
+  hours: readonly HourStatement[],
+  value: (hour: HourStatement) => number | null,
+): readonly ChartPoint[] {
+  return hours.flatMap((hour, at): readonly ChartPoint[] => {
+    const { startMs } = hour.figures;
+    const before = hours[at - 1]?.figures.startMs;
+    const point = { atMs: startMs + HOUR_MS, value: value(hour) };
+    const isHole = before !== undefined && before !== startMs - HOUR_MS;
+    return isHole ? [{ atMs: startMs, value: null }, point] : [point];
+  });
+}
+
+/** For the eye only: a double of an exact amount. */
+function approximate(value: bigint | null): number | null {
+  return value === null ? null : Number(value / 10n ** 12n) / 1e6;
+}
+
+function flowMarks(hours: readonly HourStatement[]): readonly Mark[] {
+  return hours.flatMap(({ figures }) =>
+    figures.flows.flatMap(({ atMs, amount }): readonly Mark[] => {
+      if (amount === null || amount === 0n) return [];
+      const kind = amount > 0n ? 'in' : 'out';
+      const label = `${minute(atMs)}: ${dollars(amount)} US dollars`;
+      return [{ atMs, label, kind }];
+    }),
+  );
+}
+
+function charts(performance: Performance, hours: readonly HourStatement[]): readonly Html[] {
+  const { coverage, linked, points } = performance;
+  const { startMs, endMs } = coverage;
+  const line = new Map(indexOf(points).map((point) => [point.atMs, point] as const));
+  const at = (hour: HourStatement): ReturnType<typeof line.get> =>
+    line.get(hour.figures.startMs + HOUR_MS);
+  const shared = {
+    startMs,
+    endMs,
+    bands: linked.gaps,
+    marks: [],
+    isFilled: false,
+    height: 240,
+  };
+  const span = `${day(startMs)} to ${day(endMs)}`;
+  const gaps = `${linked.gaps.length} gaps are shown as bands.`;
+  const fall = performance.hourly.maximum_drawdown;
+  return [
+    renderChart({
+      ...shared,
+      name: 'equity',
+      title: 'Value of the account, US dollars',
+      description: `${span}: from ${dollars(performance.totals.equityStart)} to ${dollars(performance.totals.equityEnd)}. ${gaps} Marks at the bottom are deposits and withdrawals.`,
+      points: pointsOf(hours, ({ figures }) => approximate(figures.equityEnd)),
+      marks: flowMarks(hours),
+      format: (value) => Math.round(value).toLocaleString('en-US'),
+    }),
+    renderChart({
+      ...shared,
+      name: 'index',
+      title: 'Time-weighted index: deposits and withdrawals do not move it',
+      description: `${span}: 1 at the start; ${linked.ratio === null ? `over the hours that are known ${percent(linked.observed)}` : percent(linked.ratio)}. ${gaps}`,
+      points: pointsOf(hours, (hour) => {
+        const found = at(hour);
+        return found === undefined ? null : Number(found.index);
+      }),
+      format: (value) => value.toFixed(3),
+    }),
+    renderChart({
+      ...shared,
+      name: 'drawdown',
+      title: 'Drawdown from the highest index',
+      description: `${span}: ${fall === null ? 'the index never fell' : `deepest ${percent(fall.depth)} at ${minute(fall.troughMs)}`}. ${gaps}`,
+      points: pointsOf(hours, (hour) => {
+        const found = at(hour);
+        return found === undefined ? null : -Number(found.drawdown);
+      }),
+      isFilled: true,
+      height: 160,
+      format: (value) => `${(value * 100).toFixed(1)} %`,
+    }),
+  ];
+}
+
+function warnings({ verdict, record }: Report): readonly Html[] {
+  const { unsafe, skipped } = verdict;
+  const said: string[] = [];
+  if (verdict.verdict === 'undecided') {
+    said.push(
+      'Nobody said which image is trusted: signatures and figures hold, and any enclave could have made them.',
+    );
+  }
+  if (unsafe.length > 0)
+    said.push(`Checks were switched off: ${unsafe.join(' ')}. Do not rely on this report.`);
+  if (record.account.environment === 'sandbox') {
+    said.push('The account is on a test system: nothing was at stake.');
+  }
+  if (record.ended) said.push('The chain of this account has ended: nothing follows.');
+  const rebuilt = record.hours.filter(({ statement }) => statement.figures.rebuilt).length;
+  if (rebuilt > 0) {
+    said.push(
+      `${count(rebuilt)} hours were worked out backwards, from before the enclave saw the account.`,
+    );
+  }
+  const found = jumps(record.hours.map(({ statement }) => statement)).length;
+  if (found > 0) {
+    said.push(
+      `${count(found)} hours begin with another value than the hour before ended with: that difference is in no return.`,
+    );
+  }
+  return [
+    ...said.map((sentence) => html`<p class="warning">${sentence}</p>`),
+    html`<p class="soft">Not checked: ${skipped.join(', ')}</p>`,
+  ];
+}
+
+function conventions({ verdict }: Report): Html {
+  const all = Object.entries(verdict.record?.conventions ?? {});
+  return table(
+    'These are part of every figure above: the same name with other conventions is another figure',
+    ['', 'convention'],
+    all.map(([name, value]) => [name, text(value)]),
+  );
+}
+
+function corrections({ record }: Report): Html {
+  const rows = [
+    ...record.corrections.map(({ statement }) => [
+      String(statement.counter),
+      text(`replaces ${statement.supersedes?.counter ?? ''}`),
+      text(minute(statement.kind === 'hour' ? statement.figures.startMs : statement.atMs)),
+      text(statement.supersedes?.reason ?? ''),
+    ]),
+    ...record.revocations.map(({ statement }) => [
+      String(statement.counter),
+      text(statement.revokes === null ? 'ends the chain' : `revokes ${statement.revokes}`),
+      text(minute(statement.atMs)),
+      text(statement.reason),
+    ]),
+  ];
+  if (rows.length === 0) return html`<p>No statement was corrected or revoked.</p>`;
+  return table('What was replaced stays in the chain', ['statement', 'does', 'of', 'why'], rows);
+}
+
+function references({ record, verdict }: Report): readonly Html[] {
+  const rows = record.epochs.map((epoch) => [
+    epoch.origin,
+    text(`${epoch.firstCounter} to ${epoch.lastCounter}`),
+    text(`${epoch.firstLeaf} to ${epoch.lastLeaf}`),
+    text(minute(epoch.timestampMs)),
+    text(html`<code>${epoch.moduleId}</code>`),
+    text(html`<code>${epoch.pcr0}</code>`),
+    text(html`<code>${epoch.documentSha256}</code>`),
+  ]);
+  const head = record.head.hash === null ? '' : toHex(record.head.hash);
+  const { sha256, aws } = verdict.root_certificate;
+  return [
+    table(
+      'Epochs of the log whose attested result key signed the statements',
+      ['epoch', 'statements', 'leaves', 'attested', 'enclave', 'PCR0', 'SHA-256 of the document'],
+      rows,
+    ),
+    html`<p>
+      Last statement: ${record.head.counter}, SHA-256 <code>${head}</code>. Whoever has seen a later
+      one of this account knows that this record is not the newest.
+    </p>`,
+    html`<p>
+      Root certificate: ${aws ? 'AWS Nitro Enclaves' : 'not that of AWS'}, SHA-256
+      <code>${sha256}</code>.
+    </p>`,
+    html`<p>
+      To verify it again: <code>trackseal verify record FILE --policy FILE</code>, and
+      <code>trackseal verify log</code> for the log that has the leaves.
+    </p>`,
+  ];
+}
+
+function prices(hours: readonly HourStatement[]): Html {
+  const sources = new Map<string, { rows: number; oldestAgeMs: number }>();
+  for (const { figures } of hours) {
+    for (const { source, rows, oldestAgeMs } of figures.prices) {
+      const found = sources.get(source) ?? { rows: 0, oldestAgeMs: 0 };
+      const oldest = Math.max(found.oldestAgeMs, oldestAgeMs);
+      sources.set(source, { rows: found.rows + rows, oldestAgeMs: oldest });
+    }
+  }
+  const rows = [...sources].map(([source, found]) => [
+    source,
+    html`<td>${count(found.rows)}</td>`,
+    html`<td>${count(Math.round(found.oldestAgeMs / 1000))} s</td>`,
+  ]);
+  return table(
+    'Where prices came from, over the enclave’s own TLS, and how old the oldest was when it was used',
+    ['source', 'prices', 'oldest'],
+    rows,
+  );
+}
+
+function list(items: readonly string[] | null): readonly Html[] {
+  return (items ?? []).map((item) => html`<li>${item}</li>`);
+}
+
+function remains({ verdict }: Report): Html {
+  return html`<h3>The operator could still</h3>
+    <ul>
+      ${list(verdict.operator_could_still)}
+    </ul>
+    <h3>It rests on</h3>
+    <ul>
+      ${list(verdict.rests_on)}
+    </ul>`;
+}
+
+/** The file's text, UTF-8. */
+export function renderReport(report: Report): string {
+  const { verdict, record, performance } = report;
+  const { account } = record;
+  const { coverage } = performance;
+  const hours = record.hours.map(({ statement }) => statement);
+  const commitment = toHex(account.accountCommitment);
+  const title = `Track record ${commitment.slice(0, 16)}, ${account.venue}`;
+  const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE.text).digest('base64')}'`;
+  // In pieces: nothing may come between the tags and what the policy has the hash of.
+  const style = [html`<style>`, STYLE, html`</style>`];
+  const page = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta http-equiv="Content-Security-Policy" content="${policy}" />
+        <meta name="referrer" content="no-referrer" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${title}</title>
+        ${style}
+      </head>
+      <body>
+        <header>
+          <h1>Track record</h1>
+          <p><span class="badge ${verdict.verdict}">${verdict.verdict}</span></p>
+          <p>
+            Account <code>${commitment}</code>, ${account.venue}, ${account.environment}.
+            ${minute(coverage.startMs)} to ${minute(coverage.endMs)}.
+          </p>
+          ${warnings(report)}
+        </header>
+        <main>
+          ${[
+            headline(performance),
+            ...charts(performance, hours),
+            section('Months', months(performance.months), monthDetails(performance.months, hours)),
+            section('Risk', risk(performance.hourly, performance.daily), falls(performance)),
+            section('Profit and loss', sums(performance), markets(performance)),
+            section('Reconciliation', reconciliation(performance, hours)),
+            section(
+              'Coverage',
+              html`<p>
+                ${count(coverage.polls)} polls, all over the enclave’s own TLS.
+                ${count(coverage.incomplete)} of ${count(coverage.hours)} hours have a poll that
+                failed or told less than all.
+              </p>`,
+              gapList(performance.linked.gaps),
+              prices(hours),
+            ),
+            section('Corrections', corrections(report)),
+            section('Conventions', conventions(report)),
+            section('Attestation and log', ...references(report)),
+            section('What remains', remains(report)),
+          ]}
+        </main>
+      </body>
+    </html>`;
+  return `${page.text}\n`;
+}

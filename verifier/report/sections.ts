@@ -1,0 +1,388 @@
+// The parts of a report, each from figures that were computed from the signed hours. A null is printed with its reason.
+
+import type { Fixed } from '../../wire/fixed.ts';
+import { formatRatio, ratioOf } from '../../wire/performance/ratio.ts';
+import type { CalendarReturn } from '../../wire/performance/calendar.ts';
+import { drawdowns } from '../../wire/performance/drawdown.ts';
+import type { LinkedReturn, ReturnGap } from '../../wire/performance/link.ts';
+import type { Performance } from '../../wire/performance/performance.ts';
+import type { RiskMetrics, Statistic } from '../../wire/performance/risk.ts';
+import type { HourStatement } from '../../wire/track/hour.ts';
+import type { Html, Value } from './html.ts';
+import { html } from './html.ts';
+import { count, day, decimal, dollars, minute, percent, UNKNOWN } from './numbers.ts';
+import { inWords } from './reasons.ts';
+
+/** Rows of a list; what is beyond is counted, and is in the JSON. */
+const MAX_ROWS = 100;
+const YEAR_MS: number = 365 * 86_400_000;
+
+export function section(title: string, ...parts: readonly Html[]): Html {
+  return html`<section>
+    <h2>${title}</h2>
+    ${parts}
+  </section>`;
+}
+
+type Cell = Html | string;
+
+/** The first column names its row. */
+export function table(
+  caption: string,
+  head: readonly string[],
+  rows: readonly (readonly Cell[])[],
+): Html {
+  const shown = rows.slice(0, MAX_ROWS);
+  const more = rows.length - shown.length;
+  const body = shown.map(([name = '', ...cells]) => {
+    const all = cells.map((cell) => (typeof cell === 'string' ? html`<td>${cell}</td>` : cell));
+    return html`<tr>
+      <th scope="row">${name}</th>
+      ${all}
+    </tr>`;
+  });
+  return html`<div class="scroll">
+      <table>
+        <caption>
+          ${caption}
+        </caption>
+        <thead>
+          <tr>
+            ${head.map((name) => html`<th scope="col">${name}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${body}
+        </tbody>
+      </table>
+    </div>
+    ${more > 0 ? html`<p class="soft">and ${count(more)} more, in the JSON of this report</p>` : html``}`;
+}
+
+export function text(value: Value): Html {
+  return html`<td class="text">${value}</td>`;
+}
+
+function none(reason: string | null): Html {
+  return html`<td class="none">${UNKNOWN}: ${inWords(reason)}</td>`;
+}
+
+function ratioCell(ratio: string | null, reason: string | null): Html {
+  if (ratio === null) return none(reason);
+  return html`<td class="${ratio.startsWith('-') ? 'loss' : 'gain'}">${percent(ratio)}</td>`;
+}
+
+function money(value: Fixed | null): Html {
+  return value === null ? none('no_value') : html`<td>${dollars(value)}</td>`;
+}
+
+/** What there was of hours, where a return is not known. */
+function partly({ observed, periods, gaps }: LinkedReturn): Html {
+  if (observed === null) return none(gaps[0]?.reason ?? 'no_returns');
+  return html`<td class="none">${UNKNOWN}: ${percent(observed)} in ${count(periods)} hours</td>`;
+}
+
+function box(name: string, value: string, note: string): Html {
+  return html`<div>
+    <dt>${name}</dt>
+    <dd>${value}<small>${note}</small></dd>
+  </div>`;
+}
+
+export function headline({ linked, moneyWeighted, hourly, totals, coverage }: Performance): Html {
+  const whole =
+    linked.ratio === null
+      ? `gaps: ${percent(linked.observed)} in the hours that are known`
+      : linked.method === 'twr'
+        ? 'time-weighted, valued at each flow'
+        : 'time-weighted, partly modified Dietz';
+  const fall = hourly.maximum_drawdown;
+  const isYear = coverage.endMs - coverage.startMs >= YEAR_MS;
+  const { annual, period, reason } = moneyWeighted;
+  const rate = isYear ? annual : period;
+  return html`<dl class="key">
+    ${[
+      box('Return', percent(linked.ratio), whole),
+      box(
+        isYear ? 'Money-weighted, a year' : 'Money-weighted',
+        percent(rate),
+        reason === null || rate !== null ? 'XIRR, actual / 365' : inWords(reason),
+      ),
+      box(
+        'Maximum drawdown',
+        fall === null ? 'none' : percent(fall.depth),
+        `${linked.gaps.length > 0 ? 'at least; ' : ''}${fall === null ? 'the index never fell' : `${day(fall.peakMs)} to ${day(fall.troughMs)}`}`,
+      ),
+      box('Value at the end', dollars(totals.equityEnd), 'US dollars'),
+      box(
+        'Hours with a return',
+        `${count(coverage.returns)} of ${count(coverage.hours)}`,
+        `${linked.gaps.length} gaps`,
+      ),
+      box(
+        'Residual',
+        dollars(totals.residual.absolute),
+        `US dollars without signs; ${totals.residual.beyond} hours beyond tolerance`,
+      ),
+    ]}
+  </dl>`;
+}
+
+function statistic(value: Statistic, show: (text: string) => string): Html {
+  return value.value === null ? none(value.reason) : html`<td>${show(value.value)}</td>`;
+}
+
+function moment(ms: number | null): Html {
+  return ms === null ? html`<td class="none">not yet</td>` : html`<td>${minute(ms)}</td>`;
+}
+
+function ofFall(
+  show: (found: NonNullable<RiskMetrics['maximum_drawdown']>) => Html,
+): (metrics: RiskMetrics) => Html {
+  return ({ maximum_drawdown: found }) => (found === null ? none('no_drawdown') : show(found));
+}
+
+function asPercent(value: string): string {
+  return percent(value);
+}
+
+function asNumber(value: string): string {
+  return decimal(value);
+}
+
+export function risk(hourly: RiskMetrics, daily: RiskMetrics): Html {
+  const both = (name: string, show: (metrics: RiskMetrics) => Html): readonly Cell[] => [
+    name,
+    show(daily),
+    show(hourly),
+  ];
+  return table(
+    'Annualised to 365 days and to 8,760 hours; hourly returns of positions that are held are not independent, so read the daily column first',
+    ['', 'from daily returns', 'from hourly returns'],
+    [
+      both('Returns in the sample', ({ sample }) => html`<td>${count(sample)}</td>`),
+      both('Periods without a return', ({ gaps }) => html`<td>${count(gaps)}</td>`),
+      both('Return, a year', ({ annual_return: value }) => statistic(value, asPercent)),
+      both('Volatility', ({ volatility }) => statistic(volatility, asPercent)),
+      both('Downside deviation', ({ downside_deviation: value }) => statistic(value, asPercent)),
+      both('Sharpe ratio', ({ sharpe }) => statistic(sharpe, asNumber)),
+      both('Sortino ratio', ({ sortino }) => statistic(sortino, asNumber)),
+      both('Calmar ratio', ({ calmar }) => statistic(calmar, asNumber)),
+      both(
+        'Maximum drawdown',
+        ofFall(({ depth }) => html`<td>${percent(depth)}</td>`),
+      ),
+      both(
+        '– peak',
+        ofFall(({ peakMs }) => moment(peakMs)),
+      ),
+      both(
+        '– trough',
+        ofFall(({ troughMs }) => moment(troughMs)),
+      ),
+      both(
+        '– recovered',
+        ofFall(({ recoveryMs }) => moment(recoveryMs)),
+      ),
+      both('Win rate', ({ win_rate: value }) => statistic(value, asPercent)),
+      both('Profit factor', ({ profit_factor: value }) => statistic(value, asNumber)),
+    ],
+  );
+}
+
+const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');
+
+function monthCell(month: CalendarReturn | undefined): Html {
+  if (month === undefined) return html`<td class="none">–</td>`;
+  const star = month.whole ? '' : '*';
+  if (month.ratio === null) {
+    return html`<td class="none">gap${star}<br />(${percent(month.observed)})</td>`;
+  }
+  const kind = month.ratio.startsWith('-') ? 'loss' : 'gain';
+  return html`<td class="${kind}">${percent(month.ratio)}${star}</td>`;
+}
+
+function yearCell(months: readonly CalendarReturn[]): Html {
+  if (months.some(({ ratio }) => ratio === null)) return html`<td class="none">gap</td>`;
+  const growth = months.reduce(
+    (product, { ratio }) => product.times(ratioOf(ratio ?? '0').plus(1)),
+    ratioOf('1'),
+  );
+  return ratioCell(formatRatio(growth.minus(1)), null);
+}
+
+function yearRow(year: number, own: readonly CalendarReturn[]): readonly Cell[] {
+  const cells = MONTHS.map((_, at) =>
+    monthCell(own.find(({ startMs }) => new Date(startMs).getUTCMonth() === at)),
+  );
+  return [String(year), ...cells, yearCell(own)];
+}
+
+export function months(all: readonly CalendarReturn[]): Html {
+  const years = Map.groupBy(all, ({ startMs }) => new Date(startMs).getUTCFullYear());
+  const rows = [...years].map(([year, own]) => yearRow(year, own));
+  return table(
+    'Time-weighted, months of UTC. * began or ended in the month. A month with a gap has no return; in brackets what the hours that are known made together',
+    ['', ...MONTHS, 'Year'],
+    rows,
+  );
+}
+
+/** Flows, costs and the place in the chain, month by month. */
+export function monthDetails(
+  all: readonly CalendarReturn[],
+  hours: readonly HourStatement[],
+): Html {
+  const rows = all.map((month): readonly Cell[] => {
+    const own = hours.filter(
+      ({ figures: { startMs } }) => startMs >= month.startMs && startMs < month.endMs,
+    );
+    const sum = (pick: (hour: HourStatement['figures']) => Fixed | null): Html =>
+      money(
+        own.reduce<Fixed | null>((total, { figures }) => {
+          const value = pick(figures);
+          return total === null || value === null ? null : total + value;
+        }, 0n),
+      );
+    return [
+      day(month.startMs).slice(0, 7),
+      month.ratio === null ? partly(month) : ratioCell(month.ratio, null),
+      `${count(month.periods)} of ${count((month.endMs - month.startMs) / 3_600_000)}`,
+      sum(({ inflow }) => inflow),
+      sum(({ outflow }) => outflow),
+      sum(({ fees }) => fees),
+      sum(({ funding }) => funding),
+      `${own[0]?.counter ?? ''} to ${own.at(-1)?.counter ?? ''}`,
+    ];
+  });
+  const head = ['', 'return', 'hours', 'paid in', 'paid out', 'fees', 'funding', 'statements'];
+  return table('Amounts in US dollars; statements by their counter in the chain', head, rows);
+}
+
+export function falls({ points }: Performance): Html {
+  const deepest = drawdowns(points)
+    .toSorted((a, b) => ratioOf(b.depth).cmp(ratioOf(a.depth)))
+    .slice(0, 5);
+  const rows = deepest.map(({ depth, peakMs, troughMs, recoveryMs }, at): readonly Cell[] => [
+    String(at + 1),
+    html`<td>${percent(depth)}</td>`,
+    moment(peakMs),
+    moment(troughMs),
+    moment(recoveryMs),
+  ]);
+  return table(
+    'The five deepest, on the hourly index',
+    ['', 'depth', 'peak', 'trough', 'recovered'],
+    rows,
+  );
+}
+
+export function sums({ totals }: Performance): Html {
+  const rows: readonly (readonly [string, Fixed | null])[] = [
+    ['Value at the start', totals.equityStart],
+    ['Paid in', totals.inflow],
+    ['Paid out', totals.outflow],
+    ['Realised, first in first out', totals.realised],
+    ['Realised, average cost', totals.realisedAverage],
+    ['Change of what is not realised', totals.unrealisedChange],
+    ['Funding', totals.funding],
+    ['Fees paid', totals.fees],
+    ['Interest, dividends, rebates', totals.income],
+    ['Residual', totals.residual.sum],
+    ['Value at the end', totals.equityEnd],
+    ['– of it not realised', totals.unrealisedEnd],
+    ['Volume', totals.volume],
+  ];
+  return table(
+    `US dollars. ${count(totals.trades)} fills. A sum over hours of which one is not known is not known`,
+    ['', 'US dollars'],
+    rows.map(([name, value]) => [name, money(value)]),
+  );
+}
+
+export function markets({ markets: all, totals }: Performance): Html {
+  const rows = totals.byMarket.map((one): readonly Cell[] => {
+    const found = all.find(({ market }) => market === one.market);
+    const linked = found?.linked ?? null;
+    return [
+      one.market,
+      linked === null
+        ? none('not_separable')
+        : linked.ratio === null
+          ? partly(linked)
+          : ratioCell(linked.ratio, null),
+      found?.daily === null || found === undefined
+        ? none('not_separable')
+        : statistic(found.daily.volatility, percent),
+      html`<td>${count(one.trades)}</td>`,
+      money(one.volume),
+      money(one.realised),
+      money(one.fees),
+      money(one.funding),
+      money(one.equity),
+    ];
+  });
+  return table(
+    'Returns on the capital of the whole account; amounts in US dollars',
+    ['', 'return', 'volatility', 'fills', 'volume', 'realised', 'fees', 'funding', 'value'],
+    rows,
+  );
+}
+
+export function gapList(gaps: readonly ReturnGap[]): Html {
+  if (gaps.length === 0) return html`<p>No gaps: every hour of the record has a return.</p>`;
+  const rows = gaps.map(({ fromMs, toMs, reason }): readonly Cell[] => [
+    minute(fromMs),
+    text(minute(toMs)),
+    text(inWords(reason)),
+  ]);
+  return table(
+    'Nothing is known of these times, and nothing was put in their place',
+    ['from', 'to', 'why'],
+    rows,
+  );
+}
+
+export function reconciliation(
+  { totals: { residual } }: Performance,
+  hours: readonly HourStatement[],
+): Html {
+  const beyond = hours
+    .filter(({ figures }) => figures.status === 'beyond')
+    .map(({ figures, counter }): readonly Cell[] => [
+      minute(figures.startMs),
+      money(figures.residual),
+      money(figures.tolerance),
+      String(counter),
+    ]);
+  return html`<p>
+      Change of value = realised + change of what is not realised + funding − fees + income + paid
+      in − paid out + residual: this holds to the last digit in every hour whose figures are all
+      known. The residual is what the venue's balances and positions differ from the ledger.
+    </p>
+    <p>
+      ${count(residual.reconciled)} hours reconcile, ${count(residual.beyond)} are beyond their
+      tolerance, of ${count(residual.unknown)} it is not known. Residuals add up to
+      ${dollars(residual.sum)}, without their signs to ${dollars(residual.absolute)} US dollars.
+    </p>
+    ${
+      beyond.length === 0
+        ? html``
+        : table(
+            'Hours whose residual is beyond the tolerance, US dollars',
+            ['hour', 'residual', 'tolerance', 'statement'],
+            beyond,
+          )
+    }`;
+}
+
+/** Where the value at the end of an hour is not that at the start of the next. */
+export function jumps(hours: readonly HourStatement[]): readonly HourStatement[] {
+  return hours.filter(({ figures }, at) => {
+    const before = hours[at - 1]?.figures;
+    if (before?.startMs !== figures.startMs - 3_600_000) return false;
+    const { equityEnd } = before;
+    const { equityStart } = figures;
+    return equityEnd !== null && equityStart !== null && equityEnd !== equityStart;
+  });
+}

@@ -1,0 +1,141 @@
+// Every figure that a statement derives from others is computed again: the identity of an hour, its return, the figures of
+// a snapshot from the hours before it, and those of a metrics statement from its hours. What differs is refused with the
+// place and the name: the enclave's signature says who wrote a figure, not that it is right.
+
+import { equalBytes } from '../../wire/bytes.ts';
+import type { Fixed } from '../../wire/fixed.ts';
+import { formatFixed } from '../../wire/fixed.ts';
+import { hourReturn } from '../../wire/performance/hour-return.ts';
+import { metricsFigures } from '../../wire/performance/metrics-figures.ts';
+import { performanceOf } from '../../wire/performance/performance.ts';
+import type { RefusalDetail, Result } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
+import type { HourFigures } from '../../wire/track/figures.ts';
+import type { HourStatement } from '../../wire/track/hour.ts';
+import { DAY_MS } from '../../wire/track/head.ts';
+import type { MetricsStatement } from '../../wire/track/metrics.ts';
+import type { SnapshotStatement } from '../../wire/track/snapshot.ts';
+
+function differs(
+  what: string,
+  place: RefusalDetail,
+  expected: string | null,
+  actual: string | null,
+): Result<never> {
+  return refuse('record_mismatch', { what, ...place, expected, actual });
+}
+
+function text(value: Fixed | null): string | null {
+  return value === null ? null : formatFixed(value);
+}
+
+/** Null as soon as one is null. */
+function sum(values: readonly (Fixed | null)[]): Fixed | null {
+  let total = 0n;
+  for (const value of values) {
+    if (value === null) return null;
+    total += value;
+  }
+  return total;
+}
+
+function minus(value: Fixed | null): Fixed | null {
+  return value === null ? null : -value;
+}
+
+function identityOf(figures: HourFigures): Fixed | null {
+  const { equityStart, realised, unrealisedChange, funding, fees, income } = figures;
+  const { inflow, outflow, residual } = figures;
+  return sum([
+    equityStart,
+    realised,
+    unrealisedChange,
+    funding,
+    minus(fees),
+    income,
+    inflow,
+    minus(outflow),
+    residual,
+  ]);
+}
+
+/** Refuses `record_mismatch`. */
+export function checkHour(statement: HourStatement): Result<null> {
+  const { figures, counter } = statement;
+  const place = { counter };
+  const { equityEnd } = figures;
+  const expectedEnd = identityOf(figures);
+  if (equityEnd !== null && expectedEnd !== null && equityEnd !== expectedEnd) {
+    return differs('change of equity', place, text(expectedEnd), text(equityEnd));
+  }
+  const flows = sum(figures.flows.map(({ amount }) => amount));
+  const net = sum([figures.inflow, minus(figures.outflow)]);
+  if (flows !== null && net !== null && flows !== net) {
+    return differs('flows', place, text(flows), text(net));
+  }
+  const expected = hourReturn(figures);
+  const { ratio, method } = statement.return;
+  if (ratio !== expected.ratio) return differs('return', place, expected.ratio, ratio);
+  return method === expected.method
+    ? accept(null)
+    : differs('method', place, expected.method, method);
+}
+
+/** `hours`: those of the day before, as they held when the snapshot was stated. Refuses `record_mismatch`. */
+export function checkSnapshot(
+  snapshot: SnapshotStatement,
+  hours: readonly HourStatement[],
+): Result<null> {
+  const { counter, atMs, basis } = snapshot;
+  const place = { counter };
+  const all = hours.filter(({ figures }) => figures.startMs >= atMs - DAY_MS);
+  const last = all.at(-1);
+  const counts = (name: string, expected: number, actual: number): Result<null> =>
+    expected === actual ? accept(null) : differs(name, place, String(expected), String(actual));
+  const complete = all.filter(({ figures }) => figures.complete).length;
+  const numbers = [
+    counts('last hour', last?.counter ?? 0, basis.lastCounter),
+    counts('hours', all.length, basis.hours),
+    counts('complete hours', complete, basis.completeHours),
+  ].find(({ ok }) => !ok);
+  if (numbers !== undefined) return numbers;
+  const equity = last?.figures.equityEnd ?? null;
+  const unrealised = last?.figures.unrealisedEnd ?? null;
+  const amounts: readonly (readonly [string, Fixed | null, Fixed | null])[] = [
+    ['equity', equity, snapshot.equity],
+    ['unrealised', unrealised, snapshot.unrealised],
+    ['balance', sum([equity, minus(unrealised)]), snapshot.balance],
+    ['deposits', sum(all.map(({ figures }) => figures.inflow)), snapshot.deposits],
+    ['withdrawals', sum(all.map(({ figures }) => figures.outflow)), snapshot.withdrawals],
+  ];
+  const wrong = amounts.find(([, expected, actual]) => expected !== actual);
+  return wrong === undefined
+    ? accept(null)
+    : differs(wrong[0], place, text(wrong[1]), text(wrong[2]));
+}
+
+/**
+ * `hours`: those that held at the last statement the metrics rest on, within their period. `hashOf` is the chain's. Refuses
+ * `record_mismatch`.
+ */
+export function checkMetrics(
+  metrics: MetricsStatement,
+  hours: readonly HourStatement[],
+  hashOf: (counter: number) => Uint8Array | null,
+): Result<null> {
+  for (const { counter, hash } of [metrics.first, metrics.last]) {
+    const known = hashOf(counter);
+    if (known === null || !equalBytes(known, hash)) {
+      return refuse('record_mismatch', { what: 'hash of a metrics statement', counter });
+    }
+  }
+  const place = { as_of_ms: metrics.asOfMs };
+  const made = metricsFigures(performanceOf(hours.map(({ figures }) => figures)));
+  for (const [name, value] of metrics.figures) {
+    const expected = made.figures.get(name);
+    // A figure that this version does not know cannot be vouched for.
+    if (expected === undefined) return differs(name, place, 'no such figure', String(value));
+    if (expected !== value) return differs(name, place, String(expected), String(value));
+  }
+  return accept(null);
+}
