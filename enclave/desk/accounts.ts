@@ -21,7 +21,7 @@ export interface Account {
   readonly id: string;
   /** SHA-256(salt ‖ CBOR {user id, venue, label, environment, venue's account id}); null for the last while it is unknown. */
   readonly commitment: Uint8Array;
-  /** SHA-256 of the user's id: the same for all accounts of one user. */
+  /** SHA-256("trackseal/user/v1" ‖ 0x00 ‖ user id): the same for all accounts of one user. */
   readonly userTag: Uint8Array;
   readonly venue: Venue;
   readonly label: string;

@@ -39,6 +39,8 @@ export interface LedgerSceneOptions {
   readonly databasePassword?: string;
   /** A connection to the database of the configuration. */
   readonly dialDatabase?: () => Promise<Duplex>;
+  /** In place of a ledger in this process. */
+  readonly spawnLedger?: () => Promise<Duplex>;
   readonly startMs?: number;
   readonly maxKeptBytes?: number;
   readonly epoch?: number;
@@ -99,7 +101,7 @@ export async function ledgerScene(options: LedgerSceneOptions = {}): Promise<Led
     const hash = nodeCrypto.sha256(salt, plaintext);
     return Promise.resolve({ index: leaves.length - 1, salt, hash });
   };
-  const spawnLedger = (): Promise<Duplex> => {
+  const inProcess = (): Promise<Duplex> => {
     const [near, far] = duplexPair();
     near.on('error', () => undefined);
     far.on('error', () => undefined);
@@ -145,7 +147,7 @@ export async function ledgerScene(options: LedgerSceneOptions = {}): Promise<Led
       stateListeners.push(listener);
       listener(state);
     },
-    spawnLedger,
+    spawnLedger: options.spawnLedger ?? inProcess,
     dialDatabase: options.dialDatabase ?? ((): Promise<Duplex> => Promise.reject(new Error())),
   };
   const ledger = new Ledger({
