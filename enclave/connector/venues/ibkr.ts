@@ -11,6 +11,7 @@ import type { FlexStatement, Section } from '../flex/statement.ts';
 import { parseFlexXml, readFlexStatements } from '../flex/statement.ts';
 import type { Raw } from '../raw.ts';
 import { textAt } from '../raw.ts';
+import type { ConnectorRecord } from '../records.ts';
 import type { Run } from '../run.ts';
 import type { Walker } from '../source.ts';
 import { cursorOf, failureOf, freshOf, reasonOf } from '../source.ts';
@@ -125,10 +126,19 @@ const SUBJECTS: readonly (readonly [CoverageSubject, Section])[] = [
   ['fills', 'Trades'],
   ['deposits', 'CashTransactions'],
   ['withdrawals', 'CashTransactions'],
+  ['interest', 'CashTransactions'],
+  ['fees', 'SalesTaxes'],
   ['transfers', 'Transfers'],
+  ['transfers', 'CorporateActions'],
   ['positions', 'OpenPositions'],
   ['balances', 'CashReport'],
+  ['prices', 'ConversionRates'],
 ];
+
+/** Of the account, but where two sections say something of the same subject. */
+function marketOf(accountId: string, section: Section): string {
+  return section === 'CorporateActions' ? `${accountId} ${section}`.slice(0, 64) : accountId;
+}
 
 async function walk(run: Run, walker: Walker): Promise<CallError | null> {
   const nowMs = walker.nowMs();
@@ -150,17 +160,28 @@ async function walk(run: Run, walker: Walker): Promise<CallError | null> {
   }
 }
 
+/** The end of a day that is not over is now. */
+function notAhead(record: ConnectorRecord, nowMs: number): ConnectorRecord {
+  return record.kind === 'price' && record.atMs > nowMs ? { ...record, atMs: nowMs } : record;
+}
+
 async function take(statement: FlexStatement, walker: Walker, nowMs: number): Promise<void> {
-  const { accountId, fromMs, toMs, records, malformed, missing } = statement;
+  const { accountId, fromMs, toMs, records, malformed, missing, untaken } = statement;
   const cursor = cursorOf(walker, `flex/${accountId}`, true);
   const known = cursor.doneToMs;
   const dated = records.filter((record) => 'timeMs' in record);
   await walker.emit(freshOf(dated, cursor));
   const momentary = records.filter((record) => !('timeMs' in record));
-  await walker.emit(momentary);
+  await walker.emit(momentary.map((record) => notAhead(record, nowMs)));
+  for (const { section, reason } of untaken) {
+    if (reason !== 'not_supported') continue;
+    const market = `${accountId} ${section}`.slice(0, 64);
+    const span = { fromMs: Math.min(fromMs, nowMs), toMs: nowMs };
+    walker.cover({ what: 'transfers', market, ...span, complete: false, reason });
+  }
   cursor.doneToMs = Math.max(known, Math.min(toMs, nowMs));
   for (const [what, section] of SUBJECTS) {
-    const market = accountId;
+    const market = marketOf(accountId, section);
     const bad = malformed[section] > 0;
     if (missing.includes(section)) {
       const span = { fromMs: Math.min(known, nowMs), toMs: nowMs };

@@ -274,6 +274,8 @@ function flexStatement(account: Account, venue: Venue, world: World, nowMs: numb
         'OpenPositions',
         held.map((one) => positionElement(account, one, now.date)),
       ),
+      section('SalesTaxes', []),
+      section('CorporateActions', []),
       section('ConversionRates', rates),
     ],
   );

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseFlexXml, readFlexStatements } from '../../../../enclave/connector/flex/statement.ts';
 import type { Job } from '../../../../enclave/connector/job.ts';
@@ -27,7 +27,7 @@ function statement(
   dates = 'fromDate="20261101" toDate="20261102"',
 ): string {
   const { trades = '', cash = '', transfers = '', positions = '', report = '' } = sections;
-  return `<FlexStatement accountId="${accountId}" ${dates} period="" whenGenerated="20261103;010000"><Trades>${trades}</Trades><CashTransactions>${cash}</CashTransactions><Transfers>${transfers}</Transfers><OpenPositions>${positions}</OpenPositions><CashReport>${report}</CashReport></FlexStatement>`;
+  return `<FlexStatement accountId="${accountId}" ${dates} period="" whenGenerated="20261103;010000"><Trades>${trades}</Trades><CashTransactions>${cash}</CashTransactions><Transfers>${transfers}</Transfers><OpenPositions>${positions}</OpenPositions><CashReport>${report}</CashReport><SalesTaxes /><CorporateActions /><ConversionRates /></FlexStatement>`;
 }
 
 function query(...statements: readonly string[]): string {
@@ -238,7 +238,7 @@ describe('a statement', () => {
       ),
     );
     const [read] = readFlexStatements(parseFlexXml(text) ?? {}) ?? [];
-    expect(Object.values(read?.malformed ?? {})).toEqual([0, 0, 0, 0, 0]);
+    expect(Object.values(read?.malformed ?? {})).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
     expect(fillsOf(read?.records ?? [])).toEqual([
       expect.objectContaining({
         id: 'U123456:594763148',
@@ -262,23 +262,39 @@ describe('a statement', () => {
     );
   });
 
-  const shared = new URL('../../../../../shared/data/ibkr-flex-pp/', import.meta.url);
-  const files = existsSync(shared)
-    ? readdirSync(shared).filter((name) => name.endsWith('.xml'))
-    : [];
-  if (files.length === 0)
-    console.log('skipped: no statements of portfolio-performance in ../shared');
-  it.skipIf(files.length === 0)('reads what portfolio-performance recorded', () => {
-    let fills = 0;
-    let deposits = 0;
-    for (const file of files) {
-      const document = parseFlexXml(readFileSync(new URL(file, shared), 'utf8'));
-      for (const read of readFlexStatements(document ?? {}) ?? []) {
-        fills += fillsOf(read.records).length;
-        deposits += flowsOf(read.records).filter(({ type }) => type === 'deposit').length;
-      }
-    }
-    expect(fills).toBeGreaterThan(10);
-    expect(deposits).toBeGreaterThan(0);
+  it('says that a section which nobody reads is not supported, and takes the others', async () => {
+    const charged = statement('U1', { trades: TRADE }).replace(
+      '<SalesTaxes />',
+      '<SalesTaxes /><CFDCharges><CFDCharge total="-1" /></CFDCharges>',
+    );
+    const { done, records } = await poll([query(charged)]);
+    expect(fillsOf(records)).toHaveLength(1);
+    expect(done.coverage).toContainEqual(
+      expect.objectContaining({
+        what: 'transfers',
+        market: 'U1 CFDCharges',
+        complete: false,
+        reason: 'not_supported',
+      }),
+    );
+  });
+
+  it('gives the marks of positions and the rates of its currencies, none from the future', async () => {
+    const positions =
+      '<OpenPosition accountId="U1" currency="EUR" assetCategory="STK" symbol="SAP" reportDate="20261103" position="3" markPrice="210.5" />';
+    const rates =
+      '<ConversionRates><ConversionRate reportDate="20261102" fromCurrency="EUR" toCurrency="USD" rate="1.0812" /></ConversionRates>';
+    const report = '<CashReportCurrency currency="EUR" endingCash="5" />';
+    const text = statement('U1', { positions, report }).replace('<ConversionRates />', rates);
+    const { records } = await poll([query(text)]);
+    const prices = records.filter((record) => record.kind === 'price');
+    expect(prices.map(({ of, symbol, price }) => [of, symbol, price])).toEqual([
+      ['mark', 'SAP', '210.5'],
+      ['spot', 'EUR/USD', '1.0812'],
+    ]);
+    // The day of the first is not over yet.
+    expect(prices[0]?.atMs).toBeGreaterThanOrEqual(NOW_MS);
+    expect(prices[0]?.atMs).toBeLessThan(NOW_MS + 60_000);
+    expect(prices[1]?.atMs).toBe(Date.UTC(2026, 10, 3, 5) - 1);
   });
 });
