@@ -289,7 +289,7 @@ export function renderReport(report: Report): string {
             ...charts(performance, hours),
             section('Months', months(performance.months), monthDetails(performance.months, hours)),
             section('Risk', risk(performance.hourly, performance.daily), falls(performance)),
-            section('Profit and loss', sums(performance), markets(performance)),
+            section('Profit and loss', sums(performance, hours), markets(performance)),
             section('Reconciliation', reconciliation(performance, hours)),
             section(
               'Coverage',

@@ -237,21 +237,14 @@ export function monthDetails(
     const own = hours.filter(
       ({ figures: { startMs } }) => startMs >= month.startMs && startMs < month.endMs,
     );
-    const sum = (pick: (hour: HourStatement['figures']) => Fixed | null): Html =>
-      money(
-        own.reduce<Fixed | null>((total, { figures }) => {
-          const value = pick(figures);
-          return total === null || value === null ? null : total + value;
-        }, 0n),
-      );
     return [
       day(month.startMs).slice(0, 7),
       month.ratio === null ? partly(month) : ratioCell(month.ratio, null),
       `${count(month.periods)} of ${count((month.endMs - month.startMs) / 3_600_000)}`,
-      sum(({ inflow }) => inflow),
-      sum(({ outflow }) => outflow),
-      sum(({ fees }) => fees),
-      sum(({ funding }) => funding),
+      total(own, ({ inflow }) => inflow),
+      total(own, ({ outflow }) => outflow),
+      total(own, ({ fees }) => fees),
+      total(own, ({ funding }) => funding),
       `${own[0]?.counter ?? ''} to ${own.at(-1)?.counter ?? ''}`,
     ];
   });
@@ -277,26 +270,43 @@ export function falls({ points }: Performance): Html {
   );
 }
 
-export function sums({ totals }: Performance): Html {
-  const rows: readonly (readonly [string, Fixed | null])[] = [
-    ['Value at the start', totals.equityStart],
-    ['Paid in', totals.inflow],
-    ['Paid out', totals.outflow],
-    ['Realised, first in first out', totals.realised],
-    ['Realised, average cost', totals.realisedAverage],
-    ['Change of what is not realised', totals.unrealisedChange],
-    ['Funding', totals.funding],
-    ['Fees paid', totals.fees],
-    ['Interest, dividends, rebates', totals.income],
-    ['Residual', totals.residual.sum],
-    ['Value at the end', totals.equityEnd],
-    ['– of it not realised', totals.unrealisedEnd],
-    ['Volume', totals.volume],
+type Pick = (figures: HourStatement['figures']) => Fixed | null;
+
+/** Over the hours that know it; where some do not, that is said and it is no sum of the whole. */
+function total(hours: readonly HourStatement[], pick: Pick): Html {
+  let [sum, known] = [0n, 0];
+  for (const { figures } of hours) {
+    const value = pick(figures);
+    if (value === null) continue;
+    sum += value;
+    known++;
+  }
+  if (known === hours.length) return html`<td>${dollars(sum)}</td>`;
+  return html`<td class="none">${UNKNOWN}: ${dollars(sum)} in ${count(known)} hours</td>`;
+}
+
+export function sums({ totals }: Performance, hours: readonly HourStatement[]): Html {
+  const over: readonly (readonly [string, Pick])[] = [
+    ['Paid in', ({ inflow }) => inflow],
+    ['Paid out', ({ outflow }) => outflow],
+    ['Realised, first in first out', ({ realised }) => realised],
+    ['Realised, average cost', ({ realisedAverage }) => realisedAverage],
+    ['Change of what is not realised', ({ unrealisedChange }) => unrealisedChange],
+    ['Funding', ({ funding }) => funding],
+    ['Fees paid', ({ fees }) => fees],
+    ['Interest, dividends, rebates', ({ income }) => income],
+    ['Residual', ({ residual }) => residual],
+    ['Volume', ({ volume }) => volume],
   ];
   return table(
-    `US dollars. ${count(totals.trades)} fills. A sum over hours of which one is not known is not known`,
+    `US dollars. ${count(totals.trades)} fills. Where an hour does not know an amount, there is no sum of the whole`,
     ['', 'US dollars'],
-    rows.map(([name, value]) => [name, money(value)]),
+    [
+      ['Value at the start', money(totals.equityStart)],
+      ...over.map(([name, pick]): readonly Cell[] => [name, total(hours, pick)]),
+      ['Value at the end', money(totals.equityEnd)],
+      ['– of it not realised', money(totals.unrealisedEnd)],
+    ],
   );
 }
 

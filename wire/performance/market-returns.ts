@@ -29,6 +29,8 @@ function marketOf(
 
 /** Null where a part of it is not known. */
 function profitOf(hour: HourFigures, before: HourFigures, market: FigureMarket): Fixed | null {
+  // Of an hour without a value nobody knows what it had.
+  if (before.equityEnd === null) return null;
   const own = marketOf(hour, market);
   const then = marketOf(before, market);
   const start = then === undefined ? 0n : then.equity;

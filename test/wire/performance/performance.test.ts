@@ -212,6 +212,14 @@ describe('markets', () => {
     ]);
   });
 
+  it('are not known in the hour after a gap: nobody knows what was not realised then', () => {
+    const [first, second, third] = twoMarkets();
+    if (first === undefined || second === undefined || third === undefined) throw new Error('3');
+    const found = performanceOf([first, blindHour(1), third]);
+    for (const { linked } of found.markets) expect(linked?.observed).toBeNull();
+    expect(performanceOf([first, second, third]).markets[0]?.linked?.periods).toBe(2);
+  });
+
   it('that buy with cash have no return of their own, nor has the cash', () => {
     const share = market('stock', { equity: money(500), trades: 1 });
     const hours = twoMarkets().map((one) => changed(one, { byMarket: one.byMarket.concat(share) }));
