@@ -27,6 +27,7 @@ import { canonicalJson } from '../wire/configuration.ts';
 import type { MeasuredManifest } from '../wire/manifest.ts';
 import { nodeCrypto } from '../wire/node/crypto.ts';
 import { bundleImage } from '../eif/build/bundles.ts';
+import type { DemoDatabase } from './demo-database.ts';
 import { packStrategy, writePack } from './strategy-pack.ts';
 
 export interface ApplianceStrategy {
@@ -53,6 +54,8 @@ export interface ApplianceOptions extends ApplianceStrategy {
   readonly sources?: ApplianceSources;
   /** What traders' accounts need: exchanges' names and the roots of their certificates. By default there are none. */
   readonly exchanges?: ApplianceExchanges;
+  /** Where the track record is kept; it needs a cloud, which seals the password. */
+  readonly database?: Pick<DemoDatabase, 'configured' | 'passwordFile'>;
   /** measurements.json of a built image; by default an enclave is simulated under a root of its own. */
   readonly image?: string;
 }
@@ -116,6 +119,8 @@ export interface Appliance {
   readonly roots: string;
   readonly configuration: string;
   readonly logDirectory: string;
+  /** What the owner seals for the database. */
+  readonly databasePassword: string | null;
 }
 
 export const STRATEGY_VERSION = '1.0.0';
@@ -162,7 +167,7 @@ async function preparePack(
 }
 
 function configuredCloud(
-  cloud: ApplianceCloud | undefined,
+  { cloud, database }: Pick<ApplianceOptions, 'cloud' | 'database'>,
   strategies: readonly { readonly name: string }[],
 ): Partial<Configuration> {
   if (cloud === undefined) return {};
@@ -174,7 +179,14 @@ function configuredCloud(
   const complianceKey = { purpose: 'compliance_key', name: 'main', key_arn } as const;
   return {
     kms,
-    sealed: [...sealed, complianceKey],
+    sealed: [
+      ...sealed,
+      complianceKey,
+      ...(database === undefined
+        ? []
+        : [{ purpose: 'database_password', name: 'main', key_arn } as const]),
+    ],
+    ...(database === undefined ? {} : { database: database.configured }),
     ...(dataKeys.length === 0 ? {} : { data_keys: dataKeys.map((name) => ({ name, key_arn })) }),
     ...(s3 === null ? {} : { s3 }),
   };
@@ -250,7 +262,7 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
     intervals: { anchor_ms: options.anchorMs, heartbeat_ms: 1000, commit_ms: 5 },
     limits: { clock_divergence_ms: 5000, attestations_per_second: 5 },
     tls_names: ['localhost'],
-    ...configuredCloud(cloud, configured),
+    ...configuredCloud({ ...options, ...(cloud === undefined ? {} : { cloud }) }, configured),
     ...configuredDesk(options),
   };
   const bytes = canonicalJson(configuration);
@@ -282,6 +294,7 @@ export async function prepareAppliance(options: ApplianceOptions): Promise<Appli
     roots: path('image', 'roots.pem'),
     configuration: path('host', 'configuration.json'),
     logDirectory: path('log'),
+    databasePassword: options.database?.passwordFile ?? null,
   };
 }
 

@@ -9,6 +9,7 @@ import type { CommandIo } from '../verifier/io.ts';
 import type { Appliance } from './appliance.ts';
 import { ROOT } from './bundle.ts';
 import type { DemoBucket } from './demo-bucket.ts';
+import type { DemoDatabase } from './demo-database.ts';
 import type { Json } from './demo-summary.ts';
 import type { DemoTrader } from './demo-trader.ts';
 import type { SimulatedAws } from './simulated-aws.ts';
@@ -41,6 +42,8 @@ export interface DemoStage {
   readonly cloud?: DemoCloud | null;
   /** Where the log goes besides; by default it stays on this machine. */
   readonly bucket?: DemoBucket | null;
+  /** Where the track record is kept; by default only in the enclave's memory. */
+  readonly database?: DemoDatabase | null;
   /** Somebody who hands exchange keys over; by default nobody. */
   readonly trader?: DemoTrader | null;
 }
@@ -102,6 +105,7 @@ export function hostConfig(stage: DemoStage, { speed, limit }: DemoSettings): ob
       kill_switch: join(appliance.directory, 'host', 'KILL'),
     },
     ...cloudConfig(stage),
+    ...((stage.database ?? null) === null ? {} : { database: stage.database?.host }),
     tiles: { port: 0 },
     metrics: { port: 0 },
     ingress: { port: 0 },

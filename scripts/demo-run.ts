@@ -164,6 +164,16 @@ export async function runDemo(
   const config = hostConfig(stage, settings);
   await writeFile(configFile, `${JSON.stringify(config, null, 2)}\n`);
 
+  if ((stage.database ?? null) !== null) {
+    const migrated = await runTrackseal(
+      ['database', 'migrate', '--config', configFile],
+      process.env,
+    );
+    if (migrated.code !== 0) {
+      io.stderr(`the database of the track record: ${migrated.stderr}\n`);
+      return 2;
+    }
+  }
   say('2. Host proxy and enclave: Binance data in, signals out, every step in the signed log');
   const hostLog = join(directory, 'host', 'host.log');
   const heads = join(directory, 'lp', 'heads.json');

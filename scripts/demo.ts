@@ -11,6 +11,7 @@ import { prepareAppliance } from './appliance.ts';
 import { ROOT } from './bundle.ts';
 import type { BucketPlace, DemoBucket } from './demo-bucket.ts';
 import { bucketAt, folderBucket, parseBucketUrl } from './demo-bucket.ts';
+import { prepareDatabase } from './demo-database.ts';
 import type { DemoCloud } from './demo-host.ts';
 import { runDemo } from './demo-run.ts';
 import { DemoTrader } from './demo-trader.ts';
@@ -167,6 +168,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     }
     aws = options.kms === 'none' ? null : await SimulatedAws.open(directory, s3 === 'simulator');
     trader = await DemoTrader.open(directory);
+    const database = aws === null ? null : await prepareDatabase(directory);
     const appliance = await prepareAppliance({
       ...first,
       directory,
@@ -175,6 +177,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
       anchorMs: 5000,
       exchanges: trader.measured,
       ...(aws === null ? {} : { cloud: aws.appliance }),
+      ...(database === null ? {} : { database }),
     });
     const commandOf: DemoCloud['commandOf'] = (measurements) =>
       simulated(appliance, sockets, measurements);
@@ -189,6 +192,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
       showOutput: false,
       cloud,
       trader,
+      database,
       bucket: s3 === 'folder' ? folderBucket(directory) : (asked.value ?? aws?.bucket ?? null),
     };
     return await runDemo(stage, { ...options, keep: options.keep !== null }, io);

@@ -203,7 +203,10 @@ export class SimulatedAws {
       name: 'main',
       path: appliance.compliancePublicKey,
     };
-    await writeFile(plan, JSON.stringify({ items: [...items, compliance] }, null, 2));
+    const password = appliance.databasePassword;
+    const database =
+      password === null ? [] : [{ purpose: 'database_password', name: 'main', path: password }];
+    await writeFile(plan, JSON.stringify({ items: [...items, compliance, ...database] }, null, 2));
     const out = join(this.#directory, 'host', 'sealed');
     const options = {
       '--configuration': appliance.configuration,

@@ -16,7 +16,7 @@ import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { SealedPurpose } from '../../wire/sealed.ts';
-import { SEAL_SALT_BYTES, SEALED_PURPOSES } from '../../wire/sealed.ts';
+import { MAX_PASSWORD_BYTES, SEAL_SALT_BYTES, SEALED_PURPOSES } from '../../wire/sealed.ts';
 import { BUNDLE_FILES } from '../../wire/strategy-bundle.ts';
 import { printable, readBounded } from '../command-line.ts';
 
@@ -137,6 +137,11 @@ function isJsonObject(bytes: Uint8Array): boolean {
   }
 }
 
+function isPassword(bytes: Uint8Array): boolean {
+  const text = bytes.length > MAX_PASSWORD_BYTES ? null : parseUtf8(bytes);
+  return text !== null && !/\p{C}/u.test(text);
+}
+
 function checkForm(
   { purpose, path }: SealSource,
   bytes: Uint8Array,
@@ -148,6 +153,9 @@ function checkForm(
   }
   if (purpose === 'exchange_account' && !isJsonObject(bytes)) {
     return refuse('seal_malformed', { file: path, what: 'not a JSON object' });
+  }
+  if (purpose === 'database_password' && !isPassword(bytes)) {
+    return refuse('seal_malformed', { file: path, what: 'not one line of text, without its end' });
   }
   if (purpose !== 'compliance_key') return accept(bytes);
   const key = complianceKeyOf(bytes);

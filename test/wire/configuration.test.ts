@@ -113,6 +113,69 @@ describe('what comes sealed, and S3', () => {
   });
 });
 
+describe('a database', () => {
+  const certificate = (base64: string): string =>
+    `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
+  const ROOT = certificate(`${'A'.repeat(64)}\nAA==`);
+  const DATABASE = {
+    host: 'db.internal',
+    port: 5432,
+    name: 'trackseal',
+    user: 'enclave_user',
+    roots: ROOT,
+  };
+  const PASSWORD = { ...SEAL, purpose: 'database_password', name: 'main' };
+  const parse = (changes: object): ReturnType<typeof parseConfiguration> =>
+    parseConfiguration(canonicalJson({ ...WITH_SECRETS, ...changes }));
+
+  it.each<[string, object]>([
+    ['without a password', { database: DATABASE }],
+    ['with its password', { database: DATABASE, sealed: [PASSWORD] }],
+    ['under another name', { database: { ...DATABASE, server_name: 'pg.example' } }],
+    ['with eight authorities', { database: { ...DATABASE, roots: ROOT.repeat(8) } }],
+    ['at the highest port', { database: { ...DATABASE, port: 65_535 } }],
+  ])('is taken %s', (_, changes) => {
+    expect(parse(changes).ok).toBe(true);
+  });
+
+  it.each<[string, object, string]>([
+    ['a password without a database', { sealed: [PASSWORD] }, 'sealed'],
+    [
+      'two passwords',
+      { database: DATABASE, sealed: [PASSWORD, { ...PASSWORD, name: 'other' }] },
+      'sealed',
+    ],
+    [
+      'two authorities of clients',
+      { sealed: ['a', 'b'].map((name) => ({ ...SEAL, purpose: 'client_ca', name })) },
+      'sealed',
+    ],
+    ['port 0', { database: { ...DATABASE, port: 0 } }, 'database.port'],
+    ['a port beyond the last', { database: { ...DATABASE, port: 65_536 } }, 'database.port'],
+    ['an address', { database: { ...DATABASE, host: '::1' } }, 'database.host'],
+    ['a name to be quoted', { database: { ...DATABASE, name: 'a"b' } }, 'database.name'],
+    ['a user to be quoted', { database: { ...DATABASE, user: 'A' } }, 'database.user'],
+    ['no authority', { database: { ...DATABASE, roots: '' } }, 'database.roots'],
+    ['nine authorities', { database: { ...DATABASE, roots: ROOT.repeat(9) } }, 'database.roots'],
+    ['more than certificates', { database: { ...DATABASE, roots: `x${ROOT}` } }, 'database.roots'],
+    [
+      'a key among them',
+      { database: { ...DATABASE, roots: ROOT.replaceAll('CERTIFICATE', 'PRIVATE KEY') } },
+      'database.roots',
+    ],
+    ['a field that nobody knows', { database: { ...DATABASE, password: 'x' } }, 'database'],
+  ])('refuses %s', (_, changes, field) => {
+    expect(parse(changes)).toMatchObject({
+      refusal: { code: 'config_invalid', detail: { field } },
+    });
+  });
+
+  it('takes back no time for roots that almost fit', () => {
+    const roots = `${ROOT.repeat(7)}${certificate('A'.repeat(8000))}`;
+    expect(parse({ database: { ...DATABASE, roots } }).ok).toBe(false);
+  });
+});
+
 describe('parseConfiguration', () => {
   it('takes the canonical form', () => {
     expect(parseConfiguration(canonicalJson(CONFIGURATION))).toEqual({

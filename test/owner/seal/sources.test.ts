@@ -48,6 +48,10 @@ describe('an item', () => {
     ['exchange_account', 'null', 'seal_malformed'],
     ['exchange_account', '{', 'seal_malformed'],
     ['client_ca', 'no certificate', 'seal_malformed'],
+    ['database_password', 'one line of text', 'accepted'],
+    ['database_password', 'one line\n', 'seal_malformed'],
+    ['database_password', 'x'.repeat(1024), 'accepted'],
+    ['database_password', 'x'.repeat(1025), 'seal_malformed'],
     [
       'client_ca',
       '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n',
