@@ -113,21 +113,22 @@ describe('what comes sealed, and S3', () => {
   });
 });
 
-describe('a database', () => {
-  const certificate = (base64: string): string =>
-    `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
-  const ROOT = certificate(`${'A'.repeat(64)}\nAA==`);
-  const DATABASE = {
-    host: 'db.internal',
-    port: 5432,
-    name: 'trackseal',
-    user: 'enclave_user',
-    roots: ROOT,
-  };
-  const PASSWORD = { ...SEAL, purpose: 'database_password', name: 'main' };
-  const parse = (changes: object): ReturnType<typeof parseConfiguration> =>
-    parseConfiguration(canonicalJson({ ...WITH_SECRETS, ...changes }));
+const certificate = (base64: string): string =>
+  `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
+const ROOT = certificate(`${'A'.repeat(64)}\nAA==`);
+const DATABASE = {
+  host: 'db.internal',
+  port: 5432,
+  name: 'trackseal',
+  user: 'enclave_user',
+  roots: ROOT,
+};
+const clientCa = (name: string): object => ({ purpose: 'client_ca', name, key_arn: ARN });
+const PASSWORD = { ...SEAL, purpose: 'database_password', name: 'main' };
+const parseWith = (changes: object): ReturnType<typeof parseConfiguration> =>
+  parseConfiguration(canonicalJson({ ...WITH_SECRETS, ...changes }));
 
+describe('a database', () => {
   it.each<[string, object]>([
     ['without a password', { database: DATABASE }],
     ['with its password', { database: DATABASE, sealed: [PASSWORD] }],
@@ -135,7 +136,7 @@ describe('a database', () => {
     ['with eight authorities', { database: { ...DATABASE, roots: ROOT.repeat(8) } }],
     ['at the highest port', { database: { ...DATABASE, port: 65_535 } }],
   ])('is taken %s', (_, changes) => {
-    expect(parse(changes).ok).toBe(true);
+    expect(parseWith(changes).ok).toBe(true);
   });
 
   it.each<[string, object, string]>([
@@ -145,11 +146,7 @@ describe('a database', () => {
       { database: DATABASE, sealed: [PASSWORD, { ...PASSWORD, name: 'other' }] },
       'sealed',
     ],
-    [
-      'two authorities of clients',
-      { sealed: ['a', 'b'].map((name) => ({ ...SEAL, purpose: 'client_ca', name })) },
-      'sealed',
-    ],
+    ['two authorities of clients', { sealed: [clientCa('a'), clientCa('b')] }, 'sealed'],
     ['port 0', { database: { ...DATABASE, port: 0 } }, 'database.port'],
     ['a port beyond the last', { database: { ...DATABASE, port: 65_536 } }, 'database.port'],
     ['an address', { database: { ...DATABASE, host: '::1' } }, 'database.host'],
@@ -165,14 +162,14 @@ describe('a database', () => {
     ],
     ['a field that nobody knows', { database: { ...DATABASE, password: 'x' } }, 'database'],
   ])('refuses %s', (_, changes, field) => {
-    expect(parse(changes)).toMatchObject({
+    expect(parseWith(changes)).toMatchObject({
       refusal: { code: 'config_invalid', detail: { field } },
     });
   });
 
   it('takes back no time for roots that almost fit', () => {
     const roots = `${ROOT.repeat(7)}${certificate('A'.repeat(8000))}`;
-    expect(parse({ database: { ...DATABASE, roots } }).ok).toBe(false);
+    expect(parseWith({ database: { ...DATABASE, roots } }).ok).toBe(false);
   });
 });
 
