@@ -13,7 +13,7 @@ export interface TimedPoll {
   readonly startedMs: number;
   readonly endedMs: number;
   readonly calls: number;
-  /** In the venue's unit. */
+  /** Counted for our address, in the venue's unit. */
   readonly weight: number;
   readonly refusal: string;
 }

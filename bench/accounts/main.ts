@@ -21,6 +21,7 @@ import type { PollingOptions } from '../../enclave/desk/polling-options.ts';
 import { AccountPolling } from '../../enclave/desk/polling.ts';
 import { dueMs } from '../../enclave/desk/schedule.ts';
 import { nodeTime } from '../../enclave/desk/time.ts';
+import { rulesFor } from '../../enclave/desk/venues.ts';
 import type { Egress } from '../../enclave/egress.ts';
 import { createGuard } from '../../enclave/fatal.ts';
 import { localPrograms } from '../../simulator/programs.ts';
@@ -164,6 +165,18 @@ const intervalMs = intervalS * 1000;
 const accounts = ready.accounts.map(accountOf);
 const byCommitment = new Map(accounts.map((account) => [toHex(account.commitment), account]));
 
+/** Of what the venue counts for our address, where it counts that in several ways the most. */
+function ofAddress(calls: ExchangePoll['calls']): number {
+  const sums = new Map<string, number>();
+  for (const { host, path, weight } of calls) {
+    for (const { name, scope, unit } of rulesFor(host, path)) {
+      if (scope === 'address')
+        sums.set(name, (sums.get(name) ?? 0) + (unit === 'call' ? 1 : Number(weight)));
+    }
+  }
+  return Math.max(0, ...sums.values());
+}
+
 function timed(poll: ExchangePoll): TimedPoll {
   const { venue, trigger, outcome, calls, refusal } = poll;
   const scheduledMs = ms(poll.scheduledNs);
@@ -177,7 +190,7 @@ function timed(poll: ExchangePoll): TimedPoll {
     endedMs: ms(poll.endedNs),
     refusal: refusal ?? '',
     calls: calls.length,
-    weight: calls.reduce((sum, call) => sum + Number(call.weight), 0),
+    weight: ofAddress(calls),
   };
 }
 
