@@ -123,6 +123,8 @@ export interface HostConfig extends CloudConfig {
     readonly max_connections: number;
     readonly idle_ms: number;
   } | null;
+  /** TCP in front of the enclave's gRPC; null: nobody reaches it. */
+  readonly ingress_grpc: HostConfig['ingress'];
   readonly logging: {
     readonly level: Level;
     /** Null is stderr. */
@@ -236,6 +238,15 @@ const schema: z.ZodType<HostConfig> = z.strictObject({
       idle_ms: ms.default(60_000),
     })
     .nullable(),
+  ingress_grpc: z
+    .strictObject({
+      host: host.default('127.0.0.1'),
+      port,
+      max_connections: z.int().min(1).max(65_536).default(64),
+      idle_ms: ms.default(300_000),
+    })
+    .nullable()
+    .default(null),
   logging: z
     .strictObject({
       level: z.enum(LEVELS).default('info'),

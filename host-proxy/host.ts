@@ -55,6 +55,8 @@ export interface HostOptions extends EpochServices {
   /** The enclave's way out; by default there is none. */
   readonly egress?: Omit<EgressOptions, 'transport' | 'logger'> | null;
   readonly ingress: Pick<IngressOptions, 'host' | 'port' | 'maxConnections' | 'idleMs'> | null;
+  /** In front of the enclave's gRPC; by default there is none. */
+  readonly grpcIngress?: HostOptions['ingress'];
 }
 
 export interface HostSummary {
@@ -76,6 +78,7 @@ export class Host {
   #listeners: Listener[] = [];
   #tiles: TileServer | null = null;
   #ingress: Ingress | null = null;
+  #grpcIngress: Ingress | null = null;
   #egress: Egress | null = null;
   readonly #handOvers: HandOverWatch;
   readonly #certificates: CertificateWatch;
@@ -159,6 +162,10 @@ export class Host {
   /** The running epoch, or the last one. */
   get live(): LiveEpoch | null {
     return this.#current?.live ?? null;
+  }
+
+  get grpcIngressPort(): number | null {
+    return this.#grpcIngress?.port ?? null;
   }
 
   get ingress(): Ingress | null {
@@ -291,6 +298,7 @@ export class Host {
 
   async #listen(): Promise<void> {
     const { transport, logger, folders, tiles, ingress, egress = null } = this.#options;
+    const { grpcIngress = null } = this.#options;
     this.#listeners.push(
       await transport.listen(PORT.boot, (stream) => {
         this.#takeBootStream(stream);
@@ -316,6 +324,12 @@ export class Host {
     if (ingress !== null) {
       this.#ingress = await Ingress.listen({ transport, logger, ...ingress });
       logger.info('ingress_listening', { host: ingress.host, port: this.#ingress.port });
+    }
+    if (grpcIngress !== null) {
+      const to = PORT.grpc;
+      this.#grpcIngress = await Ingress.listen({ transport, logger, ...grpcIngress, to });
+      const { port } = this.#grpcIngress;
+      logger.info('grpc_ingress_listening', { host: grpcIngress.host, port });
     }
   }
 
@@ -356,6 +370,7 @@ export class Host {
       ...this.#listeners.map((listener) => listener.close()),
       this.#tiles?.close(),
       this.#ingress?.close(),
+      this.#grpcIngress?.close(),
       this.#egress?.close(),
       this.#handOvers.stop(),
       this.#certificates.stop(),

@@ -1,5 +1,5 @@
-// Clients' TCP connections to the enclave's port 3000, as raw bytes: TLS ends in the enclave, so whoever
-// controls this can stop or delay traffic and see sizes and timing. One end may finish before the other
+// Clients' TCP connections to the enclave's ports 3000 (HTTPS) and 50051 (gRPC), as raw bytes: TLS ends in the enclave, so
+// whoever controls this can stop or delay traffic and see sizes and timing. One end may finish before the other
 // (half close); a slow reader slows its writer and nobody else. Connections and idle time are limited.
 
 import type { Server, Socket } from 'node:net';
@@ -20,6 +20,8 @@ export interface IngressOptions {
   /** A connection without bytes in either direction ends after this. */
   readonly idleMs: number;
   readonly logger: Logger;
+  /** Of the enclave; HTTPS by default. */
+  readonly to?: typeof PORT.https | typeof PORT.grpc;
 }
 
 export interface IngressCounters {
@@ -86,7 +88,7 @@ export class Ingress {
     client.setNoDelay(true);
     let enclave: Duplex;
     try {
-      enclave = await this.#options.transport.connect(PORT.https);
+      enclave = await this.#options.transport.connect(this.#options.to ?? PORT.https);
     } catch {
       this.counters.failed++;
       client.destroy();

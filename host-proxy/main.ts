@@ -19,7 +19,7 @@ import type { HostIo } from './explain.ts';
 import { executionService } from './execution/service.ts';
 import { configuredFeed } from './feed/configured-source.ts';
 import { makeDirectories, nodeFiles } from './files.ts';
-import type { HostSummary } from './host.ts';
+import type { HostOptions, HostSummary } from './host.ts';
 import { Host } from './host.ts';
 import { readEnclaveFiles } from './items.ts';
 import { LogFile } from './log-file.ts';
@@ -190,6 +190,12 @@ class StopRequest {
   }
 }
 
+function ingressOf(config: HostConfig['ingress']): HostOptions['ingress'] {
+  if (config === null) return null;
+  const { host, port, max_connections: maxConnections, idle_ms: idleMs } = config;
+  return { host, port, maxConnections, idleMs };
+}
+
 export async function run(args: readonly string[], io: HostIo): Promise<number> {
   const stop = new StopRequest();
   process.on('SIGTERM', stop.ask);
@@ -304,15 +310,8 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       secrets,
       tiles: config.tiles,
       egress: egressOf(config.egress, database),
-      ingress:
-        config.ingress === null
-          ? null
-          : {
-              host: config.ingress.host,
-              port: config.ingress.port,
-              maxConnections: config.ingress.max_connections,
-              idleMs: config.ingress.idle_ms,
-            },
+      ingress: ingressOf(config.ingress),
+      grpcIngress: ingressOf(config.ingress_grpc),
     });
     if (!host.ok) {
       explain(io, host.refusal);

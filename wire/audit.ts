@@ -27,6 +27,8 @@ export const AUDIT_EVENT = {
   connectorRecycled: 12,
   administrative: 13,
   ledger: 14,
+  clientConnected: 15,
+  clientRefused: 16,
 } as const;
 export type AuditEventName = keyof typeof AUDIT_EVENT;
 export type AuditEvent = (typeof AUDIT_EVENT)[AuditEventName];
@@ -39,7 +41,7 @@ export const AUDIT_RECORD_BYTES = 24;
 
 export interface AuditEntry {
   readonly event: AuditEvent;
-  /** SHA-256 of the session id. */
+  /** SHA-256 of the session id; of the client's certificate, DER, for `clientConnected`. */
   readonly sessionHash: Uint8Array | null;
   readonly accountCommitment: Uint8Array | null;
   readonly code: RefusalCode | null;
@@ -73,7 +75,7 @@ export function parseAuditEntry(bytes: Uint8Array): Result<AuditEntry> {
     const code = fields.textOrNull(4, 64);
     if (code !== null && !isRefusalCode(code)) return fields.refuse(4);
     return {
-      event: fields.uint(1, AUDIT_EVENT.ledger, AUDIT_EVENT.opened) as AuditEvent,
+      event: fields.uint(1, AUDIT_EVENT.clientRefused, AUDIT_EVENT.opened) as AuditEvent,
       sessionHash: fields.bytesOrNull(2, HASH_BYTES),
       accountCommitment: fields.bytesOrNull(3, HASH_BYTES),
       code,

@@ -21,6 +21,7 @@ import type { SealedPurpose } from './sealed.ts';
 
 export const PORT = {
   https: 3000,
+  grpc: 50_051,
   feed: 5000,
   log: 7001,
   egress: 7002,

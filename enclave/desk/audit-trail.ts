@@ -17,6 +17,7 @@ export class AuditTrail {
   readonly #uses = new Map<string, { readonly commitment: Uint8Array; count: number }>();
   #marks: Uint8Array[] = [];
   #recycled = 0;
+  #refusedClients = 0;
   readonly #timers = new Map<number, NodeJS.Timeout>();
 
   constructor(services: Pick<DeskServices, 'append' | 'guard'>) {
@@ -50,6 +51,12 @@ export class AuditTrail {
     this.#gather(GATHER_USES_MS, () => this.#flushUses());
   }
 
+  /** Somebody on the gRPC port had no certificate that counts. */
+  clientRefused(): void {
+    this.#refusedClients++;
+    this.#gather(GATHER_USES_MS, () => this.#flushUses());
+  }
+
   vaultWritten(mark: Uint8Array | null): void {
     if (mark === null) return;
     this.#marks.push(mark);
@@ -77,10 +84,15 @@ export class AuditTrail {
     this.#uses.clear();
     const recycled = this.#recycled;
     this.#recycled = 0;
+    const refused = this.#refusedClients;
+    this.#refusedClients = 0;
     for (const { commitment, count } of uses) {
       await this.append('credentialsUsed', { accountCommitment: commitment, counter: count });
     }
     if (recycled > 0) await this.append('connectorRecycled', { counter: recycled });
+    if (refused > 0) {
+      await this.append('clientRefused', { code: 'client_untrusted', counter: refused });
+    }
   }
 
   #gather(afterMs: number, flush: () => Promise<void>): void {

@@ -17,6 +17,7 @@ import { Egress } from '../egress.ts';
 import { createGuard, orFatal } from '../fatal.ts';
 import { Connectors } from './connectors.ts';
 import { CoreLink } from './core-link.ts';
+import { GrpcPort } from './grpc-port.ts';
 import { HttpsService } from './https.ts';
 import { generateDeskKeys } from './keys.ts';
 import type { DeskPart } from './parts.ts';
@@ -55,6 +56,7 @@ class Desk {
   });
   #parts: readonly DeskPart[] = [];
   #https: HttpsService | null = null;
+  #grpc: GrpcPort | null = null;
   #listeners: readonly Connectors[] = [];
   #timer: NodeJS.Timeout | null = null;
   #over = false;
@@ -97,12 +99,22 @@ class Desk {
       configuration.tls_names,
       services.nowMs(),
     );
-    const { parts, routes } = await openParts(services, {
-      replaceCertificate: (chain) => this.#https?.replaceCertificate(chain),
+    const { parts, routes, grpc } = await openParts(services, {
+      replaceCertificate: (chain) => {
+        this.#https?.replaceCertificate(chain);
+        this.#grpc?.replaceCertificate(chain);
+      },
     });
     this.#parts = parts;
     this.#https = new HttpsService(services, this.#keys.tls, certificate, routes);
     await this.#https.listen(this.#options.transport);
+    if (grpc !== null) {
+      const { tls: key } = this.#keys;
+      const nowMs = (): number => services.nowMs();
+      const { guard } = services;
+      this.#grpc = new GrpcPort({ guard, key, certificate, nowMs, ...grpc });
+      await this.#grpc.listen(this.#options.transport);
+    }
     this.#timer = setInterval(() => {
       this.#report();
     }, COUNTERS_MS);
@@ -183,7 +195,8 @@ class Desk {
 
   #report(): void {
     if (this.#over) return;
-    const counters = [this.#https?.counters ?? {}, ...this.#parts.map((part) => part.counters)];
+    const ports = [this.#https?.counters ?? {}, this.#grpc?.counters ?? {}];
+    const counters = [...ports, ...this.#parts.map((part) => part.counters)];
     this.#link.counters(Object.assign({}, ...counters) as Record<string, number>);
   }
 
@@ -199,6 +212,7 @@ class Desk {
     this.#over = true;
     if (this.#timer !== null) clearInterval(this.#timer);
     void this.#https?.close();
+    void this.#grpc?.close();
     for (const listener of this.#listeners) listener.close();
     this.#options.onExit(code);
   }

@@ -1,7 +1,9 @@
 // Where the parts of a desk are put together: what each needs of the others, and what answers which path. The parts are
 // opened before HTTPS is listened to, so that the log has their first words before anybody can ask.
 
+import type { Duplex } from 'node:stream';
 import { AuditTrail } from './audit-trail.ts';
+import type { GrpcPortOptions } from './grpc-port.ts';
 import type { Routes } from './https.ts';
 import { openPolling } from './open-polling.ts';
 import { Ledger } from './ledger.ts';
@@ -22,6 +24,8 @@ export interface DeskParts {
   /** Paths beside those of https.ts; null for none. */
   readonly routes: Routes | null;
   readonly parts: readonly DeskPart[];
+  /** Null: nobody answers gRPC, or nobody may ask: there is no sealed client CA. */
+  readonly grpc: Pick<GrpcPortOptions, 'audit' | 'clientCa' | 'openGrpc'> | null;
 }
 
 export interface HttpsControl {
@@ -71,5 +75,9 @@ export async function openParts(services: DeskServices, https: HttpsControl): Pr
     },
     close,
   };
-  return { routes: traders.api, parts: [part] };
+  const { clientCa } = services;
+  const openGrpc = (fingerprint: Uint8Array): Duplex | null =>
+    ledger?.openGrpc(fingerprint) ?? null;
+  const grpc = ledger === null || clientCa === null ? null : { audit, clientCa, openGrpc };
+  return { routes: traders.api, parts: [part], grpc };
 }

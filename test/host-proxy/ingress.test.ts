@@ -95,6 +95,26 @@ describe('ingress', () => {
     rmSync(directory, { recursive: true });
   });
 
+  it('in front of gRPC: the bytes go to the enclave’s port 50051', async () => {
+    const transport = unixTransport(directory);
+    listener = await transport.listen(50_051, (stream) => {
+      streams.push(stream);
+      stream.pipe(stream);
+    });
+    ingress = await Ingress.listen({
+      transport,
+      host: '127.0.0.1',
+      port: 0,
+      maxConnections: 4,
+      idleMs: 60_000,
+      logger,
+      to: 50_051,
+    });
+    const client = await dial();
+    client.end('hello');
+    expect((await collect(client)).toString()).toBe('hello');
+  });
+
   it('carries bytes both ways and lets one side finish first', async () => {
     const received = Promise.withResolvers<Buffer>();
     await start((stream) => {

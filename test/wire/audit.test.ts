@@ -49,7 +49,7 @@ describe('an audit entry', () => {
 
   it.each<readonly [string, number, CborValue]>([
     ['event 0', 1, 0],
-    ['event 15', 1, 15],
+    ['event 17', 1, 17],
     ['a short hash', 2, new Uint8Array(31)],
     ['a long commitment', 3, new Uint8Array(33)],
     ['an unknown code', 4, 'no_such_code'],
