@@ -3,7 +3,6 @@
 
 import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
 import { access, rename, rm } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { once } from 'node:events';
 import { DatabaseError } from 'pg';
 import type { Client } from 'pg';
@@ -69,6 +68,9 @@ const PROBLEMS: Readonly<Record<MigrationProblem['code'] | BackupProblem, string
   other_migrations: 'the backup is of another schema: restore it with the release that wrote it',
   not_empty: 'there are rows already: restore into an empty database',
 };
+
+/** The largest sealed state, as hexadecimal digits. */
+const MAX_LINE_CHARACTERS = 40_000_000;
 
 interface Options {
   readonly config: string | null;
@@ -241,9 +243,7 @@ async function backup(
 
 async function restore({ file }: Options, client: Client, progress: ProgressLine): Promise<Answer> {
   const path = file ?? '';
-  await access(path);
-  const lines = createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity });
-  const restored = await restoreRows(client, lines, (at) => {
+  const restored = await restoreRows(client, linesOf(path), (at) => {
     progress.rows('restoring', at, null);
   });
   if (!restored.ok) return refused(restored.problem, {});
@@ -253,6 +253,18 @@ async function restore({ file }: Options, client: Client, progress: ProgressLine
     json: { restored: true, rows, sha256 },
     lines: [`${rows} rows restored from ${path}`, `  sha256  ${sha256}`],
   };
+}
+
+/** Not by node:readline, which takes other characters for ends of lines as well. */
+async function* linesOf(path: string): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of createReadStream(path, 'utf8')) {
+    const lines = (rest + String(chunk)).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > MAX_LINE_CHARACTERS) break;
+    yield* lines;
+  }
+  if (rest !== '') yield rest;
 }
 
 async function status(_: Options, client: Client): Promise<Answer> {

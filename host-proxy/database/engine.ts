@@ -29,7 +29,7 @@ export class EngineUnavailable extends Error {
 
 const START_MS = 120_000;
 const STOP_MS = 20_000;
-const BACKOFF = { firstMs: 200, maximumMs: 10_000, resetAfterMs: 60_000 };
+const BACKOFF = { firstMs: 200, maximumMs: 3000, resetAfterMs: 60_000 };
 
 interface Running {
   readonly child: ChildProcess;

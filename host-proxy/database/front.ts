@@ -216,8 +216,7 @@ export class DatabaseFront {
   async #serveSecure(socket: TLSSocket, deadline: NodeJS.Timeout): Promise<void> {
     const reader = new MessageReader(socket);
     try {
-      const { role, preamble } = await this.#admit(socket, reader);
-      clearTimeout(deadline);
+      const { role, preamble } = await this.#admit(socket, reader, deadline);
       const isTrusted = role === 'postgres';
       const longer = {
         statementMs: OPERATOR_MS,
@@ -239,6 +238,7 @@ export class DatabaseFront {
   async #admit(
     socket: TLSSocket,
     reader: MessageReader,
+    deadline: NodeJS.Timeout,
   ): Promise<{ readonly role: DatabaseRole; readonly preamble: string }> {
     const first = await reader.startup(MAX_STARTUP_BYTES, null);
     if (typeof first === 'string') throw new Refused('08P01', 'no start-up message');
@@ -253,6 +253,8 @@ export class DatabaseFront {
     }
     const role = await this.#authenticate(socket, reader, parameters.get('user') ?? '');
     const preamble = preambleOf(role, parameters);
+    // An engine that is being started again may take longer.
+    clearTimeout(deadline);
     const version = await this.#engine.version().catch((error: unknown) => {
       if (!(error instanceof EngineUnavailable)) throw error;
       throw new Refused('57P03', 'the database engine does not start');

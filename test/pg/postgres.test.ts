@@ -1,6 +1,9 @@
 // The contract of the database, of a real PostgreSQL 15 from Debian's packages (scripts/pg). Where it cannot be had,
 // one line says why.
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres } from '../../scripts/pg/postgres.ts';
@@ -8,6 +11,7 @@ import type { PostgresServer } from '../../scripts/pg/postgres.ts';
 import { CommandFailed } from '../../scripts/vm/command.ts';
 import { databaseContract } from '../host-proxy/database/contract.ts';
 import type { Role } from '../host-proxy/database/contract.ts';
+import { databaseCommandTests } from '../host-proxy/database/database-commands.ts';
 
 async function start(): Promise<PostgresServer | null> {
   try {
@@ -23,7 +27,7 @@ const server = await start();
 const ROLE_PASSWORD = 'only for this test';
 const clients: Client[] = [];
 
-async function connect(role: Role): Promise<Client> {
+async function connect(role: Role, database = 'postgres'): Promise<Client> {
   if (server === null) throw new Error('no server');
   const { ca, host, password, port } = server;
   const client = new Client({
@@ -31,12 +35,12 @@ async function connect(role: Role): Promise<Client> {
     port,
     user: role,
     password: role === 'postgres' ? password : ROLE_PASSWORD,
-    database: 'postgres',
+    database,
     ssl: { ca },
   });
   client.on('error', () => undefined);
   await client.connect();
-  clients.push(client);
+  if (database === 'postgres') clients.push(client);
   return client;
 }
 
@@ -68,4 +72,34 @@ describe.skipIf(server === null)('PostgreSQL 15', () => {
   });
 
   databaseContract(() => ({ connect }));
+
+  describe('the commands', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'trackseal-pg-commands-'));
+
+    afterAll(() => {
+      rmSync(folder, { recursive: true });
+    });
+
+    databaseCommandTests(() => {
+      if (server === null) throw new Error('no server');
+      const [ca, password] = [join(folder, 'ca.pem'), join(folder, 'password')];
+      writeFileSync(ca, server.ca);
+      writeFileSync(password, `${server.password}\n`);
+      const url = `postgres://postgres@127.0.0.1:${server.port}/commands`;
+      return {
+        folder,
+        where: ['--url', url, '--ca', ca, '--password-file', password],
+        asOwner: async (work) => {
+          const client = await connect('postgres', 'commands');
+          await work(client);
+          await client.end();
+        },
+      };
+    });
+
+    beforeAll(async () => {
+      const owner = await connect('postgres');
+      await owner.query('CREATE DATABASE commands');
+    });
+  });
 });

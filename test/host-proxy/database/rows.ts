@@ -125,7 +125,7 @@ export async function insert(client: ClientBase, table: string, row: Row): Promi
 
 /** Something in every table: two hours, a correction of the first, a snapshot and a revocation. */
 export async function fill(client: ClientBase): Promise<void> {
-  await insert(client, 'accounts', accountRow({ label: 'Zürich "a"\n\\N' }));
+  await insert(client, 'accounts', accountRow({ label: 'Zürich "a"\n\\N\u2028' }));
   await insert(client, 'sealed_fills', sealedRow(1));
   await insert(client, 'sealed_fills', sealedRow(2, { sealed: bytes(16, 0) }));
   await insert(client, 'chain', chainRow(1));
