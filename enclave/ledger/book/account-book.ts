@@ -198,12 +198,12 @@ export class AccountBook implements Book {
     const [before, after] = [isCounted(known), isCounted(event)];
     if (before === after) {
       const record = { ...event.record, timeMs: known.atMs };
-      this.#timeline.put({ ...event, atMs: known.atMs, record });
+      this.#timeline.replace({ ...event, atMs: known.atMs, record });
       return 'repeated';
     }
     const atMs = before ? known.atMs : event.atMs;
     if (!this.#isOpenAt(hourOf(atMs))) return 'settled';
-    this.#timeline.put(event);
+    this.#timeline.replace(event);
     return this.#placed(atMs);
   }
 

@@ -73,11 +73,13 @@ export interface Movement extends Common {
 export type BookEvent = Trade | ContractTrade | FundingPaid | Movement;
 
 function feesOf(fees: readonly Money[] | null): readonly Amount[] | null {
-  const read = (fees ?? []).map(({ currency, amount }) => {
+  const read: Amount[] = [];
+  for (const { currency, amount } of fees ?? []) {
     const fixed = toFixed(amount);
-    return fixed === null ? null : { currency, amount: fixed };
-  });
-  return read.every((fee) => fee !== null) ? read : null;
+    if (fixed === null) return null;
+    read.push({ currency, amount: fixed });
+  }
+  return read;
 }
 
 /** Of margin trades that a venue shows as positions (Kraken) instead of balances. */
@@ -95,13 +97,23 @@ function eventOfFill(fill: Fill, marginPositions: boolean): BookEvent | null {
   if (fill.cost !== null && told === null) return null;
   const signed = fill.side === 'buy' ? amount : -amount;
   const key = `fill ${fill.symbol} ${fill.id}`;
-  const common = { key, atMs: fill.timeMs, record: fill, fees };
+  const atMs = fill.timeMs;
   if (isContract(fill, marginPositions)) {
     const instrument = instrumentOf(fill);
     // At a price of zero an inverse contract has no worth.
     const isPriced = instrument.style !== 'opaque' && price > 0n;
     const cost = isPriced ? worthOf(instrument, signed, price) : 0n;
-    return { kind: 'contract', ...common, instrument, contracts: signed, price, cost };
+    return {
+      kind: 'contract',
+      key,
+      atMs,
+      record: fill,
+      fees,
+      instrument,
+      contracts: signed,
+      price,
+      cost,
+    };
   }
   const isSecurity = fill.market === 'stock' || fill.market === 'option';
   const instrument = isSecurity ? instrumentOf(fill) : null;
@@ -109,7 +121,10 @@ function eventOfFill(fill: Fill, marginPositions: boolean): BookEvent | null {
   const paid = told ?? multiplyThree(amount, price, instrument?.size ?? FIXED_ONE);
   return {
     kind: 'trade',
-    ...common,
+    key,
+    atMs,
+    record: fill,
+    fees,
     market: figureMarketOf(fill.market),
     asset: instrument?.symbol ?? fill.base ?? base,
     amount: signed,

@@ -35,8 +35,14 @@ export class Timeline {
     return (hour === undefined ? undefined : this.#hours.get(hour)?.get(key)) ?? null;
   }
 
+  /** In the place of the one of the same key, if there is one. */
+  replace(event: BookEvent): void {
+    this.#remove(event.key);
+    this.put(event);
+  }
+
+  /** Of a key that is new. */
   put(event: BookEvent): void {
-    this.remove(event.key);
     const hour = hourOf(event.atMs);
     const events = this.#hours.get(hour) ?? new Map<string, BookEvent>();
     events.set(event.key, event);
@@ -44,7 +50,7 @@ export class Timeline {
     this.#seen.set(event.key, hour);
   }
 
-  remove(key: string): void {
+  #remove(key: string): void {
     const hour = this.#seen.get(key);
     if (hour === undefined) return;
     this.#hours.get(hour)?.delete(key);

@@ -183,10 +183,10 @@ export interface Told {
 export function play(list: readonly Action[], untilMinute: number = MINUTES): Told {
   const venue = new Venue();
   const records = [...list]
-    .map((action, at) => ({ ...action, id: `r${String(at).padStart(4, '0')}` }))
-    .filter(({ minute }) => minute < untilMinute)
-    .sort((a, b) => a.minute - b.minute || (a.id < b.id ? -1 : 1))
-    .map((action, at) => record(action, action.id, at, venue));
+    .map((action, at) => ({ action, id: `r${String(at).padStart(4, '0')}` }))
+    .filter(({ action }) => action.minute < untilMinute)
+    .sort((a, b) => a.action.minute - b.action.minute || (a.id < b.id ? -1 : 1))
+    .map(({ action, id }, at) => record(action, id, at, venue));
   return { records, venue };
 }
 
