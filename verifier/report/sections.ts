@@ -1,10 +1,11 @@
 // The parts of a report, each from figures that were computed from the signed hours. A null is printed with its reason.
 
 import type { Fixed } from '../../wire/fixed.ts';
-import { formatRatio, ratioOf } from '../../wire/performance/ratio.ts';
+import { exactRatio, ratioOf } from '../../wire/performance/ratio.ts';
 import type { CalendarReturn } from '../../wire/performance/calendar.ts';
 import { drawdowns } from '../../wire/performance/drawdown.ts';
 import type { LinkedReturn, ReturnGap } from '../../wire/performance/link.ts';
+import { GrowthIndex, INDEX_ONE } from '../../wire/performance/link.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
 import type { RiskMetrics, Statistic } from '../../wire/performance/risk.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
@@ -204,11 +205,9 @@ function monthCell(month: CalendarReturn | undefined): Html {
 
 function yearCell(months: readonly CalendarReturn[]): Html {
   if (months.some(({ ratio }) => ratio === null)) return html`<td class="none">gap</td>`;
-  const growth = months.reduce(
-    (product, { ratio }) => product.times(ratioOf(ratio ?? '0').plus(1)),
-    ratioOf('1'),
-  );
-  return ratioCell(formatRatio(growth.minus(1)), null);
+  const index = new GrowthIndex();
+  for (const { ratio } of months) if (ratio !== null) index.apply(ratio);
+  return ratioCell(exactRatio(index.value - INDEX_ONE, INDEX_ONE), 'too_large');
 }
 
 function yearRow(year: number, own: readonly CalendarReturn[]): readonly Cell[] {

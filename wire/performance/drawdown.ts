@@ -3,9 +3,8 @@
 // depth is a lower bound, and whoever shows it says so.
 
 import type { ReturnPoint } from './link.ts';
-import { GrowthIndex } from './link.ts';
-import type { Ratio } from './ratio.ts';
-import { formatRatio, ONE } from './ratio.ts';
+import { GrowthIndex, INDEX_ONE } from './link.ts';
+import { exactRatio, ratioUnits } from './ratio.ts';
 
 export interface Drawdown {
   /** Above 0: 0.2 is a fall by a fifth; 1 or more when all was lost. */
@@ -25,26 +24,32 @@ export interface IndexPoint {
 }
 
 interface Open {
-  readonly depth: Ratio;
+  readonly depth: string;
   readonly peakMs: number;
   readonly troughMs: number;
 }
 
 function close({ depth, peakMs, troughMs }: Open, recoveryMs: number | null): Drawdown {
-  return { depth: formatRatio(depth), peakMs, troughMs, recoveryMs };
+  return { depth, peakMs, troughMs, recoveryMs };
+}
+
+/** 1 − value / peak: 0 or more. Beyond what can be written is not reached: nothing falls below a loss of 10^30 times all. */
+function fall(value: bigint, peak: bigint): string {
+  return exactRatio(peak - value, peak) ?? '1';
 }
 
 /** The index at the end of each period that has a return, and how far below its peak. */
 export function indexOf(points: readonly ReturnPoint[]): readonly IndexPoint[] {
   const index = new GrowthIndex();
-  let peak = ONE;
+  let peak = INDEX_ONE;
   const line: IndexPoint[] = [];
   for (const { endMs, ratio } of points) {
     if (ratio === null) continue;
     const value = index.apply(ratio);
-    if (value.gt(peak)) peak = value;
-    const drawdown = ONE.minus(value.div(peak));
-    line.push({ atMs: endMs, index: formatRatio(value), drawdown: formatRatio(drawdown) });
+    if (value > peak) peak = value;
+    const written = exactRatio(value, INDEX_ONE);
+    if (written === null) continue;
+    line.push({ atMs: endMs, index: written, drawdown: fall(value, peak) });
   }
   return line;
 }
@@ -52,20 +57,20 @@ export function indexOf(points: readonly ReturnPoint[]): readonly IndexPoint[] {
 /** In the order of time. */
 export function drawdowns(points: readonly ReturnPoint[]): readonly Drawdown[] {
   const index = new GrowthIndex();
-  let peak = { value: ONE, atMs: points[0]?.startMs ?? 0 };
+  let peak = { value: INDEX_ONE, atMs: points[0]?.startMs ?? 0 };
   let open: Open | null = null;
   const found: Drawdown[] = [];
   for (const { endMs, ratio } of points) {
     if (ratio === null) continue;
     const value = index.apply(ratio);
-    if (value.gte(peak.value)) {
+    if (value >= peak.value) {
       if (open !== null) found.push(close(open, endMs));
       open = null;
       peak = { value, atMs: endMs };
       continue;
     }
-    const depth = ONE.minus(value.div(peak.value));
-    if (open === null || depth.gt(open.depth)) {
+    const depth = fall(value, peak.value);
+    if (open === null || ratioUnits(depth) > ratioUnits(open.depth)) {
       open = { depth, peakMs: peak.atMs, troughMs: endMs };
     }
   }
@@ -75,10 +80,10 @@ export function drawdowns(points: readonly ReturnPoint[]): readonly Drawdown[] {
 /** The deepest, of equals the first; null when the index never fell. */
 export function maximumDrawdown(points: readonly ReturnPoint[]): Drawdown | null {
   let deepest: Drawdown | null = null;
-  let depth = ONE.minus(1);
+  let depth = 0n;
   for (const each of drawdowns(points)) {
-    const value = ONE.times(each.depth);
-    if (value.lte(depth)) continue;
+    const value = ratioUnits(each.depth);
+    if (value <= depth) continue;
     deepest = each;
     depth = value;
   }

@@ -2,9 +2,9 @@
 // a hole between two periods, makes the linked return null: nobody can say what happened there. What the other periods made
 // together is told beside it (`observed`), with the list of gaps, so that it cannot be taken for the whole.
 
+import { divideRounded, FIXED_ONE } from '../fixed.ts';
 import type { PeriodReturn, ReturnReason } from './period-return.ts';
-import { formatRatio, isWritable, NIL, ONE, ratioOf } from './ratio.ts';
-import type { Ratio } from './ratio.ts';
+import { exactRatio, ratioUnits } from './ratio.ts';
 
 /** Periods in the order of time; none overlaps another. */
 export interface ReturnPoint extends PeriodReturn {
@@ -33,16 +33,21 @@ export interface LinkedReturn {
   readonly gaps: readonly ReturnGap[];
 }
 
-/** 1 + each ratio; once nothing is left, nothing is left. */
-export class GrowthIndex {
-  #value: Ratio = ONE;
+/** 1 of a linked index: whole numbers in units of 10^-48, so that a year of hours is rounded far below the 18th digit. */
+export const INDEX_ONE: bigint = 10n ** 48n;
 
-  get value(): Ratio {
+/** Product of 1 + each ratio, rounded half even after each; once nothing is left, nothing is left. */
+export class GrowthIndex {
+  #value = INDEX_ONE;
+
+  get value(): bigint {
     return this.#value;
   }
 
-  apply(ratio: string): Ratio {
-    if (this.#value.gt(NIL)) this.#value = this.#value.times(ratioOf(ratio).plus(1));
+  apply(ratio: string): bigint {
+    if (this.#value > 0n) {
+      this.#value = divideRounded(this.#value * (FIXED_ONE + ratioUnits(ratio)), FIXED_ONE);
+    }
     return this.#value;
   }
 }
@@ -80,8 +85,7 @@ export function linkReturns(
   const index = new GrowthIndex();
   const known = points.filter(({ ratio }) => ratio !== null);
   for (const { ratio } of known) if (ratio !== null) index.apply(ratio);
-  const isKnown = known.length > 0 && isWritable(index.value);
-  const observed = isKnown ? formatRatio(index.value.minus(1)) : null;
+  const observed = known.length === 0 ? null : exactRatio(index.value - INDEX_ONE, INDEX_ONE);
   const isDietz = known.some(({ method }) => method === 'modified_dietz');
   const method = isDietz ? 'modified_dietz' : 'twr';
   return {

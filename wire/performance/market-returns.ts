@@ -10,7 +10,7 @@ import { FIGURE_MARKETS, HOUR_MS } from '../track/figures.ts';
 import { hourReturn } from './hour-return.ts';
 import type { ReturnPoint } from './link.ts';
 import type { ReturnReason } from './period-return.ts';
-import { formatRatio, quotient } from './ratio.ts';
+import { exactRatio } from './ratio.ts';
 
 const DERIVATIVES: ReadonlySet<FigureMarket> = new Set(['swap', 'future']);
 
@@ -69,7 +69,8 @@ function point(hour: HourFigures, profit: Fixed | null, base: Base | null): Retu
   if (base.capital <= 0n) {
     return { ...times, ratio: null, method: null, reason: 'capital_not_positive' };
   }
-  const ratio = formatRatio(quotient(profit * BigInt(HOUR_MS), base.capital));
+  const ratio = exactRatio(profit * BigInt(HOUR_MS), base.capital);
+  if (ratio === null) return { ...times, ratio, method: null, reason: 'too_large' };
   return { ...times, ratio, method: 'modified_dietz', reason: null };
 }
 

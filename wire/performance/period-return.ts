@@ -1,12 +1,12 @@
 // The return of one period from its values and external flows. True time-weighted where the
 // value right before each flow is known; between two known values with flows that have none, Modified Dietz with the exact
-// fraction of the time. What is not known is null with a reason, never zero. Pure; amounts are bigint in one unit.
+// fraction of the time. What is not known is null with a reason, never zero. Pure; amounts are bigint in one unit, and the
+// result is exact until it is rounded once.
 //
 //   time-weighted     (V before flow 1 / V start) · (V before flow 2 / (V before flow 1 + flow 1)) · … − 1
 //   Modified Dietz    (V1 − V0 − ΣF) / (V0 + Σ F·(t1 − t)/(t1 − t0))
 
-import type { Ratio } from './ratio.ts';
-import { formatRatio, isWritable, NIL, ONE, quotient } from './ratio.ts';
+import { exactRatio } from './ratio.ts';
 
 export type ReturnMethod = 'twr' | 'modified_dietz';
 
@@ -23,7 +23,7 @@ export type ReturnReason =
   | 'capital_not_positive'
   /** A flow outside of its period: the figures contradict themselves. */
   | 'flow_outside'
-  /** Not a figure that can be written with 40 digits before the point. */
+  /** Not a figure that can be written with 30 digits before the point. */
   | 'too_large';
 
 /** An amount that enters (+) or leaves (−) the account, and the account's value right before it. */
@@ -117,24 +117,28 @@ function stretchesOf(values: PeriodValues, start: bigint, end: bigint): readonly
   return [...stretches, { ...from, toMs: values.endMs, end, unvalued }];
 }
 
-type Growth = Ratio | 'empty' | 'capital_not_positive';
+/** 1 + return, exact; the denominator is positive. */
+interface Growth {
+  readonly numerator: bigint;
+  readonly denominator: bigint;
+}
 
-/** 1 + return of a stretch. `empty`: nothing was there, so there is no return, and nothing is lost by leaving it out. */
-function growthOf({ fromMs, toMs, start, end, unvalued }: Stretch): Growth {
+/** `empty`: nothing was there, so there is no return, and nothing is lost by leaving it out. */
+function growthOf(stretch: Stretch): Growth | 'empty' | 'capital_not_positive' {
+  const { fromMs, toMs, start, end, unvalued } = stretch;
   if (unvalued.length === 0) {
-    if (start > 0n) return quotient(end, start);
+    if (start > 0n) return { numerator: end, denominator: start };
     return start === 0n && end === 0n ? 'empty' : 'capital_not_positive';
   }
   const length = BigInt(toMs - fromMs);
-  // Amounts times milliseconds: exact.
+  // Amounts times milliseconds.
   const weighted = unvalued.reduce(
     (sum, { atMs, amount }) => sum + amount * BigInt(toMs - atMs),
     start * length,
   );
   const flows = unvalued.reduce((sum, { amount }) => sum + amount, 0n);
-  const gain = end - start - flows;
-  if (weighted > 0n) return quotient(gain * length, weighted).plus(1);
-  return 'capital_not_positive';
+  if (weighted <= 0n) return 'capital_not_positive';
+  return { numerator: (end - start - flows) * length + weighted, denominator: weighted };
 }
 
 /**
@@ -147,17 +151,20 @@ export function periodReturn(values: PeriodValues): PeriodReturn {
   if (fault !== null) return refused(fault);
   if (equityStart === null || equityEnd === null) return refused('no_value');
   const stretches = stretchesOf(values, equityStart, equityEnd);
-  let growth: Ratio | null = null;
+  let [numerator, denominator, isEmpty] = [1n, 1n, true];
   for (const stretch of stretches) {
     const factor = growthOf(stretch);
     if (factor === 'capital_not_positive') return refused(factor);
     if (factor === 'empty') continue;
-    growth = (growth ?? ONE).times(factor);
-    if (growth.lte(NIL)) break;
+    isEmpty = false;
+    numerator *= factor.numerator;
+    denominator *= factor.denominator;
+    if (numerator <= 0n) break;
   }
-  if (growth === null) return refused('no_capital');
-  if (!isWritable(growth)) return refused('too_large');
+  if (isEmpty) return refused('no_capital');
+  const ratio = exactRatio(numerator - denominator, denominator);
+  if (ratio === null) return refused('too_large');
   const isDietz = stretches.some(({ unvalued }) => unvalued.length > 0);
   const method = isDietz ? 'modified_dietz' : 'twr';
-  return { ratio: formatRatio(growth.minus(1)), method, reason: null };
+  return { ratio, method, reason: null };
 }

@@ -2,12 +2,14 @@
 // out of the sample and counted; below a minimum sample a figure is null and says why. Everything is computed from the
 // texts of the returns, so that whoever has the signed hours gets the same figures.
 
+import type { Fixed } from '../fixed.ts';
+import { FIXED_ONE } from '../fixed.ts';
 import type { Conventions } from './conventions.ts';
 import type { Drawdown } from './drawdown.ts';
 import { maximumDrawdown } from './drawdown.ts';
 import type { ReturnPoint } from './link.ts';
-import { gapsOf, GrowthIndex } from './link.ts';
-import { formatStatistic, NIL, ONE, Ratio, ratioOf, sumOf } from './ratio.ts';
+import { gapsOf, GrowthIndex, INDEX_ONE } from './link.ts';
+import { formatStatistic, NIL, quotient, Ratio, ratioOf, ratioUnits } from './ratio.ts';
 
 export type StatisticReason =
   /** Fewer returns than the conventions ask for. */
@@ -25,7 +27,7 @@ export type StatisticReason =
   | 'gaps'
   /** Nothing was left at the end. */
   | 'wiped_out'
-  /** Not a figure that can be written with 40 digits. */
+  /** Not a figure that can be written with 30 digits. */
   | 'too_large';
 
 export interface Statistic {
@@ -68,34 +70,74 @@ function over(dividend: Computed, divisor: Computed, whenZero: StatisticReason):
   return divisor.isZero() ? whenZero : dividend.div(divisor);
 }
 
-function atLeast(minimum: number, sample: readonly Ratio[], make: () => Computed): Computed {
-  return sample.length < Math.max(minimum, 1) ? 'below_minimum' : make();
+/** Sums over the sample in units of 10^-18, exact. */
+interface Sums {
+  readonly count: number;
+  readonly sum: Fixed;
+  /** In units of 10^-36. */
+  readonly squares: bigint;
+  readonly shortfallSquares: bigint;
+  readonly wins: number;
+  readonly losses: number;
+  readonly won: Fixed;
+  /** Without its sign. */
+  readonly lost: Fixed;
 }
 
-/** Not annualised; N − 1. */
-function standardDeviation(sample: readonly Ratio[]): Ratio {
-  const mean = sumOf(sample).div(sample.length);
-  const squares = sumOf(sample.map((value) => value.minus(mean).pow(2)));
-  return squares.div(sample.length - 1).sqrt();
+function sumsOf(points: readonly ReturnPoint[]): Sums {
+  let [count, wins, losses] = [0, 0, 0];
+  let [sum, squares, shortfallSquares, won, lost] = [0n, 0n, 0n, 0n, 0n];
+  for (const { ratio } of points) {
+    if (ratio === null) continue;
+    const value = ratioUnits(ratio);
+    const square = value * value;
+    count++;
+    sum += value;
+    squares += square;
+    if (value > 0n) {
+      wins++;
+      won += value;
+    } else if (value < 0n) {
+      losses++;
+      lost -= value;
+      shortfallSquares += square;
+    }
+  }
+  return { count, sum, squares, shortfallSquares, wins, losses, won, lost };
+}
+
+function atLeast(minimum: number, { count }: Sums, make: () => Computed): Computed {
+  return count < Math.max(minimum, 1) ? 'below_minimum' : make();
+}
+
+/** Not annualised; N − 1: sqrt((N·Σx² − (Σx)²) / (N·(N − 1))). */
+function standardDeviation({ count, sum, squares }: Sums): Ratio {
+  const n = BigInt(count);
+  const variance = quotient(n * squares - sum * sum, n * (n - 1n) * FIXED_ONE * FIXED_ONE);
+  return variance.sqrt();
 }
 
 /** Not annualised; over all N. */
-function downsideDeviation(sample: readonly Ratio[]): Ratio {
-  const squares = sumOf(sample.filter((value) => value.lt(NIL)).map((value) => value.pow(2)));
-  return squares.div(sample.length).sqrt();
+function downsideDeviation({ count, shortfallSquares }: Sums): Ratio {
+  return quotient(shortfallSquares, BigInt(count) * FIXED_ONE * FIXED_ONE).sqrt();
 }
 
 function annualReturn(points: readonly ReturnPoint[], sample: number, perYear: number): Computed {
   const index = new GrowthIndex();
   for (const { ratio } of points) if (ratio !== null) index.apply(ratio);
-  if (index.value.lte(NIL)) return 'wiped_out';
-  return index.value.pow(new Ratio(perYear).div(sample)).minus(1);
+  if (index.value <= 0n) return 'wiped_out';
+  return quotient(index.value, INDEX_ONE).pow(new Ratio(perYear).div(sample)).minus(1);
+}
+
+function profitFactor(won: Fixed, lost: Fixed): Computed {
+  if (lost > 0n) return quotient(won, lost);
+  return won === 0n ? 'no_moves' : 'no_losses';
 }
 
 /** `points` in the order of time, all of one length. */
 export function riskMetrics(points: readonly ReturnPoint[], conventions: Conventions): RiskMetrics {
   const { periods_per_year: perYear, minimum_periods: minimum } = conventions;
-  const sample = points.flatMap(({ ratio }) => (ratio === null ? [] : [ratioOf(ratio)]));
+  const sample = sumsOf(points);
   const length = points[0] === undefined ? 1 : points[0].endMs - points[0].startMs;
   const gaps = gapsOf(points, points[0]?.startMs ?? 0, points.at(-1)?.endMs ?? 0);
   const missing = gaps.reduce(
@@ -106,20 +148,19 @@ export function riskMetrics(points: readonly ReturnPoint[], conventions: Convent
   const dispersion = (make: () => Computed): Computed =>
     atLeast(Math.max(minimum.dispersion, 2), sample, make);
 
-  const mean = dispersion(() => sumOf(sample).div(sample.length));
+  const mean = dispersion(() => quotient(sample.sum, BigInt(sample.count) * FIXED_ONE));
   const deviation = dispersion(() => standardDeviation(sample));
   const downside = dispersion(() => downsideDeviation(sample));
   const annual = atLeast(minimum.annual, sample, () =>
-    missing > 0 ? 'gaps' : annualReturn(points, sample.length, perYear),
+    missing > 0 ? 'gaps' : annualReturn(points, sample.count, perYear),
   );
   const drawdown = maximumDrawdown(points);
-  const wins = sample.filter((value) => value.gt(NIL));
-  const losses = sample.filter((value) => value.lt(NIL));
+  const { wins, losses, won, lost } = sample;
   const times = (computed: Computed): Computed =>
     typeof computed === 'string' ? computed : computed.times(root);
   return {
     conventions,
-    sample: sample.length,
+    sample: sample.count,
     gaps: missing,
     mean: statistic(mean),
     volatility: statistic(times(deviation)),
@@ -133,17 +174,9 @@ export function riskMetrics(points: readonly ReturnPoint[], conventions: Convent
     maximum_drawdown: drawdown,
     win_rate: statistic(
       atLeast(minimum.counts, sample, () =>
-        over(ONE.times(wins.length), ONE.times(wins.length + losses.length), 'no_moves'),
+        wins + losses === 0 ? 'no_moves' : quotient(BigInt(wins), BigInt(wins + losses)),
       ),
     ),
-    profit_factor: statistic(
-      atLeast(minimum.counts, sample, () =>
-        over(
-          sumOf(wins),
-          sumOf(losses).abs(),
-          losses.length + wins.length === 0 ? 'no_moves' : 'no_losses',
-        ),
-      ),
-    ),
+    profit_factor: statistic(atLeast(minimum.counts, sample, () => profitFactor(won, lost))),
   };
 }

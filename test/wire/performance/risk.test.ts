@@ -5,7 +5,7 @@ import { CONVENTIONS, otherConventions } from '../../../wire/performance/convent
 import { drawdowns } from '../../../wire/performance/drawdown.ts';
 import type { ReturnPoint } from '../../../wire/performance/link.ts';
 import { linkReturns } from '../../../wire/performance/link.ts';
-import { Ratio, ratioOf } from '../../../wire/performance/ratio.ts';
+import { formatRatio, Ratio, ratioOf } from '../../../wire/performance/ratio.ts';
 import type { RiskMetrics } from '../../../wire/performance/risk.ts';
 import { riskMetrics } from '../../../wire/performance/risk.ts';
 import { ROOT } from '../../../scripts/bundle.ts';
@@ -195,9 +195,7 @@ function less(
 ): readonly ReturnPoint[] {
   return points.map((point, at) => ({
     ...point,
-    ratio: ratioOf(point.ratio ?? '')
-      .minus(riskFree(at))
-      .toFixed(),
+    ratio: formatRatio(ratioOf(point.ratio ?? '').minus(riskFree(at))),
   }));
 }
 
