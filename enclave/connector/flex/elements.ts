@@ -216,7 +216,7 @@ export function readSalesTax(raw: Raw, { accountId, nameOf }: Context): Taken {
   return flowOf({ id: `${accountId}:tax-${own}`, type: 'fee', currency, amount, timeMs });
 }
 
-/** Shares that came and went, and the money for them, each a conversion: splits, mergers, tenders, spin-offs. */
+/** Shares that came or went (splits, tenders, spin-offs); where there is money for them, the two are a conversion. */
 export function readCorporateAction(raw: Raw, { accountId, nameOf }: Context): Taken {
   const symbol = nameAt(raw, 'symbol');
   const currency = nameAt(raw, 'currency');
@@ -225,8 +225,11 @@ export function readCorporateAction(raw: Raw, { accountId, nameOf }: Context): T
   const when = textAt(raw, 'dateTime');
   if (quantity === '0' && proceeds === '0') return 'nothing';
   const own = idAt(raw, 'transactionID') ?? nameOf(['action', symbol, quantity, proceeds, when]);
-  const common = { type: 'conversion', timeMs: bookedAt(raw, 'dateTime', 'reportDate') } as const;
   const id = `${accountId}:${own}`;
+  const type = quantity === '0' || proceeds === '0' ? 'other' : 'conversion';
+  const networkId = type === 'conversion' ? id : null;
+  const timeMs = bookedAt(raw, 'dateTime', 'reportDate');
+  const common = { type, networkId, timeMs } as const;
   const shares = flowOf({ ...common, id, currency: symbol, amount: quantity });
   const money = flowOf({ ...common, id: `${id}-cash`, currency, amount: proceeds });
   if (shares === null || money === null) return null;

@@ -6,6 +6,7 @@ import { parseUtf8 } from '../../../wire/bytes.ts';
 import type { Adapter } from '../adapter.ts';
 import { DAY_MS, FILL_OVERLAP_MS, HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { CallError, classOfAnswer } from '../call-error.ts';
+import type { BalanceLine } from '../common.ts';
 import { balancesSource, needList, nextAfter } from '../common.ts';
 import { parseExactJson } from '../json.ts';
 import { balanceOf, digestOf, flowOf, idAt, nameAt, withoutSign } from '../normalise.ts';
@@ -13,7 +14,7 @@ import { convert } from '../paging.ts';
 import type { Candle } from '../prices.ts';
 import type { Raw } from '../raw.ts';
 import { decimalAt, listAt, textAt } from '../raw.ts';
-import type { ConnectorRecord, Fill, FlowType, MarketKind, Position } from '../records.ts';
+import type { ConnectorRecord, Fill, Flow, FlowType, MarketKind, Position } from '../records.ts';
 import type { Run } from '../run.ts';
 import type { HistorySource, MomentSource, Source, Span } from '../source.ts';
 
@@ -102,7 +103,12 @@ function sourcesOf(get: Get): readonly Source[] {
   return [
     balancesSource('cash', async () => {
       const account = await get('/v2/account');
-      return [balanceOf('cash', nameAt(account, 'currency'), decimalAt(account, 'cash'), null)];
+      const cash = decimalAt(account, 'cash');
+      const coins = (await readPositions(get)).filter(isCoin);
+      return [
+        balanceOf('cash', nameAt(account, 'currency'), cash, null),
+        ...coins.map(coinBalance),
+      ];
     }),
     positions(get),
     activities(get, 'fills', 'trade_activity', FILL_OVERLAP_MS),
@@ -117,17 +123,32 @@ function kindOf(symbol: string): MarketKind {
   return symbol.includes('/') ? 'spot' : 'stock';
 }
 
+async function readPositions(get: Get): Promise<readonly Raw[]> {
+  return needList({ raws: await get('/v2/positions') }, 'raws');
+}
+
+function isCoin(raw: Raw): boolean {
+  return textAt(raw, 'asset_class') === 'crypto';
+}
+
+/** `BTCUSD` and `BTC/USD` alike. */
+function coinOf(symbol: string | null): string | null {
+  return symbol?.split('/')[0]?.replace(/(?<=.)(?:USDT|USDC|USD|BTC)$/u, '') ?? null;
+}
+
+/** A coin is held, as at any exchange; its price is its market's. */
+function coinBalance(raw: Raw): BalanceLine {
+  return balanceOf('crypto', coinOf(nameAt(raw, 'symbol')), decimalAt(raw, 'qty'), null);
+}
+
 function positions(get: Get): MomentSource {
   return {
     type: 'moment',
     what: 'positions',
     market: 'all',
     read: async () => {
-      const { records, malformed } = convert(
-        needList({ raws: await get('/v2/positions') }, 'raws'),
-        position,
-      );
-      return { records, malformed };
+      const raws = (await readPositions(get)).filter((raw) => !isCoin(raw));
+      return convert(raws, position);
     },
   };
 }
@@ -137,7 +158,7 @@ function position(raw: Raw): Position | null {
   const quantity = decimalAt(raw, 'qty');
   const side = textAt(raw, 'side');
   if (symbol === null || quantity === null || (side !== 'long' && side !== 'short')) return null;
-  const market = textAt(raw, 'asset_class') === 'crypto' ? 'spot' : kindOf(symbol);
+  const market = kindOf(symbol);
   return {
     kind: 'position',
     symbol,
@@ -241,39 +262,75 @@ const TYPES: Readonly<Record<string, FlowType>> = {
   CSD: 'deposit',
   CSW: 'withdrawal',
   TRANS: 'deposit',
-  JNL: 'transfer_in',
   JNLC: 'transfer_in',
-  JNLS: 'transfer_in',
   ACATC: 'transfer_in',
-  ACATS: 'transfer_in',
   CIL: 'other',
-  INT: 'interest',
-  CFEE: 'fee',
   FEE: 'fee',
   DIVFEE: 'fee',
   PTC: 'fee',
   PTR: 'rebate',
 };
 
-/** Money, or securities where there is none: a journal of stock, a split. */
-function activity(raw: Raw): ConnectorRecord | readonly ConnectorRecord[] | null {
+/**
+ * What moves securities beside money, or instead of it; in others a quantity is what was held. A conversion has both; what
+ * has shares alone (splits, names that changed, options that expired) is of type `other`.
+ */
+const SECURITIES: Readonly<Record<string, FlowType>> = {
+  ACATS: 'transfer_in',
+  JNL: 'transfer_in',
+  JNLS: 'transfer_in',
+  CFEE: 'fee',
+  FOPT: 'other',
+  MA: 'conversion',
+  NC: 'conversion',
+  OPASN: 'conversion',
+  OPCA: 'conversion',
+  OPEXC: 'conversion',
+  OPEXP: 'conversion',
+  OPTRD: 'conversion',
+  REORG: 'conversion',
+  SPIN: 'conversion',
+  SPLIT: 'conversion',
+  VOF: 'conversion',
+};
+
+function typeOf(name: string): FlowType {
+  const prefix = name.startsWith('DIV') ? 'dividend' : name.startsWith('INT') ? 'interest' : null;
+  return TYPES[name] ?? prefix ?? SECURITIES[name] ?? 'other';
+}
+
+function activity(raw: Raw): One {
   const name = textAt(raw, 'activity_type') ?? '';
+  const id = idAt(raw, 'id');
   const money = decimalAt(raw, 'net_amount');
-  const quantity = decimalAt(raw, 'qty');
-  const moved = money !== null && money !== '0';
-  const amount = moved ? money : quantity;
-  if (amount === '0') return [];
-  const found = TYPES[name] ?? (name.startsWith('DIV') ? 'dividend' : 'other');
-  const type = found === 'deposit' && amount?.startsWith('-') === true ? 'withdrawal' : found;
+  const quantity = SECURITIES[name] === undefined ? null : decimalAt(raw, 'qty');
+  if (money === null && quantity === null) return null;
+  const hasMoney = money !== null && money !== '0';
+  const hasShares = quantity !== null && quantity !== '0';
   const status = textAt(raw, 'status') ?? 'executed';
-  const timeMs = Date.parse(textAt(raw, 'transaction_time') ?? textAt(raw, 'date') ?? '');
-  return flowOf({
-    id: idAt(raw, 'id'),
-    type,
-    currency: moved ? (nameAt(raw, 'currency') ?? 'USD') : nameAt(raw, 'symbol'),
-    amount,
-    timeMs: Number.isSafeInteger(timeMs) ? timeMs : null,
+  const dated = Date.parse(textAt(raw, 'transaction_time') ?? textAt(raw, 'date') ?? '');
+  const common = {
+    timeMs: Number.isSafeInteger(dated) ? dated : null,
     status: status === 'executed' || status === 'correct' ? 'ok' : 'canceled',
     from: nameAt(raw, 'activity_type'),
-  });
+    networkId: hasMoney && hasShares ? id : null,
+  } as const;
+  const typed = (type: FlowType): FlowType =>
+    type === 'conversion' && !(hasMoney && hasShares) ? 'other' : type;
+  const lines: (Flow | null)[] = [];
+  if (hasMoney) {
+    const found = typed(typeOf(name));
+    const type = found === 'deposit' && money.startsWith('-') ? 'withdrawal' : found;
+    const currency = nameAt(raw, 'currency') ?? 'USD';
+    lines.push(flowOf({ ...common, id, type, currency, amount: money }));
+  }
+  if (hasShares) {
+    const type = typed(SECURITIES[name] ?? 'other');
+    const symbol = nameAt(raw, 'symbol');
+    const currency = name === 'CFEE' ? coinOf(symbol) : symbol;
+    const own = id === null || !hasMoney ? id : `${id}-qty`;
+    lines.push(flowOf({ ...common, id: own, type, currency, amount: quantity }));
+  }
+  const known = lines.filter((line) => line !== null);
+  return known.length === lines.length ? known : null;
 }

@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Job } from '../../../../enclave/connector/job.ts';
 import type { Flow } from '../../../../enclave/connector/records.ts';
+import { startExchange } from '../../../../simulator/exchange/server.ts';
 import type { Asked, Outcome, Reply } from '../../../helpers/connector-desk.ts';
 import { jobOf, routes, runJob, START_MS } from '../../../helpers/connector-desk.ts';
+import { credentialsOf, simulatedInternet } from '../../../helpers/simulated-venues.ts';
 import { reply } from '../../../helpers/venue-shapes.ts';
 
 type Activity = Readonly<Record<string, unknown>>;
@@ -64,6 +66,12 @@ const checkAnswered = (status: number): Promise<Outcome> =>
     routes({ '/v2/account': () => ({ status, body: {} }) }),
   );
 
+const SHARED: URL = new URL('../../../../../shared/data/alpaca/', import.meta.url);
+const SAMPLES: readonly string[] = existsSync(SHARED)
+  ? readdirSync(SHARED).filter((name) => name.includes('activit'))
+  : [];
+if (SAMPLES.length === 0) console.log('skipped: no activities in ../shared/data/alpaca');
+
 describe('alpaca', () => {
   it('takes what the venue recorded: fills without fees, positions in shares', async () => {
     const fromMs = Date.UTC(2022, 2, 1);
@@ -109,6 +117,81 @@ describe('alpaca', () => {
     ]);
   });
 
+  it('pages 250 other activities the same way, and takes each once over two polls', async () => {
+    const all = Array.from({ length: 250 }, (_, at) => ({
+      ...nta('DIV', '0.01', { symbol: 'T', qty: '2' }),
+      id: `20261102000000000::${String(at).padStart(6, '0')}`,
+    }));
+    const first = await poll(all.slice(0, 199));
+    expect(flowsOf(first)).toHaveLength(199);
+    const { cursors } = first.done;
+    const second = await poll(all, { cursors, nowMs: START_MS + 600_000 });
+    expect(flowsOf(second)).toHaveLength(51);
+    const pages = second.asked.filter(({ query }) => query.get('category') !== 'trade_activity');
+    const asked = pages.filter(({ query }) => query.has('category'));
+    expect(asked.map(({ query }) => query.get('page_token')?.slice(-6) ?? null)).toEqual([
+      null,
+      '000099',
+      '000199',
+    ]);
+  });
+
+  it('has a kind for every activity, and a line for what moved', async () => {
+    const security = { symbol: 'ABC', qty: '-10' };
+    const { records, done } = await poll([
+      nta('CSD', '500'),
+      nta('CSW', '-200'),
+      nta('JNLC', '-25'),
+      nta('JNLS', '0', { symbol: 'ABC', qty: '3' }),
+      nta('ACATC', '70'),
+      nta('ACATS', '0', { symbol: 'XYZ', qty: '4' }),
+      nta('DIV', '1.02', { symbol: 'T', qty: '2' }),
+      nta('DIVNRA', '-0.15', { symbol: 'T' }),
+      nta('INT', '0.4'),
+      nta('INTNRA', '-0.1'),
+      nta('FEE', '-0.02'),
+      nta('CFEE', '0', { symbol: 'BTCUSD', qty: '-0.0005' }),
+      nta('PTC', '-1'),
+      nta('PTR', '0.3'),
+      nta('MA', '320', security),
+      nta('SPLIT', '0', { symbol: 'ABC', qty: '20' }),
+      nta('OPEXP', '0', { symbol: 'ABC261120C00010000', qty: '-1' }),
+      nta('CIL', '0.77', { symbol: 'ABC' }),
+      nta('NC', '0', { symbol: 'OLD', qty: '0' }),
+      nta('MISC', '2'),
+    ]);
+    const lines = records.flatMap((record): readonly string[] =>
+      record.kind === 'flow'
+        ? [
+            `${record.from ?? ''} ${record.type} ${record.direction} ${record.amount} ${record.currency}`,
+          ]
+        : [],
+    );
+    expect(lines.sort()).toEqual([
+      'ACATC transfer_in in 70 USD',
+      'ACATS transfer_in in 4 XYZ',
+      'CFEE fee out 0.0005 BTC',
+      'CIL other in 0.77 USD',
+      'CSD deposit in 500 USD',
+      'CSW withdrawal out 200 USD',
+      'DIV dividend in 1.02 USD',
+      'DIVNRA dividend out 0.15 USD',
+      'FEE fee out 0.02 USD',
+      'INT interest in 0.4 USD',
+      'INTNRA interest out 0.1 USD',
+      'JNLC transfer_out out 25 USD',
+      'JNLS transfer_in in 3 ABC',
+      'MA conversion in 320 USD',
+      'MA conversion out 10 ABC',
+      'MISC other in 2 USD',
+      'OPEXP other out 1 ABC261120C00010000',
+      'PTC fee out 1 USD',
+      'PTR rebate in 0.3 USD',
+      'SPLIT other in 20 ABC',
+    ]);
+    expect(done.coverage.every(({ reason }) => reason !== 'record_malformed')).toBe(true);
+  });
+
   it('takes a deposit that is dated by day alone, later on the first day', async () => {
     const fromMs = START_MS + 10 * 3_600_000;
     const first = await poll([], { fromMs, nowMs: fromMs + 1000 });
@@ -135,5 +218,58 @@ describe('alpaca', () => {
     const internet = routes({ '/v2/account': reply({ id: 'a', status: 'ACCOUNT_CLOSED' }) });
     const { done } = await runJob(jobOf('alpaca', { kind: 'check' }), internet);
     expect(done.errorClass).toBe('account');
+  });
+
+  it.skipIf(SAMPLES.length === 0)('takes every activity that others recorded', async () => {
+    const all = SAMPLES.flatMap((name): readonly Activity[] => {
+      const read = JSON.parse(readFileSync(new URL(name, SHARED), 'utf8')) as Activity | Activity[];
+      return Array.isArray(read) ? read : [read];
+    });
+    const fromMs = Date.UTC(2019, 0, 1);
+    const { records, done } = await poll(all, { fromMs, nowMs: START_MS });
+    const dated = records.filter(({ kind }) => kind === 'fill' || kind === 'flow');
+    expect(dated).toHaveLength(all.length);
+    expect(done.coverage.every(({ reason }) => reason !== 'record_malformed')).toBe(true);
+  });
+
+  it('pages through what the simulated venue has: fills, fees in coins, deposits, to the last one', async () => {
+    const nowMs = Date.UTC(2026, 10, 20, 12);
+    const exchange = await startExchange({ clock: () => nowMs });
+    onTestFinished(() => exchange.close());
+    const { control } = exchange;
+    control.limits({ venue: 'alpaca', scale: 100 });
+    const answer = control.account({ venue: 'alpaca' });
+    const of = { account: answer.account };
+    const fromMs = nowMs - 5 * 86_400_000;
+    control.deposit({ ...of, currency: 'USD', amount: '100000', timeMs: fromMs + 1 });
+    for (let at = 0; at < 230; at++) {
+      const timeMs = fromMs + 1000 + at * 1_000_000;
+      const amount = '0.01';
+      control.trade({ ...of, symbol: 'BTC/USD', side: 'buy', price: '650', amount, timeMs });
+    }
+    control.cash({ ...of, type: 'dividend', currency: 'USD', amount: '3.5', timeMs: nowMs - 1000 });
+    const credentials = credentialsOf(answer);
+    const { records, done } = await runJob(
+      jobOf('alpaca', { fromMs, nowMs, credentials }),
+      simulatedInternet(exchange),
+    );
+    expect(done.outcome).toBe('complete');
+    const fills = records.filter((record) => record.kind === 'fill');
+    expect(new Set(fills.map(({ id }) => id)).size).toBe(230);
+    const flows = records.filter((record) => record.kind === 'flow');
+    const types = Map.groupBy(flows, ({ type, currency }) => `${type} ${currency}`);
+    expect([...types].map(([name, all]) => [name, all.length])).toEqual([
+      ['deposit USD', 1],
+      ['fee BTC', 230],
+      ['dividend USD', 1],
+    ]);
+    // The coin is a balance, and what is left of it by the records is what the venue has.
+    const held = records.find((record) => record.kind === 'balance' && record.currency === 'BTC');
+    expect(held).toMatchObject({ total: control.ledger(of).balances['spot']?.['BTC'] });
+    const sum = [...fills, ...flows.filter(({ currency }) => currency === 'BTC')].reduce(
+      (total, record) => total + (record.kind === 'fill' ? 1 : -1) * Number(record.amount),
+      0,
+    );
+    expect(sum.toFixed(8)).toBe(Number(held?.kind === 'balance' ? held.total : '').toFixed(8));
   });
 });
