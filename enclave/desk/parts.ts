@@ -9,6 +9,7 @@ import { openPolling } from './open-polling.ts';
 import { Ledger } from './ledger.ts';
 import type { PollingOptions } from './polling-options.ts';
 import type { DeskServices } from './services.ts';
+import { askPrices } from './price-legs.ts';
 import { nodeTime } from './time.ts';
 import { TlsCertificates } from './tls-certificates.ts';
 import { openTraderDesk } from './trader-desk.ts';
@@ -50,7 +51,7 @@ export async function openParts(services: DeskServices, https: HttpsControl): Pr
   };
   const polling = openPolling(services, onAudit, ledger);
   ledger?.start({
-    prices: ({ venue, environment, items }) => polling.prices.ask(venue, environment, items),
+    prices: (question) => askPrices(polling.prices, question),
     resync: (id, fromMs) => {
       polling.resync(id, fromMs);
     },

@@ -77,9 +77,11 @@ export function candlesOf(
   const count = Math.max(0, (lastMs - firstMs) / stepMs + 1);
   const shown = Math.min(count, limit);
   const startMs = shows === 'oldest' ? firstMs : lastMs - (shown - 1) * stepMs;
-  return Array.from({ length: shown }, (_, at) =>
-    candleAt(venue, market, startMs + at * stepMs, stepMs),
-  );
+  const isClosed = (openMs: number): boolean =>
+    venue.prices.outages.some((one) => openMs >= one.fromMs && openMs < one.toMs);
+  return Array.from({ length: shown }, (_, at) => startMs + at * stepMs)
+    .filter((openMs) => !isClosed(openMs))
+    .map((openMs) => candleAt(venue, market, openMs, stepMs));
 }
 
 /** A line of most venues: a moment, the four prices, and what else there is. */

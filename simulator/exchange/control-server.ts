@@ -24,6 +24,13 @@ const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
   ['price', (control, options) => control.price(options)],
   ['move', (control, options) => control.move(options)],
   ['priceAt', (control, options) => control.priceAt(options)],
+  [
+    'outage',
+    (control, options) => {
+      control.outage(options);
+      return {};
+    },
+  ],
   ['tick', (control, options) => control.tick(options)],
   ['pace', (control, options) => control.pace(options)],
   ['disturb', (control, options) => control.disturb(options)],

@@ -162,6 +162,16 @@ export class Control {
     for (const venue of this.world.venues.values()) venue.prices.isMoving = options.isMoving;
   }
 
+  /** The venue was down: it has no candles that begin in that time. */
+  outage(options: {
+    readonly venue: VenueName;
+    readonly fromMs: number;
+    readonly toMs: number;
+  }): void {
+    const { venue, fromMs, toMs } = options;
+    this.world.venue(venue).prices.outages.push({ fromMs, toMs });
+  }
+
   /** A market's price at a moment, now without one. */
   priceAt(options: {
     readonly venue: VenueName;

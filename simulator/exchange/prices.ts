@@ -53,6 +53,8 @@ export class Prices {
   readonly #markets: ReadonlyMap<string, Market>;
   readonly #nowMs: () => number;
   readonly #sets = new Map<string, Set[]>();
+  /** Spans in which no market was open: there are no candles of them. */
+  readonly outages: { readonly fromMs: number; readonly toMs: number }[] = [];
   /** False: prices stay where they were set. */
   isMoving = false;
 

@@ -9,6 +9,7 @@ import { onTestFinished } from 'vitest';
 import { generateDeskKeys } from '../../enclave/desk/keys.ts';
 import type { LedgerServicesOfDesk } from '../../enclave/desk/ledger.ts';
 import { Ledger } from '../../enclave/desk/ledger.ts';
+import { askPrices } from '../../enclave/desk/price-legs.ts';
 import type { DeskLeaf } from '../../enclave/desk/services.ts';
 import { createGuard } from '../../enclave/fatal.ts';
 import type { OpenLedgerParts, RunningLedger } from '../../enclave/ledger/ledger.ts';
@@ -161,7 +162,7 @@ export async function ledgerScene(options: LedgerSceneOptions = {}): Promise<Led
   });
   const scene = await polledExchange({}, 2, { ledger, append }, time);
   ledger.start({
-    prices: ({ venue, environment, items }) => scene.polling.prices.ask(venue, environment, items),
+    prices: (question) => askPrices(scene.polling.prices, question),
     resync: (id, fromMs) => {
       scene.polling.resync(id, fromMs);
     },
