@@ -67,7 +67,7 @@ async function connect(role: Role, changes: object = {}): Promise<Client> {
     port: front.port,
     user: role,
     password: passwords[role],
-    database: 'postgres',
+    database: 'trackseal',
     ssl: { ca: authority.pem },
     ...changes,
   });
@@ -93,6 +93,11 @@ async function answerTo(socket: Socket, ...bytes: readonly Buffer[]): Promise<Bu
   socket.write(Buffer.concat(bytes));
   await closed;
   return Buffer.concat(chunks);
+}
+
+/** A query of that many bytes with its head. */
+function sized(bytes: number): Buffer {
+  return encodeQuery('--'.padEnd(bytes - 6, 'x'));
 }
 
 async function works(): Promise<boolean> {
@@ -363,7 +368,6 @@ describe('messages', () => {
   });
 
   it('as large as the limit are taken, and one byte more is not', async () => {
-    const sized = (bytes: number): Buffer => encodeQuery('--'.padEnd(bytes - 6, 'x'));
     const taken = await raw('enclave_user');
     taken.send(sized(200_000));
     expect((await taken.until('Z')).map(({ type }) => type)).toEqual(['I', 'Z']);
