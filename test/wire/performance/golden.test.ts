@@ -1,5 +1,5 @@
 // Published examples of time-weighted returns, Modified Dietz, money-weighted returns and ratios. Cases about lots and
-// perpetuals are judged by the ledger's book (test/enclave/ledger/book); this file checks that no case is left over.
+// perpetuals are judged by the ledger's book (test/enclave/ledger/book/golden.test.ts); this file checks that none is left over.
 
 import { describe, expect, it } from 'vitest';
 import { otherConventions } from '../../../wire/performance/conventions.ts';
