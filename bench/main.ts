@@ -14,8 +14,10 @@ import type { ProxyOptions } from './proxy/measure.ts';
 import { measureProxy } from './proxy/measure.ts';
 import { proxyGoals, renderProxy } from './proxy/report.ts';
 import { goalsOf, render, renderGoals } from './report.ts';
+import { measureTrack } from './track/measure.ts';
+import { renderTrack, trackGoals } from './track/report.ts';
 
-const USAGE = `usage: npm run bench -- [--json] [--repeat N] [--rows N] [--turns N] [--rate N] [--put-delay MS] [--proxy] [--profile DIR] [--quick]
+const USAGE = `usage: npm run bench -- [--json] [--repeat N] [--rows N] [--turns N] [--rate N] [--put-delay MS] [--proxy] [--track] [--profile DIR] [--quick]
 
   --repeat N     how often the capture (163,074 events) is replayed in one turn; default 6
   --rows N       events in a batch; default 512
@@ -23,6 +25,7 @@ const USAGE = `usage: npm run bench -- [--json] [--repeat N] [--rows N] [--turns
   --rate N       events a second of the latency measurement; default 50000
   --put-delay MS added to each PUT of the simulated S3; default 20
   --proxy        only the way out: host egress, socat (Debian's package, or TRACKSEAL_SOCAT) and a relay of Node
+  --track        only the track record: a year of fills to hourly returns, against a ledger of floating point
   --profile DIR  processor profiles of host and enclave (Chrome's format) of the last turn
   --quick        one turn of the capture: shows that it runs, not how fast it is
   --json         the report as JSON
@@ -42,6 +45,7 @@ const { values } = parseArgs({
     'put-delay': { type: 'string', default: '20' },
     profile: { type: 'string' },
     proxy: { type: 'boolean', default: false },
+    track: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -107,7 +111,18 @@ async function measureOnlyProxy(): Promise<void> {
   stdout.write(values.json ? `${JSON.stringify({ ...report, goals }, null, 2)}\n` : text);
 }
 
+async function measureOnlyTrack(): Promise<void> {
+  const { quick } = values;
+  const turns = quick ? 1 : Number(values.turns);
+  const year = { hours: 8760, fills: 100_000 };
+  const report = await measureTrack({ ...(quick ? { hours: 168, fills: 2000 } : year), turns });
+  const goals = trackGoals(report);
+  const text = [renderTrack(report), '', 'Goals:', ...renderGoals(goals), ''].join('\n');
+  stdout.write(values.json ? `${JSON.stringify({ ...report, goals }, null, 2)}\n` : text);
+}
+
 if (values.help) stdout.write(USAGE);
+else if (values.track) await measureOnlyTrack();
 else if (values.proxy) await measureOnlyProxy();
 else {
   const report = await measure();
