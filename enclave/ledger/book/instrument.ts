@@ -5,7 +5,13 @@
 import type { MarketKind } from '../../connector/records.ts';
 import type { FigureMarket } from '../../../wire/track/figures.ts';
 import type { Fixed } from '../../../wire/fixed.ts';
-import { divideRounded, FIXED_ONE, multiplyThree, toFixed } from '../../../wire/fixed.ts';
+import {
+  divideRounded,
+  FIXED_ONE,
+  multiplyFixed,
+  multiplyThree,
+  toFixed,
+} from '../../../wire/fixed.ts';
 
 /**
  * `security`: cash pays for it (shares, options). `linear`: profit in quote. `inverse`: worth a fixed amount of quote,
@@ -87,6 +93,8 @@ export function instrumentOf(facts: InstrumentFacts): Instrument {
 
 /** Of so many contracts at a price, in what they settle in; the price is positive. */
 export function worthOf(instrument: Instrument, contracts: Fixed, price: Fixed): Fixed {
-  if (instrument.style !== 'inverse') return multiplyThree(contracts, instrument.size, price);
-  return -divideRounded(contracts * instrument.size, price);
+  const { style, size } = instrument;
+  if (style !== 'inverse' && size === FIXED_ONE) return multiplyFixed(contracts, price);
+  if (style !== 'inverse') return multiplyThree(contracts, size, price);
+  return -divideRounded(contracts * size, price);
 }

@@ -25,8 +25,9 @@ export class Lots {
   #lots: Lot[] = [];
   #first = 0;
   #end = 0;
-  /** Of the first one. */
+  /** Of the first one, and what that had cost. */
   #left: Fixed = 0n;
+  #leftCost: Fixed = 0n;
   #quantity: Fixed = 0n;
   #cost: Fixed = 0n;
 
@@ -52,6 +53,7 @@ export class Lots {
     copy.#first = this.#first;
     copy.#end = this.#end;
     copy.#left = this.#left;
+    copy.#leftCost = this.#leftCost;
     copy.#quantity = this.#quantity;
     copy.#cost = this.#cost;
     return copy;
@@ -109,8 +111,12 @@ export class Lots {
       this.#first = 0;
       this.#end = 1;
       this.#left = this.#quantity + quantity;
+      this.#leftCost = this.#cost + cost;
     } else {
-      if (this.size === 0) this.#left = quantity;
+      if (this.size === 0) {
+        this.#left = quantity;
+        this.#leftCost = cost;
+      }
       this.#lots.push({ quantity, cost });
       this.#end++;
     }
@@ -129,8 +135,10 @@ export class Lots {
       const left = absolute(this.#left);
       const taken = rest < left ? rest : left;
       const after = this.#left < 0n ? this.#left + taken : this.#left - taken;
-      cost += shareOf(lot.cost, this.#left, lot.quantity) - shareOf(lot.cost, after, lot.quantity);
+      const costAfter = after === 0n ? 0n : shareOf(lot.cost, after, lot.quantity);
+      cost += this.#leftCost - costAfter;
       this.#left = after;
+      this.#leftCost = costAfter;
       rest -= taken;
       if (after === 0n) this.#next();
     }
@@ -143,7 +151,9 @@ export class Lots {
     this.#first++;
     // Lots that are gone are half of the list: let go of them.
     if (this.#first > 1024 && this.#first * 2 > this.#end) this.#own(this.#first);
-    this.#left = this.size > 0 ? (this.#lots[this.#first]?.quantity ?? 0n) : 0n;
+    const lot = this.size > 0 ? this.#lots[this.#first] : undefined;
+    this.#left = lot?.quantity ?? 0n;
+    this.#leftCost = lot?.cost ?? 0n;
   }
 
   #own(first: number): void {
@@ -157,14 +167,14 @@ export class Lots {
     const rest = lots.splice(0, lots.length >>> 1);
     let cost = 0n;
     let quantity = 0n;
-    for (const lot of rest) {
-      const left = quantity === 0n ? this.#left : lot.quantity;
-      quantity += left;
-      cost += shareOf(lot.cost, left, lot.quantity);
+    for (const [at, lot] of rest.entries()) {
+      quantity += at === 0 ? this.#left : lot.quantity;
+      cost += at === 0 ? this.#leftCost : lot.cost;
     }
     this.#lots = [{ quantity, cost }, ...lots];
     this.#first = 0;
     this.#end = this.#lots.length;
     this.#left = quantity;
+    this.#leftCost = cost;
   }
 }

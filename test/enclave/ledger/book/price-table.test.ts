@@ -1,0 +1,156 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { PriceRow } from '../../../../enclave/ledger/book/contract.ts';
+import { HourPrices } from '../../../../enclave/ledger/book/hour-prices.ts';
+import { PriceTable } from '../../../../enclave/ledger/book/price-table.ts';
+import { formatFixed } from '../../../../wire/fixed.ts';
+import { row } from './helpers.ts';
+
+const AT = 1_000_000;
+const AGE = 1000;
+
+function dollars(rows: readonly PriceRow[], asset: string, atMs = AT): string | null {
+  const valuation = PriceTable.of(rows).lookup(asset, atMs, AGE);
+  return valuation === null ? null : formatFixed(valuation.price);
+}
+
+describe('a price', () => {
+  it('is the last one at or before the moment, and not older than allowed', () => {
+    const rows = [row('BTC/USD', AT - AGE, '1'), row('BTC/USD', AT + 1, '3')];
+    expect(dollars(rows, 'BTC', AT - AGE - 1)).toBeNull();
+    expect(dollars(rows, 'BTC', AT - AGE)).toBe('1');
+    expect(dollars(rows, 'BTC', AT)).toBe('1');
+    expect(dollars(rows, 'BTC', AT + 1)).toBe('3');
+    expect(dollars([row('BTC/USD', AT - AGE - 1, '1')], 'BTC')).toBeNull();
+  });
+
+  it('goes over stablecoins that have prices of their own', () => {
+    const rows = [row('ETH/BTC', AT, '0.05'), row('BTC/USDT', AT, '60000')];
+    expect(dollars(rows, 'ETH')).toBeNull();
+    expect(dollars([...rows, row('USDT/USD', AT, '0.9')], 'ETH')).toBe('2700');
+    expect(dollars([...rows, row('USDT/USD', AT - AGE - 1, '0.9')], 'ETH')).toBeNull();
+  });
+
+  it('goes over three legs and not over four', () => {
+    const legs = ['A/B', 'B/C', 'C/D', 'D/USD'].map((symbol) => row(symbol, AT, '2'));
+    expect(dollars(legs, 'B')).toBe('8');
+    expect(dollars(legs, 'A')).toBeNull();
+  });
+
+  it('is the direct one where there is one, and another where that is too old', () => {
+    const ways = [row('BTC/USDT', AT, '10'), row('USDT/USD', AT, '1')];
+    expect(dollars([...ways, row('BTC/USD', AT, '11')], 'BTC')).toBe('11');
+    expect(dollars([...ways, row('BTC/USD', AT - AGE - 1, '11')], 'BTC')).toBe('10');
+  });
+
+  it('of a currency may be told the other way round', () => {
+    expect(dollars([row('USD/JPY', AT, '160')], 'JPY')).toBe('0.00625');
+  });
+
+  it('of the dollar is one, and rests on nothing', () => {
+    expect(PriceTable.of([]).lookup('USD', AT, AGE)?.rows).toEqual([]);
+    expect(dollars([row('USD/EUR', AT, '2')], 'USD')).toBe('1');
+  });
+
+  it('does not depend on the order in which rows came', () => {
+    const rows = fc.array(
+      fc.record({
+        symbol: fc.constantFrom('BTC/USD', 'BTC/USDT', 'USDT/USD', 'USDT/EUR', 'EUR/USD'),
+        atMs: fc.integer({ min: AT - 2 * AGE, max: AT + AGE }),
+        price: fc.integer({ min: 1, max: 99 }).map(String),
+        source: fc.constantFrom('a', 'b', 'c'),
+      }),
+      { minLength: 1, maxLength: 40 },
+    );
+    fc.assert(
+      fc.property(
+        rows,
+        fc.infiniteStream(fc.nat()),
+        fc.integer({ min: AT - AGE, max: AT }),
+        (list, keys, at) => {
+          // A source says one thing of a moment.
+          const told = [
+            ...new Map(list.map((one) => [`${one.symbol}${one.atMs}${one.source}`, one])).values(),
+          ];
+          const all = told.map((one) => ({ kind: 'spot' as const, ...one }));
+          const shuffled = all
+            .map((one) => ({ one, key: keys.next().value ?? 0 }))
+            .sort((a, b) => a.key - b.key)
+            .map(({ one }) => one);
+          const [table, other] = [PriceTable.of(all), PriceTable.of(shuffled)];
+          expect(other.lookup('BTC', at, AGE)).toEqual(table.lookup('BTC', at, AGE));
+          // Asked in whatever order, too.
+          other.lookup('BTC', at + AGE, AGE);
+          other.lookup('BTC', at - AGE, AGE);
+          expect(other.lookup('BTC', at, AGE)).toEqual(table.lookup('BTC', at, AGE));
+        },
+      ),
+    );
+  });
+
+  it.each([
+    ['zero', row('BTC/USD', AT, '0')],
+    ['negative', row('BTC/USD', AT, '-1')],
+    ['not canonical', row('BTC/USD', AT, '1.0')],
+    ['too precise', row('BTC/USD', AT, `0.${'0'.repeat(18)}1`)],
+    ['of no pair', row('BTCUSD', AT, '1')],
+    ['of three', row('BTC/USD/EUR', AT, '1')],
+    ['of one thing twice', row('BTC/BTC', AT, '1')],
+  ])('that is %s is refused and counted', (_, wrong) => {
+    const table = new PriceTable();
+    expect(table.add([wrong, row('ETH/USD', AT, '5')])).toBe(1);
+    expect(table.size).toBe(1);
+  });
+
+  it('of a contract is by its mark, never by the spot of its name', () => {
+    const table = PriceTable.of([row('BTC/USDT:USDT', AT, '7', 'mark')]);
+    expect(formatFixed(table.mark('BTC/USDT:USDT', AT, AGE)?.price ?? 0n)).toBe('7');
+    expect(table.mark('BTC/USDT', AT, AGE)).toBeNull();
+    expect(table.lookup('BTC', AT, AGE)).toBeNull();
+  });
+
+  it('that is forgotten is gone, and the others are there', () => {
+    const table = PriceTable.of([1, 2, 3, 4].map((at) => row('BTC/USD', at, String(at))));
+    table.lookup('BTC', 4, 10);
+    table.forget(3);
+    expect(table.size).toBe(2);
+    expect(table.lookup('BTC', 2, 10)).toBeNull();
+    expect(formatFixed(table.lookup('BTC', 3, 10)?.price ?? 0n)).toBe('3');
+  });
+});
+
+describe('the prices of an hour', () => {
+  const rows = [
+    row('BTC/USDT', AT - 5, '10'),
+    row('USDT/USD', AT - 7, '1'),
+    row('ETH/USD', AT, '2'),
+  ];
+
+  it('say which rows were used, how old they were, and nothing of the others', () => {
+    const prices = new HourPrices(PriceTable.of(rows), new Map(), new Map());
+    prices.dollars('BTC', AT, AGE);
+    prices.dollars('BTC', AT + 100, AGE);
+    expect(prices.sources()).toEqual([{ source: 'venue.example/spot', rows: 2, oldestAgeMs: 107 }]);
+  });
+
+  it('have a digest of what was used, in whatever order', () => {
+    const digest = (...assets: readonly string[]): string => {
+      const prices = new HourPrices(PriceTable.of(rows), new Map(), new Map());
+      for (const asset of assets) prices.dollars(asset, AT, AGE);
+      return Buffer.from(prices.digest()).toString('hex');
+    };
+    expect(digest('BTC', 'ETH')).toBe(digest('ETH', 'BTC', 'BTC'));
+    expect(digest('BTC')).not.toBe(digest('BTC', 'ETH'));
+    // Of nothing: SHA-256 of nothing.
+    expect(digest()).toMatch(/^e3b0c44298fc1c14/u);
+  });
+
+  it('have a stand-in where one is missing, and say that it is not known', () => {
+    const last = new Map<string, bigint>();
+    const prices = new HourPrices(PriceTable.of(rows), last, new Map());
+    expect(prices.dollars('BTC', AT + AGE + 1, AGE)).toEqual({ price: 0n, known: false });
+    expect(prices.dollars('BTC', AT, AGE).known).toBe(true);
+    const stale = prices.dollars('BTC', AT + AGE + 1, AGE);
+    expect([formatFixed(stale.price), stale.known]).toEqual(['10', false]);
+  });
+});
