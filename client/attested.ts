@@ -25,6 +25,8 @@ export interface AttestedEnclave {
   readonly pcr0: string;
   readonly moduleId: string;
   readonly signedMs: number;
+  /** As it was judged, to show to others. */
+  readonly document: Uint8Array;
 }
 
 /** What was asked: a nonce of our own, now, under this trust. */
@@ -57,6 +59,7 @@ export function judgeDocument(
     pcr0: toHex(pcrs.get(0) ?? new Uint8Array(0)),
     moduleId,
     signedMs: timestampMs,
+    document,
   });
 }
 
@@ -71,4 +74,28 @@ function keysOf(
   }
   const envelope = { enclaveKey: x25519Key, origin, leafZeroHash };
   return { envelope, resultKey: ed25519Key, tlsKeyHash };
+}
+
+/**
+ * The result key of an epoch, by a document of it that was signed at any time: for statements of epochs that are over.
+ * Refuses what a document is refused for.
+ */
+export function judgeEpoch(
+  crypto: WireCrypto,
+  document: Uint8Array,
+  trust: Trust,
+): Result<{ readonly origin: string; readonly resultKey: Uint8Array }> {
+  const verified = verifyAttestation(crypto, document, trust);
+  if (!verified.ok) return verified;
+  const time = checkTime(verified.value, verified.value.document.timestampMs);
+  if (!time.ok) return time;
+  const checked = checkPolicy(crypto, verified.value, trust.policy);
+  if (!checked.ok) return checked;
+  const { purpose, origin, ed25519Key } = checked.value ?? { purpose: null, origin: '' };
+  if (purpose !== PURPOSE.boot && purpose !== PURPOSE.challenge) {
+    return refuse('purpose_mismatch', { expected: 'boot or challenge' });
+  }
+  return ed25519Key === undefined || ed25519Key === null
+    ? refuse('record_unattested', { origin })
+    : accept({ origin, resultKey: ed25519Key });
 }

@@ -6,10 +6,21 @@ import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { SavedSession } from '../registration.ts';
 import type { Environment, ResumeOptions, SecureClientOptions } from '../secure-client.ts';
 import { SecureClient as Base } from '../secure-client.ts';
+import type { EnclaveClientOptions } from './enclave-client.ts';
+import { EnclaveClient as BaseEnclaveClient } from './enclave-client.ts';
 import { nodeHttps } from './https.ts';
 
 export { SecureClientError } from '../error.ts';
 export type * from '../public-types.ts';
+export type {
+  EnclaveClientOptions,
+  EnclaveHealth,
+  RangeQuestion,
+  SyncOutcome,
+  TrackAnswer,
+  TrackQuestion,
+} from './enclave-client.ts';
+export type { VerifiedMetrics, VerifiedReturn, VerifiedSnapshot } from './track-rows.ts';
 
 export function nodeEnvironment(): Environment {
   return {
@@ -33,5 +44,13 @@ export class SecureClient extends Base {
   /** Goes on with a session of before. */
   static resume(session: SavedSession, options: ResumeOptions): Base {
     return new Base(nodeEnvironment(), session.enclaveUrl, options, { session });
+  }
+}
+
+/** The track record over gRPC, with a client certificate. */
+export class EnclaveClient extends BaseEnclaveClient {
+  /** Throws a SecureClientError without a policy. */
+  constructor(options: EnclaveClientOptions) {
+    super(nodeEnvironment(), options);
   }
 }

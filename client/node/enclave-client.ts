@@ -1,0 +1,288 @@
+// EnclaveClient: a track record over gRPC, for gateways and allocators with a certificate of the owner's client CA. The enclave
+// proves itself first, under the policy, over HTTPS; gRPC then goes only to the TLS key that it proved. Of an answer the
+// signed statements count. An enclave that started anew is challenged again, and has to be of the same log.
+
+import type {
+  HealthCheckResponse,
+  HistoricalReturnsRequest,
+  SyncJobResponse,
+} from '../../wire/grpc/messages.ts';
+import { Freshness, HealthCheckResponseStatus, SyncType } from '../../wire/grpc/messages.ts';
+import type { GrpcMethod } from '../../wire/grpc/services.ts';
+import { enclaveService } from '../../wire/grpc/services.ts';
+import { parseOrigin } from '../../wire/header.ts';
+import type { Result } from '../../wire/result.ts';
+import { accept, refuse } from '../../wire/result.ts';
+import type { SignedStatement } from '../../wire/track/evidence.ts';
+import { encodeTrackEvidence } from '../../wire/track/evidence.ts';
+import type { AttestedEnclave } from '../attested.ts';
+import { judgeEpoch } from '../attested.ts';
+import { Channel } from '../channel.ts';
+import { valueOf } from '../error.ts';
+import { parseBase } from '../http.ts';
+import type { ClientTrust, Environment } from '../secure-client.ts';
+import type { Policy, Trust, UnsafeOptions } from '../trust.ts';
+import { readTrust } from '../trust.ts';
+import type { ClientIdentity } from './grpc-channel.ts';
+import { GrpcChannel, parseGrpcAddress } from './grpc-channel.ts';
+import type { EpochKeys, VerifiedMetrics, VerifiedReturn, VerifiedSnapshot } from './track-rows.ts';
+import { readMetrics, readReturn, readSnapshot } from './track-rows.ts';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const PAGE_ROWS = 500;
+/** Ten years of hours, and corrections of them. */
+const MAX_ROWS = 200_000;
+
+export interface EnclaveClientOptions extends UnsafeOptions, ClientIdentity {
+  /** Where the enclave proves itself: `https://enclave.example:3000`. */
+  readonly enclaveUrl: string;
+  /** `enclave.example:50051`; by default that port of the same host. */
+  readonly grpcAddress?: string;
+  /** What the enclave must be. There is no default. */
+  readonly policy: Policy;
+  readonly timeoutMs?: number;
+  /** Attestation documents (CBOR) of earlier epochs, whose statements are verified with them. */
+  readonly epochs?: readonly Uint8Array[];
+}
+
+export interface EnclaveClientSettings extends ClientTrust, ClientIdentity {
+  readonly enclaveUrl: string;
+  readonly grpcAddress?: string | undefined;
+  readonly epochs?: readonly Uint8Array[] | undefined;
+}
+
+export interface TrackQuestion {
+  /** As it was registered. */
+  readonly userId: string;
+  /** All venues of the user without it. */
+  readonly exchange?: string;
+}
+
+export interface RangeQuestion extends TrackQuestion {
+  /** ms since the Unix epoch, both or none; at most five years. */
+  readonly fromMs?: number;
+  readonly toMs?: number;
+}
+
+/** `verified`: every statement is signed by an attested epoch. `fresh`: as of the newest that the enclave itself has seen. */
+export interface TrackAnswer<Row> {
+  readonly rows: readonly Row[];
+  readonly verified: boolean;
+  readonly fresh: boolean;
+}
+
+export type EnclaveHealth = Pick<
+  HealthCheckResponse,
+  'origin' | 'stored' | 'uptime' | 'version'
+> & {
+  readonly healthy: boolean;
+};
+
+export type SyncOutcome = Pick<SyncJobResponse, 'accounts' | 'hourlyReturnsGenerated' | 'synced'>;
+
+interface Connected {
+  readonly enclave: AttestedEnclave;
+  readonly grpc: GrpcChannel;
+  readonly keys: EpochKeys;
+}
+
+type PageRequest = HistoricalReturnsRequest;
+
+export class EnclaveClient {
+  readonly #environment: Environment;
+  readonly #settings: EnclaveClientSettings;
+  readonly #trust: Trust;
+  readonly #channel: Channel;
+  readonly #target: { readonly host: string; readonly port: number };
+  readonly #timeoutMs: number;
+  #connected: Promise<Result<Connected>> | null = null;
+
+  constructor(environment: Environment, settings: EnclaveClientSettings) {
+    const { enclaveUrl, grpcAddress, policy, trust, timeoutMs, ...unsafe } = settings;
+    const base = parseBase(enclaveUrl);
+    if (base === null) {
+      throw new TypeError('enclaveUrl: an address that starts with https://, without a query');
+    }
+    const target = parseGrpcAddress(grpcAddress ?? `${base.hostname}:50051`);
+    if (target === null) throw new TypeError('grpcAddress: HOST:PORT');
+    const { crypto, platform, nowMs } = environment;
+    this.#environment = environment;
+    this.#settings = settings;
+    this.#timeoutMs = timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#trust = trust ?? valueOf(readTrust(crypto, policy, unsafe));
+    this.#target = target;
+    const http = environment.http(base, this.#timeoutMs);
+    this.#channel = new Channel({ crypto, platform, http, trust: this.#trust, nowMs });
+  }
+
+  /** Challenges the enclave and connects; the others do it by themselves. The origin of its log. */
+  async attest(): Promise<string> {
+    const { enclave } = valueOf(await this.#connect());
+    return enclave.envelope.origin;
+  }
+
+  /** Hours in the order of time, all pages. */
+  async calculateHistoricalReturns(question: RangeQuestion): Promise<TrackAnswer<VerifiedReturn>> {
+    const { methods } = enclaveService;
+    const verify = await this.#verifier();
+    return this.#pages(
+      question,
+      (request) => this.#call(methods.calculateHistoricalReturns, request),
+      ({ returns, ...page }) => ({ ...page, rows: returns }),
+      (row, keys) => readReturn(row, keys, verify),
+    );
+  }
+
+  /** Snapshots at 00:00 UTC, all pages. */
+  async getSnapshotTimeSeries(question: RangeQuestion): Promise<TrackAnswer<VerifiedSnapshot>> {
+    const { methods } = enclaveService;
+    const verify = await this.#verifier();
+    return this.#pages(
+      question,
+      (request) => this.#call(methods.getSnapshotTimeSeries, request),
+      ({ snapshots, ...page }) => ({ ...page, rows: snapshots }),
+      (row, keys) => readSnapshot(row, keys, verify),
+    );
+  }
+
+  /** One row for each account. */
+  async getAggregatedMetrics(question: TrackQuestion): Promise<TrackAnswer<VerifiedMetrics>> {
+    const { getAggregatedMetrics } = enclaveService.methods;
+    const verify = await this.#verifier();
+    const { userId: userUid, exchange = '' } = question;
+    const { keys, answer } = valueOf(await this.#call(getAggregatedMetrics, { userUid, exchange }));
+    const rows: VerifiedMetrics[] = [];
+    for (const account of answer.accounts)
+      rows.push(valueOf(await readMetrics(account, keys, verify)));
+    return answerOf(rows, answer.freshness === Freshness.FRESH);
+  }
+
+  /** Polls the user's accounts now. Refused once a snapshot of the period exists (`snapshot_exists`). */
+  async processSyncJob(question: TrackQuestion): Promise<SyncOutcome> {
+    const { userId: userUid, exchange = '' } = question;
+    const request = { userUid, exchange, type: SyncType.INCREMENTAL, startDate: 0, endDate: 0 };
+    const { answer } = valueOf(
+      await this.#call(enclaveService.methods.processSyncJob, request, false),
+    );
+    const { accounts, hourlyReturnsGenerated, synced } = answer;
+    return { accounts, hourlyReturnsGenerated, synced };
+  }
+
+  async healthCheck(): Promise<EnclaveHealth> {
+    const { answer } = valueOf(await this.#call(enclaveService.methods.healthCheck, {}));
+    const { origin, stored, uptime, version, status } = answer;
+    return {
+      origin,
+      stored,
+      uptime,
+      version,
+      healthy: status === HealthCheckResponseStatus.HEALTHY,
+    };
+  }
+
+  /** A file for `trackseal verify record` and `trackseal report`: text, UTF-8. In the order of each account's chain. */
+  async evidenceOf(rows: readonly { readonly evidence: SignedStatement }[]): Promise<string> {
+    const { enclave } = valueOf(await this.#connect());
+    const attestations = [enclave.document, ...(this.#settings.epochs ?? [])];
+    return encodeTrackEvidence({ statements: rows.map(({ evidence }) => evidence), attestations });
+  }
+
+  close(): void {
+    const connected = this.#connected;
+    this.#connected = null;
+    void connected?.then((result) => {
+      if (result.ok) result.value.grpc.close();
+    });
+  }
+
+  async #verifier(): Promise<Parameters<typeof readReturn>[2]> {
+    return (await this.#channel.curves()).verifyEd25519;
+  }
+
+  #connect(): Promise<Result<Connected>> {
+    this.#connected ??= this.#open().then((result) => {
+      if (!result.ok) this.#connected = null;
+      return result;
+    });
+    return this.#connected;
+  }
+
+  async #open(): Promise<Result<Connected>> {
+    const attested = await this.#channel.attest();
+    if (!attested.ok) return attested;
+    const enclave = attested.value;
+    const keys = this.#keys(enclave);
+    if (!keys.ok) return keys;
+    const { certificate, key } = this.#settings;
+    const target = { ...this.#target, certificate, key, timeoutMs: this.#timeoutMs };
+    const grpc = await GrpcChannel.open(target, enclave.tlsKeyHash);
+    return grpc.ok ? accept({ enclave, grpc: grpc.value, keys: keys.value }) : grpc;
+  }
+
+  /** Of this epoch, and of those for which there is a document; all of one log. */
+  #keys(enclave: AttestedEnclave): Result<EpochKeys> {
+    const { origin } = enclave.envelope;
+    const keys = new Map([[origin, enclave.resultKey]]);
+    for (const document of this.#settings.epochs ?? []) {
+      const judged = judgeEpoch(this.#environment.crypto, document, this.#trust);
+      if (!judged.ok) return judged;
+      const expected = parseOrigin(origin)?.logId ?? null;
+      const actual = parseOrigin(judged.value.origin)?.logId ?? null;
+      if (expected !== actual) return refuse('origin_mismatch', { expected, actual });
+      if (!keys.has(judged.value.origin)) keys.set(judged.value.origin, judged.value.resultKey);
+    }
+    return accept(keys);
+  }
+
+  /** Once more, to an enclave that verified again, when it cannot be reached as before: it may have started anew. */
+  async #call<Request extends object, Response extends object>(
+    method: GrpcMethod<Request, Response>,
+    request: Request,
+    again = true,
+  ): Promise<Result<{ readonly keys: EpochKeys; readonly answer: Response }>> {
+    const connected = await this.#connect();
+    if (!connected.ok) return connected;
+    const { grpc, keys } = connected.value;
+    const answer = await grpc.call(method, request);
+    if (answer.ok) return accept({ keys, answer: answer.value });
+    if (answer.refusal.code !== 'source_unreachable' || !again) return answer;
+    this.close();
+    return this.#call(method, request, false);
+  }
+
+  async #pages<Response extends object, Shown, Row>(
+    { userId: userUid, exchange = '', fromMs = 0, toMs = 0 }: RangeQuestion,
+    ask: (
+      request: PageRequest,
+    ) => Promise<Result<{ readonly keys: EpochKeys; readonly answer: Response }>>,
+    pageOf: (answer: Response) => {
+      readonly rows: readonly Shown[];
+      readonly nextPageToken: string;
+      readonly freshness: number;
+    },
+    read: (row: Shown, keys: EpochKeys) => Promise<Result<Row & { readonly verified: boolean }>>,
+  ): Promise<TrackAnswer<Row>> {
+    const rows: (Row & { readonly verified: boolean })[] = [];
+    const range = { userUid, exchange, startDate: fromMs, endDate: toMs };
+    let pageToken = '';
+    let fresh = true;
+    do {
+      const { answer, keys } = valueOf(await ask({ ...range, pageSize: PAGE_ROWS, pageToken }));
+      const page = pageOf(answer);
+      for (const row of page.rows) rows.push(valueOf(await read(row, keys)));
+      if (page.nextPageToken !== '' && (page.rows.length === 0 || rows.length > MAX_ROWS)) {
+        return valueOf(refuse('record_malformed', { what: 'pages without end' }));
+      }
+      fresh &&= page.freshness === Freshness.FRESH;
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    return answerOf(rows, fresh);
+  }
+}
+
+function answerOf<Row extends { readonly verified: boolean }>(
+  rows: readonly Row[],
+  fresh: boolean,
+): TrackAnswer<Row> {
+  return { rows, verified: rows.every(({ verified }) => verified), fresh };
+}
