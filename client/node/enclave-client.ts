@@ -2,6 +2,7 @@
 // proves itself first, under the policy, over HTTPS; gRPC then goes only to the TLS key that it proved. Of an answer the
 // signed statements count. An enclave that started anew is challenged again, and has to be of the same log.
 
+import type { RefusalCode } from '../../wire/codes.ts';
 import type {
   HealthCheckResponse,
   HistoricalReturnsRequest,
@@ -29,6 +30,8 @@ import type { EpochKeys, VerifiedMetrics, VerifiedReturn, VerifiedSnapshot } fro
 import { readMetrics, readReturn, readSnapshot } from './track-rows.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+const HTTPS_PORT = 443;
+const MAY_BE_ANEW: ReadonlySet<RefusalCode> = new Set(['source_unreachable', 'tls_key_mismatch']);
 const PAGE_ROWS = 500;
 /** Ten years of hours, and corrections of them. */
 const MAX_ROWS = 200_000;
@@ -94,6 +97,7 @@ export class EnclaveClient {
   readonly #trust: Trust;
   readonly #channel: Channel;
   readonly #target: { readonly host: string; readonly port: number };
+  readonly #https: { readonly host: string; readonly port: number };
   readonly #timeoutMs: number;
   #connected: Promise<Result<Connected>> | null = null;
 
@@ -111,6 +115,10 @@ export class EnclaveClient {
     this.#timeoutMs = timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#trust = trust ?? valueOf(readTrust(crypto, policy, unsafe));
     this.#target = target;
+    this.#https = {
+      host: base.hostname.replaceAll(/[[\]]/gu, ''),
+      port: base.port === '' ? HTTPS_PORT : Number(base.port),
+    };
     const http = environment.http(base, this.#timeoutMs);
     this.#channel = new Channel({ crypto, platform, http, trust: this.#trust, nowMs });
   }
@@ -214,7 +222,8 @@ export class EnclaveClient {
     const keys = this.#keys(enclave);
     if (!keys.ok) return keys;
     const { certificate, key } = this.#settings;
-    const target = { ...this.#target, certificate, key, timeoutMs: this.#timeoutMs };
+    const timeoutMs = this.#timeoutMs;
+    const target = { ...this.#target, https: this.#https, certificate, key, timeoutMs };
     const grpc = await GrpcChannel.open(target, enclave.tlsKeyHash);
     return grpc.ok ? accept({ enclave, grpc: grpc.value, keys: keys.value }) : grpc;
   }
@@ -245,9 +254,9 @@ export class EnclaveClient {
     const { grpc, keys } = connected.value;
     const answer = await grpc.call(method, request);
     if (answer.ok) return accept({ keys, answer: answer.value });
-    if (answer.refusal.code !== 'source_unreachable' || !again) return answer;
+    if (!MAY_BE_ANEW.has(answer.refusal.code)) return answer;
     this.close();
-    return this.#call(method, request, false);
+    return again ? this.#call(method, request, false) : answer;
   }
 
   async #pages<Response extends object, Shown, Row>(

@@ -28,6 +28,8 @@ export interface ClientIdentity {
 export interface GrpcTarget extends ClientIdentity {
   readonly host: string;
   readonly port: number;
+  /** Where the enclave has proved itself. */
+  readonly https: { readonly host: string; readonly port: number };
   readonly timeoutMs: number;
 }
 
@@ -45,19 +47,26 @@ export function parseGrpcAddress(text: string): Pick<GrpcTarget, 'host' | 'port'
   return { host, port };
 }
 
-/** The certificate that the peer shows, if its key is `pin`: the one that the channel then takes. */
-async function showCertificate(target: GrpcTarget, pin: Uint8Array): Promise<Result<string>> {
-  const { host, port, timeoutMs } = target;
+interface Peer {
+  readonly host: string;
+  readonly port: number;
+  readonly protocol: 'h2' | 'http/1.1';
+  readonly timeoutMs: number;
+}
+
+/** The certificate that a peer shows, if its key is `pin`. Nothing is sent to it. */
+async function showCertificate(
+  { host, port, protocol, timeoutMs }: Peer,
+  pin: Uint8Array,
+): Promise<Result<string>> {
   const shown = Promise.withResolvers<Result<string>>();
   const socket = connect({
     host,
     port,
     ...(isIP(host) === 0 ? { servername: host } : {}),
     minVersion: 'TLSv1.3',
-    ALPNProtocols: ['h2'],
-    cert: target.certificate,
-    key: target.key,
-    // The key is compared below, and nothing is sent on this connection.
+    ALPNProtocols: [protocol],
+    // The key is compared below.
     rejectUnauthorized: false,
   });
   const unreachable = (what: string): void => {
@@ -88,22 +97,25 @@ async function showCertificate(target: GrpcTarget, pin: Uint8Array): Promise<Res
 
 export class GrpcChannel {
   readonly #client: Client;
-  readonly #timeoutMs: number;
+  readonly #target: GrpcTarget;
+  readonly #pin: Uint8Array;
 
-  private constructor(client: Client, timeoutMs: number) {
+  private constructor(client: Client, target: GrpcTarget, pin: Uint8Array) {
     this.#client = client;
-    this.#timeoutMs = timeoutMs;
+    this.#target = target;
+    this.#pin = pin;
   }
 
   /** Refuses `source_unreachable`, `tls_key_mismatch`, `certificate_refused` (the client's own PEM). */
   static async open(target: GrpcTarget, pin: Uint8Array): Promise<Result<GrpcChannel>> {
-    const { certificate: cert, key, host, port, timeoutMs } = target;
+    const { certificate: cert, key, host, port, https, timeoutMs } = target;
     try {
       createSecureContext({ cert, key });
     } catch {
       return refuse('certificate_refused', { what: 'certificate and key of the client' });
     }
-    const shown = await showCertificate(target, pin);
+    // Both ports show one certificate: it is the only authority of the channel.
+    const shown = await showCertificate({ ...https, protocol: 'http/1.1', timeoutMs }, pin);
     if (!shown.ok) return shown;
     const context = createSecureContext({
       cert,
@@ -124,8 +136,10 @@ export class GrpcChannel {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.enable_channelz': 0,
       'grpc.enable_retries': 0,
+      // The standard has no names for addresses, and grpc-js gives one all the same.
+      ...(isIP(host) === 0 ? {} : { 'grpc.ssl_target_name_override': 'localhost' }),
     });
-    return accept(new GrpcChannel(client, timeoutMs));
+    return accept(new GrpcChannel(client, target, pin));
   }
 
   close(): void {
@@ -133,7 +147,19 @@ export class GrpcChannel {
   }
 
   /** Refuses with the enclave's code; `source_unreachable` and `call_deadline` where it has said nothing. */
-  call<Request extends object, Response extends object>(
+  async call<Request extends object, Response extends object>(
+    method: GrpcMethod<Request, Response>,
+    request: Request,
+  ): Promise<Result<Response>> {
+    const answer = await this.#send(method, request);
+    if (answer.ok || answer.refusal.code !== 'source_unreachable') return answer;
+    // A channel does not tell why it has no connection: look whether somebody else is there.
+    const { host, port, timeoutMs } = this.#target;
+    const shown = await showCertificate({ host, port, protocol: 'h2', timeoutMs }, this.#pin);
+    return shown.ok || shown.refusal.code !== 'tls_key_mismatch' ? answer : shown;
+  }
+
+  #send<Request extends object, Response extends object>(
     method: GrpcMethod<Request, Response>,
     request: Request,
   ): Promise<Result<Response>> {
@@ -144,7 +170,7 @@ export class GrpcChannel {
         (bytes) => decodeMessage(method.response, bytes, MAX_ANSWER_BYTES),
         request,
         new Metadata(),
-        { deadline: Date.now() + this.#timeoutMs },
+        { deadline: Date.now() + this.#target.timeoutMs },
         (error, answer) => {
           if (error !== null) resolve(refusalOf(error));
           else resolve(answer ?? refuse('source_unreachable', { what: 'no answer' }));

@@ -1,0 +1,277 @@
+// EnclaveClient against the whole way of a call: ingress, mutual TLS in the desk, the link, the ledger's service.
+
+import 'reflect-metadata';
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { EnclaveClientOptions } from '../../client/node/index.ts';
+import { EnclaveClient } from '../../client/node/index.ts';
+import { parseGrpcAddress } from '../../client/node/grpc-channel.ts';
+import { checkRecord } from '../../verifier/track/check-record.ts';
+import { readTrustOptions } from '../../verifier/policy-options.ts';
+import { utf8 } from '../../wire/bytes.ts';
+import { originOf } from '../../wire/header.ts';
+import { assertAccepted, refuse } from '../../wire/result.ts';
+import { parseTrackEvidence } from '../../wire/track/evidence.ts';
+import { HOUR, ORIGIN } from '../vectors/track.ts';
+import type { ClientIdentity } from '../helpers/client-certificates.ts';
+import { ClientAuthority } from '../helpers/client-certificates.ts';
+import { FakeTrack } from '../helpers/fake-track.ts';
+import type { TrackScene } from '../helpers/track-scene.ts';
+import { openTrackScene } from '../helpers/track-scene.ts';
+
+let scene: TrackScene;
+let identity: ClientIdentity;
+/** Answers in place of the record of the scene. */
+let other: FakeTrack | null = null;
+const clients: EnclaveClient[] = [];
+
+beforeAll(async () => {
+  scene = await openTrackScene({
+    track: (fake) => new Proxy(fake, { get: (target, name) => bound(other ?? target, name) }),
+  });
+});
+
+function bound(track: FakeTrack, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(track, name);
+  return typeof value === 'function' ? (value.bind(track) as unknown) : value;
+}
+
+afterAll(() => scene.close());
+
+beforeEach(async () => {
+  // Connections of one certificate are counted by the minute.
+  identity = await scene.authority.issue();
+  other = null;
+  scene.track.refusal = null;
+  scene.track.changeReturn = (row) => row;
+  scene.track.asked.length = 0;
+});
+
+afterEach(() => {
+  for (const client of clients.splice(0)) client.close();
+  if (scene.fatal.length > 0) throw new Error(scene.fatal.join());
+});
+
+function open(change: Partial<EnclaveClientOptions> = {}): EnclaveClient {
+  const client = new EnclaveClient({
+    enclaveUrl: scene.url,
+    grpcAddress: scene.grpc,
+    policy: scene.policy,
+    unsafeRoot: scene.rootPem,
+    certificate: identity.certificate,
+    key: identity.key,
+    ...change,
+  });
+  clients.push(client);
+  return client;
+}
+
+async function codeOf(call: Promise<unknown>): Promise<unknown> {
+  return call.then(
+    () => 'resolved',
+    (error: unknown) => (error as { readonly code?: unknown }).code ?? error,
+  );
+}
+
+const USER = { userId: 'trader-1' };
+
+describe('EnclaveClient', () => {
+  it('attests, and reads hours that the attested key has signed', async () => {
+    const client = open();
+    const { rows, verified, fresh } = await client.calculateHistoricalReturns({
+      ...USER,
+      exchange: 'kraken',
+      fromMs: HOUR,
+      toMs: HOUR + 86_400_000,
+    });
+    expect({ verified, fresh, rows: rows.length }).toEqual({
+      verified: true,
+      fresh: true,
+      rows: 4,
+    });
+    expect(rows[0]).toMatchObject({
+      startMs: HOUR,
+      exchange: 'kraken',
+      counter: 1,
+      ratio: '0.000480769230769231',
+      method: 'twr',
+      equity: '26012.5',
+      netReturn: '12.5',
+      residual: '0',
+      reconciliation: 'reconciled',
+      verified: true,
+    });
+    expect(rows[2]).toMatchObject({
+      ratio: null,
+      equity: null,
+      reason: 'no_valuation',
+      complete: false,
+    });
+    expect(await client.attest()).toBe(ORIGIN);
+    expect(scene.connected).toContain(identity.sha256);
+    expect(scene.track.asked[0]?.caller).toBe(identity.sha256);
+  });
+
+  it('snapshots, metrics, a sync, health', async () => {
+    const client = open();
+    const snapshots = await client.getSnapshotTimeSeries(USER);
+    expect(snapshots.rows[0]).toMatchObject({
+      equity: '26012.5',
+      deposits: '1000',
+      verified: true,
+    });
+    const metrics = await client.getAggregatedMetrics(USER);
+    expect(metrics.rows[0]).toMatchObject({
+      figures: { trades: 3, fees: '2.5', cumulative_return: null },
+      reasons: { cumulative_return: 'gap' },
+      conventions: { frequency: 'hourly' },
+      verified: true,
+    });
+    expect(metrics.fresh).toBe(false);
+    expect(await client.processSyncJob(USER)).toEqual({
+      accounts: 1,
+      synced: 12,
+      hourlyReturnsGenerated: 4,
+    });
+    expect(await client.healthCheck()).toMatchObject({ healthy: true, origin: ORIGIN });
+  });
+
+  it('reads all pages', async () => {
+    other = new FakeTrack({ sign: (message) => scene.keys.ed25519.sign(message), hours: 1203 });
+    const { rows, verified } = await open().calculateHistoricalReturns(USER);
+    expect(rows).toHaveLength(1203);
+    expect(verified).toBe(true);
+    expect(other.asked).toHaveLength(3);
+  });
+
+  it('an enclave that starts anew is challenged again; statements of its epoch before need a document', async () => {
+    const client = open();
+    await client.healthCheck();
+    const before = scene.keys.ed25519;
+    await scene.restart();
+    const { verified } = await client.calculateHistoricalReturns(USER);
+    expect(verified).toBe(true);
+    // Of an earlier epoch, signed by its key.
+    const origin = originOf('trackseal.example/vectors', 6);
+    other = new FakeTrack({ sign: (message) => before.sign(message), origin });
+    const unproven = await open().calculateHistoricalReturns(USER);
+    expect(unproven.verified).toBe(false);
+    expect(unproven.rows.map((row) => row.verified)).toEqual([false, false, false, false]);
+    const epochs = [await scene.document(origin, before.publicKey)];
+    const proven = await open({ epochs }).calculateHistoricalReturns(USER);
+    expect(proven.verified).toBe(true);
+    const wrong = [await scene.document(origin, scene.keys.ed25519.publicKey)];
+    expect(await codeOf(open({ epochs: wrong }).calculateHistoricalReturns(USER))).toBe(
+      'record_signature',
+    );
+    const foreign = [await scene.document(originOf('another.example/log', 6), before.publicKey)];
+    expect(await codeOf(open({ epochs: foreign }).attest())).toBe('origin_mismatch');
+  });
+});
+
+describe('refuses', () => {
+  it('without a policy, and an image of another', async () => {
+    expect(() => open({ policy: undefined as unknown as string })).toThrow(/policy_missing/u);
+    const policy = scene.policy.replaceAll(/"PCR0":\s*"[0-9a-f]{2}/gu, '"PCR0": "00');
+    expect(await codeOf(open({ policy }).attest())).toBe('pcr_mismatch');
+    expect(scene.track.asked).toEqual([]);
+  });
+
+  it('another TLS key on the gRPC port than the attested one', async () => {
+    const impostor = await openTrackScene();
+    try {
+      const client = open({ grpcAddress: impostor.grpc });
+      expect(await codeOf(client.calculateHistoricalReturns(USER))).toBe('tls_key_mismatch');
+      expect(impostor.track.asked).toEqual([]);
+    } finally {
+      await impostor.close();
+    }
+  });
+
+  it('as a client that the enclave does not let in', async () => {
+    const foreign = await (await ClientAuthority.create()).issue();
+    const { certificate, key } = foreign;
+    expect(await codeOf(open({ certificate, key }).healthCheck())).toBe('source_unreachable');
+    expect(await codeOf(open({ key: 'no key' }).healthCheck())).toBe('certificate_refused');
+  });
+
+  it('codes of the enclave', async () => {
+    scene.track.refusal = refuse('snapshot_exists');
+    expect(await codeOf(open().processSyncJob(USER))).toBe('snapshot_exists');
+    scene.track.refusal = null;
+    expect(await codeOf(open().getAggregatedMetrics({ userId: 'nobody' }))).toBe('account_unknown');
+    expect(await codeOf(open().getAggregatedMetrics({ userId: '' }))).toBe('call_malformed');
+  });
+
+  it('a statement that another key has signed', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    other = new FakeTrack({ sign: (message) => new Uint8Array(sign(null, message, privateKey)) });
+    expect(await codeOf(open().calculateHistoricalReturns(USER))).toBe('record_signature');
+    expect(await codeOf(open().getSnapshotTimeSeries(USER))).toBe('record_signature');
+    expect(await codeOf(open().getAggregatedMetrics(USER))).toBe('record_signature');
+  });
+
+  it.each([
+    ['ratio', { ratio: '0.5' }],
+    ['balance', { balance: '1' }],
+    ['start', { startMs: HOUR + 1 }],
+    ['exchange', { exchange: 'binance' }],
+    ['residual', { residual: null }],
+  ])('a readable row that says another %s than its statement', async (what, change) => {
+    scene.track.changeReturn = (row) => (row.ratio === null ? row : { ...row, ...change });
+    const call = open().calculateHistoricalReturns(USER);
+    expect(await codeOf(call)).toBe('record_mismatch');
+    await expect(call).rejects.toMatchObject({ detail: { what } });
+  });
+
+  it.each([
+    ['another leaf', { leafIndex: 98 }, 'record_signature'],
+    ['another position', { position: 77 }, 'record_signature'],
+    ['another account', { accountCommitment: new Uint8Array(32) }, 'record_mismatch'],
+    ['another counter', { counter: 99 }, 'record_mismatch'],
+    ['another origin', { origin: originOf('trackseal.example/vectors', 8) }, 'record_mismatch'],
+    ['bytes that are no statement', { statement: new Uint8Array(3) }, 'record_malformed'],
+    ['a short signature', { signature: new Uint8Array(63) }, 'record_malformed'],
+  ])('evidence with %s', async (_, change, code) => {
+    scene.track.changeReturn = (row) => ({ ...row, evidence: { ...row.evidence, ...change } });
+    expect(await codeOf(open().calculateHistoricalReturns(USER))).toBe(code);
+  });
+});
+
+it('keeps a file that `trackseal verify record` takes', async () => {
+  const client = open();
+  const [returns, snapshots] = await Promise.all([
+    client.calculateHistoricalReturns(USER),
+    client.getSnapshotTimeSeries(USER),
+  ]);
+  const rows = [...returns.rows, ...snapshots.rows].toSorted((a, b) => a.counter - b.counter);
+  const evidence = assertAccepted(parseTrackEvidence(utf8(await client.evidenceOf(rows))));
+  expect(evidence.statements).toHaveLength(5);
+  expect(evidence.attestations).toHaveLength(1);
+  const folder = await mkdtemp(join(tmpdir(), 'ts-evidence-'));
+  await writeFile(join(folder, 'policy.json'), scene.policy);
+  await writeFile(join(folder, 'root.pem'), scene.rootPem);
+  const values = { policy: join(folder, 'policy.json'), 'unsafe-root': join(folder, 'root.pem') };
+  const trust = assertAccepted(await readTrustOptions(values, {}));
+  const record = checkRecord(evidence, trust, null);
+  await rm(folder, { recursive: true });
+  // The figures of the sample hours are not those of a book: the first that does not add up ends it, behind
+  // documents, signatures and chain.
+  expect(record.ok ? [] : [record.refusal.code]).toEqual(['record_mismatch']);
+});
+
+it.each([
+  ['enclave.example:50051', { host: 'enclave.example', port: 50_051 }],
+  ['[::1]:1', { host: '::1', port: 1 }],
+  ['127.0.0.1:65535', { host: '127.0.0.1', port: 65_535 }],
+  ['enclave.example', null],
+  ['enclave.example:0', null],
+  ['enclave.example:65536', null],
+  ['https://enclave.example:1', null],
+  ['user@enclave.example:1', null],
+])('address %s', (text, address) => {
+  expect(parseGrpcAddress(text)).toEqual(address);
+});
