@@ -72,7 +72,13 @@ describe('a price', () => {
           const told = [
             ...new Map(list.map((one) => [`${one.symbol}${one.atMs}${one.source}`, one])).values(),
           ];
-          const all = told.map((one) => ({ kind: 'spot' as const, ...one }));
+          const all = told.map(({ symbol, atMs, price, source }): PriceRow => ({
+            kind: 'spot',
+            symbol,
+            atMs,
+            price,
+            source,
+          }));
           const shuffled = all
             .map((one) => ({ one, key: keys.next().value ?? 0 }))
             .sort((a, b) => a.key - b.key)
@@ -119,26 +125,23 @@ describe('a price', () => {
   });
 });
 
-describe('the prices of an hour', () => {
-  const rows = [
-    row('BTC/USDT', AT - 5, '10'),
-    row('USDT/USD', AT - 7, '1'),
-    row('ETH/USD', AT, '2'),
-  ];
+const ROWS = [row('BTC/USDT', AT - 5, '10'), row('USDT/USD', AT - 7, '1'), row('ETH/USD', AT, '2')];
 
+function digest(...assets: readonly string[]): string {
+  const prices = new HourPrices(PriceTable.of(ROWS), new Map(), new Map());
+  for (const asset of assets) prices.dollars(asset, AT, AGE);
+  return Buffer.from(prices.digest()).toString('hex');
+}
+
+describe('the prices of an hour', () => {
   it('say which rows were used, how old they were, and nothing of the others', () => {
-    const prices = new HourPrices(PriceTable.of(rows), new Map(), new Map());
+    const prices = new HourPrices(PriceTable.of(ROWS), new Map(), new Map());
     prices.dollars('BTC', AT, AGE);
     prices.dollars('BTC', AT + 100, AGE);
     expect(prices.sources()).toEqual([{ source: 'venue.example/spot', rows: 2, oldestAgeMs: 107 }]);
   });
 
   it('have a digest of what was used, in whatever order', () => {
-    const digest = (...assets: readonly string[]): string => {
-      const prices = new HourPrices(PriceTable.of(rows), new Map(), new Map());
-      for (const asset of assets) prices.dollars(asset, AT, AGE);
-      return Buffer.from(prices.digest()).toString('hex');
-    };
     expect(digest('BTC', 'ETH')).toBe(digest('ETH', 'BTC', 'BTC'));
     expect(digest('BTC')).not.toBe(digest('BTC', 'ETH'));
     // Of nothing: SHA-256 of nothing.
@@ -147,7 +150,7 @@ describe('the prices of an hour', () => {
 
   it('have a stand-in where one is missing, and say that it is not known', () => {
     const last = new Map<string, bigint>();
-    const prices = new HourPrices(PriceTable.of(rows), last, new Map());
+    const prices = new HourPrices(PriceTable.of(ROWS), last, new Map());
     expect(prices.dollars('BTC', AT + AGE + 1, AGE)).toEqual({ price: 0n, known: false });
     expect(prices.dollars('BTC', AT, AGE).known).toBe(true);
     const stale = prices.dollars('BTC', AT + AGE + 1, AGE);
