@@ -215,6 +215,23 @@ function references({ record, verdict }: Report): readonly Html[] {
   ];
 }
 
+/** Why polls told less than all, and in how many hours; most of these hours have a return, from a later poll. */
+function failures(hours: readonly HourStatement[]): Html {
+  const reasons = new Map<string, number>();
+  for (const { figures } of hours) {
+    for (const gap of figures.gaps) reasons.set(gap, (reasons.get(gap) ?? 0) + 1);
+  }
+  if (reasons.size === 0) return html`<p>No poll failed.</p>`;
+  const rows = [...reasons]
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([reason, found]) => [reason, html`<td>${count(found)}</td>`]);
+  return table(
+    'What polls could not tell when they were due; an hour counts when a later poll told it',
+    ['', 'hours'],
+    rows,
+  );
+}
+
 function prices(hours: readonly HourStatement[]): Html {
   const sources = new Map<string, { rows: number; oldestAgeMs: number }>();
   for (const { figures } of hours) {
@@ -299,6 +316,7 @@ export function renderReport(report: Report): string {
                 failed or told less than all.
               </p>`,
               gapList(performance.linked.gaps),
+              failures(hours),
               prices(hours),
             ),
             section('Corrections', corrections(report)),

@@ -8,6 +8,7 @@ import { formatFixed } from '../../wire/fixed.ts';
 import { hourReturn } from '../../wire/performance/hour-return.ts';
 import { metricsFigures } from '../../wire/performance/metrics-figures.ts';
 import { performanceOf } from '../../wire/performance/performance.ts';
+import { totalsOf } from '../../wire/performance/totals.ts';
 import type { RefusalDetail, Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { HourFigures } from '../../wire/track/figures.ts';
@@ -108,6 +109,16 @@ export function checkSnapshot(
     ['deposits', sum(all.map(({ figures }) => figures.inflow)), snapshot.deposits],
     ['withdrawals', sum(all.map(({ figures }) => figures.outflow)), snapshot.withdrawals],
   ];
+  const markets = totalsOf(all.map(({ figures }) => figures)).byMarket;
+  const marketTexts = [markets, snapshot.byMarket].map((rows) =>
+    rows.map(({ market, trades, volume, fees, funding, realised, equity }) =>
+      [market, trades, ...[volume, fees, funding, realised, equity].map(text)].join(' '),
+    ),
+  );
+  const [expectedMarkets = [], statedMarkets = []] = marketTexts;
+  if (expectedMarkets.join('; ') !== statedMarkets.join('; ')) {
+    return differs('markets', place, expectedMarkets.join('; '), statedMarkets.join('; '));
+  }
   const wrong = amounts.find(([, expected, actual]) => expected !== actual);
   return wrong === undefined
     ? accept(null)

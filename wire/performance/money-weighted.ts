@@ -17,7 +17,7 @@ export function moneyWeighted(hours: readonly HourFigures[]): MoneyWeighted {
   if (first.equityStart === null || last.equityEnd === null) return noRate('no_value');
   const flows: InvestorFlow[] = [{ atMs: first.startMs, amount: -first.equityStart }];
   for (const { inflow, outflow, flows: told } of hours) {
-    if (inflow === null || outflow === null) return noRate('no_value');
+    if (inflow === null || outflow === null) return noRate('gaps');
     for (const { atMs, amount } of told) {
       if (amount === null) return noRate('no_value');
       flows.push({ atMs, amount: -amount });

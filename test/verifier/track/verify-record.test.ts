@@ -328,6 +328,22 @@ describe('figures that contradict themselves are refused, whoever signed them', 
     ['unrealised', { unrealised: 1n }],
     ['deposits', { deposits: money(1) }],
     ['no withdrawals', { withdrawals: null }],
+    [
+      'a market',
+      {
+        byMarket: [
+          {
+            market: 'swap',
+            trades: 1,
+            volume: null,
+            fees: null,
+            funding: null,
+            realised: null,
+            equity: null,
+          },
+        ],
+      },
+    ],
     ['another last hour', { basis: { lastCounter: 23, hours: 24, completeHours: 24 } }],
     ['more hours', { basis: { lastCounter: 24, hours: 23, completeHours: 23 } }],
     ['fewer complete hours', { basis: { lastCounter: 24, hours: 24, completeHours: 23 } }],

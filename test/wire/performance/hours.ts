@@ -55,7 +55,7 @@ export function blindHour(at: number): HourFigures {
     status: 'unknown',
     complete: false,
     polls: 0,
-    gaps: ['poll_missed'],
+    gaps: ['not_completed', 'poll_missed'],
   });
 }
 

@@ -220,14 +220,36 @@ describe('properties', () => {
 });
 
 describe('an hour of the record', () => {
+  const end = { equityEnd: money(1010) };
+  const blind = { ...end, complete: false, status: 'unknown' } as const;
+
   it('counts when every poll told all, or when the ledger was compared with the venue', () => {
-    const end = { equityEnd: money(1010) };
     expect(hourReturn(hour(0, end)).ratio).toBe('0.01');
     expect(hourReturn(hour(0, { ...end, status: 'unknown' })).ratio).toBe('0.01');
-    expect(hourReturn(hour(0, { ...end, complete: false })).ratio).toBe('0.01');
-    expect(hourReturn(hour(0, { ...end, complete: false, status: 'beyond' })).ratio).toBe('0.01');
-    const unseen = hour(0, { ...end, complete: false, status: 'unknown' });
-    expect(hourReturn(unseen)).toEqual({ ratio: null, method: null, reason: 'incomplete' });
+    const gaps = ['not_completed'];
+    for (const status of ['reconciled', 'beyond'] as const) {
+      expect(hourReturn(hour(0, { ...blind, gaps, status })).ratio).toBe('0.01');
+    }
+  });
+
+  it('counts when polls failed and a later one told everything', () => {
+    const gaps = ['exchange_network', 'poll_missed'];
+    expect(hourReturn(hour(0, { ...blind, gaps })).ratio).toBe('0.01');
+  });
+
+  it.each(['not_completed', 'not_booked', 'not_known', 'too_precise'])(
+    'does not count when something may be missing: %s',
+    (gap) => {
+      expect(hourReturn(hour(0, { ...blind, gaps: ['poll_missed', gap] }))).toEqual({
+        ratio: null,
+        method: null,
+        reason: 'incomplete',
+      });
+    },
+  );
+
+  it('does not count when it is incomplete and does not say why', () => {
+    expect(hourReturn(hour(0, { ...blind, gaps: [] })).reason).toBe('incomplete');
   });
 
   it('is a gap when nobody looked, never zero', () => {
