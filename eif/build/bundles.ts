@@ -48,7 +48,10 @@ export const IMAGE_OPTIONS: BundleOptions = {
   ...BUNDLE_OPTIONS,
   minify: true,
   write: false,
-  alias: { '@aws-sdk/credential-provider-node': './enclave/kms/no-provider.ts' },
+  alias: {
+    '@aws-sdk/credential-provider-node': './enclave/kms/no-provider.ts',
+    '@grpc/proto-loader': './enclave/ledger/grpc/no-loader.ts',
+  },
   // ws would look for native addons beside itself.
   define: {
     'process.env.WS_NO_BUFFER_UTIL': '"1"',
