@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Control } from './control.ts';
+import { tellStory } from './story.ts';
 
 type Operation = (control: Control, options: never) => unknown;
 
@@ -22,6 +23,7 @@ const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
   ['cash', (control, options) => control.cash(options)],
   ['transfer', (control, options) => control.transfer(options)],
   ['price', (control, options) => control.price(options)],
+  ['story', (control, options) => tellStory(control, options)],
   ['move', (control, options) => control.move(options)],
   ['priceAt', (control, options) => control.priceAt(options)],
   [
