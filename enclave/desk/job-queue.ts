@@ -5,11 +5,9 @@
 import type { Account } from './accounts.ts';
 import type { ConnectorPool } from './connector-pool.ts';
 import type { Limiter } from './limiter.ts';
-import { kindOf } from './poll-entry.ts';
 import type { Time } from './time.ts';
 import type { VenueEntry, VenueTable } from './venue-table.ts';
 import { needOf } from './venue-table.ts';
-import { hostsOf } from './venues.ts';
 
 type Asker = Pick<Account, 'environment' | 'id' | 'venue'>;
 
@@ -90,13 +88,12 @@ export class JobQueue {
         return;
       }
       this.#take(next);
-      const kind = kindOf(next.priority);
       const { running } = next.entry;
-      running.push(kind);
+      running.push(next.priority);
       // `start` takes its connector before it first waits.
       track(async () => {
         await next.start();
-        running.splice(running.indexOf(kind), 1);
+        running.splice(running.indexOf(next.priority), 1);
         this.#serve();
       });
     }
@@ -133,21 +130,17 @@ export class JobQueue {
     return first ?? job;
   }
 
-  #venueMs({ of, entry, priority }: Waiting, isMixed: boolean): number {
+  #venueMs({ entry, priority }: Waiting, isMixed: boolean): number {
     const { limiter, pool } = this.#parts;
     const { running } = entry;
     const most = isMixed ? Math.ceil(pool.size / 2) : Math.max(1, pool.size - 1);
     // The end of a job is waited for.
     if (running.length >= most) return Number.POSITIVE_INFINITY;
-    // Some cost more than was known.
-    if (running.length > 0 && limiter.waitsFor(hostsOf(of.venue, of.environment))) {
-      return Number.POSITIVE_INFINITY;
-    }
-    return limiter.roomMs(needOf(entry, kindOf(priority)), '', priority);
+    return limiter.roomMs(needOf(entry, priority), '', priority);
   }
 
   #accountMs({ of, entry, priority }: Waiting): number {
-    const cost = entry.costs.get(kindOf(priority));
+    const cost = entry.costs.get(priority);
     return cost === undefined ? 0 : this.#parts.limiter.roomMs(cost, of.id, priority);
   }
 }

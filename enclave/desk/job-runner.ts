@@ -14,7 +14,7 @@ import type { ConnectorLink } from './connector-link.ts';
 import type { ConnectorPool } from './connector-pool.ts';
 import type { JobResult } from './poll-job.ts';
 import { MAX_JOB_CALLS, runJob } from './poll-job.ts';
-import { kindOf, PRIORITY } from './poll-entry.ts';
+import { PRIORITY } from './poll-entry.ts';
 import { encodePoll } from './poll-leaf.ts';
 import type { PollRecords } from './poll-records.ts';
 import type { PollingOptions } from './polling-options.ts';
@@ -111,7 +111,7 @@ export class JobRunner {
     calls.end();
     const entry = venues.of(account.venue, account.environment);
     entry.breaker.release(calls);
-    noteCost(entry, kindOf(priority), limiter.costOf(calls.counted));
+    noteCost(entry, priority, limiter.costOf(calls.counted));
     this.made += calls.calls.length;
     return result;
   }

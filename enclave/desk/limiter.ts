@@ -182,15 +182,6 @@ export class Limiter {
     }
   }
 
-  /** Calls to one of the hosts wait for a limit of our address. */
-  waitsFor(hosts: readonly string[]): boolean {
-    return this.#waiting.some(
-      ({ call, buckets }) =>
-        hosts.includes(call.host) &&
-        buckets.some((bucket) => bucket.rule.scope === 'address' && this.#waitIn(bucket, call) > 0),
-    );
-  }
-
   /** Of all calls of a job together. */
   costOf(calls: readonly LimitedCall[]): JobCost {
     const cost = new Map<string, number>();

@@ -54,15 +54,6 @@ export const PRIORITY = {
   prices: 5,
 } as const;
 
-/** Of what a job costs at its venue: those that poll what is known cost the same, whatever for. */
-export type JobKind = 'check' | 'first' | 'known' | 'prices';
-
-export function kindOf(priority: number): JobKind {
-  if (priority === PRIORITY.check) return 'check';
-  if (priority === PRIORITY.prices) return 'prices';
-  return priority === PRIORITY.first ? 'first' : 'known';
-}
-
 /** Where nothing was ever told the first poll asks for a week: many such must not keep those waiting that are known. */
 export function priorityOf({ state }: Entry, trigger: Trigger): number {
   if (trigger === TRIGGER.retry) return PRIORITY.retry;

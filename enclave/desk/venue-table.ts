@@ -6,7 +6,6 @@ import type { ErrorClass, Venue } from '../connector/classes.ts';
 import type { BreakerState } from './breaker.ts';
 import { Breaker } from './breaker.ts';
 import type { JobCost } from './limiter.ts';
-import type { JobKind } from './poll-entry.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { hostsOf } from './venues.ts';
 
@@ -17,29 +16,29 @@ export interface VenueEntry {
   readonly venue: Venue;
   readonly breaker: Breaker;
   readonly retries: RetryBudget;
-  /** Kinds of the jobs that run. */
-  readonly running: JobKind[];
+  /** Priorities of the jobs that run. */
+  readonly running: number[];
   /** Jobs that were started, in turns of which each has one for what would otherwise go last. */
   turn: number;
-  /** What the dearest of the last jobs of a kind cost. */
-  readonly costs: Map<JobKind, JobCost>;
+  /** What the dearest of the last jobs cost, by priority. */
+  readonly costs: Map<number, JobCost>;
   /** Answers that announce the end of what was called, or say that it is gone. */
   versionNotices: number;
 }
 
 /** What a job cost counts at once where it is more than before, and is forgotten a tenth with each job. */
-export function noteCost({ costs }: VenueEntry, kind: JobKind, cost: JobCost): void {
+export function noteCost({ costs }: VenueEntry, priority: number, cost: JobCost): void {
   const next = new Map(cost);
-  for (const [key, amount] of costs.get(kind) ?? []) {
+  for (const [key, amount] of costs.get(priority) ?? []) {
     const left = Math.max(next.get(key) ?? 0, amount * COST_KEPT);
     if (left >= LEAST_COST) next.set(key, left);
   }
-  costs.set(kind, next);
+  costs.set(priority, next);
 }
 
-/** What a job of the kind is to cost, with those that run, which may have counted nothing yet. */
-export function needOf({ costs, running }: VenueEntry, kind: JobKind): JobCost {
-  const need = new Map(costs.get(kind));
+/** What a job of the priority is to cost, with those that run, which may have counted nothing yet. */
+export function needOf({ costs, running }: VenueEntry, priority: number): JobCost {
+  const need = new Map(costs.get(priority));
   for (const other of running) {
     for (const [key, amount] of costs.get(other) ?? []) {
       need.set(key, (need.get(key) ?? 0) + amount);
@@ -75,7 +74,7 @@ export class VenueTable {
       retries: new RetryBudget(),
       running: [],
       turn: 0,
-      costs: new Map<JobKind, JobCost>(),
+      costs: new Map<number, JobCost>(),
       versionNotices: 0,
     };
     this.#venues.set(key, entry);

@@ -6,8 +6,7 @@ import { ConnectorPool } from '../../../enclave/desk/connector-pool.ts';
 import { JobQueue, TURNS } from '../../../enclave/desk/job-queue.ts';
 import type { LimitedCall } from '../../../enclave/desk/limiter.ts';
 import { Limiter } from '../../../enclave/desk/limiter.ts';
-import type { JobKind } from '../../../enclave/desk/poll-entry.ts';
-import { kindOf, PRIORITY } from '../../../enclave/desk/poll-entry.ts';
+import { PRIORITY } from '../../../enclave/desk/poll-entry.ts';
 import { sleep } from '../../../enclave/desk/time.ts';
 import { needOf, noteCost, VenueTable } from '../../../enclave/desk/venue-table.ts';
 import { settle, VirtualTime } from '../../helpers/virtual-time.ts';
@@ -62,10 +61,10 @@ class Desk {
   }
 
   /** As if the last polls of the venue had made so many calls. */
-  learn(venue: Known, calls: number, kinds: readonly JobKind[] = ['known']): void {
+  learn(venue: Known, calls: number, priorities: readonly number[] = [PRIORITY.schedule]): void {
     const made = Array.from({ length: calls }, () => this.#call(venue, 'other', 0));
-    for (const kind of kinds) {
-      noteCost(this.venues.of(venue), kind, this.limiter.costOf(made));
+    for (const priority of priorities) {
+      noteCost(this.venues.of(venue), priority, this.limiter.costOf(made));
     }
   }
 
@@ -92,7 +91,7 @@ class Desk {
         }
         await sleep(this.time, tookMs, NEVER);
       });
-      noteCost(this.venues.of(venue), kindOf(priority), this.limiter.costOf(made));
+      noteCost(this.venues.of(venue), priority, this.limiter.costOf(made));
       this.ended.push(name);
     });
     return () => {
@@ -132,7 +131,7 @@ describe('the line for connectors', () => {
 
   it('keeps room for the dear ones that have begun, however cheap the others are', async () => {
     const desk = new Desk(4);
-    desk.learn('binance', 40, ['first']);
+    desk.learn('binance', 40, [PRIORITY.first]);
     desk.learn('binance', 2);
     for (let job = 0; job < 8; job++) desk.add(`first ${job}`, 'binance', PRIORITY.first, 40);
     await desk.time.run(MINUTE_MS / 2, 2);
@@ -144,7 +143,7 @@ describe('the line for connectors', () => {
 
   it('keeps a job back for a count of its own account, and only that', async () => {
     const desk = new Desk(2);
-    desk.learn('kraken', 5, ['first', 'known']);
+    desk.learn('kraken', 5, [PRIORITY.schedule, PRIORITY.first]);
     // 30 each of 42 that an account may use in 45 seconds.
     desk.add('first', 'kraken', PRIORITY.first, 5, 50, 'a');
     await desk.time.run(1000);
@@ -173,18 +172,20 @@ describe('the line for connectors', () => {
 
   it('remembers what a dear job cost for some of the cheap ones after it', () => {
     const entry = new VenueTable(() => 0.5).of('binance');
-    const costOf = (): number => needOf(entry, 'known').get('weight|host') ?? 0;
-    noteCost(entry, 'known', new Map([['weight|host', 100]]));
-    noteCost(entry, 'known', new Map([['weight|host', 60]]));
+    const costOf = (): number => needOf(entry, PRIORITY.schedule).get('weight|host') ?? 0;
+    noteCost(entry, PRIORITY.schedule, new Map([['weight|host', 100]]));
+    noteCost(entry, PRIORITY.schedule, new Map([['weight|host', 60]]));
     expect(costOf()).toBe(90);
-    for (let job = 0; job < 5; job++) noteCost(entry, 'known', new Map([['weight|host', 60]]));
+    for (let job = 0; job < 5; job++)
+      noteCost(entry, PRIORITY.schedule, new Map([['weight|host', 60]]));
     expect(costOf()).toBe(60);
-    noteCost(entry, 'known', new Map([['weight|host', 61]]));
+    noteCost(entry, PRIORITY.schedule, new Map([['weight|host', 61]]));
     expect(costOf()).toBe(61);
-    // Of other kinds nothing is known, and what no job does any more is forgotten.
-    expect(needOf(entry, 'first').size).toBe(0);
-    for (let job = 0; job < 100; job++) noteCost(entry, 'known', new Map([['other|host', 1]]));
-    expect([...needOf(entry, 'known').keys()]).toEqual(['other|host']);
+    // Of other priorities nothing is known, and what no job does any more is forgotten.
+    expect(needOf(entry, PRIORITY.first).size).toBe(0);
+    for (let job = 0; job < 100; job++)
+      noteCost(entry, PRIORITY.schedule, new Map([['other|host', 1]]));
+    expect([...needOf(entry, PRIORITY.schedule).keys()]).toEqual(['other|host']);
   });
 
   it('starts the more urgent first, then as they came', async () => {
@@ -278,7 +279,7 @@ describe('the line for connectors', () => {
         async (jobs, calls, size) => {
           const desk = new Desk(size);
           for (const venue of Object.keys(CALL) as Known[])
-            desk.learn(venue, calls[venue], ['first', 'known', 'check']);
+            desk.learn(venue, calls[venue], [PRIORITY.schedule, PRIORITY.check, PRIORITY.first]);
           for (const [index, { gapMs, venue, kind, tookMs }] of jobs.entries()) {
             await desk.time.run(gapMs, 1);
             desk.add(String(index), venue, PRIORITY[kind], calls[venue], tookMs);
