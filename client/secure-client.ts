@@ -7,6 +7,7 @@ import type { WireCrypto } from '../wire/crypto.ts';
 import type { Metadata } from '../wire/envelope.ts';
 import type { Result } from '../wire/result.ts';
 import { refuse } from '../wire/result.ts';
+import type { SignedStatement, TrackEvidence } from '../wire/track/evidence.ts';
 import type { AccountOptions } from './account-options.ts';
 import { checkAccount, checkTtl, DEFAULT_TTL_SECONDS } from './account-options.ts';
 import type { AttestedEnclave } from './attested.ts';
@@ -20,6 +21,8 @@ import type { Registration, SavedSession } from './registration.ts';
 import { readExpiry, readRegistration } from './registration.ts';
 import type { VerifiedResult } from './signed-result.ts';
 import { verifyResult } from './signed-result.ts';
+import type { TrackPage } from './track-page.ts';
+import { readTrackPage } from './track-page.ts';
 import type { Policy, Trust, UnsafeOptions } from './trust.ts';
 import { readTrust } from './trust.ts';
 
@@ -158,6 +161,22 @@ export class SecureClient {
   /** Sums of the account, signed by the enclave and verified. */
   getSummary(): Promise<VerifiedResult> {
     return this.#result('summary');
+  }
+
+  /**
+   * The track record of the account: every signed statement, hour by hour. For `trackseal verify record`: signatures and chain
+   * are not verified here, because earlier epochs had other keys. Give it documents of the epochs that signed.
+   */
+  async getTrackRecord(): Promise<TrackEvidence> {
+    const statements: SignedStatement[] = [];
+    let after: number | null = 0;
+    while (after !== null) {
+      const answer = await this.#operate('track', { after });
+      const page: TrackPage = valueOf(readTrackPage(answer, after));
+      statements.push(...page.statements);
+      after = page.next;
+    }
+    return { statements, attestations: [] };
   }
 
   /** Prolongs the session: it ends `ttl` seconds from now, 300 to 604,800. The new end, ms since the Unix epoch. */

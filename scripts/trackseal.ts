@@ -169,6 +169,11 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../client/commands/session.ts')).runMetrics,
   },
   {
+    words: ['session', 'track'],
+    summary: 'fetch the track record of an account, for verify record and report',
+    load: async () => (await import('../client/commands/session.ts')).runTrack,
+  },
+  {
     words: ['session', 'renew'],
     summary: 'prolong the session of an account',
     load: async () => (await import('../client/commands/session.ts')).runRenew,

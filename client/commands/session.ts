@@ -1,10 +1,11 @@
-// trackseal session summary|metrics|renew|revoke: what to do with a session that `trackseal register` has begun. Figures
+// trackseal session summary|metrics|track|renew|revoke: what to do with a session that `trackseal register` has begun. Figures
 // are shown when their signature verified; with -o they are kept for `trackseal verify result`.
 
 import { rm, writeFile } from 'node:fs/promises';
 import { parseOptions, refused, undecided } from '../../verifier/command-line.ts';
 import type { CommandIo } from '../../verifier/io.ts';
 import { POLICY_OPTIONS, POLICY_USAGE } from '../../verifier/policy-options.ts';
+import { encodeTrackEvidence } from '../../wire/track/evidence.ts';
 import { DEFAULT_TTL_SECONDS } from '../account-options.ts';
 import { nodeEnvironment } from '../node/index.ts';
 import type { SavedSession } from '../registration.ts';
@@ -14,11 +15,13 @@ import { renderResult } from './result-text.ts';
 import { readSessionFile, rewriteSessionFile } from './session-file.ts';
 import { readClientTrust, tellFailure } from './trust-options.ts';
 
-type Verb = 'summary' | 'metrics' | 'renew' | 'revoke';
+type Verb = 'summary' | 'metrics' | 'track' | 'renew' | 'revoke';
 
 const ABOUT: Readonly<Record<Verb, string>> = {
   summary: `Asks for the account's sums, verifies that the attested enclave signed them, and shows them.`,
   metrics: `Asks for the account's figures with each hour of the last week, and verifies their signature.`,
+  track: `Fetches the account's track record: every signed hour, day and correction, for \`trackseal verify record\`
+and \`trackseal report\`, which need documents of the epochs that signed (\`trackseal attest URL -o\`).`,
   renew: `Prolongs the session: it ends --ttl seconds from now.`,
   revoke: `Ends the session at once: the enclave forgets the keys. The file is removed.`,
 };
@@ -27,6 +30,7 @@ function usageOf(verb: Verb): string {
   const own = {
     summary: '  -o FILE                keep the signed result, for `trackseal verify result`\n',
     metrics: '  -o FILE                keep the signed result, for `trackseal verify result`\n',
+    track: '  -o FILE                where to keep it; default trackseal-record.json\n',
     renew: '  --ttl SECONDS          300 to 604800, default 86400\n',
     revoke: '',
   }[verb];
@@ -68,6 +72,18 @@ interface Task {
 const TASKS: Readonly<Record<Verb, (task: Task) => Promise<number>>> = {
   summary: (task) => show(task, 'getSummary'),
   metrics: (task) => show(task, 'getMetrics'),
+  track: async ({ client, output = 'trackseal-record.json', json, io }) => {
+    const record = await client.getTrackRecord();
+    try {
+      await writeFile(output, encodeTrackEvidence(record));
+    } catch {
+      return undecided(io, { code: 'file_unreadable', detail: { file: output } }, json);
+    }
+    const { length } = record.statements;
+    const said = { statements: length, file: output };
+    io.stdout(json ? `${JSON.stringify(said)}\n` : `KEPT  ${length} statements in ${output}\n`);
+    return 0;
+  },
   renew: async ({ client, file, ttl, json, io }) => {
     const expires = new Date(await client.renew(ttl)).toISOString();
     const session = client.getSession();
@@ -149,5 +165,6 @@ type Run = (args: readonly string[], io: CommandIo) => Promise<number>;
 
 export const runSummary: Run = (args, io) => runVerb('summary', args, io);
 export const runMetrics: Run = (args, io) => runVerb('metrics', args, io);
+export const runTrack: Run = (args, io) => runVerb('track', args, io);
 export const runRenew: Run = (args, io) => runVerb('renew', args, io);
 export const runRevoke: Run = (args, io) => runVerb('revoke', args, io);

@@ -50,11 +50,13 @@ export const registerMetadata: z.ZodType<RegisterMetadata> = z.strictObject({
   symbols: z.array(symbol.max(MAX_SYMBOL_CHARACTERS)).max(MAX_SYMBOLS).default([]),
 });
 
-export const OPERATIONS = ['summary', 'metrics', 'renew', 'revoke'] as const;
+export const OPERATIONS = ['summary', 'metrics', 'track', 'renew', 'revoke'] as const;
 export type Operation = (typeof OPERATIONS)[number];
 export const operationMetadata: z.ZodType<{ readonly op: Operation; readonly time: number }> =
   z.strictObject({ op: z.enum(OPERATIONS), time });
 
+/** Of a track record: statements behind this place of the account's chain. */
+export const trackPlace: z.ZodNumber = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 export const renewBody: z.ZodType<{ readonly ttl: number }> = z.strictObject({ ttl });
 
 const sealed = { v: z.literal(1), nonce: base64, ciphertext: base64, tag: base64 };
@@ -74,6 +76,7 @@ export const registerPlaintext: z.ZodType = z.strictObject({
 export const operationPlaintext: z.ZodType = z.strictObject({
   session_id: z.string().regex(/^[A-Za-z0-9_-]{43}$/u),
   ttl: ttlValue.optional(),
+  after: trackPlace.optional(),
 });
 
 const flag = z.boolean().nullable();
@@ -154,6 +157,22 @@ const signed = {
 };
 export const summaryAnswer: z.ZodType = z.strictObject(signed);
 export const metricsAnswer: z.ZodType = z.strictObject({ ...signed, metrics: z.array(hour) });
+export const trackAnswer: z.ZodType = z.strictObject({
+  session_expires: z.iso.datetime().nullable(),
+  statements: z.array(
+    z.strictObject({
+      statement: base64,
+      signature: base64,
+      origin: z.string(),
+      leaf_index: uint,
+      position: uint,
+      leaf_salt: hex(16),
+    }),
+  ),
+  head: uint.describe('counter of the newest statement; 0: there is none'),
+  next: uint.nullable().describe('`after` of the next question; null: these were the last'),
+  freshness: z.enum(['fresh', 'consistent']),
+});
 export const renewed: z.ZodType = z.strictObject({
   expires_at: z.iso.datetime(),
   status: z.literal('active'),

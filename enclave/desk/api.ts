@@ -18,7 +18,7 @@ import {
   failureOf,
   statusOf,
 } from './api-answers.ts';
-import { operationMetadata, registerMetadata, renewBody } from './api-schemas.ts';
+import { operationMetadata, registerMetadata, renewBody, trackPlace } from './api-schemas.ts';
 import { readBody } from './api-body.ts';
 import { Challenges } from './challenges.ts';
 import type { Envelopes, OpenedEnvelope } from './envelopes.ts';
@@ -40,6 +40,7 @@ const TOTAL_PER_MINUTE = 6000;
 
 const NONCE = /^\/attestation\/quote\?nonce=([0-9a-f]*)$/u;
 const OWN = /^\/(?:attestation\/(?:quote|boot)|openapi\.json|tls\/csr|enclave\/.*)$/u;
+const SESSION_FIELDS: ReadonlySet<string> = new Set(['session_id', 'ttl', 'after']);
 const SESSION_PATH = /^\/enclave\/(summary|metrics|sessions)\/([A-Za-z0-9_-]{1,64})(\/renew)?$/u;
 
 export interface ApiParts {
@@ -263,14 +264,17 @@ export class DeskApi implements Routes {
     if (!asked.success) return malformed(asked.error.issues);
     const id = fields.get('session_id');
     const ttl = fields.has('ttl') ? fields.get('ttl') : DEFAULT_TTL_SECONDS;
-    const known = [...fields.keys()].every((name) => name === 'session_id' || name === 'ttl');
+    const after = trackPlace.safeParse(fields.has('after') ? fields.get('after') : 0);
+    const known = [...fields.keys()].every((name) => SESSION_FIELDS.has(name));
     if (!known || !Buffer.isBuffer(id)) return refuse('api_malformed', { field: 'session_id' });
     const lifetime = renewBody.safeParse({ ttl });
     if (!lifetime.success) return refuse('api_malformed', { field: 'ttl' });
+    if (!after.success) return refuse('api_malformed', { field: 'after' });
     if (!this.#takeSession(exchange, id)) return refuse('rate_limited');
     const { operations } = this.#parts;
     const { op } = asked.data;
     if (op === 'renew') return operations.renew(id, lifetime.data.ttl);
+    if (op === 'track') return operations.track(id, after.data);
     return op === 'revoke' ? operations.revoke(id) : operations.result(id, op);
   }
 

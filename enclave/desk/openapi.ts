@@ -16,6 +16,7 @@ const COMPONENTS: Readonly<Record<string, z.ZodType>> = {
   OperationPlaintext: schemas.operationPlaintext,
   SummaryAnswer: schemas.summaryAnswer,
   MetricsAnswer: schemas.metricsAnswer,
+  TrackAnswer: schemas.trackAnswer,
   RenewBody: schemas.renewBody,
   Renewed: schemas.renewed,
   Revoked: schemas.revoked,
@@ -156,8 +157,8 @@ const PATHS: Readonly<Record<string, Json>> = {
   '/enclave/submit_key': { post: { ...REGISTER, deprecated: true } },
   '/enclave/envelopes': {
     post: enveloped(
-      'Summary, metrics, renewal or revocation: OperationMetadata, OperationPlaintext',
-      'SummaryAnswer, MetricsAnswer, Renewed, Revoked or Error, sealed',
+      'Summary, metrics, track record, renewal or revocation: OperationMetadata, OperationPlaintext',
+      'SummaryAnswer, MetricsAnswer, TrackAnswer, Renewed, Revoked or Error, sealed',
     ),
   },
   '/enclave/summary/{id}': {

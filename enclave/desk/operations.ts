@@ -10,6 +10,8 @@ import type { AccountMaterial } from './account-material.ts';
 import type { Account, Permissions, Polling } from './accounts.ts';
 import type { RegisterMetadata } from './api-schemas.ts';
 import type { AuditTrail } from './audit-trail.ts';
+import { encodeTrackAsk, parseTrackPage } from '../ledger/track-page.ts';
+import type { Ledger } from './ledger.ts';
 import type { ResultOperation, Results } from './results.ts';
 import type { SecretFields } from './secret-fields.ts';
 import { wipeFields } from './secret-fields.ts';
@@ -28,6 +30,8 @@ export interface OperationParts {
   readonly sessions: Sessions;
   readonly results: Results;
   readonly audit: AuditTrail;
+  /** Null where nothing is kept. */
+  readonly ledger: Pick<Ledger, 'ask'> | null;
 }
 
 export class Operations {
@@ -83,6 +87,24 @@ export class Operations {
     const still = sessions.find(id);
     if (!still.ok) return still;
     return accept({ session_expires: instant(still.value.expiresMs), ...made.value });
+  }
+
+  /**
+   * Signed statements of the account's track record behind `after`, as the ledger has them: whoever asked verifies them.
+   * Refuses `session_unknown`, `ledger_unavailable`, and what the ledger does.
+   */
+  async track(id: Uint8Array, after: number): Promise<Result<object>> {
+    const { sessions, ledger } = this.#parts;
+    const session = sessions.find(id);
+    if (!session.ok) return session;
+    if (ledger === null) return refuse('ledger_unavailable');
+    const asked = await ledger.ask('track', session.value.account.id, encodeTrackAsk(after));
+    if (!asked.ok) return asked;
+    const still = sessions.find(id);
+    if (!still.ok) return still;
+    const record = parseTrackPage(asked.value);
+    if (record === null) return refuse('ledger_unavailable');
+    return accept({ session_expires: instant(still.value.expiresMs), ...record });
   }
 
   async renew(id: Uint8Array, ttlSeconds: number): Promise<Result<object>> {

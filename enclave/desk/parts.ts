@@ -58,7 +58,7 @@ export async function openParts(services: DeskServices, https: HttpsControl): Pr
   });
   const certificates = new TlsCertificates(services);
   const csr = (): Promise<string> => certificates.request();
-  const traders = await openTraderDesk(services, { polling, audit, csr });
+  const traders = await openTraderDesk(services, { polling, audit, ledger, csr });
   certificates.start(https, (code, counter) =>
     audit.append('certificateInstalled', { code, counter }),
   );

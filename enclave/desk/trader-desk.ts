@@ -9,6 +9,7 @@ import type { Account, Polling } from './accounts.ts';
 import { DeskApi } from './api.ts';
 import type { AuditTrail } from './audit-trail.ts';
 import { Envelopes } from './envelopes.ts';
+import type { Ledger } from './ledger.ts';
 import { Operations } from './operations.ts';
 import { Results } from './results.ts';
 import { sealedAccountOf } from './sealed-accounts.ts';
@@ -21,6 +22,7 @@ import { RECORD_KIND, recordMark } from './vault-record.ts';
 export interface TraderDeskParts {
   readonly polling: Polling;
   readonly audit: AuditTrail;
+  readonly ledger: Pick<Ledger, 'ask'> | null;
   /** PEM of a certificate request for the TLS key. */
   readonly csr: () => Promise<string>;
 }
@@ -35,7 +37,7 @@ export interface TraderDesk {
 /** Rejects with a Fatal when a sealed account is wrong. */
 export async function openTraderDesk(
   services: DeskServices,
-  { polling, audit, csr }: TraderDeskParts,
+  { polling, audit, ledger, csr }: TraderDeskParts,
 ): Promise<TraderDesk> {
   const vault = new SealedVault(services);
   const results = new Results(services);
@@ -55,7 +57,7 @@ export async function openTraderDesk(
     states.keep(accountId, state);
   });
   await restore({ services, vault, sessions, polling, audit });
-  const operations = new Operations({ services, polling, sessions, results, audit });
+  const operations = new Operations({ services, polling, sessions, results, audit, ledger });
   const envelopes = new Envelopes(services);
   const api = new DeskApi({ services, operations, envelopes, csr });
   return {

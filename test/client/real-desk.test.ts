@@ -73,7 +73,12 @@ beforeAll(async () => {
     },
   };
   const audit = new AuditTrail(services);
-  traders = await openTraderDesk(services, { polling, audit, csr: () => Promise.resolve('') });
+  traders = await openTraderDesk(services, {
+    polling,
+    audit,
+    ledger: null,
+    csr: () => Promise.resolve(''),
+  });
   const { api } = traders;
   const certificate = await createCertificate(keys.tls, ['localhost'], Date.now());
   https = new HttpsService(services, keys.tls, certificate, api);

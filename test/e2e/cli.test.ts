@@ -40,7 +40,7 @@ const HOST = ['host', 'host hand-over', 'kms rotate', 'tls csr', 'tls install'];
 const DATABASE = ['migrate', 'backup', 'restore', 'status'].map((name) => `database ${name}`);
 const TRADER = [
   'register',
-  ...['summary', 'metrics', 'renew', 'revoke'].map((name) => `session ${name}`),
+  ...['summary', 'metrics', 'track', 'renew', 'revoke'].map((name) => `session ${name}`),
 ];
 const OTHERS = [...TRADER, ...DATABASE, 'demo', ...STRATEGY, ...HOST, ...IMAGE, ...OWNER];
 const COMMANDS = [...VERIFYING, ...READING, ...MEASUREMENTS, ...OTHERS];

@@ -5,7 +5,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { AuditTrail } from '../../enclave/desk/audit-trail.ts';
 import { HttpsService } from '../../enclave/desk/https.ts';
 import { createCertificate } from '../../enclave/desk/tls-certificate.ts';
-import type { TraderDesk } from '../../enclave/desk/trader-desk.ts';
+import type { TraderDesk, TraderDeskParts } from '../../enclave/desk/trader-desk.ts';
 import { openTraderDesk } from '../../enclave/desk/trader-desk.ts';
 import type { Metadata } from '../../wire/envelope.ts';
 import type { FakeDeskOptions } from './fake-desk.ts';
@@ -48,14 +48,17 @@ export class ApiScene {
     this.ask = askPort(this.port);
   }
 
-  static async open(options: FakeDeskOptions = {}): Promise<ApiScene> {
+  static async open(
+    options: FakeDeskOptions = {},
+    ledger: TraderDeskParts['ledger'] = null,
+  ): Promise<ApiScene> {
     const desk = new FakeDesk(options);
     const audit = new AuditTrail(desk.services);
     const polling = new FakePolling();
     polling.used = ({ id, commitment }) => {
       audit.credentialsUsed(id, commitment);
     };
-    const traders = await openTraderDesk(desk.services, { polling, audit, csr });
+    const traders = await openTraderDesk(desk.services, { polling, audit, ledger, csr });
     const { services } = desk;
     const certificate = await createCertificate(services.keys.tls, ['localhost'], Date.now());
     const https = new HttpsService(services, services.keys.tls, certificate, traders.api);
