@@ -34,6 +34,10 @@ export function encodeTrackPage(page: TrackPage): Uint8Array {
   return utf8(JSON.stringify(page));
 }
 
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
 function isCounter(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
@@ -46,12 +50,12 @@ export function parseTrackPage(bytes: Uint8Array): TrackPage | null {
   } catch {
     return null;
   }
-  if (typeof value !== 'object' || value === null || Object.keys(value).length !== 4) return null;
+  if (!isObject(value) || Object.keys(value).length !== 4) return null;
   const { statements, head, next, freshness } = value as Readonly<Record<string, unknown>>;
   if (!Array.isArray(statements) || statements.length > MAX_PAGE_STATEMENTS) return null;
-  const list = statements as readonly unknown[];
-  if (!list.every((one) => typeof one === 'object' && one !== null)) return null;
+  const list = (statements as readonly unknown[]).filter(isObject);
+  if (list.length < statements.length) return null;
   if (!isCounter(head) || (next !== null && !isCounter(next))) return null;
   if (freshness !== 'consistent' && freshness !== 'fresh') return null;
-  return { statements: list as readonly object[], head, next, freshness };
+  return { statements: list, head, next, freshness };
 }
