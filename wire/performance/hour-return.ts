@@ -26,6 +26,7 @@ export type HourBasis = Pick<
   | 'inflow'
   | 'outflow'
   | 'flows'
+  | 'residual'
   | 'complete'
   | 'status'
   | 'gaps'
@@ -45,6 +46,10 @@ export function hourReturn(figures: HourBasis): PeriodReturn {
   const { startMs, equityStart, equityEnd, inflow, outflow, flows } = figures;
   if ((inflow === null || outflow === null) && isObserved(figures)) {
     return { ratio: null, method: null, reason: 'flow_not_valued' };
+  }
+  // It may be a deposit that the venue does not list. A loss that nobody explains counts: what has no name never helps.
+  if (figures.status === 'beyond' && figures.residual !== null && figures.residual > 0n) {
+    return { ratio: null, method: null, reason: 'gain_unexplained' };
   }
   return periodReturn({
     startMs,

@@ -17,6 +17,8 @@ export type ReturnReason =
   | 'no_value'
   /** A flow whose amount nobody could value. */
   | 'flow_not_valued'
+  /** More is there than any record explains. */
+  | 'gain_unexplained'
   /** Nothing was invested at any time of the period. */
   | 'no_capital'
   /** The capital that a return would rest on is below zero, or zero while there were gains. */

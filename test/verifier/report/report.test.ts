@@ -51,8 +51,8 @@ function hours(): readonly HourFigures[] {
     ];
     const named = changed(one, { prices, byMarket, trades: 1, volume: money(10) });
     if (at !== 30) return named;
-    const realised = (one.realised ?? 0n) - money('0.5');
-    return changed(named, { realised, residual: money('0.5'), status: 'beyond' });
+    const realised = (one.realised ?? 0n) + money('0.5');
+    return changed(named, { realised, residual: money('-0.5'), status: 'beyond' });
   });
 }
 

@@ -250,6 +250,16 @@ describe('an hour of the record', () => {
 
   it('does not count when it is incomplete and does not say why', () => {
     expect(hourReturn(hour(0, { ...blind, gaps: [] })).reason).toBe('incomplete');
+    const loss = { ...end, residual: money('-5'), status: 'beyond' } as const;
+    expect(hourReturn(hour(0, loss)).ratio).toBe('0.01');
+  });
+
+  it('is a gap when there is more than any record explains: it may be a deposit', () => {
+    const gain = { equityEnd: money(1010), residual: money(10), status: 'beyond' } as const;
+    const refused = { ratio: null, method: null, reason: 'gain_unexplained' };
+    expect(hourReturn(hour(0, gain))).toEqual(refused);
+    expect(hourReturn(hour(0, { ...gain, residual: 1n }))).toEqual(refused);
+    expect(hourReturn(hour(0, { ...gain, residual: 1n, status: 'reconciled' })).ratio).toBe('0.01');
   });
 
   it('is a gap when nobody looked, never zero', () => {

@@ -45,6 +45,16 @@ function ratiosOf(records: readonly BookRecord[]): readonly (string | null)[] {
   }).figures.map((figures) => hourReturn(figures).ratio);
 }
 
+/** Of 1,000 dollars that are so many at the next poll, without a word. */
+function returnWith(usdt: string): readonly (string | null)[] {
+  return tell({
+    opening: observation(T0, [balance('USDT', '1000')]),
+    observations: [observation(T0 + MINUTE_MS, [balance('USDT', usdt)])],
+    prices: parUsdt(1),
+    hours: 1,
+  }).figures.flatMap((figures) => [hourReturn(figures).ratio, hourReturn(figures).reason]);
+}
+
 function bought(price: string, amount: string, timeMs: number): Fill {
   return spot({ side: 'buy', price, amount, timeMs });
 }
@@ -70,6 +80,12 @@ describe('7: deposits and withdrawals are no profit and no loss', () => {
     });
     expect(text((direction === 'in' ? hour?.inflow : hour?.outflow) ?? null)).toBe(amount);
     expect(hour?.realised).toBe(0n);
+  });
+
+  it('nor is money that no record explains: it may be a deposit that the venue does not list', () => {
+    expect(returnWith('1500')).toEqual([null, 'gain_unexplained']);
+    // What is gone without a word is a loss.
+    expect(returnWith('500')).toEqual(['-0.5', null]);
   });
 
   it('a deposit in the middle does not move the return of what is held', () => {
