@@ -2,7 +2,10 @@
 // signed hours, and what such a record cannot show.
 
 import { toHex } from '../../wire/bytes.ts';
+import type { Fixed } from '../../wire/fixed.ts';
+import { formatFixed } from '../../wire/fixed.ts';
 import { drawdowns } from '../../wire/performance/drawdown.ts';
+import { hourReturn } from '../../wire/performance/hour-return.ts';
 import type { MetricsFigures } from '../../wire/performance/metrics-figures.ts';
 import { metricsFigures } from '../../wire/performance/metrics-figures.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
@@ -40,11 +43,32 @@ export interface RecordSummary {
   readonly reasons: Readonly<Record<string, string>>;
   readonly conventions: Readonly<Record<string, string>>;
   readonly gaps: readonly SpanJson[];
+  readonly hourly: readonly HourJson[];
   readonly months: readonly PeriodJson[];
   readonly days: readonly PeriodJson[];
   readonly drawdowns: readonly DrawdownJson[];
   readonly corrected: readonly CorrectionJson[];
   readonly epochs: readonly EpochJson[];
+}
+
+/** One that holds now; amounts in US dollars. */
+export interface HourJson {
+  readonly start_ms: number;
+  readonly return: string | null;
+  readonly method: string | null;
+  readonly reason: string | null;
+  readonly equity_start: string | null;
+  readonly equity_end: string | null;
+  readonly inflow: string | null;
+  readonly outflow: string | null;
+  readonly residual: string | null;
+  readonly status: string;
+  readonly gaps: readonly string[];
+  readonly rebuilt: boolean;
+  readonly counter: number;
+  readonly origin: string;
+  readonly leaf: number;
+  readonly position: number;
 }
 
 interface SpanJson {
@@ -140,6 +164,33 @@ function epochJson(epoch: SigningEpoch): EpochJson {
   };
 }
 
+function amount(value: Fixed | null): string | null {
+  return value === null ? null : formatFixed(value);
+}
+
+function hourJson({ statement, leafIndex, position }: VerifiedRecord['hours'][number]): HourJson {
+  const { figures, counter, origin } = statement;
+  const { ratio, method, reason } = hourReturn(figures);
+  return {
+    start_ms: figures.startMs,
+    return: ratio,
+    method,
+    reason,
+    equity_start: amount(figures.equityStart),
+    equity_end: amount(figures.equityEnd),
+    inflow: amount(figures.inflow),
+    outflow: amount(figures.outflow),
+    residual: amount(figures.residual),
+    status: figures.status,
+    gaps: figures.gaps,
+    rebuilt: figures.rebuilt,
+    counter,
+    origin,
+    leaf: leafIndex,
+    position,
+  };
+}
+
 function correctionJson({ statement }: VerifiedRecord['corrections'][number]): CorrectionJson {
   const { counter, supersedes } = statement;
   return {
@@ -179,6 +230,7 @@ function summaryOf(
       to_ms: toMs,
       reason,
     })),
+    hourly: hours.map(hourJson),
     months: months.map(periodJson),
     days: days.map(periodJson),
     drawdowns: drawdowns(points).map(({ depth, peakMs, troughMs, recoveryMs }) => ({

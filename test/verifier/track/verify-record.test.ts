@@ -109,6 +109,11 @@ describe('a record', () => {
       statements: { hours: 3, snapshots: 0, corrections: 0, revocations: 0, metrics: 1 },
       figures: { return: '0.0302', inflow: '500', equity_end: '1540.2', gaps: 0 },
       gaps: [],
+      hourly: [
+        { return: '0.01', method: 'twr', inflow: '0', counter: 1, leaf: 100, position: 1 },
+        { return: '0', inflow: '500', equity_end: '1510', counter: 2 },
+        { return: '0.02', residual: '0', status: 'reconciled', counter: 3 },
+      ],
       epochs: [{ origin: builder.origin, statements: 4, counters: [1, 3], leaves: [100, 103] }],
     });
     expect(verdict.record?.conventions['hourly.periods_per_year']).toBe('8760');
