@@ -46,8 +46,6 @@ const MARKETS: Readonly<Partial<Record<Venue, Markets>>> = {
 
 /** Of one question; the fewest that a venue gives are those of OKX's marks. */
 const PAGE = 100;
-/** What an asset alone may be priced in, the first that the venue lists. */
-const QUOTES = ['USD', 'USDT', 'USDC', 'EUR', 'BTC'] as const;
 
 /** Of a span that is longer than an answer; so its end has to be said. */
 const SHOW_NEWEST: ReadonlySet<string> = new Set(['bitget', 'bybit', 'mexc']);
@@ -59,22 +57,20 @@ export interface Candle {
 
 type Ask = (span: Span) => Promise<readonly Candle[]>;
 
-interface Found {
-  readonly symbol: string;
-  readonly ask: Ask;
-}
-
 export function openPrices(run: Run): Promise<Adapter> {
   const exchanges = new Map<Options, Promise<Exchange>>();
-  const find = async (item: PriceItem): Promise<Found | null> => {
+  const find = async (item: PriceItem): Promise<Ask | null> => {
     const { kind, symbol, stepMs } = item;
     const { venue } = run.job;
-    if (venue === 'alpaca') return { symbol, ask: (span) => alpacaBars(run, symbol, span, stepMs) };
+    if (venue === 'alpaca') return (span) => alpacaBars(run, symbol, span, stepMs);
     const options = MARKETS[venue]?.[kind];
     if (options === undefined) return null;
     const opened = exchanges.get(options) ?? openExchange(run, options);
     exchanges.set(options, opened);
-    return listed(await opened, item);
+    const exchange = await opened;
+    return exchange.markets?.[symbol] === undefined
+      ? null
+      : (span) => candles(exchange, item, span);
   };
   return Promise.resolve({
     check: () => Promise.reject(new CallError('not_supported')),
@@ -93,43 +89,33 @@ export function openPrices(run: Run): Promise<Adapter> {
   });
 }
 
-function listed(exchange: Exchange, { kind, symbol, stepMs }: PriceItem): Found | null {
-  const isAsset = kind === 'spot' && !symbol.includes('/');
-  const names = isAsset ? QUOTES.map((quote) => `${symbol}/${quote}`) : [symbol];
-  const name = names.find((one) => exchange.markets?.[one] !== undefined);
-  if (name === undefined) return null;
-  return {
-    symbol: name,
-    ask: async ({ fromMs, toMs }) => {
-      const count = (toMs - fromMs) / stepMs + 1;
-      const candles: unknown = await exchange.fetchOHLCV(
-        name,
-        stepMs === HOUR_MS ? '1h' : '1m',
-        fromMs,
-        count,
-        {
-          ...(kind === 'mark' ? { price: 'mark' } : {}),
-          ...(SHOW_NEWEST.has(exchange.id) ? { until: toMs + stepMs - 1 } : {}),
-          // ccxt writes it in small letters, which the venue does not know.
-          ...(exchange.id === 'bitget' && kind === 'mark' ? { kLineType: 'MARK' } : {}),
-        },
-      );
-      if (!Array.isArray(candles)) throw new CallError('bad_response');
-      return candles.map((candle: unknown) => ({
-        atMs: timeAt({ ...(candle as object) }, '0'),
-        price: decimalAt({ ...(candle as object) }, '1'),
-      }));
-    },
-  };
+async function candles(
+  exchange: Exchange,
+  { kind, symbol, stepMs }: PriceItem,
+  { fromMs, toMs }: Span,
+): Promise<readonly Candle[]> {
+  const frame = stepMs === HOUR_MS ? '1h' : '1m';
+  const count = (toMs - fromMs) / stepMs + 1;
+  const rows: unknown = await exchange.fetchOHLCV(symbol, frame, fromMs, count, {
+    ...(kind === 'mark' ? { price: 'mark' } : {}),
+    ...(SHOW_NEWEST.has(exchange.id) ? { until: toMs + stepMs - 1 } : {}),
+    // ccxt writes it in small letters, which the venue does not know.
+    ...(exchange.id === 'bitget' && kind === 'mark' ? { kLineType: 'MARK' } : {}),
+  });
+  if (!Array.isArray(rows)) throw new CallError('bad_response');
+  return rows.map((row: unknown) => {
+    const candle = { ...(row as object) };
+    return { atMs: timeAt(candle, '0'), price: decimalAt(candle, '1') };
+  });
 }
 
 /** Of a market that was closed for a while, the last price before the span too. */
-function pricesOf(item: PriceItem, name: string, source: string, rows: readonly Candle[]): Price[] {
+function pricesOf(item: PriceItem, source: string, rows: readonly Candle[]): Price[] {
   const prices: Price[] = [];
   for (const { atMs, price } of rows) {
     if (atMs === null || price === null || price === '0' || atMs > item.toMs) continue;
     if (atMs <= item.fromMs) prices.length = 0;
-    prices.push({ kind: 'price', of: item.kind, symbol: name, atMs, price, source });
+    prices.push({ kind: 'price', of: item.kind, symbol: item.symbol, atMs, price, source });
   }
   return prices.filter(isSound);
 }
@@ -138,15 +124,15 @@ async function walkItem(
   item: PriceItem,
   walker: Walker,
   run: Run,
-  find: (item: PriceItem) => Promise<Found | null>,
+  find: (item: PriceItem) => Promise<Ask | null>,
 ): Promise<CallError | null> {
   const { symbol: market, fromMs, toMs, stepMs } = item;
   const cover = (reason: CoverageReason | null): void => {
     walker.cover({ what: 'prices', market, fromMs, toMs, complete: reason === null, reason });
   };
   try {
-    const found = await find(item);
-    if (found === null) {
+    const ask = await find(item);
+    if (ask === null) {
       cover('venue_lacks');
       return null;
     }
@@ -155,8 +141,8 @@ async function walkItem(
     let atMs = Math.ceil(fromMs / stepMs) * stepMs;
     for (; atMs <= lastMs; atMs += PAGE * stepMs) {
       const endMs = atMs + stepMs * Math.min(PAGE - 1, Math.floor((lastMs - atMs) / stepMs));
-      const rows = await found.ask({ fromMs: atMs, toMs: endMs });
-      const prices = pricesOf(item, found.symbol, run.source, rows);
+      const rows = await ask({ fromMs: atMs, toMs: endMs });
+      const prices = pricesOf(item, run.source, rows);
       count += prices.length;
       await walker.emit(prices);
     }

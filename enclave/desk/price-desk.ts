@@ -8,6 +8,7 @@ import type { Venue } from '../connector/classes.ts';
 import type { PriceItem } from '../connector/job.ts';
 import { MAX_PRICE_ITEMS } from '../connector/job.ts';
 import type { Price, PriceKind } from '../connector/records.ts';
+import type { MissingPrice, PriceRow } from '../ledger/protocol.ts';
 import type { Account } from './accounts.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { JobRunner } from './job-runner.ts';
@@ -15,26 +16,10 @@ import { PRIORITY } from './poll-entry.ts';
 import type { DeskServices } from './services.ts';
 import type { Time } from './time.ts';
 
-export interface PriceRow {
-  readonly kind: PriceKind;
-  /** That of the item, or a pair of the asset that was asked for. */
-  readonly symbol: string;
-  readonly atMs: number;
-  /** Canonical decimal, in the symbol's quote currency. */
-  readonly price: string;
-  /** Host and endpoint. */
-  readonly source: string;
-}
-
-export interface MissingPrice {
-  /** Of the item. */
-  readonly symbol: string;
-  /** Of coverage, or why no job brought it. */
-  readonly reason: string;
-}
-
 export interface PriceAnswer {
+  /** In the symbol's quote currency, with host and endpoint. */
   readonly rows: readonly PriceRow[];
+  /** With the reason of coverage, or why no job brought it. */
   readonly missing: readonly MissingPrice[];
 }
 
@@ -74,7 +59,6 @@ const MAX_BATCH_STEPS = 50_000;
 /** A candle that is not there yet may still come. */
 const LATE_MS = 10 * 60_000;
 const PAGE_STEPS = 100;
-const NO_KEYS = { apiKey: Buffer.alloc(0), secret: Buffer.alloc(0), passphrase: null };
 const NOBODY: Omit<Account, 'environment' | 'venue'> = {
   id: 'prices',
   commitment: new Uint8Array(32),
@@ -83,7 +67,7 @@ const NOBODY: Omit<Account, 'environment' | 'venue'> = {
   accountType: 'spot',
   symbols: [],
   allowTrading: false,
-  credentials: NO_KEYS,
+  credentials: { apiKey: Buffer.alloc(0), secret: Buffer.alloc(0), passphrase: null },
   createdNs: 0n,
   source: 'sealed',
 };
@@ -167,11 +151,8 @@ export class PriceDesk {
     const key = [kind, symbol, stepMs, page].join('|');
     const steps = stepsOf(item, toMs).length;
     const open = this.#waiting.get(place);
-    if (
-      open !== undefined &&
-      open.items.size < MAX_PRICE_ITEMS &&
-      open.steps + steps <= MAX_BATCH_STEPS
-    ) {
+    const most = open === undefined ? 0 : MAX_BATCH_STEPS - open.steps;
+    if (open !== undefined && open.items.size < MAX_PRICE_ITEMS && steps <= most) {
       const known = open.items.get(key) ?? item;
       const span = { fromMs: Math.min(known.fromMs, fromMs), toMs: Math.max(known.toMs, toMs) };
       open.items.set(key, { ...item, ...span });
@@ -195,30 +176,19 @@ export class PriceDesk {
   ): Promise<ReadonlyMap<string, string>> {
     const { services, runner, accounts, time } = this.#parts;
     if (!services.isReady() || services.logStalled()) return new Map([['', 'log_stalled']]);
-    const isTheirs = (one: Account): boolean =>
-      one.venue === venue && one.environment === environment;
-    const customer = venue === NEEDS_KEYS ? accounts().find(isTheirs) : undefined;
-    const { id, credentials } = customer ?? NOBODY;
+    const own = accounts().find((one) => one.venue === venue && one.environment === environment);
+    const { id, credentials } = (venue === NEEDS_KEYS ? own : undefined) ?? NOBODY;
     const account = { ...NOBODY, id, credentials, venue, environment };
     const { done, reason, records } = await runner.single(account, TRIGGER.prices, items);
     const reasons = new Map<string, string>(reason === null ? [] : [['', reason]]);
     // What a job brought that broke off does not count.
-    const prices = done === null ? [] : (records?.prices ?? []);
-    this.learn({ venue, environment }, prices);
-    for (const row of done?.coverage ?? []) {
-      if (!row.complete && row.reason !== null)
-        reasons.set(row.market === 'all' ? '' : row.market, row.reason);
+    if (done !== null) this.learn(account, records?.prices ?? []);
+    for (const { complete, market, reason: why } of done?.coverage ?? []) {
+      if (!complete && why !== null) reasons.set(market === 'all' ? '' : market, why);
     }
     for (const item of items) {
-      const { kind, symbol } = item;
-      const series = this.#seriesOf(`${venue}|${environment}`, kind, symbol);
-      const isPair = (of: Price): boolean => of.of === kind && of.symbol.startsWith(`${symbol}/`);
-      // Of an asset alone, the pair that the venue had.
-      if (kind === 'spot' && !symbol.includes('/')) {
-        for (const { kind: _, of, ...price } of prices.filter(isPair))
-          series.set(price.atMs, { kind: of, ...price });
-      }
-      if (reasons.has('') || reasons.has(symbol)) continue;
+      if (reasons.has('') || reasons.has(item.symbol)) continue;
+      const series = this.#seriesOf(`${venue}|${environment}`, item.kind, item.symbol);
       for (const atMs of stepsOf(item, time.nowMs() - LATE_MS)) {
         if (!series.has(atMs)) series.set(atMs, null);
       }

@@ -203,6 +203,15 @@ export const RULES: readonly Rule[] = [
     reset: { header: 'x-ratelimit-reset', unit: 's' },
   },
   {
+    name: 'coinbase_public',
+    scope: 'address',
+    hosts: ['api.coinbase.com'],
+    path: /^\/api\/v3\/brokerage\/market\//u,
+    capacity: 10,
+    windowMs: 1000,
+    unit: 'call',
+  },
+  {
     name: 'okx_account',
     scope: 'account',
     hosts: ['www.okx.com'],

@@ -1,9 +1,8 @@
 // The elements of a Flex statement as records, attribute by attribute. Trades count at the level of executions only, and
 // a cancelled one is the opposite trade. An element that is none of ours says why: nothing is passed over unseen.
 
-import type { Fixed } from '../../../wire/fixed.ts';
-import { absolute, divideRounded, formatFixed, toFixed } from '../../../wire/fixed.ts';
-import { digestOf, flowOf, idAt, nameAt, negated, withoutSign } from '../normalise.ts';
+import { assertDecimal, canonicalDecimal, formatDecimal } from '../../../wire/decimal.ts';
+import { digestOf, flowOf, idAt, nameAt, negated, sumOf, withoutSign } from '../normalise.ts';
 import type { Raw } from '../raw.ts';
 import { decimalAt, textAt } from '../raw.ts';
 import type {
@@ -104,24 +103,30 @@ function feesOf(raw: Raw): readonly Money[] | null {
   return fees;
 }
 
-/** Without a price of its own: what was paid, by how much there was of it; the cost of a purchase has the commission in it. */
+const PLACES = 18;
+
+/** Without a price of its own, what was paid by how much there was of it, cut after 18 digits. */
 function priceOf(raw: Raw, money: string | null, quantity: string, size: string): string | null {
   const told = decimalAt(raw, 'tradePrice');
-  const paid = money === null ? null : toFixed(money);
-  const units = toFixed(quantity);
-  const factor = toFixed(size);
-  if (told !== null || paid === null || units === null || factor === null) return told;
-  const whole: Fixed = absolute(units) * factor;
-  return whole === 0n ? null : formatFixed(divideRounded(absolute(paid) * 10n ** 36n, whole));
+  if (told !== null || money === null) return told;
+  const [paid, units, factor] = [money, quantity, size].map((text) =>
+    assertDecimal(withoutSign(text)),
+  );
+  if (paid === undefined || units === undefined || factor === undefined) return null;
+  const whole = units.units * factor.units * 10n ** BigInt(paid.scale);
+  const places = BigInt(PLACES + units.scale + factor.scale);
+  if (whole === 0n) return null;
+  const price = { units: (paid.units * 10n ** places) / whole, scale: PLACES };
+  return canonicalDecimal(formatDecimal(price));
 }
 
 function moneyOf(raw: Raw): string | null {
   const told = decimalAt(raw, 'tradeMoney') ?? decimalAt(raw, 'proceeds');
-  const cost = toFixed(decimalAt(raw, 'cost') ?? 'none');
-  const commission = toFixed(decimalAt(raw, 'ibCommission') ?? 'none');
+  const cost = decimalAt(raw, 'cost');
+  const commission = decimalAt(raw, 'ibCommission');
   if (told !== null || cost === null || commission === null) return told;
-  // Of a sale it is what was once paid.
-  return textAt(raw, 'buySell') === 'BUY' ? formatFixed(cost + commission) : null;
+  // The cost of a purchase has the commission in it; that of a sale is what was once paid.
+  return textAt(raw, 'buySell') === 'BUY' ? sumOf(cost, commission) : null;
 }
 
 export function readTrade(raw: Raw, { accountId, nameOf }: Context): Taken {

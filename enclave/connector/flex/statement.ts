@@ -44,35 +44,15 @@ const LISTS: ReadonlySet<string> = new Set([
 ]);
 
 /** Beside the statement's account and its days: they say again, sum up or explain what the sections above say. */
-const REPEATING: ReadonlySet<string> = new Set([
-  'AccountInformation',
-  'EquitySummaryInBase',
-  'ChangeInNAV',
-  'FIFOPerformanceSummaryInBase',
-  'MTMPerformanceSummaryInBase',
-  'MTDYTDPerformanceSummary',
-  'FdicInsuredDepositsByBank',
-  'StmtFunds',
-  'ChangeInPositionValues',
-  'NetStockPositionSummary',
-  'ComplexPositions',
-  'FxPositions',
-  'FxTransactions',
-  'TransactionTaxes',
-  'OptionEAE',
-  'PendingExcercises',
-  'PriorPeriodPositions',
-  'InterestAccruals',
-  'TierInterestDetails',
-  'HardToBorrowDetails',
-  'ChangeInDividendAccruals',
-  'OpenDividendAccruals',
-  'SecuritiesInfo',
-  'SLBOpenContracts',
-  'SLBActivities',
-  'UnbundledCommissionDetails',
-  'UnsettledTransfers',
-]);
+const REPEATING: ReadonlySet<string> = new Set(
+  `AccountInformation EquitySummaryInBase ChangeInNAV FIFOPerformanceSummaryInBase
+   MTMPerformanceSummaryInBase MTDYTDPerformanceSummary FdicInsuredDepositsByBank StmtFunds
+   ChangeInPositionValues NetStockPositionSummary ComplexPositions FxPositions
+   FxTransactions TransactionTaxes OptionEAE PendingExcercises PriorPeriodPositions
+   InterestAccruals TierInterestDetails HardToBorrowDetails ChangeInDividendAccruals
+   OpenDividendAccruals SecuritiesInfo SLBOpenContracts SLBActivities
+   UnbundledCommissionDetails UnsettledTransfers`.split(/\s+/u),
+);
 
 const parser = new XMLParser({
   ignoreAttributes: false,

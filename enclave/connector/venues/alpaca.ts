@@ -281,17 +281,11 @@ const SECURITIES: Readonly<Record<string, FlowType>> = {
   JNLS: 'transfer_in',
   CFEE: 'fee',
   FOPT: 'other',
-  MA: 'conversion',
-  NC: 'conversion',
-  OPASN: 'conversion',
-  OPCA: 'conversion',
-  OPEXC: 'conversion',
-  OPEXP: 'conversion',
-  OPTRD: 'conversion',
-  REORG: 'conversion',
-  SPIN: 'conversion',
-  SPLIT: 'conversion',
-  VOF: 'conversion',
+  ...Object.fromEntries(
+    'MA NC OPASN OPCA OPEXC OPEXP OPTRD REORG SPIN SPLIT VOF'
+      .split(' ')
+      .map((name) => [name, 'conversion'] as const),
+  ),
 };
 
 function typeOf(name: string): FlowType {

@@ -38,9 +38,8 @@ function answerAll(line: JobLine): void {
   const coverage = [];
   for (const { kind, symbol, fromMs, toMs, stepMs } of line.job.prices) {
     const isThere = !symbol.includes('LUNC');
-    const name = symbol.includes('/') ? symbol : `${symbol}/USDT`;
     for (let atMs = isThere ? fromMs : toMs + 1; atMs <= toMs; atMs += stepMs) {
-      line.records('price', [priceOf(atMs, { of: kind, symbol: name })]);
+      line.records('price', [priceOf(atMs, { of: kind, symbol })]);
     }
     const reason = isThere ? null : ('venue_lacks' as const);
     const span = { fromMs, toMs };
@@ -139,12 +138,6 @@ describe('prices', () => {
     expect(rows).toHaveLength(3);
     expect(missing).toEqual([{ symbol: 'LUNC/USDT', reason: 'venue_lacks' }]);
     expect(polls.at(-1)).toMatchObject({ trigger: TRIGGER.prices, outcome: OUTCOME.complete });
-  });
-
-  it('prices an asset in what the venue has a pair for', async () => {
-    const { polling } = scene();
-    const { rows } = await polling.prices.ask('binance', 'live', [item({ symbol: 'BTC' })]);
-    expect(rows.map(({ symbol }) => symbol)).toEqual(['BTC/USDT', 'BTC/USDT', 'BTC/USDT']);
   });
 
   it('asks a venue of futures for spot prices where its spot markets are', async () => {

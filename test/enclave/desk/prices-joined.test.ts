@@ -164,12 +164,6 @@ describe('prices', () => {
     ]);
   });
 
-  it('of an asset alone are those of a pair that the venue has', async () => {
-    const scene = await polledExchange();
-    const { rows } = await ask(scene, 'binance', [hours('spot', 'SOL', 1)]);
-    expect(rows.map(({ symbol }) => symbol)).toEqual(['SOL/USDT']);
-  });
-
   it('of a stock need an account there, and reach back to when its market was open', async () => {
     const scene = await polledExchange();
     scene.exchange.control.move({ isMoving: true });
