@@ -192,7 +192,10 @@ describe('binance', () => {
       expect(first.done.outcome).toBe('complete');
       expect(new Set(fillsOf(first).map(({ id }) => id)).size).toBe(count);
       expect(fillsOf(first)).toHaveLength(count);
-      const asked = first.asked.filter(({ query }) => query.get('symbol') === 'BTCUSDT');
+      // A machine under load lets a second pass, and the venue then refuses the time of a signature once.
+      const asked = first.asked.filter(
+        ({ fetch, query }) => fetch.attempt === 0 && query.get('symbol') === 'BTCUSDT',
+      );
       expect(asked).toHaveLength(questions);
       exchange.control.trade(buy);
       nowMs += 300_000;
