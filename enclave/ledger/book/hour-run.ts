@@ -134,8 +134,8 @@ class HourRun {
     const realised = this.#poster.addAsset(settle, cost, dollars);
     this.#tally.realise(instrument.market, realised.fifo, realised.average, price.known);
     this.#state.ledger.move(symbol, difference, 'unexplained', 'wallet');
+    // That they differ is in the difference of the cash that they were dealt for, which is added up without its sign.
     this.#tally.residual.add(dollars, known && price.known);
-    this.#tally.gross.add(absolute(dollars), known && price.known);
   }
 
   #figures(

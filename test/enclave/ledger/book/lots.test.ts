@@ -144,6 +144,12 @@ describe('lots', () => {
     expect(Lots.of('fifo', numbers)).toBeNull();
   });
 
+  it('money without a quantity is realised at once', () => {
+    const lots = new Lots('fifo');
+    expect(lots.add(0n, 5n)).toBe(-5n);
+    expect([lots.size, lots.cost]).toEqual([0, 0n]);
+  });
+
   it('there are so many at most, and none is lost', () => {
     const lots = new Lots('fifo');
     for (let at = 0; at < MAX_LOTS; at++) lots.add(1n, 2n);

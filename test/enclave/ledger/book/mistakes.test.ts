@@ -326,6 +326,43 @@ describe('14: lots', () => {
     expect(figures[0]?.unrealisedEnd).toBe(0n);
   });
 
+  it('in one millisecond ids are in the order in which the venue counts', () => {
+    const timeMs = T0 + MINUTE_MS;
+    const { figures } = tell({
+      opening: observation(T0, [balance('USDT', '100000')]),
+      records: [
+        linear({ id: '10', side: 'buy', price: '52000', amount: '1', timeMs }),
+        linear({ id: '9', side: 'buy', price: '50000', amount: '1', timeMs }),
+        linear({ id: '11', side: 'sell', price: '51000', amount: '1', timeMs }),
+      ],
+      prices: [...parUsdt(1), ...MARKS],
+      hours: 1,
+    });
+    expect(text(figures[0]?.realised ?? null)).toBe('1000');
+    expect(text(figures[0]?.realisedAverage ?? null)).toBe('0');
+  });
+
+  it('in one millisecond a deposit is there before what it pays for', () => {
+    const timeMs = T0 + 5 * MINUTE_MS;
+    const fees = [{ currency: 'USDT', amount: '7' }];
+    const { figures } = tell({
+      opening: observation(T0, [balance('USDT', '100')]),
+      records: [
+        linear({ side: 'buy', price: '50000', amount: '1', timeMs, fees }),
+        flow({ type: 'deposit', direction: 'in', currency: 'USDT', amount: '1000', timeMs }),
+        flow({ type: 'withdrawal', direction: 'out', currency: 'USDT', amount: '50', timeMs }),
+      ],
+      prices: [...parUsdt(1), ...MARKS],
+      hours: 1,
+    });
+    expect(
+      figures[0]?.flows.map(({ amount, equityBefore }) => [text(amount), text(equityBefore)]),
+    ).toEqual([
+      ['1000', '100'],
+      ['-50', '1093'],
+    ]);
+  });
+
   it.each([
     ['linear', linear, '1', '2000'],
     // 50,000 dollars of contracts: 50,000 · (1 / 48,000 − 1 / 50,000) BTC, at 48,000 dollars.

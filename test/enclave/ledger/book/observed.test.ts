@@ -6,6 +6,7 @@ import type { Fill } from '../../../../enclave/connector/records.ts';
 import type { Observation } from '../../../../enclave/ledger/book/contract.ts';
 import { AccountBook } from '../../../../enclave/ledger/book/account-book.ts';
 import { CLOCK_SLACK_MS } from '../../../../enclave/ledger/book/comparison.ts';
+import { CONVERSION_MATCH_MS, TRANSFER_MATCH_MS } from '../../../../enclave/ledger/book/pairs.ts';
 import { PriceTable } from '../../../../enclave/ledger/book/price-table.ts';
 import { HOUR_MS } from '../../../../wire/track/figures.ts';
 import {
@@ -38,6 +39,11 @@ function poll(fromMs: number, atMs: number, usdt: string, btc: string): Observat
   return { fromMs, atMs, balances: [balance('USDT', usdt), balance('BTC', btc)], positions: [] };
 }
 
+/** What the venue has after the fill, told so long before it. */
+function pollBefore(at: number, earlierMs: number): Observation {
+  return poll(at - earlierMs, at - earlierMs, '50000', '1');
+}
+
 describe('a fill in the middle of a poll', () => {
   const at = T0 + 30 * MINUTE_MS;
   const fill = spot({ side: 'buy', price: '50000', amount: '1', timeMs: at });
@@ -59,6 +65,11 @@ describe('a fill in the middle of a poll', () => {
     expect([figures[0]?.status, figures[0]?.residual]).toEqual(['reconciled', 0n]);
     // The fill itself is in the books all the same.
     expect(figures[0]?.trades).toBe(1);
+  });
+
+  it('nor one that the venue dates a little after the poll', () => {
+    expect(statusWith(fill, pollBefore(at, CLOCK_SLACK_MS))).toBe('reconciled');
+    expect(statusWith(fill, pollBefore(at, CLOCK_SLACK_MS + 1))).toBe('beyond');
   });
 
   it('but one that the poll could not have missed is', () => {
@@ -178,6 +189,55 @@ describe('contracts', () => {
     expect(figures.map(({ equityEnd }) => text(equityEnd))).toEqual([null, '100000']);
     expect(figures.map(({ gaps }) => gaps)).toEqual([['contract_unknown'], ['contract_unknown']]);
     expect(figures.map(({ volume }) => volume)).toEqual([null, null]);
+  });
+
+  it.each([
+    [
+      'contract',
+      position({
+        symbol: 'X/USDT:USDT',
+        contracts: '1',
+        contractSize: null,
+        entry: '1',
+        mark: '1',
+      }),
+    ],
+    [
+      'option',
+      position({ symbol: 'X-C', market: 'option', contracts: '1', contractSize: null, mark: '1' }),
+    ],
+  ])('of unknown size that the venue shows leave nothing to compare: %s', (_, unknown) => {
+    const seen = observation(seenAt, [balance('USDT', '100000')], [unknown]);
+    const prices = [...PRICES, ...hourly(unknown.symbol, ['1', '1'], 'mark')];
+    const [hour] = tell({ opening: START, observations: [seen], prices, hours: 1 }).figures;
+    expect([hour?.status, hour?.residual, hour?.equityEnd]).toEqual(['unknown', null, null]);
+    expect(hour?.gaps).toContain('contract_unknown');
+  });
+
+  it('without a mark have no value', () => {
+    const { figures } = tell({ opening: START, records: [buy], prices: parUsdt(1), hours: 1 });
+    expect([figures[0]?.equityEnd, figures[0]?.gaps]).toEqual([null, ['price_missing']]);
+  });
+
+  it('with an entry that is not told, while half a transfer is on its way', () => {
+    const half = { currency: 'USDT', amount: '400', type: 'transfer_out' } as const;
+    const out = flow({ ...half, direction: 'out', timeMs: seenAt - 2 });
+    const back = flow({
+      ...half,
+      type: 'transfer_in',
+      direction: 'in',
+      timeMs: seenAt + 5 * MINUTE_MS,
+    });
+    const seen = observation(seenAt, [balance('USDT', '99600')], [position({ contracts: '1' })]);
+    const records = [buy, out, back];
+    const [hour] = tell({
+      opening: START,
+      records,
+      observations: [seen],
+      prices: PRICES,
+      hours: 1,
+    }).figures;
+    expect([hour?.status, hour?.residual]).toEqual(['reconciled', 0n]);
   });
 
   it('of a margin account that shows positions are contracts', () => {
@@ -310,6 +370,34 @@ describe('transfers and conversions', () => {
     const [one] = tell({ opening: START, records: [got], prices, hours: 1 }).figures;
     expect([text(one?.inflow ?? null), text(one?.realised ?? null)]).toEqual(['50000', '0']);
     expect([both, one].map((hour) => unexplained(hour ?? fail()))).toEqual([0n, 0n]);
+  });
+
+  it.each([
+    [TRANSFER_MATCH_MS, 0],
+    [TRANSFER_MATCH_MS + 1, 2],
+  ])('halves that are %d ms apart leave %d flows', (apartMs, flows) => {
+    const out = flow({ ...moved, type: 'transfer_out', direction: 'out' });
+    const back = flow({ ...moved, type: 'transfer_in', direction: 'in', timeMs: at + apartMs });
+    const [hour] = tell({ opening: START, records: [out, back], prices: PRICES, hours: 1 }).figures;
+    expect(hour?.flows.length).toBe(flows);
+  });
+
+  it.each([
+    [CONVERSION_MATCH_MS, null, 0],
+    [CONVERSION_MATCH_MS + 1, null, 2],
+    [CONVERSION_MATCH_MS + 1, 'one', 0],
+  ])('legs that are %d ms apart, named %s, leave %d flows', (apartMs, networkId, flows) => {
+    const leg = { type: 'conversion', networkId } as const;
+    const gave = flow({ ...leg, direction: 'out', currency: 'USDT', amount: '500', timeMs: at });
+    const got = flow({
+      ...leg,
+      direction: 'in',
+      currency: 'BTC',
+      amount: '0.01',
+      timeMs: at + apartMs,
+    });
+    const [hour] = tell({ opening: START, records: [gave, got], prices: PRICES, hours: 1 }).figures;
+    expect(hour?.flows.length).toBe(flows);
   });
 
   it('what the venue does not name never helps', () => {
