@@ -145,7 +145,7 @@ function warnings({ verdict, record }: Report): readonly Html[] {
   const found = jumps(record.hours.map(({ statement }) => statement)).length;
   if (found > 0) {
     said.push(
-      `${count(found)} hours begin with another value than the hour before ended with: that difference is in no return.`,
+      `${count(found)} hours begin with another value than the hour before ended with: they have no return here.`,
     );
   }
   return [

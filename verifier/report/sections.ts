@@ -7,6 +7,7 @@ import { drawdowns } from '../../wire/performance/drawdown.ts';
 import type { LinkedReturn, ReturnGap } from '../../wire/performance/link.ts';
 import { GrowthIndex, INDEX_ONE } from '../../wire/performance/link.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
+import { isJump } from '../../wire/performance/performance.ts';
 import type { RiskMetrics, Statistic } from '../../wire/performance/risk.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import type { Html, Value } from './html.ts';
@@ -387,11 +388,5 @@ export function reconciliation(
 
 /** Where the value at the end of an hour is not that at the start of the next. */
 export function jumps(hours: readonly HourStatement[]): readonly HourStatement[] {
-  return hours.filter(({ figures }, at) => {
-    const before = hours[at - 1]?.figures;
-    if (before?.startMs !== figures.startMs - 3_600_000) return false;
-    const { equityEnd } = before;
-    const { equityStart } = figures;
-    return equityEnd !== null && equityStart !== null && equityEnd !== equityStart;
-  });
+  return hours.filter(({ figures }, at) => isJump(hours[at - 1]?.figures, figures));
 }

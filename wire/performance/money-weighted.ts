@@ -3,9 +3,14 @@
 
 import type { HourFigures } from '../track/figures.ts';
 import { HOUR_MS } from '../track/figures.ts';
-import { isObserved } from './hour-return.ts';
+import { hourReturn, isObserved } from './hour-return.ts';
 import type { InvestorFlow, MoneyWeighted } from './xirr.ts';
 import { noRate, xirr } from './xirr.ts';
+
+/** Nobody looked, or there is more than any record explains, which may have been paid in. */
+function mayHideFlows(hour: HourFigures): boolean {
+  return !isObserved(hour) || hourReturn(hour).reason === 'gain_unexplained';
+}
 
 /** `hours` in the order of time. */
 export function moneyWeighted(hours: readonly HourFigures[]): MoneyWeighted {
@@ -13,7 +18,7 @@ export function moneyWeighted(hours: readonly HourFigures[]): MoneyWeighted {
   const last = hours.at(-1);
   if (first === undefined || last === undefined) return noRate('none');
   const isWhole = hours.every((hour, at) => hour.startMs === first.startMs + at * HOUR_MS);
-  if (!isWhole || !hours.every(isObserved)) return noRate('gaps');
+  if (!isWhole || hours.some(mayHideFlows)) return noRate('gaps');
   if (first.equityStart === null || last.equityEnd === null) return noRate('no_value');
   const flows: InvestorFlow[] = [{ atMs: first.startMs, amount: -first.equityStart }];
   for (const { inflow, outflow, flows: told } of hours) {

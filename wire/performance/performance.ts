@@ -68,6 +68,24 @@ function withCapital(hours: readonly HourFigures[]): readonly HourFigures[] {
   return first < 0 ? [] : hours.slice(first, hours.findLastIndex((hour) => !isEmpty(hour)) + 1);
 }
 
+/** Whether the hour before it ended with another value. */
+export function isJump(before: HourFigures | undefined, hour: HourFigures): boolean {
+  if (before?.startMs !== hour.startMs - HOUR_MS) return false;
+  const { equityEnd } = before;
+  const { equityStart } = hour;
+  return equityEnd !== null && equityStart !== null && equityEnd !== equityStart;
+}
+
+/** An hour that does not begin where the one before ended links to nothing. */
+function pointsOf(hours: readonly HourFigures[]): readonly ReturnPoint[] {
+  return hours.map((hour, at) => {
+    const point = hourPoint(hour);
+    if (point.ratio === null || !isJump(hours[at - 1], hour)) return point;
+    const { startMs, endMs } = point;
+    return { startMs, endMs, ratio: null, method: null, reason: 'value_jump' };
+  });
+}
+
 function coverageOf(hours: readonly HourFigures[], points: readonly ReturnPoint[]): Coverage {
   const startMs = hours[0]?.startMs ?? 0;
   const last = hours.at(-1);
@@ -115,7 +133,7 @@ function marketsOf(hours: readonly HourFigures[]): readonly MarketPerformance[] 
 /** `all` in the order of time, one for an hour: of a corrected hour the last one. Throws a RangeError otherwise, which is a bug. */
 export function performanceOf(all: readonly HourFigures[]): Performance {
   const hours = withCapital(all);
-  const points = hours.map(hourPoint);
+  const points = pointsOf(hours);
   const days = dailyReturns(points);
   return {
     coverage: coverageOf(hours, points),

@@ -23,6 +23,8 @@ export type ReturnReason =
   | 'no_capital'
   /** The capital that a return would rest on is below zero, or zero while there were gains. */
   | 'capital_not_positive'
+  /** It begins with another value than the period before ended with: what happened in between is in no return. */
+  | 'value_jump'
   /** A flow outside of its period: the figures contradict themselves. */
   | 'flow_outside'
   /** Not a figure that can be written with 30 digits before the point. */

@@ -127,7 +127,28 @@ describe('a record', () => {
       { ...two, startMs: START_MS + 4 * HOUR_MS },
     ]);
     expect(broken.linked.ratio).toBeNull();
-    expect(broken.linked.gaps).toMatchObject([{ reason: 'no_capital' }]);
+    expect(broken.linked.gaps[0]).toMatchObject({ reason: 'no_capital' });
+  });
+
+  it('does not link hours of which one begins where the one before has not ended', () => {
+    const [one, two, three] = record([move(10), move(10), move(10)]);
+    if (one === undefined || two === undefined || three === undefined) throw new Error('three');
+    const lifted = changed(two, { equityStart: money(1011), equityEnd: money(1020) });
+    const found = performanceOf([one, lifted, three]);
+    expect(found.linked.ratio).toBeNull();
+    expect(found.linked.gaps).toEqual([
+      { fromMs: two.startMs, toMs: three.startMs, reason: 'value_jump' },
+    ]);
+    // Behind a gap nobody knows.
+    expect(performanceOf([one, blindHour(1), three]).linked.periods).toBe(2);
+  });
+
+  it('has no money-weighted return over a gain that may have been paid in', () => {
+    const [one, two] = record([move(10), move(10)]);
+    if (one === undefined || two === undefined) throw new Error('two');
+    const more = changed(two, { realised: 0n, residual: money(10), status: 'beyond' });
+    expect(performanceOf([one, more]).moneyWeighted.reason).toBe('gaps');
+    expect(performanceOf([one, two]).moneyWeighted.period).toBe('0.02');
   });
 
   it('of no hours has no figure', () => {
