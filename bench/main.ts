@@ -7,6 +7,8 @@ import { stderr, stdout } from 'node:process';
 import { parseArgs } from 'node:util';
 import { readEvents } from './events.ts';
 import { benchLog } from './log-alone.ts';
+import { measureGrpc } from './grpc/measure.ts';
+import { grpcGoals, renderGrpc } from './grpc/report.ts';
 import { measureLatency, measureLeased, measurePath, measureVerifying } from './measure.ts';
 import { hotspots } from './profile.ts';
 import type { BenchReport } from './report.ts';
@@ -17,7 +19,7 @@ import { goalsOf, render, renderGoals } from './report.ts';
 import { measureTrack } from './track/measure.ts';
 import { renderTrack, trackGoals } from './track/report.ts';
 
-const USAGE = `usage: npm run bench -- [--json] [--repeat N] [--rows N] [--turns N] [--rate N] [--put-delay MS] [--proxy] [--track] [--profile DIR] [--quick]
+const USAGE = `usage: npm run bench -- [--json] [--repeat N] [--rows N] [--turns N] [--rate N] [--put-delay MS] [--proxy] [--track] [--grpc] [--profile DIR] [--quick]
 
   --repeat N     how often the capture (163,074 events) is replayed in one turn; default 6
   --rows N       events in a batch; default 512
@@ -26,6 +28,7 @@ const USAGE = `usage: npm run bench -- [--json] [--repeat N] [--rows N] [--turns
   --put-delay MS added to each PUT of the simulated S3; default 20
   --proxy        only the way out: host egress, socat (Debian's package, or TRACKSEAL_SOCAT) and a relay of Node
   --track        only the track record: a year of fills to hourly returns, against a ledger of floating point
+  --grpc         only gRPC through the boundary, and the opening of sealed credentials
   --profile DIR  processor profiles of host and enclave (Chrome's format) of the last turn
   --quick        one turn of the capture: shows that it runs, not how fast it is
   --json         the report as JSON
@@ -46,6 +49,7 @@ const { values } = parseArgs({
     profile: { type: 'string' },
     proxy: { type: 'boolean', default: false },
     track: { type: 'boolean', default: false },
+    grpc: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -121,7 +125,15 @@ async function measureOnlyTrack(): Promise<void> {
   stdout.write(values.json ? `${JSON.stringify({ ...report, goals }, null, 2)}\n` : text);
 }
 
+async function measureOnlyGrpc(): Promise<void> {
+  const report = await measureGrpc(values.quick ? 200 : 5000);
+  const goals = grpcGoals(report);
+  const text = [renderGrpc(report), '', 'Goals:', ...renderGoals(goals), ''].join('\n');
+  stdout.write(values.json ? `${JSON.stringify({ ...report, goals }, null, 2)}\n` : text);
+}
+
 if (values.help) stdout.write(USAGE);
+else if (values.grpc) await measureOnlyGrpc();
 else if (values.track) await measureOnlyTrack();
 else if (values.proxy) await measureOnlyProxy();
 else {

@@ -4,7 +4,7 @@
 //
 //   message  (varint(number << 3 | wire type) value)*     wire types: 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes
 
-import { concatBytes, parseUtf8, utf8 } from '../bytes.ts';
+import { parseUtf8, utf8 } from '../bytes.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 
@@ -59,35 +59,81 @@ function isDefault(value: Value): boolean {
   return value === '' || value === false || value === 0;
 }
 
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  // Two's complement of 64 bits.
-  let left = value < 0 ? BigInt.asUintN(64, BigInt(value)) : BigInt(value);
-  while (left > 0x7fn) {
-    bytes.push(Number(left & 0x7fn) | 0x80);
-    left >>= 7n;
-  }
-  bytes.push(Number(left));
-  return Uint8Array.from(bytes);
-}
+const FIRST_BYTES = 256;
 
-function encodeValue(type: FieldSchema['type'], value: Value): Uint8Array {
-  if (typeof type === 'function') return encodeMessage(type(), value as object);
-  if (value instanceof Uint8Array) return value;
-  if (typeof value === 'string') return utf8(value);
-  const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new RangeError('not an integer');
-  return varint(number);
+class Writer {
+  #bytes = new Uint8Array(FIRST_BYTES);
+  #at = 0;
+
+  get written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#at++] = value;
+  }
+
+  /** Two's complement of 64 bits. */
+  varint(value: number): void {
+    if (value < 0) {
+      let rest = BigInt.asUintN(64, BigInt(value));
+      for (; rest > 0x7fn; rest >>= 7n) this.byte(Number(rest & 0x7fn) | 0x80);
+      this.byte(Number(rest));
+      return;
+    }
+    let left = value;
+    for (; left > 0x7f; left = Math.floor(left / 128)) this.byte((left % 128) | 0x80);
+    this.byte(left);
+  }
+
+  bytes(value: Uint8Array): void {
+    this.varint(value.length);
+    this.#reserve(value.length);
+    this.#bytes.set(value, this.#at);
+    this.#at += value.length;
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#at + more;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
+    grown.set(this.written);
+    this.#bytes = grown;
+  }
 }
 
 function isVarint(type: FieldSchema['type']): boolean {
   return type === 'bool' || type === 'int32' || type === 'int64';
 }
 
-function push(parts: Uint8Array[], { type, number }: FieldSchema, value: Value): void {
-  const bytes = encodeValue(type, value);
-  if (isVarint(type)) parts.push(varint(number * 8 + WIRE.varint), bytes);
-  else parts.push(varint(number * 8 + WIRE.bytes), varint(bytes.length), bytes);
+function writeNumber(writer: Writer, value: Value): void {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new RangeError('not an integer');
+  writer.varint(number);
+}
+
+function writeField(writer: Writer, { type, number }: FieldSchema, value: Value): void {
+  if (isVarint(type)) {
+    writer.varint(number * 8 + WIRE.varint);
+    writeNumber(writer, value);
+    return;
+  }
+  writer.varint(number * 8 + WIRE.bytes);
+  if (typeof type === 'function') writer.bytes(encodeMessage(type(), value as object));
+  else writer.bytes(value instanceof Uint8Array ? value : utf8(value as string));
+}
+
+function writeRepeated(writer: Writer, field: FieldSchema, items: readonly Value[]): void {
+  if (!isVarint(field.type)) {
+    for (const item of items) writeField(writer, field, item);
+    return;
+  }
+  if (items.length === 0) return;
+  const packed = new Writer();
+  for (const item of items) writeNumber(packed, item);
+  writer.varint(field.number * 8 + WIRE.bytes);
+  writer.bytes(packed.written);
 }
 
 /** Throws a RangeError for a number that is no integer, which is a bug. */
@@ -95,22 +141,14 @@ export function encodeMessage<Message extends object>(
   schema: MessageSchema<Message>,
   message: Message,
 ): Uint8Array {
-  const parts: Uint8Array[] = [];
+  const writer = new Writer();
   for (const field of schema.fields) {
     const value = (message as Values)[field.name];
     if (value === null || value === undefined) continue;
-    if (field.label === 'repeated') {
-      const items = value as readonly Value[];
-      if (isVarint(field.type)) {
-        if (items.length === 0) continue;
-        const packed = concatBytes(...items.map((item) => encodeValue(field.type, item)));
-        parts.push(varint(field.number * 8 + WIRE.bytes), varint(packed.length), packed);
-      } else for (const item of items) push(parts, field, item);
-    } else if (field.label === 'optional' || !isDefault(value)) {
-      push(parts, field, value);
-    }
+    if (field.label === 'repeated') writeRepeated(writer, field, value as readonly Value[]);
+    else if (field.label === 'optional' || !isDefault(value)) writeField(writer, field, value);
   }
-  return concatBytes(...parts);
+  return writer.written;
 }
 
 class Reader {
@@ -126,7 +164,7 @@ class Reader {
   }
 
   /** Signed, of 64 bits. */
-  varint(field: string): bigint {
+  #varint(field: string): bigint {
     let value = 0n;
     for (let index = 0; index < MAX_VARINT_BYTES; index++) {
       const byte = this.#bytes[this.#at++];
@@ -140,8 +178,28 @@ class Reader {
     throw new ProtobufError(field);
   }
 
+  /** Most are of one byte or two. */
+  #short(): number | null {
+    const low = this.#bytes[this.#at];
+    if (low === undefined) return null;
+    if (low < 0x80) {
+      this.#at++;
+      return low;
+    }
+    const high = this.#bytes[this.#at + 1];
+    if (high === undefined || high >= 0x80) return null;
+    this.#at += 2;
+    return (high << 7) | (low & 0x7f);
+  }
+
+  skipVarint(): void {
+    this.#varint('');
+  }
+
   integer(field: string, bits: 32 | 53): number {
-    const value = this.varint(field);
+    const short = this.#short();
+    if (short !== null) return short;
+    const value = this.#varint(field);
     const number = Number(value);
     if (!Number.isSafeInteger(number)) throw new ProtobufError(field);
     if (bits === 32 && BigInt.asIntN(32, value) !== value) throw new ProtobufError(field);
@@ -164,7 +222,7 @@ class Reader {
 }
 
 function skip(reader: Reader, wire: number): void {
-  if (wire === WIRE.varint) reader.varint('');
+  if (wire === WIRE.varint) reader.skipVarint();
   else if (wire === WIRE.bytes) reader.bytes('');
   else if (wire === WIRE.eight) reader.take(8, '');
   else if (wire === WIRE.four) reader.take(4, '');

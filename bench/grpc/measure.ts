@@ -1,0 +1,225 @@
+// What the way of a gRPC call costs: client, host ingress, mutual TLS in the desk's process, frames to the ledger's process,
+// HTTP/2 and back, one call after the other, against the same question asked in this process. And what it costs to
+// open a trader's sealed credentials.
+
+import { fork } from 'node:child_process';
+import { createPublicKey, diffieHellman, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { Envelopes } from '../../enclave/desk/envelopes.ts';
+import { generateDeskKeys, generateTlsKey } from '../../enclave/desk/keys.ts';
+import { Ingress } from '../../host-proxy/ingress.ts';
+import { createLogger } from '../../host-proxy/logger.ts';
+import { utf8 } from '../../wire/bytes.ts';
+import { canonicalJson } from '../../wire/configuration.ts';
+import { encodeEnvelope, sealRequest } from '../../wire/envelope.ts';
+import { decodeMessage, encodeMessage } from '../../wire/grpc/protobuf.ts';
+import type { GrpcMethod } from '../../wire/grpc/services.ts';
+import { enclaveService } from '../../wire/grpc/services.ts';
+import { PORT } from '../../wire/messages.ts';
+import { nodeCrypto } from '../../wire/node/crypto.ts';
+import { unixTransport } from '../../wire/node/unix.ts';
+import { assertAccepted } from '../../wire/result.ts';
+import type { Quantiles } from '../quantiles.ts';
+import { quantilesOf } from '../quantiles.ts';
+import { clientCertificate } from './client-certificate.ts';
+import { STATIC_TRACK } from './static-track.ts';
+
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const X25519_SPKI = Buffer.from('302a300506032b656e032100', 'hex');
+
+/** ms. */
+export interface WayReport {
+  readonly method: string;
+  readonly answerBytes: number;
+  readonly call: Quantiles & { readonly p95: number };
+  readonly direct: Quantiles & { readonly p95: number };
+  /** p95 of the call without p95 of the direct one. */
+  readonly overheadP95: number;
+}
+
+export interface GrpcReport {
+  readonly ways: readonly WayReport[];
+  /** ms. */
+  readonly opening: Quantiles & { readonly p95: number };
+}
+
+function withP95(values: readonly number[]): Quantiles & { readonly p95: number } {
+  const sorted = values.toSorted((a, b) => a - b);
+  return { ...quantilesOf(values), p95: sorted[Math.ceil(0.95 * sorted.length) - 1] ?? 0 };
+}
+
+async function timeEach(calls: number, work: () => Promise<unknown>): Promise<readonly number[]> {
+  const times: number[] = [];
+  for (let index = 0; index < calls; index++) {
+    const start = performance.now();
+    await work();
+    times.push(performance.now() - start);
+  }
+  return times;
+}
+
+function ask<Request extends object, Response extends object>(
+  client: Client,
+  method: GrpcMethod<Request, Response>,
+  request: Request,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest<Request, Response>(
+      method.path,
+      (value) => Buffer.from(encodeMessage(method.request, value)),
+      (bytes) => assertAccepted(decodeMessage(method.response, bytes, MAX_ANSWER_BYTES)),
+      request,
+      new Metadata(),
+      (error, answer) => {
+        if (error === null && answer !== undefined) resolve(answer);
+        else reject(error ?? new Error('no answer'));
+      },
+    );
+  });
+}
+
+const CONFIGURATION = {
+  version: 1,
+  log_id: 'trackseal.example/bench',
+  feed_mode: 'replay',
+  commit_policy: 'spool',
+  compliance_public_key: '09'.padEnd(64, '0'),
+  instruments: [
+    {
+      id: 1,
+      venue: 'binance',
+      symbol: 'BTCUSDT',
+      market: 'spot',
+      price_scale: 2,
+      quantity_scale: 5,
+      sequence_rule: 'binance-spot',
+    },
+  ],
+  streams: [{ id: 1, name: 'btcusdt' }],
+  strategies: [],
+  intervals: { anchor_ms: 60_000, heartbeat_ms: 60_000, commit_ms: 2 },
+  limits: { clock_divergence_ms: 1000, attestations_per_second: 10 },
+  tls_names: ['localhost'],
+} as const;
+const QUERY = { userUid: 'trader-1', exchange: 'kraken' };
+const RANGE = { ...QUERY, startDate: 0, endDate: 0, pageSize: 24, pageToken: '' };
+const CALLER = { certificate: new Uint8Array(32) };
+
+/** Opens what a trader's client seals: parse, X25519, HKDF, AES-GCM, replay. */
+function timeOpening(calls: number): readonly number[] {
+  const keys = generateDeskKeys();
+  const origin = 'trackseal.example/bench/e0000000001';
+  const leafZeroHash = new Uint8Array(32);
+  const envelopes = new Envelopes({ keys, origin, leafZeroHash, nowMs: () => Date.now() });
+  const context = { enclaveKey: keys.x25519.publicKey, origin, leafZeroHash };
+  const plaintext = utf8(
+    JSON.stringify({ userId: 'trader-1', apiKey: 'k'.repeat(64), secret: 's'.repeat(64) }),
+  );
+  const metadata = { op: 'register', time: Date.now(), exchange: 'kraken', label: '' };
+  const bodies = Array.from({ length: calls }, () => {
+    const pair = generateKeyPairSync('x25519');
+    const spki = pair.publicKey.export({ format: 'der', type: 'spki' });
+    const ephemeral = {
+      publicKey: new Uint8Array(spki.subarray(-32)),
+      agree: (raw: Uint8Array): Uint8Array => {
+        const der = Buffer.concat([X25519_SPKI, raw]);
+        const publicKey = createPublicKey({ key: der, format: 'der', type: 'spki' });
+        return new Uint8Array(diffieHellman({ privateKey: pair.privateKey, publicKey }));
+      },
+    };
+    const nonce = new Uint8Array(randomBytes(12));
+    const sealed = sealRequest(nodeCrypto, ephemeral, nonce, context, metadata, plaintext);
+    return utf8(encodeEnvelope(assertAccepted(sealed).envelope));
+  });
+  return bodies.map((body) => {
+    const start = performance.now();
+    const opened = assertAccepted(envelopes.open(body));
+    const elapsed = performance.now() - start;
+    opened.plaintext.fill(0);
+    return elapsed;
+  });
+}
+
+export async function measureGrpc(calls: number): Promise<GrpcReport> {
+  const folder = mkdtempSync(join(tmpdir(), 'ts-bench-grpc-'));
+  const key = generateTlsKey();
+  const cert = await clientCertificate(key);
+  writeFileSync(join(folder, 'client.pem'), cert);
+  writeFileSync(join(folder, 'configuration.json'), canonicalJson(CONFIGURATION));
+  const desk = fork(join(import.meta.dirname, 'desk-process.ts'), [folder]);
+  const ended = new Promise((resolve) => desk.once('exit', resolve));
+  const { certificate } = await new Promise<{ certificate: string }>((resolve, reject) => {
+    desk.once('message', (message) => {
+      resolve(message as { certificate: string });
+    });
+    desk.once('exit', () => {
+      reject(new Error('the desk ended'));
+    });
+  });
+  const ingress = await Ingress.listen({
+    transport: unixTransport(folder),
+    host: '127.0.0.1',
+    port: 0,
+    maxConnections: 4,
+    idleMs: 600_000,
+    logger: createLogger({ level: 'error', write: () => undefined, now: () => new Date() }),
+    to: PORT.grpc,
+  });
+  const pem = key.privateKey.export({ format: 'pem', type: 'pkcs8' });
+  const context = createSecureContext({ cert, key: pem, ca: certificate, minVersion: 'TLSv1.3' });
+  const secure = credentials.createFromSecureContext(context);
+  const client = new Client(`127.0.0.1:${String(ingress.port)}`, secure, {
+    'grpc.ssl_target_name_override': 'localhost',
+  });
+  const { getAggregatedMetrics: metrics, calculateHistoricalReturns: returns } =
+    enclaveService.methods;
+  const signal = new AbortController().signal;
+  const cases = [
+    {
+      method: metrics,
+      call: () =>
+        ask(client, metrics, QUERY).then((answer) => encodeMessage(metrics.response, answer)),
+      direct: () => STATIC_TRACK.aggregatedMetrics(CALLER, QUERY, signal),
+    },
+    {
+      method: returns,
+      call: () =>
+        ask(client, returns, RANGE).then((answer) => encodeMessage(returns.response, answer)),
+      direct: () =>
+        STATIC_TRACK.historicalReturns(
+          CALLER,
+          { ...QUERY, range: null, pageSize: 24, pageToken: null },
+          signal,
+        ),
+    },
+  ];
+  try {
+    const ways: WayReport[] = [];
+    for (const { method, call, direct } of cases) {
+      const answerBytes = (await call()).length;
+      // Compilers first.
+      await timeEach(Math.min(500, calls), call);
+      const called = withP95(await timeEach(calls, call));
+      const asked = withP95(await timeEach(calls, direct));
+      ways.push({
+        method: method.path.split('/').at(-1) ?? '',
+        answerBytes,
+        call: called,
+        direct: asked,
+        overheadP95: called.p95 - asked.p95,
+      });
+    }
+    timeOpening(Math.min(500, calls));
+    return { ways, opening: withP95(timeOpening(calls)) };
+  } finally {
+    client.close();
+    await ingress.close();
+    desk.disconnect();
+    await ended;
+    rmSync(folder, { recursive: true });
+  }
+}
