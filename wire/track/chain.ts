@@ -20,35 +20,81 @@ export interface ChainHead {
   readonly hash: Uint8Array | null;
 }
 
-/** What holds for an hour or a day now. */
-interface Effective {
-  readonly counter: number;
-  readonly revoked: boolean;
-}
-
 type Period = 'hour' | 'snapshot';
 
-function keyOf(kind: Period, atMs: number): string {
-  return `${kind} ${atMs}`;
+/** Numbers in a row; 4 or 8 bytes each, so that ten years of hours are cheap. */
+class Numbers {
+  #values: Int32Array | Float64Array;
+  length = 0;
+
+  constructor(values: Int32Array | Float64Array) {
+    this.#values = values;
+  }
+
+  at(index: number): number | null {
+    return index >= 0 && index < this.length ? (this.#values[index] ?? null) : null;
+  }
+
+  set(index: number, value: number): void {
+    this.#values[index] = value;
+  }
+
+  push(value: number): void {
+    if (this.length === this.#values.length) {
+      const grown = this.#values.length * 2;
+      const isWide = this.#values instanceof Float64Array;
+      const values = isWide ? new Float64Array(grown) : new Int32Array(grown);
+      values.set(this.#values);
+      this.#values = values;
+    }
+    this.#values[this.length++] = value;
+  }
 }
 
-function periodOf(statement: ChainStatement): { kind: Period; atMs: number } | null {
-  if (statement.kind === 'hour') return { kind: 'hour', atMs: statement.figures.startMs };
-  return statement.kind === 'snapshot' ? { kind: 'snapshot', atMs: statement.atMs } : null;
+/** The hours, or the days, of a chain: they have no gap, so that a place says which one it is. */
+class Periods {
+  readonly stepMs: number;
+  firstMs: number | null = null;
+  /** The counter that holds; negative: it was revoked. */
+  readonly counters = new Numbers(new Int32Array(32));
+
+  constructor(stepMs: number) {
+    this.stepMs = stepMs;
+  }
+
+  get lastMs(): number | null {
+    const { firstMs, counters, stepMs } = this;
+    return firstMs === null ? null : firstMs + (counters.length - 1) * stepMs;
+  }
+
+  indexOf(atMs: number): number {
+    return this.firstMs === null ? -1 : (atMs - this.firstMs) / this.stepMs;
+  }
+
+  counterOf(atMs: number): number | null {
+    return this.counters.at(this.indexOf(atMs));
+  }
+
+  append(atMs: number, counter: number): void {
+    this.firstMs ??= atMs;
+    this.counters.push(counter);
+  }
 }
 
-/** Takes the statements of one chain, one after the other, from its first. */
+/** Of each hash as many bytes are kept: enough to tell one statement from another. */
+const KEPT_HASH_BYTES = 16;
+
+/** Takes the statements of one chain, one after the other, from its first. 28 bytes are kept of each. */
 export class ChainCheck {
   readonly #crypto: Pick<WireCrypto, 'sha256'>;
   #account: TrackAccount | null;
-  /** By counter - 1. */
-  readonly #hashes: Uint8Array[] = [];
-  readonly #effective = new Map<string, Effective>();
-  /** Period of each counter that has one. */
-  readonly #periods = new Map<number, string>();
+  #hashes: Uint8Array = new Uint8Array(32 * KEPT_HASH_BYTES);
+  #head: ChainHead = { counter: 0, hash: null };
+  readonly #hours = new Periods(HOUR_MS);
+  readonly #days = new Periods(DAY_MS);
+  /** By counter - 1: an hour's start, a midnight as a negative number, or NaN. */
+  readonly #periods = new Numbers(new Float64Array(32));
   readonly #epochs = new Map<string, number>();
-  #lastHourMs: number | null = null;
-  #lastDayMs: number | null = null;
   #ended = false;
 
   /** With `account` the first statement has to be about it already. */
@@ -58,17 +104,27 @@ export class ChainCheck {
   }
 
   get head(): ChainHead {
-    return { counter: this.#hashes.length, hash: this.#hashes.at(-1) ?? null };
+    return this.#head;
+  }
+
+  /** Start of the first hour; null before it. */
+  get firstHourMs(): number | null {
+    return this.#hours.firstMs;
   }
 
   /** Start of the newest hour; null before the first. */
   get lastHourMs(): number | null {
-    return this.#lastHourMs;
+    return this.#hours.lastMs;
+  }
+
+  /** Time of the first snapshot; null before it. */
+  get firstSnapshotMs(): number | null {
+    return this.#days.firstMs;
   }
 
   /** Time of the newest snapshot; null before the first. */
   get lastSnapshotMs(): number | null {
-    return this.#lastDayMs;
+    return this.#days.lastMs;
   }
 
   /** The chain was revoked: nothing follows. */
@@ -76,15 +132,40 @@ export class ChainCheck {
     return this.#ended;
   }
 
-  /** SHA-256 of the statement with this counter; null where there is none. */
-  hashOf(counter: number): Uint8Array | null {
-    return this.#hashes[counter - 1] ?? null;
+  /** Whether these bytes are the statement at this place. */
+  has(counter: number, bytes: Uint8Array): boolean {
+    return (
+      counter >= 1 &&
+      counter <= this.#head.counter &&
+      this.#isKept(counter, this.#crypto.sha256(bytes))
+    );
   }
 
   /** The counter that holds for an hour or a day now; null where there is none, or it was revoked. */
   effective(kind: Period, atMs: number): number | null {
-    const found = this.#effective.get(keyOf(kind, atMs));
-    return found === undefined || found.revoked ? null : found.counter;
+    const counter = this.#of(kind).counterOf(atMs) ?? 0;
+    return counter > 0 ? counter : null;
+  }
+
+  #of(kind: Period): Periods {
+    return kind === 'hour' ? this.#hours : this.#days;
+  }
+
+  #isKept(counter: number, hash: Uint8Array): boolean {
+    const at = (counter - 1) * KEPT_HASH_BYTES;
+    const kept = this.#hashes.subarray(at, at + KEPT_HASH_BYTES);
+    return equalBytes(kept, hash.subarray(0, KEPT_HASH_BYTES));
+  }
+
+  #keep(hash: Uint8Array): void {
+    const at = this.#head.counter * KEPT_HASH_BYTES;
+    if (at === this.#hashes.length) {
+      const grown = new Uint8Array(at * 2);
+      grown.set(this.#hashes);
+      this.#hashes = grown;
+    }
+    this.#hashes.set(hash.subarray(0, KEPT_HASH_BYTES), at);
+    this.#head = { counter: this.#head.counter + 1, hash };
   }
 
   /**
@@ -103,23 +184,23 @@ export class ChainCheck {
     if (!taken.ok) return taken;
     const parsed = parseOrigin(statement.origin);
     if (parsed !== null) this.#epochs.set(parsed.logId, parsed.epoch);
-    this.#account ??= statement;
-    this.#hashes.push(hash);
+    this.#account ??= accountOf(statement);
+    this.#periods.push(periodKey(statement));
+    this.#keep(hash);
     return accept(null);
   }
 
   #checkPlace(hash: Uint8Array, statement: ChainStatement): Result<null> {
     const { counter, previous } = statement;
-    const last = this.#hashes.length;
+    const last = this.#head.counter;
     if (this.#account !== null && !isSameAccount(this.#account, statement)) {
       return refuse('chain_splice', { counter });
     }
     if (counter <= last) {
-      const same = equalBytes(this.#hashes[counter - 1] ?? hash, hash);
-      return refuse(same ? 'chain_duplicate' : 'chain_fork', { counter });
+      return refuse(this.#isKept(counter, hash) ? 'chain_duplicate' : 'chain_fork', { counter });
     }
     if (counter > last + 1) return refuse('chain_hole', { expected: last + 1, actual: counter });
-    const before = this.#hashes.at(-1) ?? null;
+    const before = this.#head.hash;
     const follows =
       before === null || previous === null ? before === previous : equalBytes(before, previous);
     return follows ? accept(null) : refuse('chain_previous', { counter });
@@ -137,32 +218,28 @@ export class ChainCheck {
   }
 
   #take(statement: Exclude<ChainStatement, { kind: 'revocation' }>): Result<null> {
-    const { counter, supersedes } = statement;
-    const period = periodOf(statement);
-    if (period === null) return refuse('chain_order', { counter, what: 'kind' });
-    const key = keyOf(period.kind, period.atMs);
-    const found = this.#effective.get(key);
-    if (supersedes !== null) {
-      if (found === undefined || found.revoked || found.counter !== supersedes.counter) {
-        return refuse('chain_supersedes', { counter, supersedes: supersedes.counter });
-      }
-    } else if (!this.#follows(period.kind, period.atMs)) {
-      return refuse('chain_order', { counter, what: period.kind });
+    const { kind, counter, supersedes } = statement;
+    const atMs = kind === 'hour' ? statement.figures.startMs : statement.atMs;
+    const periods = this.#of(kind);
+    if (supersedes === null) {
+      if (!this.#follows(kind, atMs)) return refuse('chain_order', { counter, what: kind });
+      periods.append(atMs, counter);
+      return accept(null);
     }
-    if (supersedes === null && period.kind === 'hour') this.#lastHourMs = period.atMs;
-    if (supersedes === null && period.kind === 'snapshot') this.#lastDayMs = period.atMs;
-    this.#effective.set(key, { counter, revoked: false });
-    this.#periods.set(counter, key);
+    if (periods.counterOf(atMs) !== supersedes.counter) {
+      return refuse('chain_supersedes', { counter, supersedes: supersedes.counter });
+    }
+    periods.counters.set(periods.indexOf(atMs), counter);
     return accept(null);
   }
 
   /** Hours are never left out, and a day's snapshot comes when all its hours are there, and before the next. */
   #follows(kind: Period, atMs: number): boolean {
-    if (kind === 'hour') {
-      return this.#lastHourMs === null || atMs === this.#lastHourMs + HOUR_MS;
-    }
-    const complete = this.#lastHourMs !== null && this.#lastHourMs + HOUR_MS >= atMs;
-    return complete && (this.#lastDayMs === null || atMs === this.#lastDayMs + DAY_MS);
+    const lastHourMs = this.#hours.lastMs;
+    if (kind === 'hour') return lastHourMs === null || atMs === lastHourMs + HOUR_MS;
+    if (lastHourMs === null || lastHourMs + HOUR_MS < atMs) return false;
+    const lastDayMs = this.#days.lastMs;
+    return lastDayMs === null || atMs === lastDayMs + DAY_MS;
   }
 
   #revoke(statement: Extract<ChainStatement, { kind: 'revocation' }>): Result<null> {
@@ -171,14 +248,23 @@ export class ChainCheck {
       this.#ended = true;
       return accept(null);
     }
-    const key = this.#periods.get(revokes);
-    const found = key === undefined ? undefined : this.#effective.get(key);
-    if (key === undefined || found === undefined || found.revoked || found.counter !== revokes) {
+    const key = this.#periods.at(revokes - 1) ?? Number.NaN;
+    const periods = this.#of(key < 0 ? 'snapshot' : 'hour');
+    if (periods.counterOf(Math.abs(key)) !== revokes) {
       return refuse('chain_supersedes', { counter, supersedes: revokes });
     }
-    this.#effective.set(key, { counter: revokes, revoked: true });
+    periods.counters.set(periods.indexOf(Math.abs(key)), -revokes);
     return accept(null);
   }
+}
+
+function periodKey(statement: ChainStatement): number {
+  if (statement.kind === 'revocation') return Number.NaN;
+  return statement.kind === 'hour' ? statement.figures.startMs : -statement.atMs;
+}
+
+function accountOf({ accountCommitment, venue, environment }: TrackAccount): TrackAccount {
+  return { accountCommitment: Uint8Array.from(accountCommitment), venue, environment };
 }
 
 function isSameAccount(a: TrackAccount, b: TrackAccount): boolean {

@@ -78,7 +78,7 @@ CREATE TABLE trackseal.sealed_fills (
   poll trackseal.count NOT NULL, -- which brought it first
   key_version INTEGER NOT NULL CHECK (key_version >= 0),
   nonce BYTEA NOT NULL CHECK (octet_length(nonce) = 12),
-  sealed BYTEA NOT NULL CHECK (octet_length(sealed) BETWEEN 16 AND 65536), -- ends in the tag
+  sealed BYTEA NOT NULL CHECK (octet_length(sealed) BETWEEN 16 AND 1048576), -- ends in the tag
   PRIMARY KEY (account, record_key),
   UNIQUE (account, counter)
 );

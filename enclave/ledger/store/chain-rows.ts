@@ -1,0 +1,150 @@
+// Rows of a chain in PostgreSQL, there and back. Each has a MAC over everything that makes it what it is, under a key of
+// the vault: a later enclave, which has no key of the epochs before it, knows by it that an enclave of this log wrote
+// the row. Columns with figures are for readers of the database, and are not read back.
+
+import { equalBytes } from '../../../wire/bytes.ts';
+import type { CborValue } from '../../../wire/cbor.ts';
+import type { Fixed } from '../../../wire/fixed.ts';
+import { formatFixed } from '../../../wire/fixed.ts';
+import { SALT_BYTES } from '../../../wire/leaf.ts';
+import { MAX_ORIGIN_CHARACTERS } from '../../../wire/limits.ts';
+import { nodeCrypto } from '../../../wire/node/crypto.ts';
+import type { SignedStatement } from '../../../wire/track/evidence.ts';
+import { HASH_BYTES, MAX_TRACK_STATEMENT_BYTES, TRACK_CURRENCY } from '../../../wire/track/head.ts';
+import type { HourStatement } from '../../../wire/track/hour.ts';
+import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
+import { parseChainStatement, TRACK_SIGNATURE_BYTES } from '../../../wire/track/statement.ts';
+import type { ChainRow } from './contract.ts';
+import type { Sql, SqlValue } from './database.ts';
+import { StoreError } from './database.ts';
+import type { Row } from './row.ts';
+import type { StoreKeys } from './store-keys.ts';
+
+/** What `readChainRow` reads, in this order. */
+export const CHAIN_COLUMNS =
+  'c.counter, c.hash, c.statement, c.signature, c.origin, c.leaf_index, c.leaf_salt, c.position, c.mac';
+
+function macOf(row: SignedStatement, counter: number): readonly CborValue[] {
+  const { statement, signature, origin, leafIndex, leafSalt, position } = row;
+  const hash = nodeCrypto.sha256(statement);
+  return [counter, hash, signature, origin, leafIndex, leafSalt, position];
+}
+
+/** Rejects with `store_mac` unless an enclave with the keys wrote it for this account and counter. */
+export function readChainRow(row: Row, keys: StoreKeys): ChainRow & { readonly counter: number } {
+  const counter = row.uint(0);
+  const statement = row.bytes(2, 1, MAX_TRACK_STATEMENT_BYTES);
+  const signed: SignedStatement = {
+    statement,
+    signature: row.bytes(3, TRACK_SIGNATURE_BYTES),
+    origin: row.text(4, MAX_ORIGIN_CHARACTERS),
+    leafIndex: row.uint(5),
+    leafSalt: row.bytes(6, SALT_BYTES),
+    position: row.uint(7),
+  };
+  if (!keys.hasMac('chain', macOf(signed, counter), row.bytes(8, HASH_BYTES))) {
+    throw new StoreError('store_mac', { table: 'chain', counter });
+  }
+  if (!equalBytes(row.bytes(1, HASH_BYTES), nodeCrypto.sha256(statement))) {
+    throw new StoreError('store_mac', { table: 'chain', counter });
+  }
+  const parsed = parseChainStatement(statement);
+  if (!parsed.ok) throw new StoreError(parsed.refusal.code, parsed.refusal.detail);
+  if (parsed.value.counter !== counter)
+    throw new StoreError('store_mac', { table: 'chain', counter });
+  return { ...signed, counter, parsed: parsed.value };
+}
+
+function amount(value: Fixed | null): string | null {
+  return value === null ? null : formatFixed(value);
+}
+
+function placeholders(count: number): string {
+  return Array.from({ length: count }, (_, at) => `$${at + 1}`).join(', ');
+}
+
+async function insert(
+  sql: Sql,
+  table: string,
+  columns: Readonly<Record<string, SqlValue>>,
+): Promise<void> {
+  const names = Object.keys(columns);
+  // Table and columns are names of this file, never values.
+  const text = `INSERT INTO trackseal.${table} (${names.join(', ')}) VALUES (${placeholders(names.length)})`;
+  await sql.query(text, Object.values(columns));
+}
+
+function hourColumns({
+  figures,
+  return: returned,
+  supersedes,
+  venue,
+  environment,
+}: HourStatement): Readonly<Record<string, SqlValue>> {
+  return {
+    supersedes: supersedes?.counter ?? null,
+    start_ms: figures.startMs,
+    venue,
+    environment,
+    currency: TRACK_CURRENCY,
+    return_ratio: returned.ratio,
+    return_method: returned.method,
+    return_reason: returned.reason,
+    equity_start: amount(figures.equityStart),
+    equity_end: amount(figures.equityEnd),
+    inflow: amount(figures.inflow),
+    outflow: amount(figures.outflow),
+    realised: amount(figures.realised),
+    unrealised_change: amount(figures.unrealisedChange),
+    funding: amount(figures.funding),
+    fees: amount(figures.fees),
+    residual: amount(figures.residual),
+    status: figures.status,
+    trades: figures.trades,
+    volume: amount(figures.volume),
+    complete: figures.complete,
+  };
+}
+
+function snapshotColumns(statement: SnapshotStatement): Readonly<Record<string, SqlValue>> {
+  return {
+    supersedes: statement.supersedes?.counter ?? null,
+    at_ms: statement.atMs,
+    venue: statement.venue,
+    environment: statement.environment,
+    currency: TRACK_CURRENCY,
+    equity: amount(statement.equity),
+    balance: amount(statement.balance),
+    unrealised: amount(statement.unrealised),
+    deposits: amount(statement.deposits),
+    withdrawals: amount(statement.withdrawals),
+  };
+}
+
+/** The chain's row, that of its kind, and the correction where it is one. */
+export async function insertChainRow(sql: Sql, keys: StoreKeys, row: ChainRow): Promise<void> {
+  const { parsed, statement, signature, origin, leafIndex, leafSalt, position } = row;
+  const { counter, kind, accountCommitment } = parsed;
+  const mac = keys.mac('chain', macOf(row, counter));
+  const place = { account: accountCommitment, counter };
+  const signed = {
+    statement,
+    signature,
+    origin,
+    leaf_index: leafIndex,
+    leaf_salt: leafSalt,
+    position,
+  };
+  const hash = nodeCrypto.sha256(statement);
+  await insert(sql, 'chain', { ...place, kind, previous: parsed.previous, hash, ...signed, mac });
+  if (kind === 'hour') {
+    await insert(sql, 'hourly_returns', { ...place, ...hourColumns(parsed), ...signed });
+  } else if (kind === 'snapshot') {
+    await insert(sql, 'balance_snapshots', { ...place, ...snapshotColumns(parsed), ...signed });
+  }
+  const replaced =
+    kind === 'revocation' ? { counter: parsed.revokes, reason: parsed.reason } : parsed.supersedes;
+  if (replaced === null) return;
+  const { reason } = replaced;
+  await insert(sql, 'corrections', { ...place, kind, superseded: replaced.counter, reason });
+}

@@ -1,0 +1,99 @@
+// What the track record is kept in, and what is read back: rows in PostgreSQL, or, where no database is configured, the
+// ledger's memory for as long as it runs. Whatever is read back has been checked: chain, MACs, seals, counts.
+
+import type { Balance, Funding, Fill, Flow, Position } from '../../connector/records.ts';
+import type { Result } from '../../../wire/result.ts';
+import type { ChainCheck } from '../../../wire/track/chain.ts';
+import type { SignedStatement } from '../../../wire/track/evidence.ts';
+import type { ChainStatement } from '../../../wire/track/statement.ts';
+import type { LedgerAccount } from '../protocol.ts';
+
+/** Everything that the venue told of a moment. */
+export interface StoredObservation {
+  readonly kind: 'observation';
+  readonly fromMs: number;
+  readonly atMs: number;
+  readonly balances: readonly Balance[];
+  readonly positions: readonly Position[];
+}
+
+/** What a book is made of, in the order in which it was taken. */
+export type StoredRecord = Fill | Funding | Flow | StoredObservation;
+
+/** How far an account has come. */
+export interface StoredPoll {
+  readonly poll: number;
+  readonly leafIndex: number | null;
+  readonly slotMs: number;
+  readonly lastSyncMs: number;
+  readonly outcome: string;
+  readonly reason: string | null;
+}
+
+/** The state of a book with what else the hours after it need. */
+export interface StoredState {
+  /** Records that are in it. */
+  readonly records: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A signed statement, and what it says. */
+export interface ChainRow extends SignedStatement {
+  readonly parsed: ChainStatement;
+}
+
+export interface LoadedAccount {
+  readonly chain: ChainCheck;
+  /** The newest statements, in the order of their counters. */
+  readonly recent: readonly ChainRow[];
+  readonly state: StoredState | null;
+  /** Those behind the state, oldest first. */
+  readonly records: readonly StoredRecord[];
+  /** All of the account. */
+  readonly recordCount: number;
+  readonly sync: StoredPoll | null;
+}
+
+/** What one transaction adds to a chain. */
+export interface Addition {
+  /** Before it. */
+  readonly chain: ChainCheck;
+  readonly rows: readonly ChainRow[];
+  readonly recordCount: number;
+  readonly state: StoredState | null;
+}
+
+/** How many statements `recent` has at most: what can be corrected, with its days. */
+export const RECENT_STATEMENTS = 256;
+
+export interface TrackStore {
+  /** False: a restart forgets everything. */
+  readonly persistent: boolean;
+  /** Whether the last thing that was asked of it succeeded. */
+  readonly available: boolean;
+  readonly counters: Readonly<Record<string, number>>;
+  /**
+   * Reads and checks all of an account. Refuses the codes of a chain and `store_mac`, `store_deleted`,
+   * `store_rolled_back`: the rows are not what was stored; and those of a database that cannot be used now.
+   */
+  load(account: LedgerAccount): Promise<Result<LoadedAccount>>;
+  /**
+   * One poll, in one transaction; a record that is there already is left as it is. Gives how many records there are then.
+   * `recordCount`: before it.
+   */
+  savePoll(
+    account: LedgerAccount,
+    poll: StoredPoll,
+    records: readonly StoredRecord[],
+    recordCount: number,
+  ): Promise<Result<number>>;
+  /** In one transaction. Refuses `chain_fork` where another writer was faster. */
+  append(account: LedgerAccount, addition: Addition): Promise<Result<null>>;
+  /** The statements with these counters (at most 1,000), in their order; each is checked against `chain`. */
+  rows(
+    account: LedgerAccount,
+    chain: ChainCheck,
+    counters: readonly number[],
+  ): Promise<Result<readonly SignedStatement[]>>;
+  close(): void;
+}

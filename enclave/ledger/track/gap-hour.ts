@@ -1,0 +1,33 @@
+// An hour of which the ledger knows nothing: it is stated all the same, with null for every figure.
+
+import type { HourFigures } from '../../../wire/track/figures.ts';
+
+export function gapHour(startMs: number, polls: number, gaps: readonly string[]): HourFigures {
+  return {
+    startMs,
+    equityStart: null,
+    equityEnd: null,
+    unrealisedEnd: null,
+    inflow: null,
+    outflow: null,
+    flows: [],
+    realised: null,
+    realisedAverage: null,
+    unrealisedChange: null,
+    funding: null,
+    fees: null,
+    income: null,
+    residual: null,
+    tolerance: 0n,
+    status: 'unknown',
+    trades: 0,
+    volume: null,
+    byMarket: [],
+    prices: [],
+    pricesDigest: new Uint8Array(32),
+    polls,
+    complete: false,
+    gaps: gaps.length === 0 ? ['not_known'] : gaps,
+    rebuilt: false,
+  };
+}

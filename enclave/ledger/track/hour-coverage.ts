@@ -1,0 +1,129 @@
+// Which polls looked at which hour of an account, and what they could not tell. An hour that nobody looked at is incomplete;
+// one whose polls failed is too, even if what they missed was told later: then the figures are late data, and say so.
+
+import type { Outcome } from '../../../wire/exchange-call.ts';
+import { OUTCOME } from '../../../wire/exchange-call.ts';
+import { MAX_FIGURES_GAPS } from '../../../wire/track/figures-codec.ts';
+import { HOUR_MS } from '../../../wire/track/head.ts';
+import type { HourPoll } from '../../../wire/track/hour.ts';
+import { MAX_HOUR_POLLS } from '../../../wire/track/hour.ts';
+import type { HourCoverage } from '../book/contract.ts';
+import type { LedgerMissed, LedgerPoll } from '../protocol.ts';
+
+/** Hours that can be corrected, and a day before them. */
+export const KEPT_HOURS = 96;
+
+export interface CoveredHour {
+  readonly startMs: number;
+  readonly polls: readonly HourPoll[];
+  readonly reasons: readonly string[];
+  /** Records that came when it had been stated. */
+  readonly late: number;
+}
+
+interface Hour {
+  readonly polls: HourPoll[];
+  readonly reasons: Set<string>;
+  late: number;
+}
+
+const OUTCOMES = { complete: OUTCOME.complete, partial: OUTCOME.partial, failed: OUTCOME.failed };
+
+export function hourOf(timeMs: number): number {
+  return timeMs - (timeMs % HOUR_MS);
+}
+
+export class CoverageLog {
+  readonly #origin: string;
+  readonly #hours = new Map<number, Hour>();
+  /** Begin of the newest poll that told everything. */
+  lastCompleteMs = 0;
+
+  constructor(origin: string, lastCompleteMs = 0, hours: readonly CoveredHour[] = []) {
+    this.#origin = origin;
+    this.lastCompleteMs = lastCompleteMs;
+    for (const { startMs, polls, reasons, late } of hours) {
+      this.#hours.set(startMs, { polls: [...polls], reasons: new Set(reasons), late });
+    }
+  }
+
+  addPoll(poll: LedgerPoll): void {
+    const { leafIndex, startedMs, outcome } = poll;
+    const hour = this.#hour(hourOf(startedMs));
+    this.#push(hour, { origin: this.#origin, leafIndex, startedMs, outcome: OUTCOMES[outcome] });
+    if (outcome === 'complete') this.lastCompleteMs = Math.max(this.lastCompleteMs, startedMs);
+    else hour.reasons.add(poll.reason ?? outcome);
+    for (const { complete, reason } of poll.coverage) {
+      // What the venue never tells is no gap of this hour; docs/VENUES.md has those.
+      if (complete || reason === null || reason === 'venue_lacks' || reason === 'delayed') continue;
+      if (outcome !== 'complete') hour.reasons.add(reason);
+    }
+  }
+
+  addMissed({ fromMs, toMs, reason }: LedgerMissed): void {
+    const first = Math.max(hourOf(fromMs), hourOf(toMs) - KEPT_HOURS * HOUR_MS);
+    for (let startMs = first; startMs < toMs || startMs === hourOf(fromMs); startMs += HOUR_MS) {
+      const hour = this.#hour(startMs);
+      hour.reasons.add(reason);
+      const startedMs = Math.max(startMs, fromMs);
+      const outcome: Outcome = OUTCOME.missed;
+      this.#push(hour, { origin: this.#origin, leafIndex: null, startedMs, outcome });
+    }
+  }
+
+  addReason(startMs: number, reason: string): void {
+    this.#hour(startMs).reasons.add(reason);
+  }
+
+  addLate(startMs: number): void {
+    this.#hour(startMs).late++;
+  }
+
+  polls(startMs: number): readonly HourPoll[] {
+    return this.#hours.get(startMs)?.polls ?? [];
+  }
+
+  late(startMs: number): number {
+    return this.#hours.get(startMs)?.late ?? 0;
+  }
+
+  /** For the book. A poll that began after the hour may have told what was missing of it: the hour is looked at all the same. */
+  coverage(startMs: number): HourCoverage {
+    const hour = this.#hours.get(startMs);
+    const told = (hour?.polls ?? []).filter(({ outcome }) => outcome !== OUTCOME.missed);
+    const reasons = new Set(hour?.reasons ?? []);
+    if (told.length === 0 && reasons.size === 0) reasons.add('no_poll');
+    if (this.lastCompleteMs < startMs + HOUR_MS) reasons.add('not_completed');
+    const gaps = [...reasons].toSorted().slice(0, MAX_FIGURES_GAPS);
+    return { polls: told.length, complete: gaps.length === 0, gaps };
+  }
+
+  /** What is kept of it, oldest first. */
+  hours(): readonly CoveredHour[] {
+    return [...this.#hours]
+      .toSorted(([a], [b]) => a - b)
+      .map(([startMs, { polls, reasons, late }]) => ({
+        startMs,
+        polls,
+        reasons: [...reasons],
+        late,
+      }));
+  }
+
+  forget(beforeMs: number): void {
+    for (const startMs of this.#hours.keys()) if (startMs < beforeMs) this.#hours.delete(startMs);
+  }
+
+  #hour(startMs: number): Hour {
+    const known = this.#hours.get(startMs);
+    if (known !== undefined) return known;
+    const hour: Hour = { polls: [], reasons: new Set(), late: 0 };
+    this.#hours.set(startMs, hour);
+    return hour;
+  }
+
+  #push(hour: Hour, poll: HourPoll): void {
+    if (hour.polls.length < MAX_HOUR_POLLS) hour.polls.push(poll);
+    else hour.reasons.add('more_polls');
+  }
+}

@@ -1,0 +1,132 @@
+// Statements of one account in the order of its chain: each gets the counter behind the last, its hash, and what it says.
+// Nothing here is signed yet; a statement that is made twice from the same figures is the same bytes.
+
+import { nodeCrypto } from '../../../wire/node/crypto.ts';
+import { hourReturn } from '../../../wire/performance/hour-return.ts';
+import type { ChainHead } from '../../../wire/track/chain.ts';
+import type { HourFigures } from '../../../wire/track/figures.ts';
+import { figuresToCbor, MAX_FIGURES_FLOWS } from '../../../wire/track/figures-codec.ts';
+import type { StatementHead, Supersedes, TrackAccount } from '../../../wire/track/head.ts';
+import type { HourBasis, HourStatement, MissingPrices } from '../../../wire/track/hour.ts';
+import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
+import type { ChainStatement } from '../../../wire/track/statement.ts';
+import { encodeTrackStatement } from '../../../wire/track/statement.ts';
+import { encodeCbor } from '../../../wire/cbor.ts';
+import { toHex } from '../../../wire/bytes.ts';
+import type { DayFigures } from './day-figures.ts';
+
+/** What realised figures are stated by first; the other method is beside it. */
+export const LOT_METHOD = 'fifo';
+
+export interface Made {
+  readonly parsed: ChainStatement;
+  readonly bytes: Uint8Array;
+}
+
+/** More flows than a statement has become one: then there is no value before each of them any more. */
+export function boundedFigures(figures: HourFigures): HourFigures {
+  const { flows } = figures;
+  if (flows.length <= MAX_FIGURES_FLOWS) return figures;
+  const rest = flows.slice(MAX_FIGURES_FLOWS - 1);
+  const amounts = rest.map(({ amount }) => amount);
+  const known = amounts.filter((amount) => amount !== null);
+  const merged = {
+    atMs: rest.at(-1)?.atMs ?? figures.startMs,
+    amount: known.length === amounts.length ? known.reduce((a, b) => a + b, 0n) : null,
+    equityBefore: null,
+  };
+  return { ...figures, flows: [...flows.slice(0, MAX_FIGURES_FLOWS - 1), merged] };
+}
+
+/** Whether two hours say the same, whatever polls they rest on. */
+export function markOfHour(figures: HourFigures): string {
+  const { polls: _polls, gaps: _gaps, complete: _complete, ...rest } = figures;
+  const value = figuresToCbor({ ...rest, polls: 0, gaps: [], complete: true });
+  return toHex(nodeCrypto.sha256(encodeCbor(value)).subarray(0, 8));
+}
+
+export function markOfDay(day: Omit<DayFigures, 'hours' | 'completeHours' | 'gaps'>): string {
+  const values = [day.equity, day.balance, day.unrealised, day.deposits, day.withdrawals];
+  const markets = day.byMarket.map((row) =>
+    [row.market, row.trades, row.volume, row.fees, row.funding, row.realised, row.equity].map(
+      String,
+    ),
+  );
+  return toHex(nodeCrypto.sha256(encodeCbor([values.map(String), markets])).subarray(0, 8));
+}
+
+export class StatementMaker {
+  readonly #account: TrackAccount;
+  readonly #origin: string;
+  readonly made: Made[] = [];
+  #counter: number;
+  #hash: Uint8Array | null;
+
+  constructor(account: TrackAccount, origin: string, head: ChainHead) {
+    this.#account = account;
+    this.#origin = origin;
+    this.#counter = head.counter;
+    this.#hash = head.hash;
+  }
+
+  /** Of the last statement; 0 where there is none. */
+  get counter(): number {
+    return this.#counter;
+  }
+
+  hour(
+    figures: HourFigures,
+    basis: Omit<HourBasis, 'missingPrices'>,
+    missingPrices: readonly MissingPrices[],
+    supersedes: Supersedes | null,
+  ): HourStatement {
+    const { ratio, method, reason } = hourReturn(figures);
+    const isKnown = ratio !== null && method !== null;
+    const statement: HourStatement = {
+      kind: 'hour',
+      ...this.#head(),
+      supersedes,
+      figures,
+      return: isKnown
+        ? { ratio, method, reason }
+        : { ratio: null, method: null, reason: reason ?? 'incomplete' },
+      basis: { ...basis, missingPrices },
+      lotMethod: LOT_METHOD,
+    };
+    this.#add(statement);
+    return statement;
+  }
+
+  snapshot(
+    atMs: number,
+    day: DayFigures,
+    lastCounter: number,
+    supersedes: Supersedes | null,
+  ): SnapshotStatement {
+    const { hours, completeHours, ...figures } = day;
+    const statement: SnapshotStatement = {
+      kind: 'snapshot',
+      ...this.#head(),
+      supersedes,
+      atMs,
+      ...figures,
+      basis: { lastCounter, hours, completeHours },
+    };
+    this.#add(statement);
+    return statement;
+  }
+
+  #head(): StatementHead {
+    const { accountCommitment, venue, environment } = this.#account;
+    const origin = this.#origin;
+    const counter = this.#counter + 1;
+    return { origin, accountCommitment, venue, environment, counter, previous: this.#hash };
+  }
+
+  #add(parsed: ChainStatement): void {
+    const bytes = encodeTrackStatement(parsed);
+    this.#counter = parsed.counter;
+    this.#hash = nodeCrypto.sha256(bytes);
+    this.made.push({ parsed, bytes });
+  }
+}

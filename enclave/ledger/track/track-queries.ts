@@ -1,0 +1,334 @@
+// What gRPC is answered (track-service-types.ts): rows of the store as they were signed, page by page, and nothing that is
+// not in a signed statement. Who asks has been checked; what is asked for is bounded here again where it costs something.
+
+import { setTimeout } from 'node:timers/promises';
+import { parseHex } from '../../../wire/bytes.ts';
+import { equalBytes, toHex } from '../../../wire/bytes.ts';
+import type { Fixed } from '../../../wire/fixed.ts';
+import { formatFixed, parseFixed } from '../../../wire/fixed.ts';
+import type { Result } from '../../../wire/result.ts';
+import { accept, refuse } from '../../../wire/result.ts';
+import type { SignedStatement } from '../../../wire/track/evidence.ts';
+import { DAY_MS, HOUR_MS, TRACK_CURRENCY } from '../../../wire/track/head.ts';
+import type { ChainStatement } from '../../../wire/track/statement.ts';
+import { parseChainStatement } from '../../../wire/track/statement.ts';
+import type { LedgerServices } from '../services.ts';
+import type {
+  AccountMetrics,
+  Freshness,
+  MetricsAnswer,
+  RangeQuery,
+  ReturnsAnswer,
+  SnapshotsAnswer,
+  SyncAnswer,
+  SyncQuery,
+  TrackCaller,
+  TrackHealth,
+  TrackQuery,
+  TrackService,
+  TrackSums,
+} from '../track-service-types.ts';
+import { MAX_ANSWER_ROWS_BYTES, MAX_PAGE_ROWS } from '../track-service-types.ts';
+import type { AccountTrack } from './account-track.ts';
+import { metricsOf, returnOf, snapshotOf } from './answers.ts';
+import type { MetricsMaker } from './metrics-maker.ts';
+import type { TrackRecord } from './track-record.ts';
+
+const VERSION = '1';
+const COMMITMENT = /^[0-9a-f]{64}$/u;
+const TOKEN = /^([0-9]{1,15})\.([0-9a-f]{64})$/u;
+const LOOK_MS = 250;
+
+interface Place {
+  readonly atMs: number;
+  readonly track: AccountTrack;
+  readonly counter: number;
+}
+
+interface ReadPlace extends Place {
+  readonly signed: SignedStatement;
+  readonly statement: ChainStatement;
+}
+
+interface Page {
+  readonly rows: readonly ReadPlace[];
+  readonly nextPage: string | null;
+}
+
+function nameOf({ account }: AccountTrack): string {
+  return toHex(account.commitment);
+}
+
+/** All of the same age; the weakest word counts. */
+function freshnessOf(tracks: readonly AccountTrack[]): Freshness {
+  return tracks.every(({ fresh }) => fresh) ? 'fresh' : 'consistent';
+}
+
+export class TrackQueries implements TrackService {
+  readonly #services: LedgerServices;
+  readonly #record: TrackRecord;
+  readonly #metrics: MetricsMaker;
+  readonly #startedMs: number;
+
+  constructor(services: LedgerServices, record: TrackRecord, metrics: MetricsMaker) {
+    this.#services = services;
+    this.#record = record;
+    this.#metrics = metrics;
+    this.#startedMs = services.nowMs();
+  }
+
+  async syncJob(
+    _caller: TrackCaller,
+    query: SyncQuery,
+    signal: AbortSignal,
+  ): Promise<Result<SyncAnswer>> {
+    const found = this.#find(query);
+    if (!found.ok) return found;
+    const nowMs = this.#services.nowMs();
+    const today = nowMs - (nowMs % DAY_MS);
+    const fromMs = query.range?.startMs ?? (query.type === 'incremental' ? today : 0);
+    for (const { chain } of found.value) {
+      // What a snapshot rests on is not told anew because somebody asks for it.
+      if ((chain?.lastSnapshotMs ?? 0) > fromMs) return refuse('snapshot_exists');
+    }
+    const before = found.value.map((track) => ({
+      track,
+      sync: track.sync,
+      records: track.recordCount,
+      hours: track.chain?.head.counter ?? 0,
+    }));
+    for (const { account } of found.value) this.#services.resync(account.id, fromMs);
+    while (before.some(({ track, sync }) => track.sync === sync)) {
+      if (signal.aborted) return refuse('call_deadline');
+      await setTimeout(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    }
+    const latest = await this.#latestSnapshot(found.value);
+    if (!latest.ok) return latest;
+    return accept({
+      accounts: before.length,
+      synced: before.reduce((sum, { track, records }) => sum + track.recordCount - records, 0),
+      hourlyReturnsGenerated: before.reduce(
+        (sum, { track, hours }) => sum + (track.chain?.head.counter ?? 0) - hours,
+        0,
+      ),
+      latestSnapshot: latest.value,
+    });
+  }
+
+  async historicalReturns(
+    _caller: TrackCaller,
+    query: RangeQuery,
+    _signal: AbortSignal,
+  ): Promise<Result<ReturnsAnswer>> {
+    const found = this.#find(query);
+    if (!found.ok) return found;
+    const page = await this.#page(found.value, query, 'hour', HOUR_MS);
+    if (!page.ok) return page;
+    const returns = page.value.rows.flatMap(({ statement, signed }) =>
+      statement.kind === 'hour' ? [returnOf(statement, signed)] : [],
+    );
+    const { nextPage } = page.value;
+    return accept({ returns, nextPage, freshness: freshnessOf(found.value) });
+  }
+
+  async snapshotTimeSeries(
+    _caller: TrackCaller,
+    query: RangeQuery,
+    _signal: AbortSignal,
+  ): Promise<Result<SnapshotsAnswer>> {
+    const found = this.#find(query);
+    if (!found.ok) return found;
+    const page = await this.#page(found.value, query, 'snapshot', DAY_MS);
+    if (!page.ok) return page;
+    const snapshots = page.value.rows.flatMap(({ statement, signed }) =>
+      statement.kind === 'snapshot' ? [snapshotOf(statement, signed)] : [],
+    );
+    const { nextPage } = page.value;
+    return accept({ snapshots, nextPage, freshness: freshnessOf(found.value) });
+  }
+
+  async aggregatedMetrics(
+    _caller: TrackCaller,
+    query: TrackQuery,
+    signal: AbortSignal,
+  ): Promise<Result<MetricsAnswer>> {
+    const found = this.#find(query);
+    if (!found.ok) return found;
+    const accounts: AccountMetrics[] = [];
+    for (const track of found.value) {
+      if (signal.aborted) return refuse('call_deadline');
+      const made = await this.#metrics.make(track);
+      if (!made.ok) return made;
+      accounts.push(metricsOf(made.value, track.sync?.lastSyncMs ?? null, parseFixed));
+    }
+    const syncs = found.value.map(({ sync }) => sync?.lastSyncMs ?? 0).filter((ms) => ms > 0);
+    return accept({
+      totals: totalsOf(accounts),
+      currency: TRACK_CURRENCY,
+      lastSyncMs: syncs.length === 0 ? null : Math.min(...syncs),
+      accounts,
+      freshness: freshnessOf(found.value),
+    });
+  }
+
+  health(): TrackHealth {
+    const { store } = this.#record;
+    return {
+      healthy: this.#services.isReady() && !this.#services.logStalled() && store.available,
+      version: VERSION,
+      uptimeMs: this.#services.nowMs() - this.#startedMs,
+      stored: store.persistent && store.available,
+      origin: this.#services.origin,
+    };
+  }
+
+  /** By commitment, or all of a user's. Refuses `account_unknown`, and the first account that is refused itself. */
+  #find({ userUid, exchange }: TrackQuery): Result<readonly AccountTrack[]> {
+    const commitment = COMMITMENT.test(userUid) ? parseHex(userUid) : null;
+    const userHash = commitment === null ? this.#services.userHash(userUid) : null;
+    const found = this.#record.tracks().filter(({ account }) => {
+      if (exchange !== null && account.venue !== exchange) return false;
+      return commitment === null
+        ? userHash !== null && equalBytes(account.userHash, userHash)
+        : equalBytes(account.commitment, commitment);
+    });
+    if (found.length === 0) return refuse('account_unknown');
+    for (const { refusal, chain } of found) {
+      if (refusal !== null) return { ok: false, refusal };
+      if (chain === null) return refuse('not_ready');
+    }
+    return accept(found.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1)));
+  }
+
+  async #page(
+    tracks: readonly AccountTrack[],
+    { range, pageSize, pageToken }: RangeQuery,
+    kind: 'hour' | 'snapshot',
+    stepMs: number,
+  ): Promise<Result<Page>> {
+    const token = pageToken === null ? null : TOKEN.exec(pageToken);
+    if (pageToken !== null && token === null)
+      return refuse('api_malformed', { field: 'page_token' });
+    const after = token === null ? null : { atMs: Number(token[1]), name: token[2] ?? '' };
+    const limit = Math.min(Math.max(1, pageSize), MAX_PAGE_ROWS);
+    const places = placesOf(tracks, kind, stepMs, {
+      fromMs: Math.max(range?.startMs ?? 0, after?.atMs ?? 0),
+      toMs: range?.endMs ?? Infinity,
+      after,
+      limit: limit + 1,
+    });
+    const read = await this.#read(places.slice(0, limit));
+    if (!read.ok) return read;
+    const rows: ReadPlace[] = [];
+    let bytes = 0;
+    for (const row of read.value) {
+      bytes += row.signed.statement.length;
+      if (rows.length > 0 && bytes > MAX_ANSWER_ROWS_BYTES) break;
+      rows.push(row);
+    }
+    const last = rows.at(-1);
+    const isWhole = rows.length === places.length || last === undefined;
+    return accept({ rows, nextPage: isWhole ? null : `${last.atMs}.${nameOf(last.track)}` });
+  }
+
+  async #read(places: readonly Place[]): Promise<Result<readonly ReadPlace[]>> {
+    const signed = new Map<Place, SignedStatement>();
+    for (const [track, own] of Map.groupBy(places, (place) => place.track)) {
+      if (track.chain === null) return refuse('not_ready');
+      const counters = own.map(({ counter }) => counter);
+      const rows = await this.#record.store.rows(track.account, track.chain, counters);
+      if (!rows.ok) return rows;
+      own.forEach((place, at) => {
+        const row = rows.value[at];
+        if (row !== undefined) signed.set(place, row);
+      });
+    }
+    const read: ReadPlace[] = [];
+    for (const place of places) {
+      const row = signed.get(place);
+      if (row === undefined) return refuse('store_deleted');
+      const parsed = parseChainStatement(row.statement);
+      if (!parsed.ok) return parsed;
+      read.push({ ...place, signed: row, statement: parsed.value });
+    }
+    return accept(read);
+  }
+
+  async #latestSnapshot(
+    tracks: readonly AccountTrack[],
+  ): Promise<Result<SyncAnswer['latestSnapshot']>> {
+    const places = tracks.flatMap((track): readonly Place[] => {
+      const atMs = track.chain?.lastSnapshotMs ?? null;
+      const counter = atMs === null ? null : (track.chain?.effective('snapshot', atMs) ?? null);
+      return atMs === null || counter === null ? [] : [{ atMs, track, counter }];
+    });
+    const newest = places.toSorted((a, b) => b.atMs - a.atMs).slice(0, 1);
+    const read = await this.#read(newest);
+    if (!read.ok) return read;
+    const [row] = read.value;
+    return accept(
+      row?.statement.kind === 'snapshot' ? snapshotOf(row.statement, row.signed) : null,
+    );
+  }
+}
+
+interface Window {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly after: { readonly atMs: number; readonly name: string } | null;
+  readonly limit: number;
+}
+
+/** By time, then account; `tracks` are in the order of their names. */
+function placesOf(
+  tracks: readonly AccountTrack[],
+  kind: 'hour' | 'snapshot',
+  stepMs: number,
+  { fromMs, toMs, after, limit }: Window,
+): readonly Place[] {
+  const firsts: number[] = [];
+  const lasts: number[] = [];
+  for (const { chain } of tracks) {
+    const first = kind === 'hour' ? chain?.firstHourMs : chain?.firstSnapshotMs;
+    const last = kind === 'hour' ? chain?.lastHourMs : chain?.lastSnapshotMs;
+    if (typeof first === 'number' && typeof last === 'number') {
+      firsts.push(first);
+      lasts.push(last);
+    }
+  }
+  const places: Place[] = [];
+  const lastMs = Math.max(...lasts, 0);
+  const from = Math.max(Math.min(...firsts), Math.ceil(fromMs / stepMs) * stepMs);
+  for (let atMs = from; atMs <= lastMs && atMs < toMs && places.length < limit; atMs += stepMs) {
+    for (const track of tracks) {
+      const counter = track.chain?.effective(kind, atMs) ?? null;
+      if (counter === null || places.length === limit) continue;
+      if (after !== null && atMs === after.atMs && nameOf(track) <= after.name) continue;
+      places.push({ atMs, track, counter });
+    }
+  }
+  return places;
+}
+
+function totalsOf(accounts: readonly AccountMetrics[]): TrackSums {
+  const sum = (name: Exclude<keyof TrackSums, 'trades'>): string | null => {
+    let total: Fixed = 0n;
+    for (const { sums } of accounts) {
+      const text = sums[name];
+      const value = text === null ? null : parseFixed(text);
+      if (value === null) return null;
+      total += value;
+    }
+    return formatFixed(total);
+  };
+  return {
+    balance: sum('balance'),
+    equity: sum('equity'),
+    realizedPnl: sum('realizedPnl'),
+    unrealizedPnl: sum('unrealizedPnl'),
+    fees: sum('fees'),
+    funding: sum('funding'),
+    volume: sum('volume'),
+    trades: accounts.reduce((total, { sums }) => total + sums.trades, 0),
+  };
+}

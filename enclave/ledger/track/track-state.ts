@@ -1,0 +1,63 @@
+// What a restart needs of an account beside its chain and records: the book, and who looked at the hours that are open or
+// can be corrected. It is sealed where it is stored; what does not read is refused, and the book is made again from records.
+
+import type { CborValue } from '../../../wire/cbor.ts';
+import { encodeCbor } from '../../../wire/cbor.ts';
+import type { Fields } from '../../../wire/fields.ts';
+import { parseFields } from '../../../wire/fields.ts';
+import type { Outcome } from '../../../wire/exchange-call.ts';
+import { OUTCOME } from '../../../wire/exchange-call.ts';
+import { MAX_ORIGIN_CHARACTERS } from '../../../wire/limits.ts';
+import { mapFrom1, MAX_TRACK_MS } from '../../../wire/track/head.ts';
+import { MAX_HOUR_POLLS } from '../../../wire/track/hour.ts';
+import { MAX_STATE_BYTES } from '../store/account-rows.ts';
+import type { CoveredHour } from './hour-coverage.ts';
+
+const LAYOUT = 1;
+const MAX_HOURS = 1024;
+
+export interface TrackState {
+  /** `Book.encode()`; null before the first observation. */
+  readonly book: Uint8Array;
+  readonly lastCompleteMs: number;
+  readonly hours: readonly CoveredHour[];
+}
+
+export function encodeTrackState({ book, lastCompleteMs, hours }: TrackState): Uint8Array {
+  const rows: readonly CborValue[] = hours.map(({ startMs, polls, reasons, late }) =>
+    mapFrom1([
+      startMs,
+      polls.map((poll) => mapFrom1([poll.origin, poll.leafIndex, poll.startedMs, poll.outcome])),
+      reasons,
+      late,
+    ]),
+  );
+  return encodeCbor(mapFrom1([LAYOUT, book, lastCompleteMs, rows]));
+}
+
+function readHour(fields: Fields): CoveredHour {
+  return {
+    startMs: fields.uint(1, MAX_TRACK_MS),
+    polls: fields.maps(2, MAX_HOUR_POLLS, (poll) => ({
+      origin: poll.text(1, MAX_ORIGIN_CHARACTERS),
+      leafIndex: poll.uintOrNull(2),
+      startedMs: poll.uint(3, MAX_TRACK_MS),
+      outcome: poll.uint(4, OUTCOME.missed) as Outcome,
+    })),
+    reasons: fields.texts(3, MAX_HOURS, 48),
+    late: fields.uint(4),
+  };
+}
+
+/** Null for what this version did not write. */
+export function parseTrackState(bytes: Uint8Array): TrackState | null {
+  const parsed = parseFields('track_state', bytes, MAX_STATE_BYTES, (fields): TrackState => {
+    if (fields.uint(1) !== LAYOUT) fields.refuse(1);
+    return {
+      book: fields.bytes(2, 0, MAX_STATE_BYTES),
+      lastCompleteMs: fields.uint(3, MAX_TRACK_MS),
+      hours: fields.maps(4, MAX_HOURS, readHour),
+    };
+  });
+  return parsed.ok ? parsed.value : null;
+}
