@@ -58,7 +58,6 @@ export class BookState {
     for (const name of this.ledger.currencies) {
       const held = this.ledger.balance('wallet', name) !== 0n || this.fifo.quantity(name) !== 0n;
       if (held || this.average.quantity(name) !== 0n || name === REPORTING_CURRENCY) continue;
-      if (this.ledger.balance('transfer_pending', name) !== 0n) continue;
       if (this.fifo.symbols.some((symbol) => this.instruments.get(symbol)?.settle === name))
         continue;
       this.ledger.forget(name);

@@ -1,0 +1,175 @@
+// Where things end: flows of an hour, ids that are remembered, the way back to the opening, and bytes that do not add up.
+
+import { describe, expect, it } from 'vitest';
+import { AccountBook } from '../../../../enclave/ledger/book/account-book.ts';
+import { eventOf } from '../../../../enclave/ledger/book/event.ts';
+import { instrumentOf } from '../../../../enclave/ledger/book/instrument.ts';
+import { Ledger, LEDGER_ACCOUNTS } from '../../../../enclave/ledger/book/ledger.ts';
+import { PriceTable } from '../../../../enclave/ledger/book/price-table.ts';
+import { MAX_HOUR_FLOWS } from '../../../../enclave/ledger/book/tally.ts';
+import { MAX_SEEN, MAX_SEEN_HOURS, Timeline } from '../../../../enclave/ledger/book/timeline.ts';
+import { HOUR_MS } from '../../../../wire/track/figures.ts';
+import {
+  balance,
+  close,
+  flow,
+  hourly,
+  MINUTE_MS,
+  observation,
+  parUsdt,
+  spot,
+  T0,
+  tell,
+  text,
+} from './helpers.ts';
+
+const table = PriceTable.of([
+  ...parUsdt(12),
+  ...hourly(
+    'BTC/USDT',
+    Array.from({ length: 13 }, () => '50000'),
+  ),
+]);
+
+describe('flows of one hour', () => {
+  it.each([MAX_HOUR_FLOWS - 1, MAX_HOUR_FLOWS, MAX_HOUR_FLOWS + 1])('%d: none is lost', (count) => {
+    const records = Array.from({ length: count }, (_, at) =>
+      flow({
+        type: 'deposit',
+        direction: 'in',
+        currency: 'USDT',
+        amount: '1',
+        timeMs: T0 + 1000 + at,
+      }),
+    );
+    const opening = observation(T0, [balance('USDT', '1')]);
+    const [hour] = tell({ opening, records, prices: parUsdt(1), hours: 1 }).figures;
+    const flows = hour?.flows ?? [];
+    expect(flows.length).toBe(Math.min(count, MAX_HOUR_FLOWS));
+    expect(text(flows.reduce((sum, { amount }) => sum + (amount ?? 0n), 0n))).toBe(String(count));
+    expect(text(hour?.inflow ?? null)).toBe(String(count));
+    // What two of them came to has no value right before it.
+    expect(flows.at(-1)?.equityBefore === null).toBe(count > MAX_HOUR_FLOWS);
+  });
+});
+
+function keys(hour: number, count: number): readonly string[] {
+  return Array.from({ length: count }, (_, at) => `fill ${hour} ${at}`);
+}
+
+function at(timeMs: number): ReturnType<typeof spot> {
+  return spot({ side: 'buy', price: '40000', amount: '0.2', timeMs });
+}
+
+describe('ids', () => {
+  it('of settled hours are known for fourteen days', () => {
+    const timeline = new Timeline();
+    timeline.restore([[T0, keys(0, 1)]], ['fill 0 0']);
+    timeline.settle(T0 + MAX_SEEN_HOURS * HOUR_MS);
+    expect([timeline.hourOfKey('fill 0 0'), timeline.isPending('fill 0 0')]).toEqual([T0, true]);
+    timeline.settle(T0 + (MAX_SEEN_HOURS + 1) * HOUR_MS);
+    expect([timeline.hourOfKey('fill 0 0'), timeline.isPending('fill 0 0')]).toEqual([null, false]);
+  });
+
+  it.each([
+    [MAX_SEEN, T0],
+    [MAX_SEEN + 1, null],
+  ])('are %d at most; the oldest hour goes first', (count, first) => {
+    const timeline = new Timeline();
+    timeline.restore(
+      [
+        [T0, keys(0, 10)],
+        [T0 + HOUR_MS, keys(1, count - 10)],
+      ],
+      [],
+    );
+    timeline.settle(T0 + 2 * HOUR_MS);
+    expect(timeline.hourOfKey('fill 0 0')).toBe(first);
+    expect(timeline.hourOfKey('fill 1 0')).toBe(T0 + HOUR_MS);
+  });
+});
+
+describe('the opening', () => {
+  const openedAt = T0 + 5 * HOUR_MS + 10 * MINUTE_MS;
+  const early = spot({ side: 'buy', price: '50000', amount: '0.1', timeMs: T0 + MINUTE_MS });
+
+  function opened(keepHours: number, hours: number): AccountBook {
+    const book = new AccountBook({ pricedIn: 'USDT', keepHours });
+    book.apply(early);
+    book.observe(observation(openedAt, [balance('USDT', '95000'), balance('BTC', '0.1')]));
+    close(book, table, hours);
+    return book;
+  }
+
+  it('is looked for again when something from before it comes, in an hour that is still open', () => {
+    const book = opened(72, 2);
+    expect(book.nextHourMs).toBe(T0 + 2 * HOUR_MS);
+    expect(book.apply(at(openedAt + 1))).toBe('new');
+    expect(book.apply(at(openedAt))).toBe('late');
+    expect(book.reopen(T0 + 5 * HOUR_MS)).toEqual([T0, T0 + HOUR_MS]);
+    const [first] = close(book, table, 1);
+    // 108,000 dollars, short of 0.2 coins at 50,000: what was there, less the purchases of both.
+    expect(text(first?.equityStart ?? null)).toBe('98000');
+  });
+
+  it('can be reached as long as its own hour can be reopened, with all hours before it', () => {
+    const hours = 7;
+    expect(opened(2, hours).floorMs).toBe(T0);
+    expect(opened(2, hours).reopen(T0)).toHaveLength(hours);
+    // One hour later it is settled.
+    const later = opened(2, hours + 1);
+    expect(later.floorMs).toBe(T0 + 6 * HOUR_MS);
+    expect(later.apply(at(openedAt))).toBe('settled');
+  });
+});
+
+describe('what does not add up', () => {
+  it('is no ledger', () => {
+    const none = LEDGER_ACCOUNTS.map(() => 0n);
+    const sound = [5n, -5n, ...none.slice(2)];
+    expect(Ledger.of([['BTC', sound]])?.balance('wallet', 'BTC')).toBe(5n);
+    expect(Ledger.of([['BTC', [5n, -4n, ...none.slice(2)]]])).toBeNull();
+    expect(Ledger.of([['BTC', sound.slice(1)]])).toBeNull();
+  });
+
+  it('every entry leaves each currency at zero', () => {
+    const ledger = new Ledger();
+    ledger.move('BTC', 7n, 'external', 'wallet');
+    ledger.move('BTC', 3n, 'wallet', 'fees');
+    ledger.move('BTC', -2n, 'wallet', 'unexplained');
+    expect([
+      ledger.balance('wallet', 'BTC'),
+      ledger.balance('fees', 'BTC'),
+      ledger.sum('BTC'),
+    ]).toEqual([6n, 3n, 0n]);
+    expect(Ledger.of(ledger.toRows())?.toRows()).toEqual(ledger.toRows());
+  });
+
+  it.each([
+    ['BTC/USDT:USDT', 'linear'],
+    ['BTC/USD:BTC', 'inverse'],
+    ['BTC/USD:USD', 'linear'],
+    ['BTC/USD:BTC-240329', 'inverse'],
+    // Profit in a third coin, at a rate of its own: nobody tells it, so it is not guessed.
+    ['ETH/USD:BTC', 'opaque'],
+  ])('%s is %s', (symbol, style) => {
+    const facts = { symbol, market: 'swap', settle: null, contractSize: '1' } as const;
+    expect(instrumentOf(facts).style).toBe(style);
+    expect(instrumentOf({ ...facts, contractSize: '0' }).style).toBe('opaque');
+  });
+
+  it('an inverse contract at a price of zero is not divided by it', () => {
+    const fill = spot({
+      symbol: 'BTC/USD:BTC',
+      market: 'swap',
+      settle: 'BTC',
+      contractSize: '100',
+      inverse: true,
+      side: 'buy',
+      price: '0',
+      amount: '1',
+      timeMs: T0,
+    });
+    expect(eventOf(fill, false)).toMatchObject({ kind: 'contract', cost: 0n });
+  });
+});
