@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { PriceItem } from '../../../enclave/connector/job.ts';
+import { MAX_PRICE_ITEMS } from '../../../enclave/connector/job.ts';
 import type { Price } from '../../../enclave/connector/records.ts';
 import { MAX_STEPS } from '../../../enclave/desk/price-desk.ts';
 import { OUTCOME, TRIGGER } from '../../../wire/exchange-call.ts';
@@ -9,6 +10,7 @@ import type { JobLine } from '../../helpers/fake-connector.ts';
 import type { PollingScene } from '../../helpers/polling-scene.ts';
 import {
   accountOf,
+  fillOf,
   HOUR_MS,
   MINUTE_MS,
   NOON_MS,
@@ -27,6 +29,12 @@ function item(change: Partial<PriceItem> = {}): PriceItem {
 function priceOf(atMs: number, change: Partial<Price> = {}): Price {
   const names = { of: 'spot', symbol: 'BTC/USDT' } as const;
   return { kind: 'price', ...names, atMs, price: '60000.5', source: SOURCE, ...change };
+}
+
+function many(symbol: string, count: number): readonly Price[] {
+  return Array.from({ length: count }, (_, at) =>
+    priceOf(TODAY_MS - at * MINUTE_MS, { of: 'mark', symbol }),
+  );
 }
 
 interface Scene extends PollingScene {
@@ -202,5 +210,69 @@ describe('prices', () => {
     const unknown = [item({ kind: 'mark', symbol: 'SPY' })];
     const { missing } = await polling.prices.ask('ibkr', 'live', unknown);
     expect(missing).toEqual([{ symbol: 'SPY', reason: 'delayed' }]);
+  });
+
+  it.each([
+    ['from the future', { atMs: NOON_MS + HOUR_MS }],
+    ['of another kind than its page says', null],
+  ])('count nothing of a job that tells one %s', async (_, change) => {
+    const made = scene((line) => {
+      line.records('price', [priceOf(TODAY_MS)]);
+      if (change === null) line.records('price', [fillOf(1)]);
+      else line.records('price', [priceOf(TODAY_MS, change)]);
+      line.done();
+    });
+    const { rows, missing } = await made.polling.prices.ask('binance', 'live', [item()]);
+    expect(rows).toEqual([]);
+    expect(missing).toHaveLength(1);
+  });
+
+  it('are never zero', async () => {
+    const made = scene((line) => {
+      line.records('price', [priceOf(TODAY_MS, { price: '0' })]);
+      line.done();
+    });
+    const { rows, missing } = await made.polling.prices.ask('binance', 'live', [item()]);
+    expect([rows, missing]).toEqual([[], [{ symbol: 'BTC/USDT', reason: 'history_limit' }]]);
+  });
+
+  it.each([
+    [MAX_PRICE_ITEMS, 1],
+    [MAX_PRICE_ITEMS + 1, 2],
+  ])('of %i markets are %i jobs', async (markets, jobs) => {
+    const made = scene(() => undefined);
+    for (const number of [1, 2]) made.polling.add(accountOf(number), null);
+    await settle();
+    const items = Array.from({ length: markets }, (_, at) => item({ symbol: `C${at}/USDT` }));
+    const asked = made.polling.prices.ask('binance', 'live', items);
+    const polls = made.lines.splice(0);
+    made.connectors.script = (line) => {
+      made.lines.push(line);
+      answerAll(line);
+    };
+    for (const line of polls) line.done();
+    const { rows } = await asked;
+    expect(rows).toHaveLength(3 * markets);
+    expect(made.lines.filter(({ job }) => job.kind === 'prices')).toHaveLength(jobs);
+  });
+
+  it('forget those that nobody asked for the longest, beyond 200,000', async () => {
+    const { polling } = scene();
+    const place = { venue: 'ibkr', environment: 'live' } as const;
+    const known = async (symbol: string): Promise<boolean> => {
+      const asked = [item({ kind: 'mark', symbol })];
+      const { rows } = await polling.prices.ask('ibkr', 'live', asked);
+      return rows.length > 0;
+    };
+    polling.prices.learn(place, many('OLD', 100_000));
+    polling.prices.learn(place, many('NEW', 100_000));
+    expect([await known('OLD'), await known('NEW')]).toEqual([true, true]);
+    // Asked for last: NEW, and before it OLD.
+    polling.prices.learn(place, many('ONE', 1));
+    expect([await known('NEW'), await known('OLD'), await known('ONE')]).toEqual([
+      true,
+      false,
+      true,
+    ]);
   });
 });
