@@ -8,7 +8,7 @@ import { formatStatistic, NIL, Ratio } from './ratio.ts';
 import type { StatisticReason } from './risk.ts';
 
 export const XIRR_YEAR_MS: number = 365 * 86_400_000;
-export const MAX_XIRR_FLOWS = 5000;
+export const MAX_XIRR_FLOWS = 2000;
 /** Newton from a root in double precision: two steps do. */
 const MAX_STEPS = 12;
 const ACCURACY: Ratio = new Ratio('1e-30');

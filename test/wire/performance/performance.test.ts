@@ -1,12 +1,19 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { linkReturns } from '../../../wire/performance/link.ts';
+import type { MetricsFigures } from '../../../wire/performance/metrics-figures.ts';
 import { metricsFigures } from '../../../wire/performance/metrics-figures.ts';
 import { performanceOf } from '../../../wire/performance/performance.ts';
 import { ratioOf } from '../../../wire/performance/ratio.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import type { HourFigures, MarketFigures } from '../../../wire/track/figures.ts';
-import { encodeMetricsStatement, parseMetricsStatement } from '../../../wire/track/metrics.ts';
+import { FIGURE_MARKETS } from '../../../wire/track/figures.ts';
+import type { MetricsStatement } from '../../../wire/track/metrics.ts';
+import {
+  encodeMetricsStatement,
+  MAX_METRICS_GAPS,
+  parseMetricsStatement,
+} from '../../../wire/track/metrics.ts';
 import { money } from './golden.ts';
 import type { Move } from './hours.ts';
 import { blindHour, changed, hour, HOUR_MS, record, START_MS } from './hours.ts';
@@ -254,6 +261,24 @@ describe('markets', () => {
 });
 
 describe('as a metrics statement', () => {
+  it('has room for every market and as many gaps as are kept', () => {
+    const largest = 10n ** 48n - 1n;
+    const byMarket = FIGURE_MARKETS.map((name) =>
+      market(name, { volume: largest, fees: largest, funding: -largest, equity: largest }),
+    );
+    const hours = Array.from({ length: 2 * MAX_METRICS_GAPS + 3 }, (_, at) =>
+      at % 2 === 1 ? blindHour(at) : hour(at, { byMarket, volume: largest, residual: largest }),
+    );
+    const found = metricsFigures(performanceOf(hours));
+    expect(found.gaps).toHaveLength(MAX_METRICS_GAPS);
+    expect(found.figures.get('gaps')).toBe(MAX_METRICS_GAPS + 1);
+    expect(found.figures.get('option.return')).toBeNull();
+    expect(found.figures.size).toBeLessThan(200);
+    const bytes = encodeMetricsStatement(metricsStatement(found));
+    expect(bytes.length).toBeLessThan(48 * 1024);
+    expect(parseMetricsStatement(bytes).ok).toBe(true);
+  });
+
   const day = record(Array.from({ length: 60 }, (_, at) => move(at % 3 === 0 ? -2 : 3)));
   const hours = day.map((one, at) => (at === 40 ? blindHour(at) : one));
   const made = metricsFigures(performanceOf([...hours.slice(0, 58), ...twoMarketsAt(58)]));
@@ -265,20 +290,7 @@ describe('as a metrics statement', () => {
   });
 
   it('can be written and read', () => {
-    const hash = new Uint8Array(32).fill(7);
-    const bytes = encodeMetricsStatement({
-      kind: 'metrics',
-      origin: 'example.com/log/e1',
-      accountCommitment: hash,
-      venue: 'binance',
-      environment: 'live',
-      fromMs: START_MS,
-      toMs: START_MS + HOUR_MS,
-      asOfMs: START_MS + HOUR_MS,
-      first: { counter: 1, hash },
-      last: { counter: 61, hash },
-      ...made,
-    });
+    const bytes = encodeMetricsStatement(metricsStatement(made));
     const read = assertAccepted(parseMetricsStatement(bytes));
     expect(new Map(read.figures)).toEqual(new Map(made.figures));
     expect(read.conventions.get('hourly.periods_per_year')).toBe('8760');
@@ -287,6 +299,23 @@ describe('as a metrics statement', () => {
     expect(read.gaps).toEqual(made.gaps);
   });
 });
+
+function metricsStatement(made: MetricsFigures): MetricsStatement {
+  const hash = new Uint8Array(32).fill(7);
+  return {
+    kind: 'metrics',
+    origin: 'example.com/log/e1',
+    accountCommitment: hash,
+    venue: 'binance',
+    environment: 'live',
+    fromMs: START_MS,
+    toMs: START_MS + HOUR_MS,
+    asOfMs: START_MS + HOUR_MS,
+    first: { counter: 1, hash },
+    last: { counter: 61, hash },
+    ...made,
+  };
+}
 
 function twoMarketsAt(at: number): readonly HourFigures[] {
   return twoMarkets().map((one, index) =>
