@@ -184,6 +184,21 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../client/commands/session.ts')).runRevoke,
   },
   {
+    words: ['track', 'returns'],
+    summary: 'show hourly returns over gRPC, verified (with a client certificate)',
+    load: async () => (await import('../client/commands/track.ts')).runReturns,
+  },
+  {
+    words: ['track', 'snapshots'],
+    summary: 'show daily snapshots over gRPC, verified',
+    load: async () => (await import('../client/commands/track.ts')).runSnapshots,
+  },
+  {
+    words: ['track', 'metrics'],
+    summary: 'show figures of accounts over gRPC, verified',
+    load: async () => (await import('../client/commands/track.ts')).runMetrics,
+  },
+  {
     words: ['host', 'hand-over'],
     summary: 'have the running enclave log which image comes next, and close',
     load: async () => (await import('../host-proxy/commands/hand-over.ts')).run,

@@ -41,6 +41,7 @@ const DATABASE = ['migrate', 'backup', 'restore', 'status'].map((name) => `datab
 const TRADER = [
   'register',
   ...['summary', 'metrics', 'track', 'renew', 'revoke'].map((name) => `session ${name}`),
+  ...['returns', 'snapshots', 'metrics'].map((name) => `track ${name}`),
 ];
 const OTHERS = [...TRADER, ...DATABASE, 'demo', ...STRATEGY, ...HOST, ...IMAGE, ...OWNER];
 const COMMANDS = [...VERIFYING, ...READING, ...MEASUREMENTS, ...OTHERS];
