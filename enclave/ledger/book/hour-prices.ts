@@ -10,15 +10,21 @@ import type { Instrument } from './instrument.ts';
 import type { SeriesRow } from './price-series.ts';
 import type { PriceTable, Valuation } from './price-table.ts';
 
-/** Of the whole account, at the end of an hour and at flows. */
+/** Of the whole account at flows; at the end of an hour older ones are named as such. */
 export const VALUATION_MAX_AGE_MS = 300_000;
 /** Of what a trade, a fee or a payment was worth: the price at the last full hour, or a later one. */
 export const EVENT_MAX_AGE_MS = 3_900_000;
+/** Of shares and options: exchanges are closed at night, at weekends and on holidays. */
+export const SECURITY_MAX_AGE_MS = 432_000_000;
 
 export interface Price {
   readonly price: Fixed;
   readonly known: boolean;
+  /** A row of it was older than VALUATION_MAX_AGE_MS, and that is not because the market is closed. */
+  readonly old: boolean;
 }
+
+const UNKNOWN: Price = { price: 0n, known: false, old: false };
 
 export class HourPrices {
   readonly #table: PriceTable;
@@ -41,18 +47,20 @@ export class HourPrices {
   dollars(asset: string, atMs: number, maxAgeMs: number): Price {
     const security = this.#instruments.get(asset);
     if (security === undefined) {
-      return this.#keep(asset, this.#use(this.#table.lookup(asset, atMs, maxAgeMs), atMs));
+      return this.#use(asset, this.#table.lookup(asset, atMs, maxAgeMs), atMs, false);
     }
-    if (security.style !== 'security') return { price: 0n, known: false };
+    if (security.style !== 'security') return UNKNOWN;
     const mark = this.mark(security, atMs, maxAgeMs);
     const settle = this.dollars(security.settle, atMs, maxAgeMs);
     const worth = multiplyFixed(multiplyFixed(mark.price, security.size), settle.price);
-    return { price: worth, known: mark.known && settle.known };
+    return { price: worth, known: mark.known && settle.known, old: mark.old || settle.old };
   }
 
   /** Of one contract or share, in what it settles in. */
-  mark({ symbol }: Instrument, atMs: number, maxAgeMs: number): Price {
-    return this.#keep(`mark ${symbol}`, this.#use(this.#table.mark(symbol, atMs, maxAgeMs), atMs));
+  mark({ symbol, style }: Instrument, atMs: number, maxAgeMs: number): Price {
+    const isSecurity = style === 'security';
+    const ageMs = isSecurity ? Math.max(maxAgeMs, SECURITY_MAX_AGE_MS) : maxAgeMs;
+    return this.#use(`mark ${symbol}`, this.#table.mark(symbol, atMs, ageMs), atMs, isSecurity);
   }
 
   /** A price that a deal or the venue itself has told. */
@@ -89,17 +97,16 @@ export class HourPrices {
     return new Uint8Array(hash.digest());
   }
 
-  #use(valuation: Valuation | null, atMs: number): Fixed | null {
-    for (const row of valuation?.rows ?? []) {
+  #use(name: string, valuation: Valuation | null, atMs: number, mayBeOld: boolean): Price {
+    if (valuation === null) return { ...UNKNOWN, price: this.#last.get(name) ?? 0n };
+    const { price, rows } = valuation;
+    let old = false;
+    for (const row of rows) {
       const ageMs = atMs - row.atMs;
+      if (ageMs > VALUATION_MAX_AGE_MS && !mayBeOld) old = true;
       if (ageMs >= (this.#ages.get(row) ?? 0)) this.#ages.set(row, ageMs);
     }
-    return valuation?.price ?? null;
-  }
-
-  #keep(name: string, price: Fixed | null): Price {
-    if (price === null) return { price: this.#last.get(name) ?? 0n, known: false };
     this.#last.set(name, price);
-    return { price, known: true };
+    return { price, known: true, old };
   }
 }

@@ -71,7 +71,7 @@ class HourRun {
   #open(startMs: number): void {
     const state = this.#state;
     this.#base(startMs);
-    const value = valueOf(state, this.#prices, startMs);
+    const value = valueOf(state, this.#prices, startMs, EVENT_MAX_AGE_MS);
     state.equity = value.known ? value.equity : null;
     state.unrealised = value.known ? value.equity - state.fifo.cost : null;
     state.excluded = new Set(value.excluded);
@@ -149,7 +149,7 @@ class HourRun {
     const endMs = startMs + HOUR_MS;
     this.#poster.settle();
     this.#base(endMs);
-    const value = valueOf(state, this.#prices, endMs);
+    const value = valueOf(state, this.#prices, endMs, EVENT_MAX_AGE_MS);
     for (const gap of [...value.gaps, ...coverage.gaps]) tally.gaps.add(gap);
     const equityEnd = value.known ? value.equity : null;
     const unrealisedEnd = value.known ? value.equity - state.fifo.cost : null;

@@ -16,7 +16,7 @@ import { FIGURE_MARKETS } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
 import type { Amount, BookEvent, ContractTrade, FundingPaid, Movement, Trade } from './event.ts';
 import type { HourPrices, Price } from './hour-prices.ts';
-import { EVENT_MAX_AGE_MS } from './hour-prices.ts';
+import { EVENT_MAX_AGE_MS, VALUATION_MAX_AGE_MS } from './hour-prices.ts';
 import type { LedgerAccount } from './ledger.ts';
 import type { Role } from './pairs.ts';
 import { REPORTING_CURRENCY } from './price-table.ts';
@@ -96,7 +96,7 @@ export class Poster {
 
   /** Remembers assets that have never had one. */
   #price(asset: string, atMs: number): Price {
-    if (asset === REPORTING_CURRENCY) return { price: FIXED_ONE, known: true };
+    if (asset === REPORTING_CURRENCY) return { price: FIXED_ONE, known: true, old: false };
     const price = this.#prices.dollars(asset, atMs, EVENT_MAX_AGE_MS);
     if (!price.known && !this.#prices.hasEverHad(asset)) this.#state.unbased.add(asset);
     return price;
@@ -241,7 +241,7 @@ export class Poster {
       excluded.add(currency);
       this.addAsset(currency, amount, 0n);
     } else {
-      const before = valueOf(this.#state, this.#prices, atMs);
+      const before = valueOf(this.#state, this.#prices, atMs, VALUATION_MAX_AGE_MS);
       const { dollars, known } = this.dollarsOf(currency, amount, atMs);
       if (!known) this.#tally.gaps.add('flow_unpriced');
       const realised = this.addAsset(currency, amount, dollars);

@@ -5,8 +5,7 @@ import type { Fixed } from '../../../wire/fixed.ts';
 import { absolute, multiplyFixed } from '../../../wire/fixed.ts';
 import type { FigureMarket } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
-import type { HourPrices } from './hour-prices.ts';
-import { VALUATION_MAX_AGE_MS } from './hour-prices.ts';
+import type { HourPrices, Price } from './hour-prices.ts';
 import { worthOf } from './instrument.ts';
 
 export interface Value {
@@ -31,11 +30,13 @@ class Valuer {
   readonly #state: BookState;
   readonly #prices: HourPrices;
   readonly #atMs: number;
+  readonly #maxAgeMs: number;
 
-  constructor(state: BookState, prices: HourPrices, atMs: number) {
+  constructor(state: BookState, prices: HourPrices, atMs: number, maxAgeMs: number) {
     this.#state = state;
     this.#prices = prices;
     this.#atMs = atMs;
+    this.#maxAgeMs = maxAgeMs;
   }
 
   contracts(): void {
@@ -44,8 +45,8 @@ class Valuer {
       const instrument = instruments.get(symbol);
       // Said of the ledger's row.
       if (instrument === undefined || instrument.style === 'opaque') continue;
-      const mark = this.#prices.mark(instrument, this.#atMs, VALUATION_MAX_AGE_MS);
-      if (!mark.known) this.gaps.add('price_missing');
+      const mark = this.#prices.mark(instrument, this.#atMs, this.#maxAgeMs);
+      this.#note(mark);
       const cost = fifo.contractsCost(symbol);
       const worth =
         mark.price === 0n ? cost : worthOf(instrument, fifo.contracts(symbol), mark.price);
@@ -82,9 +83,14 @@ class Valuer {
   }
 
   #dollars(asset: string): Fixed {
-    const price = this.#prices.dollars(asset, this.#atMs, VALUATION_MAX_AGE_MS);
-    if (!price.known) this.gaps.add('price_missing');
+    const price = this.#prices.dollars(asset, this.#atMs, this.#maxAgeMs);
+    this.#note(price);
     return price.price;
+  }
+
+  #note({ known, old }: Price): void {
+    if (!known) this.gaps.add('price_missing');
+    if (old) this.gaps.add('price_old');
   }
 
   #add(market: FigureMarket, dollars: Fixed): void {
@@ -97,8 +103,14 @@ export function isExcluded(prices: HourPrices, asset: string): boolean {
   return prices.isUnlisted(asset) && !prices.hasEverHad(asset);
 }
 
-export function valueOf(state: BookState, prices: HourPrices, atMs: number): Value {
-  const valuer = new Valuer(state, prices, atMs);
+/** By rows that were not older than `maxAgeMs`, but for shares and options, whose exchanges are closed at times. */
+export function valueOf(
+  state: BookState,
+  prices: HourPrices,
+  atMs: number,
+  maxAgeMs: number,
+): Value {
+  const valuer = new Valuer(state, prices, atMs, maxAgeMs);
   valuer.contracts();
   const equity = valuer.assets();
   const { gaps, markets, notional, excluded } = valuer;

@@ -388,7 +388,12 @@ export class AccountTrack {
       rows.push(...answer.rows);
       missing.push(...answer.missing);
     }
-    return { table: PriceTable.of(rows), missing: countMissing(questions, missing) };
+    const table = PriceTable.of(rows);
+    for (const { symbol, reason } of missing) {
+      const [base = symbol] = symbol.split('/');
+      if (reason === 'venue_lacks' && !symbol.includes(':')) table.declareUnlisted(base);
+    }
+    return { table, missing: countMissing(questions, missing) };
   }
 
   /** Signs and stores what was made; it stays as it is until both have happened. */

@@ -129,16 +129,55 @@ describe('8: coins are worth their price, not their number', () => {
 });
 
 describe('10: what is not known is not zero', () => {
-  it('an hour without a price has no value, and the next one has', () => {
-    const prices = [...parUsdt(3), ...BTC].filter(
-      ({ symbol, atMs }) => symbol !== 'BTC/USDT' || atMs !== T0 + HOUR_MS,
-    );
+  it('an hour without a price has no value; where the last price is an hour old it says so', () => {
+    const prices = [...parUsdt(4), ...hourly('BTC/USDT', ['50000', '0', '0', '60000', '60000'])];
     const opening = observation(T0, [balance('BTC', '1')]);
-    const { figures } = tell({ opening, prices, hours: 3 });
-    expect(figures.map(({ equityEnd }) => text(equityEnd))).toEqual([null, '50000', '50000']);
-    expect(figures.map(({ equityStart }) => text(equityStart))).toEqual(['50000', null, '50000']);
-    expect(figures.map((hour) => hourReturn(hour).ratio)).toEqual([null, null, '0']);
-    expect(figures.map(({ gaps }) => gaps)).toEqual([['price_missing'], [], []]);
+    const { figures } = tell({ opening, prices, hours: 4 });
+    expect(figures.map(({ equityEnd }) => text(equityEnd))).toEqual([
+      '50000',
+      null,
+      '60000',
+      '60000',
+    ]);
+    expect(figures.map(({ equityStart }) => text(equityStart))).toEqual([
+      '50000',
+      '50000',
+      null,
+      '60000',
+    ]);
+    expect(figures.map((hour) => hourReturn(hour).ratio)).toEqual(['0', null, null, '0']);
+    expect(figures.map(({ gaps }) => gaps)).toEqual([['price_old'], ['price_missing'], [], []]);
+    expect(figures[0]?.prices).toEqual([
+      { source: 'venue.example/spot', rows: 3, oldestAgeMs: HOUR_MS },
+    ]);
+  });
+
+  it('a share has its last price while its exchange is closed, for five days and not longer', () => {
+    const hours = 5 * 24 + 1;
+    const { figures } = tell({
+      opening: observation(
+        T0,
+        [],
+        [
+          position({
+            symbol: 'AAPL',
+            market: 'stock',
+            contracts: '1',
+            contractSize: null,
+            settle: 'USD',
+          }),
+        ],
+      ),
+      prices: hourly('AAPL', ['150'], 'mark'),
+      hours,
+    });
+    expect(text(figures[hours - 2]?.equityEnd ?? null)).toBe('150');
+    expect(figures[hours - 2]?.gaps).toEqual([]);
+    expect(figures[hours - 2]?.prices[0]?.oldestAgeMs).toBe(5 * 24 * HOUR_MS);
+    expect([figures[hours - 1]?.equityEnd, figures[hours - 1]?.gaps]).toEqual([
+      null,
+      ['price_missing'],
+    ]);
   });
 
   it('an outage leaves the account as it was, and says that nobody looked', () => {
@@ -349,7 +388,14 @@ describe('14: lots', () => {
       opening: observation(T0, [balance('USDT', '100')]),
       records: [
         linear({ side: 'buy', price: '50000', amount: '1', timeMs, fees }),
-        flow({ type: 'deposit', direction: 'in', currency: 'USDT', amount: '1000', timeMs }),
+        flow({
+          id: 'deposit'.repeat(9),
+          type: 'deposit',
+          direction: 'in',
+          currency: 'USDT',
+          amount: '1000',
+          timeMs,
+        }),
         flow({ type: 'withdrawal', direction: 'out', currency: 'USDT', amount: '50', timeMs }),
       ],
       prices: [...parUsdt(1), ...MARKS],

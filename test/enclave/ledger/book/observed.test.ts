@@ -214,6 +214,26 @@ describe('contracts', () => {
     expect(hour?.gaps).toContain('contract_unknown');
   });
 
+  it('of unknown size that all agree about leave nothing to compare either', () => {
+    const facts = {
+      side: 'buy',
+      price: '1',
+      amount: '1',
+      timeMs: T0 + MINUTE_MS,
+      contractSize: null,
+    } as const;
+    const held = position({ contracts: '1', contractSize: null, entry: '1' });
+    const seen = observation(seenAt, [balance('USDT', '100000')], [held]);
+    const [hour] = tell({
+      opening: START,
+      records: [linear(facts)],
+      observations: [seen],
+      prices: PRICES,
+      hours: 1,
+    }).figures;
+    expect([hour?.status, hour?.residual]).toEqual(['unknown', null]);
+  });
+
   it('without a mark have no value', () => {
     const { figures } = tell({ opening: START, records: [buy], prices: parUsdt(1), hours: 1 });
     expect([figures[0]?.equityEnd, figures[0]?.gaps]).toEqual([null, ['price_missing']]);

@@ -52,6 +52,12 @@ describe('a price', () => {
     expect(dollars([row('USD/EUR', AT, '2')], 'USD')).toBe('1');
   });
 
+  it('of one moment is of the source that sorts first, whichever came first', () => {
+    const a = { ...row('BTC/USD', AT, '1'), source: 'a' };
+    const b = { ...row('BTC/USD', AT, '2'), source: 'b' };
+    expect([dollars([a, b], 'BTC'), dollars([b, a], 'BTC')]).toEqual(['1', '1']);
+  });
+
   it('does not depend on the order in which rows came', () => {
     const rows = fc.array(
       fc.record({
@@ -151,7 +157,7 @@ describe('the prices of an hour', () => {
   it('have a stand-in where one is missing, and say that it is not known', () => {
     const last = new Map<string, bigint>();
     const prices = new HourPrices(PriceTable.of(ROWS), last, new Map());
-    expect(prices.dollars('BTC', AT + AGE + 1, AGE)).toEqual({ price: 0n, known: false });
+    expect(prices.dollars('BTC', AT + AGE + 1, AGE)).toMatchObject({ price: 0n, known: false });
     expect(prices.dollars('BTC', AT, AGE).known).toBe(true);
     const stale = prices.dollars('BTC', AT + AGE + 1, AGE);
     expect([formatFixed(stale.price), stale.known]).toEqual(['10', false]);
