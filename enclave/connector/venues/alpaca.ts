@@ -24,6 +24,8 @@ const LATE_MS: number = 5 * DAY_MS;
 
 type Get = (path: string, query?: Readonly<Record<string, string>>) => Promise<unknown>;
 
+type Held = () => Promise<readonly Raw[]>;
+
 export function openAlpaca(run: Run): Promise<Adapter> {
   const get = getter(run, tradingHost(run));
   return Promise.resolve({
@@ -100,17 +102,20 @@ export async function alpacaBars(
 }
 
 function sourcesOf(get: Get): readonly Source[] {
+  // Asked once: coins and shares are of one moment.
+  let asked: Promise<readonly Raw[]> | null = null;
+  const held: Held = () => (asked ??= readPositions(get));
   return [
     balancesSource('cash', async () => {
       const account = await get('/v2/account');
       const cash = decimalAt(account, 'cash');
-      const coins = (await readPositions(get)).filter(isCoin);
+      const coins = (await held()).filter(isCoin);
       return [
         balanceOf('cash', nameAt(account, 'currency'), cash, null),
         ...coins.map(coinBalance),
       ];
     }),
-    positions(get),
+    positions(held),
     activities(get, 'fills', 'trade_activity', FILL_OVERLAP_MS),
     activities(get, 'transfers', 'non_trade_activity', LATE_MS),
   ];
@@ -141,13 +146,13 @@ function coinBalance(raw: Raw): BalanceLine {
   return balanceOf('crypto', coinOf(nameAt(raw, 'symbol')), decimalAt(raw, 'qty'), null);
 }
 
-function positions(get: Get): MomentSource {
+function positions(held: Held): MomentSource {
   return {
     type: 'moment',
     what: 'positions',
     market: 'all',
     read: async () => {
-      const raws = (await readPositions(get)).filter((raw) => !isCoin(raw));
+      const raws = (await held()).filter((raw) => !isCoin(raw));
       return convert(raws, position);
     },
   };
