@@ -30,6 +30,16 @@ const STATUSES: Partial<Readonly<Record<RefusalCode, number>>> = {
   call_limit: status.RESOURCE_EXHAUSTED,
   rate_limited: status.RESOURCE_EXHAUSTED,
   api_too_large: status.RESOURCE_EXHAUSTED,
+  // The database has something else than what was put there.
+  store_mac: status.DATA_LOSS,
+  store_deleted: status.DATA_LOSS,
+  store_rolled_back: status.DATA_LOSS,
+  chain_hole: status.DATA_LOSS,
+  chain_duplicate: status.DATA_LOSS,
+  chain_fork: status.DATA_LOSS,
+  chain_splice: status.DATA_LOSS,
+  chain_previous: status.DATA_LOSS,
+  chain_order: status.DATA_LOSS,
   internal: status.INTERNAL,
 };
 

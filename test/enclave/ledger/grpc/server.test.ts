@@ -130,6 +130,7 @@ describe('refusals', () => {
     ['log_stalled', 14],
     ['not_ready', 14],
     ['venue_unknown', 5],
+    ['store_deleted', 15],
   ];
 
   it.each(cases)('%s is status %i with the code in google.rpc.ErrorInfo', async (code, status) => {
