@@ -8,13 +8,16 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { connectorFlags } from '../../../enclave/child-flags.ts';
 import { CONNECTOR_SOURCES } from '../../../enclave/permissions.ts';
 import { IMAGE_OPTIONS, ROOT } from '../../../eif/build/bundles.ts';
 import { connectorPlugin } from '../../../eif/build/connector.ts';
+import { startExchange } from '../../../simulator/exchange/server.ts';
+import { utf8 } from '../../../wire/bytes.ts';
 import type { Internet } from '../../helpers/connector-desk.ts';
 import { jobOf, routes, runJobOver } from '../../helpers/connector-desk.ts';
+import { simulatedInternet } from '../../helpers/simulated-venues.ts';
 
 /** Of the target that the whole image keeps to: 3 MB for all programs. */
 const MAX_BUNDLE_BYTES = 1_400_000;
@@ -104,6 +107,33 @@ describe('the connector process', () => {
       expect(await exited).toBe(0);
     },
   );
+
+  it('asks for prices from its bundle, without keys', async () => {
+    const nowMs = Date.UTC(2026, 10, 20, 12);
+    const exchange = await startExchange({ clock: () => nowMs });
+    onTestFinished(() => exchange.close());
+    exchange.control.move({ isMoving: true });
+    const { stream, exited } = await start(connectorFlags(), bundle);
+    const credentials = { apiKey: utf8(''), secret: utf8(''), passphrase: null };
+    const span = { fromMs: nowMs - 3_600_000, toMs: nowMs, stepMs: 3_600_000 } as const;
+    const kinds = [
+      ['kraken', 'spot', 'EUR/USD'],
+      ['binanceusdm', 'mark', 'BTC/USDT:USDT'],
+      ['krakenfutures', 'mark', 'BTC/USD:USD'],
+    ] as const;
+    for (const [venue, kind, symbol] of kinds) {
+      const prices = [{ kind, symbol, ...span }];
+      const job = jobOf(venue, { kind: 'prices', nowMs, credentials, prices });
+      const { records } = await runJobOver(stream, job, simulatedInternet(exchange));
+      const at = venue === 'binanceusdm' ? 'binance' : venue;
+      const told = records.map((record) => (record.kind === 'price' ? record.price : null));
+      const priceAt = (timeMs: number): string =>
+        exchange.control.priceAt({ venue: at, symbol, timeMs }).price;
+      expect(told).toEqual([priceAt(span.fromMs), priceAt(span.toMs)]);
+    }
+    stream.end();
+    expect(await exited).toBe(0);
+  });
 
   it('ends when the desk breaks the protocol', async () => {
     const { stream, exited } = await start(connectorFlags(), bundle);
