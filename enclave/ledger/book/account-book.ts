@@ -5,6 +5,7 @@
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import { HOUR_MS } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
+import { Checkpoints } from './checkpoints.ts';
 import type {
   Applied,
   Book,
@@ -32,8 +33,7 @@ export const DEFAULT_KEEP_HOURS = 72;
 export class AccountBook implements Book {
   readonly #options: BookOptions;
   readonly #timeline = new Timeline();
-  /** From before each closed hour that can be reopened. */
-  readonly #checkpoints = new Map<number, BookState>();
+  readonly #checkpoints = new Checkpoints();
   #state: BookState | null = null;
   #opening: Observed | null = null;
   /** Hours that begin before it were worked out backwards. */
@@ -96,7 +96,7 @@ export class AccountBook implements Book {
     if (startMs !== this.#nextHourMs) throw new RangeError('hours are closed in their order');
     const opens = this.#state === null;
     const state = this.#state ?? this.#open(startMs);
-    if (!opens) this.#checkpoints.set(startMs, state.copy());
+    if (!opens) this.#checkpoints.keep(startMs, state);
     this.#state = state;
     const figures = runHour(state, new HourPrices(table, state.last, state.instruments), {
       startMs,
@@ -120,9 +120,14 @@ export class AccountBook implements Book {
       from = this.#firstHourMs(this.#opening);
       this.#state = null;
       this.#floorMs = from;
-    } else if (startMs < until) this.#state = this.#checkpoints.get(startMs) ?? this.#state;
-    else return [];
-    for (const hour of this.#checkpoints.keys()) if (hour >= from) this.#checkpoints.delete(hour);
+    } else {
+      if (startMs >= until) return [];
+      const checkpoint = this.#checkpoints.last(startMs);
+      if (checkpoint === null) return null;
+      from = checkpoint.hourMs;
+      this.#state = checkpoint.state;
+    }
+    this.#checkpoints.dropFrom(from);
     this.#nextHourMs = from;
     return Array.from(
       { length: Math.max(0, until - from) / HOUR_MS },
@@ -132,7 +137,8 @@ export class AccountBook implements Book {
 
   encode(): Uint8Array {
     const nextHourMs = this.#nextHourMs;
-    const fromMs = this.#state === null ? 0 : (nextHourMs ?? 0);
+    const base = this.#state === null ? null : this.#checkpoints.base(nextHourMs ?? 0);
+    const fromMs = this.#state === null ? 0 : (base?.hourMs ?? nextHourMs ?? 0);
     const open = this.#timeline.all(fromMs);
     const kept = this.#timeline.all(0).filter(({ atMs }) => atMs < fromMs);
     const pending = kept.filter((event) => event.kind === 'flow' && event.status === 'pending');
@@ -150,6 +156,7 @@ export class AccountBook implements Book {
       settled: [...this.#timeline.settledKeys, ...byHour],
       pending: [...this.#timeline.pendingKeys, ...pending.map(({ key }) => key)],
       state: this.#state,
+      base,
     });
   }
 
@@ -181,7 +188,8 @@ export class AccountBook implements Book {
     this.#state = saved.state;
     this.#openedAtMs = saved.openedAtMs;
     this.#nextHourMs = saved.nextHourMs;
-    this.#floorMs = saved.nextHourMs;
+    this.#floorMs = saved.base?.hourMs ?? saved.nextHourMs;
+    if (saved.base !== null) this.#checkpoints.restore(saved.base);
     return true;
   }
 
@@ -245,9 +253,7 @@ export class AccountBook implements Book {
     if (floorMs <= (this.#floorMs ?? 0)) return;
     this.#opening = null;
     this.#floorMs = floorMs;
-    for (const hour of this.#checkpoints.keys()) {
-      if (hour < floorMs) this.#checkpoints.delete(hour);
-    }
+    this.#checkpoints.dropBefore(floorMs);
     this.#timeline.settle(floorMs);
   }
 }

@@ -77,8 +77,11 @@ export interface Book {
   needs(fromMs: number, toMs: number): readonly PriceQuestion[];
   /** Throws a RangeError unless `startMs` is nextHourMs, which is a bug. */
   closeHour(startMs: number, prices: PriceTable, coverage: HourCoverage): HourFigures;
-  /** Back to before `startMs`; gives the hours that have to be closed again, in order. Null: before floorMs. */
+  /**
+   * Back to before `startMs`, or an earlier hour where nothing nearer is kept; gives the hours that have to be closed
+   * again, in order, of which those before `startMs` come to what they were. Null: before floorMs.
+   */
   reopen(startMs: number): readonly number[] | null;
-  /** What a restart needs; hours closed before it cannot be reopened. AccountBook.parse(bytes, options) is its inverse. */
+  /** What a restart needs; after it the last 24 hours can be reopened. AccountBook.parse(bytes, options) is its inverse. */
   encode(): Uint8Array;
 }

@@ -3,7 +3,7 @@
 // are refused. That it is the newest one is not its matter; who stores it has to know.
 //
 //   {1 version, 2 next hour | null, 3 opened at | null, 4 opening | null, 5 [[kind, record]], 6 [observation],
-//    7 [[hour, keys]], 8 [key], 9 state | null}
+//    7 [[hour, keys]], 8 [key], 9 state | null, 10 {1 hour, 2 state before it} | null}
 //   state  {1 ledger rows, 2 fifo assets, 3 fifo contracts, 4 average assets, 5 average contracts, 6 instruments,
 //           7 last prices, 8 wallets, 9 unbased, 10 excluded, 11 equity | null, 12 unrealised | null}
 
@@ -14,6 +14,7 @@ import { parseFields } from '../../../wire/fields.ts';
 import type { Balance, Position } from '../../connector/records.ts';
 import { mapOf, MAX_TIME_MS, oneOf, READ_RECORD, recordToCbor } from '../../connector/records.ts';
 import type { BookState } from './book-state.ts';
+import type { Checkpoint } from './checkpoints.ts';
 import type { BookRecord, Observation } from './contract.ts';
 import { parseState, stateToCbor } from './state-rows.ts';
 import { MAX_SEEN } from './timeline.ts';
@@ -31,12 +32,14 @@ export interface SavedBook {
   readonly openedAtMs: number | null;
   /** While there is no state. */
   readonly opening: Observation | null;
-  /** Of hours that are open. */
+  /** Of hours that are open, or can be reopened. */
   readonly records: readonly BookRecord[];
   readonly observations: readonly Observation[];
   readonly settled: readonly (readonly [number, readonly string[]])[];
   readonly pending: readonly string[];
   readonly state: BookState | null;
+  /** The first hour that can be reopened after a restart. */
+  readonly base: Checkpoint | null;
 }
 
 function observationToCbor({ fromMs, atMs, balances, positions }: Observation): CborValue {
@@ -53,7 +56,8 @@ function observation(fields: Fields): Observation {
 }
 
 export function encodeBook(saved: SavedBook): Uint8Array {
-  const { nextHourMs, openedAtMs, opening, records, observations, settled, pending, state } = saved;
+  const { nextHourMs, openedAtMs, opening, records, observations, settled, pending, state, base } =
+    saved;
   const keys = settled.map(([hourMs, names]) => mapOf([hourMs, [...names]]));
   return encodeCbor(
     mapOf([
@@ -66,6 +70,7 @@ export function encodeBook(saved: SavedBook): Uint8Array {
       keys,
       [...pending],
       state === null ? null : stateToCbor(state),
+      base === null ? null : mapOf([base.hourMs, stateToCbor(base.state)]),
     ]),
   );
 }
@@ -89,6 +94,10 @@ function read(fields: Fields): SavedBook {
     ]),
     pending: fields.texts(8, MAX_SEEN, MAX_KEY),
     state: fields.mapOrNull(9, parseState),
+    base: fields.mapOrNull(10, (base) => ({
+      hourMs: base.uint(1, MAX_TIME_MS),
+      state: base.map(2, parseState),
+    })),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { AccountBook } from '../../../../enclave/ledger/book/account-book.ts';
+import { RESTART_KEEP_HOURS } from '../../../../enclave/ledger/book/checkpoints.ts';
 import type { Flow } from '../../../../enclave/connector/records.ts';
 import { PriceTable } from '../../../../enclave/ledger/book/price-table.ts';
 import { HOUR_MS } from '../../../../wire/track/figures.ts';
@@ -71,17 +72,44 @@ describe('late data', () => {
     expect(() => book.closeHour(T0 + 5 * HOUR_MS, table, COVERED)).toThrow('in their order');
   });
 
-  it('from before what a restart has kept is settled, and known ids stay known', () => {
-    const book = new AccountBook({ pricedIn: 'USDT', keepHours: 4 });
+  it.each([2, 4, RESTART_KEEP_HOURS])('outlives a restart: %d hours are kept', (keepHours) => {
+    const kept = Math.min(keepHours, 4);
+    const book = new AccountBook({ pricedIn: 'USDT', keepHours });
     book.observe(observation(T0, [balance('USDT', '100000')]));
     for (const hour of [1, 2, 3, 4]) book.apply(fillAt(hour, `known-${hour}`));
-    close(book, table, 6);
-    const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT', keepHours: 4 });
+    const before = close(book, table, 6);
+    const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT', keepHours });
+    if (back === null) throw new Error('not read');
+    expect(back.encode()).toEqual(book.encode());
     for (const hour of [1, 2, 3, 4])
-      expect(back?.apply(fillAt(hour, `known-${hour}`))).toBe('repeated');
-    expect(back?.apply(fillAt(5))).toBe('settled');
-    expect(back?.apply(fillAt(6))).toBe('new');
-    expect(back?.reopen(T0 + 5 * HOUR_MS)).toBeNull();
+      expect(back.apply(fillAt(hour, `known-${hour}`))).toBe('repeated');
+    expect(back.apply(fillAt(6 - kept))).toBe('late');
+    expect(back.floorMs).toBe(T0 + Math.max(1, 6 - keepHours) * HOUR_MS);
+    expect(back.apply(fillAt(6))).toBe('new');
+    book.apply(fillAt(6 - kept));
+    book.apply(fillAt(6));
+    book.reopen(T0 + (6 - kept) * HOUR_MS);
+    const again = back.reopen(T0 + (6 - kept) * HOUR_MS) ?? [];
+    expect(again.at(-1)).toBe(T0 + 5 * HOUR_MS);
+    const after = close(back, table, again.length + 1);
+    // Hours before the late one come to what they were.
+    const first = ((again[0] ?? T0) - T0) / HOUR_MS;
+    expect(after.slice(0, 6 - kept - first)).toEqual(before.slice(first, 6 - kept));
+    expect(after.slice(6 - kept - first)).toEqual(close(book, table, kept + 1));
+  });
+
+  it('is late after a restart for a day, and settled before that', () => {
+    const book = new AccountBook({ pricedIn: 'USDT' });
+    book.observe(observation(T0, [balance('USDT', '100000')]));
+    const hours = RESTART_KEEP_HOURS + 5;
+    const long = PriceTable.of(parUsdt(hours));
+    close(book, long, hours);
+    const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT' });
+    expect(back?.floorMs).toBe(T0 + 5 * HOUR_MS);
+    expect(back?.apply(fillAt(4))).toBe('settled');
+    expect(back?.apply(fillAt(5))).toBe('late');
+    expect(back?.reopen(T0 + 7 * HOUR_MS)?.at(0)).toBe(T0 + 5 * HOUR_MS);
+    expect(back?.reopen(T0 + 4 * HOUR_MS)).toBeNull();
   });
 
   it('from before the first hour opens the book anew, with what was held before it', () => {

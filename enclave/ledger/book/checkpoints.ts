@@ -1,0 +1,54 @@
+// States from before the hours that can be closed again. Late data goes back to the latest one that is not after its hour:
+// after a restart there is one for the whole day, and the hours in between come to what they were.
+
+import { HOUR_MS } from '../../../wire/track/figures.ts';
+import type { BookState } from './book-state.ts';
+
+export interface Checkpoint {
+  readonly hourMs: number;
+  /** From before the hour. */
+  readonly state: BookState;
+}
+
+/** After a restart: what it takes is stored with every state. */
+export const RESTART_KEEP_HOURS = 24;
+
+export class Checkpoints {
+  readonly #states = new Map<number, BookState>();
+
+  /** `state` may go on: a copy of it is kept. */
+  keep(hourMs: number, state: BookState): void {
+    this.#states.set(hourMs, state.copy());
+  }
+
+  restore({ hourMs, state }: Checkpoint): void {
+    this.#states.set(hourMs, state);
+  }
+
+  /** The latest that is not after `hourMs`. Whoever goes on with it calls dropFrom() first. */
+  last(hourMs: number): Checkpoint | null {
+    let found: Checkpoint | null = null;
+    for (const [at, state] of this.#states) {
+      if (at <= hourMs && (found === null || at > found.hourMs)) found = { hourMs: at, state };
+    }
+    return found;
+  }
+
+  /** Where a restart can go back to. */
+  base(nextHourMs: number): Checkpoint | null {
+    const oldestMs = nextHourMs - RESTART_KEEP_HOURS * HOUR_MS;
+    let found: Checkpoint | null = null;
+    for (const [at, state] of this.#states) {
+      if (at >= oldestMs && (found === null || at < found.hourMs)) found = { hourMs: at, state };
+    }
+    return found;
+  }
+
+  dropFrom(hourMs: number): void {
+    for (const at of this.#states.keys()) if (at >= hourMs) this.#states.delete(at);
+  }
+
+  dropBefore(hourMs: number): void {
+    for (const at of this.#states.keys()) if (at < hourMs) this.#states.delete(at);
+  }
+}
