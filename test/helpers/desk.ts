@@ -8,6 +8,7 @@ import type { Transport } from '../../wire/node/transport.ts';
 
 export interface TestDeskOptions {
   readonly spawnConnector?: () => Promise<Duplex>;
+  readonly spawnLedger?: () => Promise<Duplex>;
 }
 
 export function deskInProcess(transport: Transport, options: TestDeskOptions = {}): StartDesk {

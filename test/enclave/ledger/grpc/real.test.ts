@@ -75,6 +75,10 @@ function ask<Request extends object, Response extends object>(
   });
 }
 
+function verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  return Promise.resolve(ed25519Verifier(key)(message, signature));
+}
+
 describe('gRPC over the real record', () => {
   it('rows that the desk’s key has signed, for the user who registered; and of a trade only sums', async () => {
     const scene = await ledgerScene({ openParts, startMs: Date.UTC(2026, 10, 20, 21, 30) });
@@ -120,11 +124,6 @@ describe('gRPC over the real record', () => {
 
     const origin = scene.services[0]?.origin ?? '';
     const keys = new Map([[origin, scene.keys.ed25519.publicKey]]);
-    const verify = (
-      key: Uint8Array,
-      message: Uint8Array,
-      signature: Uint8Array,
-    ): Promise<boolean> => Promise.resolve(ed25519Verifier(key)(message, signature));
     const seen: Buffer[] = [];
 
     let pageToken = '';
