@@ -113,6 +113,8 @@ const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
   no_figures: 'the account has not been polled yet: try again in some minutes',
   record_unattested:
     'ask for the attestation document of that epoch (/attestation/boot, or leaf 1 of its log): --attestation FILE',
+  record_unlogged:
+    'ask for a newer copy of the log; if the enclave has it neither, the end of the log was dropped',
   record_signature: 'the record is not of the attested enclave: do not use it, and keep it',
   record_mismatch:
     'do not use the record, and keep it: the enclave has signed figures that contradict',

@@ -246,6 +246,7 @@ export const REFUSAL_CODES = {
   record_malformed: 'a file of a track record breaks its format',
   record_unattested: 'a statement of a track record from an epoch without an attestation document',
   record_signature: 'a statement of a track record is not signed by the attested key of its epoch',
+  record_unlogged: 'a statement of a track record that the log does not have at its place',
   record_mismatch: 'a figure of a track record is not what its hours give',
   // execution, on the host
   signal_malformed: 'a released signal breaks the layout',

@@ -3,7 +3,9 @@
 
 import { generateKeyPairSync, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { openLeaf, parseLeaf } from '../../wire/leaf.ts';
+import { utf8 } from '../../wire/bytes.ts';
+import type { PreviousEpoch } from '../../wire/header.ts';
+import { KIND, LABEL, openLeaf, parseLeaf, STREAM } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { hourReturn } from '../../wire/performance/hour-return.ts';
 import { metricsFigures } from '../../wire/performance/metrics-figures.ts';
@@ -16,6 +18,7 @@ import type { HourStatement } from '../../wire/track/hour.ts';
 import type { MetricsStatement } from '../../wire/track/metrics.ts';
 import type { ChainStatement, TrackStatement } from '../../wire/track/statement.ts';
 import {
+  encodeTrackLeaf,
   encodeTrackStatement,
   trackDomainOf,
   trackSignedBytes,
@@ -32,6 +35,8 @@ type Place = 'origin' | 'accountCommitment' | 'venue' | 'environment' | 'counter
 type Without<T> = T extends ChainStatement ? Omit<T, Place> & Partial<Pick<T, Place>> : never;
 /** What says its place in the chain is made, unless it is given. */
 export type Placeless = Without<ChainStatement>;
+
+const HOURS_OF_A_LEAF = 3;
 
 interface Signer {
   readonly builder: EpochBuilder;
@@ -57,10 +62,10 @@ export function hourStatement(
 export class RecordBuilder {
   readonly statements: SignedStatement[] = [];
   readonly attestations: Uint8Array[] = [];
+  readonly #epochs: EpochBuilder[] = [];
   #signer: Signer;
   #counter = 0;
   #previous: Uint8Array | null = null;
-  #leaf = 100;
   readonly #hours = new Map<number, HourFigures>();
 
   private constructor(signer: Signer) {
@@ -82,28 +87,37 @@ export class RecordBuilder {
 
   /** The next statements are of another epoch, with keys of its own. */
   async nextEpoch(epoch: number): Promise<void> {
-    this.#signer = await signerOf(epoch);
+    this.#signer = await signerOf(epoch, this.#signer.builder);
     this.#attest();
   }
 
-  /** Links, signs and keeps it. */
-  add(statement: Placeless): SignedStatement {
-    const complete = {
-      origin: this.origin,
-      ...RECORD_ACCOUNT,
-      counter: this.#counter + 1,
-      previous: this.#previous,
-      ...statement,
-    } as ChainStatement;
-    const signed = this.sign(complete);
-    this.#counter = complete.counter;
-    this.#previous = nodeCrypto.sha256(signed.statement);
-    if (complete.kind === 'hour') this.#hours.set(complete.figures.startMs, complete.figures);
-    return signed;
+  /** Links, signs and keeps it, in a leaf of its own. */
+  add(statement: Placeless): void {
+    this.addLeaf([statement]);
+  }
+
+  /** Several in one leaf. */
+  addLeaf(statements: readonly Placeless[]): void {
+    const linked = statements.map((statement) => {
+      const complete = {
+        origin: this.origin,
+        ...RECORD_ACCOUNT,
+        counter: this.#counter + 1,
+        previous: this.#previous,
+        ...statement,
+      } as ChainStatement;
+      this.#counter = complete.counter;
+      this.#previous = nodeCrypto.sha256(encodeTrackStatement(complete));
+      if (complete.kind === 'hour') this.#hours.set(complete.figures.startMs, complete.figures);
+      return complete;
+    });
+    this.sign(linked);
   }
 
   addHours(hours: readonly HourFigures[]): void {
-    for (const figures of hours) this.add(hourStatement(figures));
+    for (let at = 0; at < hours.length; at += HOURS_OF_A_LEAF) {
+      this.addLeaf(hours.slice(at, at + HOURS_OF_A_LEAF).map((figures) => hourStatement(figures)));
+    }
   }
 
   /** Over all hours so far. */
@@ -112,7 +126,7 @@ export class RecordBuilder {
     const performance = performanceOf(hours);
     const { startMs: fromMs, endMs: toMs } = performance.coverage;
     const first = this.statements[0]?.statement ?? new Uint8Array();
-    this.sign(
+    this.sign([
       change({
         kind: 'metrics',
         origin: this.origin,
@@ -124,25 +138,34 @@ export class RecordBuilder {
         last: this.head,
         ...metricsFigures(performance),
       }),
-    );
+    ]);
   }
 
-  sign(statement: TrackStatement): SignedStatement {
-    const bytes = encodeTrackStatement(statement);
-    const leafIndex = this.#leaf++;
-    const position = leafIndex % 3;
-    const domain = trackDomainOf(bytes) ?? '';
-    const message = trackSignedBytes(domain, leafIndex, position, bytes);
-    const signed: SignedStatement = {
-      statement: bytes,
-      signature: new Uint8Array(sign(null, message, this.#signer.key)),
-      origin: this.origin,
-      leafIndex,
-      position,
-      leafSalt: new Uint8Array(16),
-    };
-    this.statements.push(signed);
-    return signed;
+  /** Signs statements of one leaf, and logs it. */
+  sign(statements: readonly TrackStatement[]): void {
+    const { builder, key } = this.#signer;
+    const all = statements.map(encodeTrackStatement);
+    const leafIndex = builder.size;
+    const leafSalt = nodeCrypto.sha256(utf8(`salt ${leafIndex}`)).slice(0, 16);
+    for (const [position, statement] of all.entries()) {
+      const message = trackSignedBytes(
+        trackDomainOf(statement) ?? '',
+        leafIndex,
+        position,
+        statement,
+      );
+      const signature = new Uint8Array(sign(null, message, key));
+      const { origin } = this;
+      this.statements.push({ statement, signature, origin, leafIndex, position, leafSalt });
+    }
+    const { results: stream } = STREAM;
+    builder.add({ kind: KIND.result, stream, label: LABEL.enclave }, encodeTrackLeaf(all), true);
+    builder.commit();
+  }
+
+  /** With the log of each. */
+  get epochs(): readonly EpochBuilder[] {
+    return this.#epochs;
   }
 
   evidence(change: Partial<TrackEvidence> = {}): TrackEvidence {
@@ -155,17 +178,24 @@ export class RecordBuilder {
   }
 
   #attest(): void {
+    this.#epochs.push(this.#signer.builder);
     const leaf = assertAccepted(parseLeaf(this.#signer.builder.leaves[1] ?? new Uint8Array()));
     this.attestations.push(assertAccepted(openLeaf(nodeCrypto, leaf, null, null)).plaintext);
   }
 }
 
-async function signerOf(epoch: number): Promise<Signer> {
+async function signerOf(epoch: number, before: EpochBuilder | null = null): Promise<Signer> {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const raw = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32));
   const builder = await EpochBuilder.create({
     epoch,
+    previous: before === null ? null : previousOf(before),
     header: (header) => ({ ...header, ed25519Key: raw }),
   });
   return { builder, key: privateKey };
+}
+
+function previousOf({ header, size, tree }: EpochBuilder): PreviousEpoch {
+  const logKeyHash = nodeCrypto.sha256(header.logKey);
+  return { epoch: header.epoch, size, root: tree.root(), logKeyHash, clean: false };
 }

@@ -1,5 +1,5 @@
 // trackseal report FILE: the track record of an account as one HTML file, from signed statements. It writes nothing that
-// does not verify; where no policy was given the report says so at its top. Offline.
+// does not verify; where no policy was given the report says so at its top. Offline unless the log has an address.
 
 import { writeFile } from 'node:fs/promises';
 import type { Result } from '../../wire/result.ts';
@@ -7,6 +7,7 @@ import { accept, refuse } from '../../wire/result.ts';
 import { runCommand, undecided } from '../command-line.ts';
 import type { CommandIo } from '../io.ts';
 import { exitCodeOf } from '../log/verdict-frame.ts';
+import { STORE_USAGE } from '../log/store-options.ts';
 import { POLICY_OPTIONS, POLICY_USAGE } from '../policy-options.ts';
 import { renderReport } from '../report/document.ts';
 import type { RecordTask, RecordValues } from '../track/record-task.ts';
@@ -19,7 +20,7 @@ Writes the track record of an account as one HTML file: value, drawdown, months,
 conventions, attestation and places in the log. Each figure is computed from the signed hours, and figures
 that the enclave signed are compared; a record that does not verify gives no report.
 ${RECORD_USAGE}  -o, --output FILE      where to write the HTML; stdout without it
-${POLICY_USAGE}
+${POLICY_USAGE}${STORE_USAGE}
   --json                 the verdict and all figures as JSON on stdout
   --help
 
@@ -57,7 +58,7 @@ async function prepare(
 }
 
 async function perform(task: Task, io: CommandIo, json: boolean): Promise<number> {
-  const judged = judgeRecord(task);
+  const judged = await judgeRecord(task, io);
   if (!judged.ok) return undecided(io, judged.refusal, json);
   const { verdict, found } = judged.value;
   const { output } = task;

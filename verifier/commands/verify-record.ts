@@ -1,11 +1,12 @@
 // trackseal verify record FILE: the track record of an account, statement by statement, against attestation documents of
-// the epochs that signed it. Every figure is computed again. Offline.
+// the epochs that signed it. Every figure is computed again. Offline unless the log has an address.
 
 import type { Result } from '../../wire/result.ts';
 import { refuse } from '../../wire/result.ts';
 import { runCommand, undecided } from '../command-line.ts';
 import type { CommandIo } from '../io.ts';
 import { exitCodeOf } from '../log/verdict-frame.ts';
+import { STORE_USAGE } from '../log/store-options.ts';
 import { POLICY_OPTIONS, POLICY_USAGE } from '../policy-options.ts';
 import type { RecordTask, RecordValues } from '../track/record-task.ts';
 import { judgeRecord, readRecordTask, RECORD_OPTIONS, RECORD_USAGE } from '../track/record-task.ts';
@@ -14,7 +15,7 @@ import { renderRecord } from '../track/record-verdict.ts';
 const USAGE = `usage: trackseal verify record FILE [OPTIONS]
 
 Verifies the track record of an account: signatures, chain, and every figure from the hours it rests on.
-${RECORD_USAGE}${POLICY_USAGE}
+${RECORD_USAGE}${POLICY_USAGE}${STORE_USAGE}
   --json                 the verdict as JSON on stdout
   --help
 
@@ -42,10 +43,10 @@ async function prepare(
   return readRecordTask(path, values, env);
 }
 
-function perform(task: RecordTask, io: CommandIo, json: boolean): Promise<number> {
-  const judged = judgeRecord(task);
-  if (!judged.ok) return Promise.resolve(undecided(io, judged.refusal, json));
+async function perform(task: RecordTask, io: CommandIo, json: boolean): Promise<number> {
+  const judged = await judgeRecord(task, io);
+  if (!judged.ok) return undecided(io, judged.refusal, json);
   const { verdict } = judged.value;
   io.stdout(json ? `${JSON.stringify(verdict, null, 2)}\n` : renderRecord(verdict));
-  return Promise.resolve(exitCodeOf(verdict));
+  return exitCodeOf(verdict);
 }

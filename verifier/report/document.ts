@@ -201,16 +201,16 @@ function references({ record, verdict }: Report): readonly Html[] {
       rows,
     ),
     html`<p>
-      Last statement: ${record.head.counter}, SHA-256 <code>${head}</code>. Whoever has seen a later
-      one of this account knows that this record is not the newest.
+      ${verdict.logged === true ? 'Every statement is in the log, at its place. ' : ''}Last
+      statement: ${record.head.counter}, SHA-256 <code>${head}</code>. Whoever has seen a later one
+      of this account knows that this record is not the newest.
     </p>`,
     html`<p>
       Root certificate: ${aws ? 'AWS Nitro Enclaves' : 'not that of AWS'}, SHA-256
       <code>${sha256}</code>.
     </p>`,
     html`<p>
-      To verify it again: <code>trackseal verify record FILE --policy FILE</code>, and
-      <code>trackseal verify log</code> for the log that has the leaves.
+      To verify it again: <code>trackseal verify record FILE --policy FILE --log SOURCE</code>.
     </p>`,
   ];
 }

@@ -45,6 +45,8 @@ export interface VerifiedRecord {
   readonly corrections: readonly Placed<HourStatement | SnapshotStatement>[];
   readonly revocations: readonly Placed<RevocationStatement>[];
   readonly metrics: readonly Placed<MetricsStatement>[];
+  /** All of them, as they were signed, in the order of the file. */
+  readonly signed: readonly SignedStatement[];
   /** Epochs that signed, in the order of their first statement. */
   readonly epochs: readonly SigningEpoch[];
 }
@@ -260,6 +262,7 @@ export function checkRecord(
     corrections: walk.corrections,
     revocations: walk.revocations,
     metrics: walk.metrics,
+    signed: parsed.map((one) => one.signed),
     epochs: signingEpochs(parsed, epochs.value),
   });
 }

@@ -1,15 +1,20 @@
 // What `verify record` and `report` are given, and how both judge it: a file of a record, documents beside those that it
 // has, and what to trust.
 
+import type { RefusalCode } from '../../wire/codes.ts';
 import { MAX_DOCUMENT_BYTES } from '../../wire/limits.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { TrackEvidence } from '../../wire/track/evidence.ts';
 import { MAX_EVIDENCE_BYTES, parseTrackEvidence } from '../../wire/track/evidence.ts';
 import type { CommandIo } from '../io.ts';
+import { ProgressBar } from '../log/progress.ts';
+import type { StoreOptionValues } from '../log/store-options.ts';
+import { STORE_OPTIONS } from '../log/store-options.ts';
 import type { PolicyOptionValues, TrustOptions } from '../policy-options.ts';
 import { readTrustOptions } from '../policy-options.ts';
 import { readSmallFile } from '../small-file.ts';
+import { checkRecordLog } from './check-log.ts';
 import type { VerifiedRecord } from './check-record.ts';
 import { checkRecord } from './check-record.ts';
 import type { JudgedRecord, RecordVerdict } from './record-verdict.ts';
@@ -20,22 +25,28 @@ documents of the epochs that signed them.
 
   --account HEX          the commitment of the account, or its beginning: where the file has several
   --attestation FILE     a further document (CBOR), of purpose boot or challenge; can be given again
+  --log SOURCE           a copy of the log, a folder, a URL or a bucket: each statement is in it
 `;
 
-interface RecordOptions {
+type RecordOptions = typeof STORE_OPTIONS & {
+  readonly log: { readonly type: 'string' };
   readonly account: { readonly type: 'string' };
   readonly attestation: { readonly type: 'string'; readonly multiple: true };
-}
+};
 
 export const RECORD_OPTIONS: RecordOptions = {
+  ...STORE_OPTIONS,
+  log: { type: 'string' },
   account: { type: 'string' },
   attestation: { type: 'string', multiple: true },
 };
 
-export type RecordValues = PolicyOptionValues & {
-  readonly account?: string | undefined;
-  readonly attestation?: readonly string[] | undefined;
-};
+export type RecordValues = PolicyOptionValues &
+  StoreOptionValues & {
+    readonly log?: string | undefined;
+    readonly account?: string | undefined;
+    readonly attestation?: readonly string[] | undefined;
+  };
 
 export interface RecordTask {
   readonly path: string;
@@ -43,6 +54,7 @@ export interface RecordTask {
   readonly documents: readonly Uint8Array[];
   readonly account: string | null;
   readonly trust: TrustOptions;
+  readonly values: RecordValues;
 }
 
 // Room to tell "too large" from "not readable": the parser has the exact limit.
@@ -68,7 +80,7 @@ export async function readRecordTask(
   }
   const bytes = await readSmallFile(path, MAX_EVIDENCE_BYTES);
   if (!bytes.ok) return bytes;
-  return accept({ path, bytes: bytes.value, documents, account, trust: trust.value });
+  return accept({ path, bytes: bytes.value, documents, account, trust: trust.value, values });
 }
 
 function check({ bytes, documents, account, trust }: RecordTask): Result<VerifiedRecord> {
@@ -85,15 +97,49 @@ export interface RecordJudgement {
   readonly found: (JudgedRecord & { readonly record: VerifiedRecord }) | null;
 }
 
-/** Refuses `usage_invalid` only, where nothing could be judged; all else is a verdict. */
-export function judgeRecord(task: RecordTask): Result<RecordJudgement> {
-  const { path, trust } = task;
+/** Codes that mean "I could not look". */
+const UNREADABLE: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
+  'usage_invalid',
+  'file_unreadable',
+  'source_unreachable',
+]);
+
+/** Refuses only where nothing could be judged; all else is a verdict. */
+export async function judgeRecord(
+  task: RecordTask,
+  io: CommandIo,
+): Promise<Result<RecordJudgement>> {
+  const { path, trust, values } = task;
   const record = check(task);
-  if (!record.ok) {
-    const { refusal } = record;
-    if (refusal.code === 'usage_invalid') return record;
+  const logged = record.ok ? await lookUp(record.value, trust, values, io) : record;
+  if (!record.ok || !logged.ok) {
+    const refusal = record.ok ? (logged.ok ? null : logged.refusal) : record.refusal;
+    if (refusal === null) throw new Error('a refusal without a reason');
+    if (UNREADABLE.has(refusal.code)) return { ok: false, refusal };
     return accept({ verdict: refusedRecord(path, trust, refusal), found: null });
   }
-  const judged = verifiedRecord(path, trust, record.value);
+  const judged = verifiedRecord(path, trust, record.value, logged.value);
   return accept({ verdict: judged.verdict, found: { ...judged, record: record.value } });
+}
+
+/** False without --log. */
+async function lookUp(
+  record: VerifiedRecord,
+  trust: TrustOptions,
+  values: RecordValues,
+  io: CommandIo,
+): Promise<Result<boolean>> {
+  const { log: address } = values;
+  if (address === undefined) return accept(false);
+  const progress = new ProgressBar(io, 'leaves');
+  const checked = await checkRecordLog(record, trust, {
+    address,
+    values,
+    env: io.env,
+    onProgress: (done, total) => {
+      progress.update(done, total);
+    },
+  });
+  progress.clear();
+  return checked.ok ? accept(true) : checked;
 }

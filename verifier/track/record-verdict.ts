@@ -117,6 +117,8 @@ interface EpochJson {
 /** Null where it was refused. */
 export interface RecordVerdict extends Judgement {
   readonly record: RecordSummary | null;
+  /** Every statement was looked up in the log. */
+  readonly logged: boolean | null;
   readonly operator_could_still: RiskFields['operator_could_still'] | null;
   readonly rests_on: RiskFields['rests_on'] | null;
   readonly residual_risks: RiskFields['residual_risks'] | null;
@@ -127,7 +129,7 @@ export function refusedRecord(
   trust: TrustOptions,
   refusal: Refusal,
 ): RecordVerdict {
-  return { ...refusedJudgement(source, trust, refusal), record: null, ...NO_RISKS };
+  return { ...refusedJudgement(source, trust, refusal), record: null, logged: null, ...NO_RISKS };
 }
 
 function periodJson({
@@ -244,8 +246,12 @@ function summaryOf(
   };
 }
 
-function risksOf(trust: TrustOptions, { account }: VerifiedRecord): readonly ResidualRisk[] {
-  return [
+function risksOf(
+  trust: TrustOptions,
+  { account }: VerifiedRecord,
+  logged: boolean,
+): readonly ResidualRisk[] {
+  const risks: readonly ResidualRisk[] = [
     ...risksOfOptions(trust),
     {
       risk: 'chosen_account',
@@ -259,12 +265,10 @@ function risksOf(trust: TrustOptions, { account }: VerifiedRecord): readonly Res
       sentence:
         'show a record that ends when it suits: ask the enclave for the head of the chain, and compare the counter',
     },
-    {
-      risk: 'unlogged_result',
-      sentence:
-        'have dropped the end of the log with leaves of this record: run `trackseal verify log` on the log',
-    },
   ];
+  if (logged) return risks;
+  const sentence = 'have dropped the end of the log with leaves of this record: give --log';
+  return [...risks, { risk: 'unlogged_result', sentence }];
 }
 
 export interface JudgedRecord {
@@ -276,6 +280,7 @@ export function verifiedRecord(
   source: string,
   trust: TrustOptions,
   record: VerifiedRecord,
+  logged: boolean,
 ): JudgedRecord {
   const performance = performanceOf(record.hours.map(({ statement }) => statement.figures));
   const venue: ResidualRisk = {
@@ -283,9 +288,10 @@ export function verifiedRecord(
     sentence: `what ${record.account.venue} answered over TLS: the enclave adds up what the venue says`,
   };
   const verdict = {
-    ...verifiedJudgement(source, trust, ['log']),
+    ...verifiedJudgement(source, trust, logged ? [] : ['log']),
+    logged,
     record: summaryOf(record, performance, metricsFigures(performance)),
-    ...riskFields(trust, risksOf(trust, record), [venue]),
+    ...riskFields(trust, risksOf(trust, record, logged), [venue]),
   };
   return { verdict, performance };
 }

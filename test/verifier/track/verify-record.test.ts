@@ -110,11 +110,11 @@ describe('a record', () => {
       figures: { return: '0.0302', inflow: '500', equity_end: '1540.2', gaps: 0 },
       gaps: [],
       hourly: [
-        { return: '0.01', method: 'twr', inflow: '0', counter: 1, leaf: 100, position: 1 },
-        { return: '0', inflow: '500', equity_end: '1510', counter: 2 },
+        { return: '0.01', method: 'twr', inflow: '0', counter: 1, leaf: 2, position: 0 },
+        { return: '0', inflow: '500', equity_end: '1510', counter: 2, position: 1 },
         { return: '0.02', residual: '0', status: 'reconciled', counter: 3 },
       ],
-      epochs: [{ origin: builder.origin, statements: 4, counters: [1, 3], leaves: [100, 103] }],
+      epochs: [{ origin: builder.origin, statements: 4, counters: [1, 3], leaves: [2, 3] }],
     });
     expect(verdict.record?.conventions['hourly.periods_per_year']).toBe('8760');
     expect(verdict.residual_risks).toEqual(
@@ -289,6 +289,70 @@ describe('whoever keeps the rows', () => {
       [1, 'record_malformed'],
       [2, 'usage_invalid'],
     ]).toContainEqual([exit, verdict.code]);
+  });
+});
+
+/** Two epochs, corrections, metrics: every kind of leaf. */
+async function logged(): Promise<RecordBuilder> {
+  const hours = threeHours();
+  const builder = await built(hours.slice(0, 1));
+  await builder.nextEpoch(2);
+  builder.addHours(hours.slice(1));
+  builder.addMetrics();
+  await folder.write(builder.epochs);
+  return builder;
+}
+
+describe('the log', () => {
+  it('has every statement at its place', async () => {
+    const builder = await logged();
+    const { exit, verdict } = await verify(builder.file(), '--log', folder.log);
+    expect([exit, verdict.code, verdict.logged]).toEqual([0, null, true]);
+    expect(verdict.residual_risks).not.toContain('unlogged_result');
+    expect(verdict.skipped).not.toContain('log');
+    const without = await verify(builder.file());
+    expect([without.verdict.logged, without.verdict.residual_risks]).toEqual([
+      false,
+      expect.arrayContaining(['unlogged_result']),
+    ]);
+  });
+
+  it('that ends before a leaf does not have it', async () => {
+    const builder = await logged();
+    const file = builder.file();
+    builder.add({ kind: 'revocation', revokes: null, reason: 'account_removed', atMs: START_MS });
+    const { exit, verdict } = await verify(builder.file(), '--log', folder.log);
+    expect([exit, verdict.code]).toEqual([1, 'record_unlogged']);
+    expect((await verify(file, '--log', folder.log)).exit).toBe(0);
+  });
+
+  it('of another enclave of the same epoch does not have it', async () => {
+    const [builder, twin] = [await built(), await built()];
+    await folder.write(twin.epochs);
+    const { exit, verdict } = await verify(builder.file(), '--log', folder.log);
+    expect([exit, verdict.code]).toEqual([1, 'record_unlogged']);
+  });
+
+  it('does not have it with another salt, or with fewer statements than the leaf has', async () => {
+    const builder = await built();
+    builder.addMetrics();
+    await folder.write(builder.epochs);
+    const salted = builder.statements.map((one) =>
+      Object.assign({}, one, { leafSalt: new Uint8Array(16) }),
+    );
+    const other = await verify(builder.file({ statements: salted }), '--log', folder.log);
+    expect([other.exit, other.verdict.code]).toEqual([1, 'record_unlogged']);
+    // A chain may end anywhere; that its last leaf has more shows here.
+    const fewer = builder.statements.slice(0, 2);
+    const cut = await verify(builder.file({ statements: fewer }), '--log', folder.log);
+    expect([cut.exit, cut.verdict.code]).toEqual([1, 'record_unlogged']);
+    expect((await verify(builder.file({ statements: fewer }))).exit).toBe(0);
+  });
+
+  it('that cannot be read decides nothing', async () => {
+    const builder = await built();
+    const { exit, verdict } = await verify(builder.file(), '--log', folder.path('nowhere'));
+    expect([exit, verdict.verdict]).toEqual([2, 'undecided']);
   });
 });
 
