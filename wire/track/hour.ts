@@ -111,7 +111,8 @@ export function encodeHourStatement(statement: HourStatement): Uint8Array {
   );
 }
 
-function readPoll(fields: Fields): HourPoll {
+/** {1: origin, 2: leaf index | null, 3: started ms, 4: outcome} */
+export function readHourPoll(fields: Fields): HourPoll {
   const outcome = fields.uint(4, OUTCOME.missed);
   return {
     origin: fields.text(1, MAX_ORIGIN_CHARACTERS),
@@ -123,7 +124,7 @@ function readPoll(fields: Fields): HourPoll {
 
 function readBasis(fields: Fields): HourBasis {
   return {
-    polls: fields.maps(1, MAX_HOUR_POLLS, readPoll),
+    polls: fields.maps(1, MAX_HOUR_POLLS, readHourPoll),
     missingPrices: fields.maps(2, MAX_MISSING_PRICES, (inner) => ({
       kind: readOneOf(inner, 1, ['spot', 'mark']),
       reason: readWord(inner, 2),

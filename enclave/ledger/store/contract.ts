@@ -5,20 +5,36 @@ import type { Balance, Funding, Fill, Flow, Position } from '../../connector/rec
 import type { Result } from '../../../wire/result.ts';
 import type { ChainCheck } from '../../../wire/track/chain.ts';
 import type { SignedStatement } from '../../../wire/track/evidence.ts';
+import type { HourPoll } from '../../../wire/track/hour.ts';
 import type { ChainStatement } from '../../../wire/track/statement.ts';
 import type { LedgerAccount } from '../protocol.ts';
 
-/** Everything that the venue told of a moment. */
-export interface StoredObservation {
-  readonly kind: 'observation';
-  readonly fromMs: number;
-  readonly atMs: number;
-  readonly balances: readonly Balance[];
-  readonly positions: readonly Position[];
+/** That a poll was, how it went, and what it observed. */
+export interface StoredPollRecord {
+  readonly kind: 'poll';
+  readonly poll: HourPoll;
+  readonly endedMs: number;
+  /** Why it did not tell everything. */
+  readonly reasons: readonly string[];
+  /** Hours of records that could not be counted. */
+  readonly tooPrecise: readonly number[];
+  /** Everything that the venue told of the moment; null where that was not all. */
+  readonly observed: {
+    readonly balances: readonly Balance[];
+    readonly positions: readonly Position[];
+  } | null;
 }
 
-/** What a book is made of, in the order in which it was taken. */
-export type StoredRecord = Fill | Funding | Flow | StoredObservation;
+/** A time in which nobody polled. */
+export interface StoredMissed {
+  readonly kind: 'missed';
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly reason: string;
+}
+
+/** What a record is made of, in the order in which it was taken. */
+export type StoredRecord = Fill | Funding | Flow | StoredPollRecord | StoredMissed;
 
 /** How far an account has come. */
 export interface StoredPoll {
@@ -51,6 +67,8 @@ export interface LoadedAccount {
   readonly records: readonly StoredRecord[];
   /** All of the account. */
   readonly recordCount: number;
+  /** Those that the statements of the chain rest on. */
+  readonly statedRecords: number;
   readonly sync: StoredPoll | null;
 }
 
@@ -59,7 +77,9 @@ export interface Addition {
   /** Before it. */
   readonly chain: ChainCheck;
   readonly rows: readonly ChainRow[];
-  readonly recordCount: number;
+  /** Records that statements rest on then. */
+  readonly statedRecords: number;
+  /** Null: the one that is stored stays. */
   readonly state: StoredState | null;
 }
 

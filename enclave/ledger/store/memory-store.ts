@@ -29,7 +29,14 @@ export class MemoryStore implements TrackStore {
 
   load(account: LedgerAccount): Promise<Result<LoadedAccount>> {
     const chain = new ChainCheck(nodeCrypto, trackAccountOf(account));
-    const nothing = { recent: [], state: null, records: [], recordCount: 0, sync: null };
+    const nothing = {
+      recent: [],
+      state: null,
+      records: [],
+      recordCount: 0,
+      statedRecords: 0,
+      sync: null,
+    };
     return Promise.resolve(accept({ chain, ...nothing }));
   }
 

@@ -95,7 +95,16 @@ export class PostgresStore implements TrackStore {
       const known = Math.max(head?.records ?? 0, state?.records ?? 0);
       if (recordCount < known) throw new StoreError('store_rolled_back', { table: 'sync_status' });
       const records = await readRecords(sql, keys, id, state?.records ?? 0, recordCount);
-      return { chain, recent, state, records, recordCount, sync: sync?.poll ?? null };
+      const statedRecords = head?.records ?? 0;
+      return {
+        chain,
+        recent,
+        state,
+        records,
+        recordCount,
+        statedRecords,
+        sync: sync?.poll ?? null,
+      };
     });
   }
 
@@ -120,7 +129,7 @@ export class PostgresStore implements TrackStore {
     const id = account.commitment;
     return this.#run(async (sql) => {
       await insertAccount(sql, keys, account);
-      const { chain, rows, recordCount, state } = addition;
+      const { chain, rows, statedRecords, state } = addition;
       const last = rows.at(-1);
       const head = await readHead(sql, keys, id);
       const isWritten =
@@ -139,7 +148,7 @@ export class PostgresStore implements TrackStore {
       if (last !== undefined) {
         const hash = nodeCrypto.sha256(last.statement);
         const { counter } = last.parsed;
-        await writeHead(sql, keys, id, { counter, hash, records: recordCount }, this.#origin);
+        await writeHead(sql, keys, id, { counter, hash, records: statedRecords }, this.#origin);
       }
       if (state !== null) await writeState(sql, keys, id, state);
       return null;

@@ -88,13 +88,13 @@ interface Prepared {
   readonly plaintext: Uint8Array;
 }
 
-/** Once each, without those that are too large. */
+/** Once each. */
 function prepare(keys: StoreKeys, records: readonly StoredRecord[]): readonly Prepared[] {
   const prepared = new Map<string, Prepared>();
   for (const record of records) {
     const plaintext = encodeStoredRecord(record);
     const recordKey = keys.recordKey(recordName(record));
-    if (plaintext !== null) prepared.set(toHex(recordKey), { recordKey, plaintext });
+    prepared.set(toHex(recordKey), { recordKey, plaintext });
   }
   return [...prepared.values()];
 }

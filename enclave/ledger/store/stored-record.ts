@@ -1,4 +1,4 @@
-// Records as they are sealed: what the connector's parser has taken, and observations. What does not read any more after
+// Records as they are sealed: what the connector's parser has taken, and that a poll was. What does not read any more after
 // its seal opened was written by a version of ours that this one does not know: it is refused, never half understood.
 
 import { encodeCbor } from '../../../wire/cbor.ts';
@@ -7,39 +7,54 @@ import type { Fields } from '../../../wire/fields.ts';
 import { parseFields } from '../../../wire/fields.ts';
 import type { Balance, ConnectorRecord, Position } from '../../connector/records.ts';
 import { mapOf, MAX_TIME_MS, READ_RECORD, recordToCbor } from '../../connector/records.ts';
-import type { StoredRecord } from './contract.ts';
+import { readHourPoll } from '../../../wire/track/hour.ts';
+import type { StoredMissed, StoredPollRecord, StoredRecord } from './contract.ts';
 
 /** A hundred of them are one answer of the database; a poll of more balances is not kept, and its book is. */
 export const MAX_STORED_RECORD_BYTES = 150_000;
 const MAX_LINES = 4096;
-const KINDS = ['fill', 'funding', 'flow', 'observation'] as const;
+const MAX_REASONS = 64;
+const KINDS = ['fill', 'funding', 'flow', 'poll', 'missed'] as const;
 
 /** What makes a record the same one: a flow that has become final is another. */
 export function recordName(record: StoredRecord): readonly CborValue[] {
-  if (record.kind === 'observation') return ['observation', record.fromMs, record.atMs];
+  if (record.kind === 'poll') {
+    const { origin, leafIndex, startedMs } = record.poll;
+    return ['poll', origin, leafIndex, startedMs];
+  }
+  if (record.kind === 'missed') return ['missed', record.fromMs, record.toMs, record.reason];
   if (record.kind === 'fill') return ['fill', record.id, record.symbol];
   if (record.kind === 'funding') return ['funding', record.id, record.symbol];
   return ['flow', record.id, record.type, record.direction, record.status];
 }
 
-/** Null for one that is too large to be stored. */
-export function encodeStoredRecord(record: StoredRecord): Uint8Array | null {
-  const value =
-    record.kind === 'observation'
-      ? mapOf([
-          record.fromMs,
-          record.atMs,
-          record.balances.map(recordToCbor),
-          record.positions.map(recordToCbor),
-        ])
-      : recordToCbor(record);
-  const bytes = encodeCbor(
-    new Map<number, CborValue>([
-      [1, record.kind],
-      [2, value],
-    ]),
-  );
-  return bytes.length <= MAX_STORED_RECORD_BYTES ? bytes : null;
+function pollToCbor({ poll, endedMs, reasons, tooPrecise, observed }: StoredPollRecord): CborValue {
+  return mapOf([
+    mapOf([poll.origin, poll.leafIndex, poll.startedMs, poll.outcome]),
+    endedMs,
+    reasons,
+    tooPrecise,
+    observed === null
+      ? null
+      : mapOf([observed.balances.map(recordToCbor), observed.positions.map(recordToCbor)]),
+  ]);
+}
+
+function toCbor(record: StoredRecord): CborValue {
+  if (record.kind === 'poll') return pollToCbor(record);
+  if (record.kind === 'missed') return mapOf([record.fromMs, record.toMs, record.reason]);
+  return recordToCbor(record);
+}
+
+/** A poll whose balances are too many is kept without them. */
+export function encodeStoredRecord(record: StoredRecord): Uint8Array {
+  const map = new Map<number, CborValue>([
+    [1, record.kind],
+    [2, toCbor(record)],
+  ]);
+  const bytes = encodeCbor(map);
+  if (bytes.length <= MAX_STORED_RECORD_BYTES || record.kind !== 'poll') return bytes;
+  return encodeCbor(map.set(2, pollToCbor({ ...record, observed: null })));
 }
 
 function isOf<K extends ConnectorRecord['kind']>(
@@ -60,15 +75,28 @@ function lines<K extends 'balance' | 'position'>(
   });
 }
 
-function readObservation(fields: Fields): StoredRecord {
-  const balances: readonly Balance[] = lines(fields, 3, 'balance');
-  const positions: readonly Position[] = lines(fields, 4, 'position');
+function readPoll(fields: Fields): StoredPollRecord {
   return {
-    kind: 'observation',
-    fromMs: fields.uint(1, MAX_TIME_MS),
-    atMs: fields.uint(2, MAX_TIME_MS),
-    balances,
-    positions,
+    kind: 'poll',
+    poll: fields.map(1, readHourPoll),
+    endedMs: fields.uint(2, MAX_TIME_MS),
+    reasons: fields.texts(3, MAX_REASONS, 48),
+    tooPrecise: fields.uints(4, MAX_REASONS),
+    observed: fields.mapOrNull(5, (inner) => {
+      const balances: readonly Balance[] = lines(inner, 1, 'balance');
+      const positions: readonly Position[] = lines(inner, 2, 'position');
+      return { balances, positions };
+    }),
+  };
+}
+
+function readMissed(fields: Fields): StoredMissed {
+  const fromMs = fields.uint(1, MAX_TIME_MS);
+  return {
+    kind: 'missed',
+    fromMs,
+    toMs: fields.uint(2, MAX_TIME_MS, fromMs),
+    reason: fields.text(3, 48),
   };
 }
 
@@ -78,7 +106,8 @@ export function parseStoredRecord(bytes: Uint8Array): StoredRecord | null {
     const kind = fields.take(1);
     const known = KINDS.find((name) => name === kind) ?? fields.refuse(1);
     return fields.map(2, (inner): StoredRecord | null => {
-      if (known === 'observation') return readObservation(inner);
+      if (known === 'poll') return readPoll(inner);
+      if (known === 'missed') return readMissed(inner);
       const record = READ_RECORD[known](inner);
       return isOf(record, known) ? record : null;
     });

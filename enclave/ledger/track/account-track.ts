@@ -4,39 +4,38 @@
 // coming; a crash between any two steps loses nothing that was told to be taken.
 
 import { setTimeout } from 'node:timers/promises';
-import type { RefusalCode } from '../../../wire/codes.ts';
 import type { Refusal, Result } from '../../../wire/result.ts';
 import { accept } from '../../../wire/result.ts';
 import type { ChainCheck } from '../../../wire/track/chain.ts';
-import type { HourFigures } from '../../../wire/track/figures.ts';
 import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
-import type { MissingPrices } from '../../../wire/track/hour.ts';
-import { MAX_MISSING_PRICES } from '../../../wire/track/hour.ts';
-import type { Applied, Book, BookRecord, PriceQuestion, PriceRow } from '../book/contract.ts';
-import { PriceTable } from '../book/price-table.ts';
-import type { LedgerAccount, LedgerMissed, MissingPrice, PriceItem } from '../protocol.ts';
-import { MAX_PRICE_ITEMS, MAX_SIGN_BYTES } from '../protocol.ts';
-import type { LedgerServices, TakenPoll } from '../services.ts';
+import type { Applied, BookRecord } from '../book/contract.ts';
+import type { PriceTable } from '../book/price-table.ts';
+import type { LedgerAccount, LedgerMissed } from '../protocol.ts';
+import { MAX_SIGN_BYTES } from '../protocol.ts';
+import type { TakenPoll } from '../services.ts';
 import type {
   ChainRow,
   LoadedAccount,
-  StoredObservation,
   StoredPoll,
+  StoredPollRecord,
   StoredRecord,
   StoredState,
-  TrackStore,
 } from '../store/contract.ts';
 import { trackAccountOf } from '../store/postgres-store.ts';
-import type { DayHour } from './day-figures.ts';
-import { dayFigures } from './day-figures.ts';
-import { gapHour } from './gap-hour.ts';
-import { CoverageLog, hourOf, KEPT_HOURS } from './hour-coverage.ts';
+import { CoverageLog, hourOf, KEPT_HOURS, pollRecordOf } from './hour-coverage.ts';
+import { askPrices } from './price-questions.ts';
+import type { Round } from './stated-hours.ts';
+import { StatedHours } from './stated-hours.ts';
+import type { AccountTrackOptions, TrackBook } from './account-parts.ts';
+import { isTemporary, observedIn } from './account-parts.ts';
 import type { Made } from './statements.ts';
-import { boundedFigures, markOfDay, markOfHour, StatementMaker } from './statements.ts';
+import { boundedFigures, StatementMaker } from './statements.ts';
 import { encodeTrackState, parseTrackState } from './track-state.ts';
 
 /** Hours that one round closes, with prices asked for together. */
 const MAX_ROUND_HOURS = 24;
+/** A month of hours of which nothing is known. */
+const MAX_MISSING_HOURS = 744;
 const MAX_STATEMENT_BYTES_OF_ROUND: number = MAX_SIGN_BYTES - 64 * 1024;
 /** What the venue showed before the registration is part of the record. */
 const HISTORY_MS: number = 7 * DAY_MS;
@@ -44,64 +43,16 @@ const MAX_RETRY_MS = 60_000;
 /** A new account is polled from its beginning anyway. */
 const NEW_ACCOUNT_MS = 600_000;
 
-/** Book.closeHour takes a table of prices; the class is passed in, so that a test can look at what was asked. */
-export interface TrackBook extends Omit<Book, 'closeHour'> {
-  closeHour(
-    startMs: number,
-    prices: PriceTable,
-    coverage: Parameters<Book['closeHour']>[2],
-  ): HourFigures;
-}
-
-export interface BookMaker {
-  open(account: LedgerAccount): TrackBook;
-  /** Null for bytes that it did not write. */
-  parse(bytes: Uint8Array, account: LedgerAccount): TrackBook | null;
-}
-
-export interface AccountTrackOptions {
-  readonly account: LedgerAccount;
-  readonly services: LedgerServices;
-  readonly store: TrackStore;
-  readonly books: BookMaker;
-  /** How long after its end an hour waits for a complete poll. */
-  readonly graceMs: number;
-  readonly counters: Record<string, number>;
-  /** First wait before the store is asked again; doubles up to a minute. */
-  readonly retryMs: number;
-  /** Aborted when the ledger closes: waits end. */
-  readonly closing: AbortSignal;
-}
-
-interface StatedHour extends DayHour {
-  readonly mark: string;
-}
-
 interface Pending {
   readonly made: readonly Made[];
-  readonly state: StoredState;
-}
-
-/** What can only be tried again: the record itself is sound. */
-const TEMPORARY: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
-  'database_unreachable',
-  'database_refused',
-  'database_answer_invalid',
-  'tls_untrusted',
-  'log_stalled',
-  'log_full',
-  'not_ready',
-]);
-
-export function isTemporary({ code }: Refusal): boolean {
-  return TEMPORARY.has(code);
+  readonly statedRecords: number;
+  readonly state: StoredState | null;
 }
 
 export class AccountTrack {
   readonly account: LedgerAccount;
   readonly #options: AccountTrackOptions;
-  readonly #stated = new Map<number, StatedHour>();
-  readonly #dayMarks = new Map<number, string>();
+  readonly #stated = new StatedHours();
   #book: TrackBook;
   #coverage: CoverageLog;
   #chain: ChainCheck | null = null;
@@ -110,8 +61,12 @@ export class AccountTrack {
   #loadedMs = 0;
   #loadedCounter = 0;
   readonly #openedMs: number;
-  /** From which hour on records came that change what was stated. */
-  #lateFromMs: number | null = null;
+  /** The first closed hour for which the book has got a record. */
+  #reopenMs: number | null = null;
+  /** From this hour on what was stated may have to be corrected. */
+  #correctMs: number | null = null;
+  /** What is stored next as the state: it has to be a day old, so that late records can be booked after a restart. */
+  #candidate: { readonly hourMs: number; readonly state: StoredState } | null = null;
   #pending: Pending | null = null;
   /** Why nothing is stated any more. */
   #refusal: Refusal | null = null;
@@ -163,8 +118,9 @@ export class AccountTrack {
     return accept(null);
   }
 
-  #restore({ chain, recent, state, records, recordCount, sync }: LoadedAccount): void {
+  #restore(loaded: LoadedAccount): void {
     const { account, books, services } = this.#options;
+    const { chain, state, records, statedRecords } = loaded;
     const parsed = state === null ? null : parseTrackState(state.bytes);
     const book =
       parsed === null || parsed.book.length === 0 ? null : books.parse(parsed.book, account);
@@ -172,25 +128,34 @@ export class AccountTrack {
     this.#coverage = new CoverageLog(services.origin, parsed?.lastCompleteMs, parsed?.hours);
     this.#chain = chain;
     this.#loadedCounter = chain.head.counter;
-    this.#recordCount = recordCount;
-    this.#sync = sync;
-    for (const { parsed: statement } of recent) this.#remember(statement);
-    for (const record of records) this.#replay(record);
-    // What was late before the crash is late again.
-    this.#lateFromMs = null;
+    this.#recordCount = loaded.recordCount;
+    this.#sync = loaded.sync;
+    for (const { parsed: statement } of loaded.recent) this.#stated.remember(statement);
+    records.forEach((record, at) => {
+      // What came behind the last statement and belongs before it is late still.
+      this.#replay(record, (state?.records ?? 0) + at + 1 > statedRecords);
+    });
   }
 
-  #replay(record: StoredRecord): void {
-    if (record.kind === 'observation') this.#book.observe(record);
-    else this.#apply(record);
+  #replay(record: StoredRecord, isUnstated: boolean): void {
+    if (record.kind === 'missed') this.#coverage.addMissed(record);
+    else if (record.kind === 'poll') this.#takeRecordOfPoll(record);
+    else this.#apply(record, isUnstated);
+  }
+
+  #takeRecordOfPoll(record: StoredPollRecord): void {
+    const { observed, poll, endedMs } = record;
+    this.#coverage.addPoll(record);
+    if (observed !== null) {
+      this.#book.observe({ fromMs: poll.startedMs, atMs: endedMs, ...observed });
+    }
   }
 
   /** Takes a poll: stored, and in the book, when it resolves. */
   async takePoll(poll: TakenPoll): Promise<Result<null>> {
     const { account, services, store } = this.#options;
     if (this.#refusal === null) {
-      const records = poll.outcome === 'failed' ? [] : this.#book_(poll);
-      this.#coverage.addPoll(poll);
+      const records = this.#bookPoll(poll);
       const sync: StoredPoll = {
         poll: poll.poll,
         leafIndex: poll.leafIndex,
@@ -199,44 +164,65 @@ export class AccountTrack {
         outcome: poll.outcome,
         reason: poll.reason,
       };
-      const saved = await this.#insist(() =>
-        store.savePoll(account, sync, records, this.#recordCount),
-      );
+      const saved = await this.#save(sync, records);
       if (!saved.ok) return saved;
-      this.#recordCount = saved.value;
-      this.#sync = sync;
     }
     services.takePoll(account.id, poll.poll, store.persistent && this.#refusal === null);
     return accept(null);
   }
 
-  takeMissed(missed: LedgerMissed): void {
-    this.#coverage.addMissed(missed);
+  /** A time in which nobody polled is kept as well: it says why hours have no figures. */
+  async takeMissed({ fromMs, toMs, reason }: LedgerMissed): Promise<Result<null>> {
+    if (this.#refusal !== null) return accept(null);
+    const record: StoredRecord = { kind: 'missed', fromMs, toMs, reason };
+    this.#coverage.addMissed(record);
+    const none = { poll: 0, leafIndex: null, lastSyncMs: 0 };
+    return this.#save({ ...none, ...this.#sync, slotMs: fromMs, outcome: 'missed', reason }, [
+      record,
+    ]);
   }
 
-  /** What of a poll is new and has to be kept. */
-  #book_(poll: TakenPoll): readonly StoredRecord[] {
+  async #save(sync: StoredPoll, records: readonly StoredRecord[]): Promise<Result<null>> {
+    const { account, store } = this.#options;
+    const saved = await this.#insist(() =>
+      store.savePoll(account, sync, records, this.#recordCount),
+    );
+    if (!saved.ok) return saved;
+    this.#recordCount = saved.value;
+    this.#sync = sync;
+    return accept(null);
+  }
+
+  /** What of a poll is new and has to be kept; the poll itself is. */
+  #bookPoll(poll: TakenPoll): readonly StoredRecord[] {
     const kept: StoredRecord[] = [];
-    for (const record of poll.records) {
+    const tooPrecise = new Set<number>();
+    for (const record of poll.outcome === 'failed' ? [] : poll.records) {
       if (record.kind === 'balance' || record.kind === 'position' || record.kind === 'price')
         continue;
-      const applied = this.#apply(record);
-      if (applied === 'too_precise') this.#coverage.addReason(hourOf(record.timeMs), 'too_precise');
+      const applied = this.#apply(record, true);
+      if (applied === 'too_precise') tooPrecise.add(hourOf(record.timeMs));
       else if (applied !== 'repeated') kept.push(record);
     }
-    const observation = observationOf(poll);
-    if (observation === null) return kept;
-    return this.#book.observe(observation) === 'new' ? [...kept, observation] : kept;
+    const { origin } = this.#options.services;
+    const told = pollRecordOf(poll, origin, tooPrecise, observedIn(poll));
+    this.#takeRecordOfPoll(told);
+    return [...kept, told];
   }
 
-  #apply(record: BookRecord): Applied {
+  /** `isUnstated`: no statement rests on it yet. */
+  #apply(record: BookRecord, isUnstated: boolean): Applied {
     const applied = this.#book.apply(record);
     const name = `records_${applied}`;
     this.#options.counters[name] = (this.#options.counters[name] ?? 0) + 1;
-    if (applied !== 'late') return applied;
+    if (applied !== 'new' && applied !== 'late') return applied;
     const startMs = hourOf(record.timeMs);
-    this.#lateFromMs = Math.min(this.#lateFromMs ?? startMs, startMs);
-    this.#coverage.addLate(startMs);
+    if (applied === 'late') this.#reopenMs = Math.min(this.#reopenMs ?? startMs, startMs);
+    const isLate = applied === 'late' || startMs <= (this.#chain?.lastHourMs ?? -1);
+    if (isUnstated && isLate) {
+      this.#correctMs = Math.min(this.#correctMs ?? startMs, startMs);
+      this.#coverage.addLate(startMs);
+    }
     return applied;
   }
 
@@ -256,21 +242,40 @@ export class AccountTrack {
   /** False: nothing is due. */
   async #makeRound(chain: ChainCheck): Promise<boolean> {
     if (chain.ended || !this.#options.services.isReady()) return false;
-    const late = this.#lateFromMs;
-    if (late !== null) {
-      // Beyond what can be reopened the record stays as it was stated; counters say so.
-      if (this.#book.reopen(late) === null) this.#options.counters['hours_not_reopened'] = 1;
-      this.#lateFromMs = null;
+    if (this.#reopenMs !== null) {
+      // Beyond what can be reopened the record stays as it was stated; a counter says so.
+      if (this.#book.reopen(this.#reopenMs) === null) this.#count('hours_not_reopened');
+      this.#reopenMs = null;
     }
     const fromMs = this.#book.nextHourMs;
     if (fromMs === null) return false;
     const toMs = this.#dueUntil(fromMs);
     if (toMs === fromMs) return false;
-    const { table, missing } = await this.#prices(fromMs, toMs);
     const { account, services } = this.#options;
     const maker = new StatementMaker(trackAccountOf(account), services.origin, chain.head);
-    const days = new Set<number>();
-    this.#stateMissing(chain, maker, fromMs, days);
+    const { lastHourMs } = chain;
+    const missingMs = lastHourMs === null ? fromMs : lastHourMs + HOUR_MS;
+    const correctMs = this.#correctMs;
+    const round = { chain, maker, coverage: this.#coverage, correctMs, days: new Set<number>() };
+    if (missingMs < fromMs) {
+      // The book was lost, or opened anew: what is between is stated first.
+      const untilMs = Math.min(fromMs, missingMs + MAX_MISSING_HOURS * HOUR_MS);
+      this.#stated.stateMissing({ ...round, missing: [] }, untilMs);
+    } else {
+      const { table, missing } = await askPrices(services, account, this.#book.needs(fromMs, toMs));
+      this.#closeHours({ ...round, missing }, table, fromMs, toMs);
+    }
+    this.#stated.stateDays({ ...round, missing: [] });
+    this.#forget();
+    const nextMs = this.#book.nextHourMs ?? toMs;
+    if (nextMs > (chain.lastHourMs ?? 0)) this.#correctMs = null;
+    const statedRecords = this.#recordCount;
+    this.#pending = { made: maker.made, statedRecords, state: this.#nextState(nextMs) };
+    return true;
+  }
+
+  #closeHours(round: Round, table: PriceTable, fromMs: number, toMs: number): void {
+    const { made } = round.maker;
     let bytes = 0;
     for (
       let startMs = fromMs;
@@ -279,13 +284,12 @@ export class AccountTrack {
     ) {
       const coverage = this.#coverage.coverage(startMs);
       const figures = boundedFigures(this.#book.closeHour(startMs, table, coverage));
-      this.#stateHour(chain, maker, figures, missing, days);
-      bytes = maker.made.reduce((sum, made) => sum + made.bytes.length, 0);
+      if (this.#stated.stateHour(round, figures)) {
+        this.#count('corrections');
+        this.#options.services.audit({ event: 'correction', account: this.account.id, code: null });
+      }
+      bytes = made.reduce((sum, one) => sum + one.bytes.length, 0);
     }
-    for (const atMs of [...days].toSorted((a, b) => a - b)) this.#stateDay(chain, maker, atMs);
-    this.#forget();
-    this.#pending = { made: maker.made, state: this.#state() };
-    return true;
   }
 
   /** End of the last hour that can be closed now. */
@@ -301,99 +305,6 @@ export class AccountTrack {
       toMs = endMs;
     }
     return toMs;
-  }
-
-  /** Hours between the last that was stated and the first that the book has: it was lost, or opened anew. */
-  #stateMissing(chain: ChainCheck, maker: StatementMaker, fromMs: number, days: Set<number>): void {
-    const { lastHourMs } = chain;
-    if (lastHourMs === null) return;
-    for (let startMs = lastHourMs + HOUR_MS; startMs < fromMs; startMs += HOUR_MS) {
-      const { polls, gaps } = this.#coverage.coverage(startMs);
-      const figures = gapHour(startMs, polls, [...new Set([...gaps, 'not_booked'])]);
-      this.#stateHour(chain, maker, figures, [], days);
-    }
-  }
-
-  #stateHour(
-    chain: ChainCheck,
-    maker: StatementMaker,
-    figures: HourFigures,
-    missing: readonly MissingPrices[],
-    days: Set<number>,
-  ): void {
-    const { startMs } = figures;
-    const mark = markOfHour(figures);
-    const endMs = startMs + HOUR_MS;
-    const dayMs = Math.ceil(endMs / DAY_MS) * DAY_MS;
-    const isStated = chain.lastHourMs !== null && startMs <= chain.lastHourMs;
-    if (isStated) {
-      const known = this.#stated.get(startMs);
-      const counter = chain.effective('hour', startMs);
-      if (known === undefined || known.mark === mark || counter === null) return;
-      this.#make(maker, figures, missing, mark, { counter, reason: 'late_data' });
-      this.#options.counters['corrections'] = (this.#options.counters['corrections'] ?? 0) + 1;
-      this.#options.services.audit({ event: 'correction', account: this.account.id, code: null });
-      if (dayMs <= (chain.lastSnapshotMs ?? 0)) days.add(dayMs);
-    } else {
-      this.#make(maker, figures, missing, mark, null);
-      if (endMs === dayMs) days.add(dayMs);
-    }
-  }
-
-  #make(
-    maker: StatementMaker,
-    figures: HourFigures,
-    missing: readonly MissingPrices[],
-    mark: string,
-    supersedes: { readonly counter: number; readonly reason: string } | null,
-  ): void {
-    const { startMs } = figures;
-    const basis = { polls: this.#coverage.polls(startMs), late: this.#coverage.late(startMs) };
-    maker.hour(figures, basis, missing, supersedes);
-    this.#stated.set(startMs, { ...dayHourOf(figures), mark });
-  }
-
-  /** The snapshot of a midnight, or its correction where one of its hours was corrected. */
-  #stateDay(chain: ChainCheck, maker: StatementMaker, atMs: number): void {
-    const day = dayFigures(this.#stated, atMs);
-    if (day === null) return;
-    const mark = markOfDay(day);
-    const isCorrection = atMs <= (chain.lastSnapshotMs ?? 0);
-    const counter = isCorrection ? chain.effective('snapshot', atMs) : null;
-    if (isCorrection && (counter === null || this.#dayMarks.get(atMs) === mark)) return;
-    const supersedes = counter === null ? null : { counter, reason: 'late_data' };
-    maker.snapshot(atMs, day, this.#lastCounterOf(chain, maker, atMs), supersedes);
-    this.#dayMarks.set(atMs, mark);
-  }
-
-  #lastCounterOf(chain: ChainCheck, maker: StatementMaker, atMs: number): number {
-    const made = maker.made.findLast(
-      ({ parsed }) => parsed.kind === 'hour' && parsed.figures.startMs === atMs - HOUR_MS,
-    );
-    return made?.parsed.counter ?? chain.effective('hour', atMs - HOUR_MS) ?? maker.counter;
-  }
-
-  async #prices(
-    fromMs: number,
-    toMs: number,
-  ): Promise<{ readonly table: PriceTable; readonly missing: readonly MissingPrices[] }> {
-    const { services, account } = this.#options;
-    const { venue, environment } = account;
-    const questions = this.#book.needs(fromMs, toMs);
-    const rows: PriceRow[] = [];
-    const missing: MissingPrice[] = [];
-    for (let at = 0; at < questions.length; at += MAX_PRICE_ITEMS) {
-      const items = questions.slice(at, at + MAX_PRICE_ITEMS).map(itemOf);
-      const answer = await services.needPrices({ venue, environment, items });
-      rows.push(...answer.rows);
-      missing.push(...answer.missing);
-    }
-    const table = PriceTable.of(rows);
-    for (const { symbol, reason } of missing) {
-      const [base = symbol] = symbol.split('/');
-      if (reason === 'venue_lacks' && !symbol.includes(':')) table.declareUnlisted(base);
-    }
-    return { table, missing: countMissing(questions, missing) };
   }
 
   /** Signs and stores what was made; it stays as it is until both have happened. */
@@ -413,10 +324,12 @@ export class AccountTrack {
         rows.push({ statement: bytes, signature, origin, leafIndex, leafSalt, position, parsed });
       });
     }
-    const { state } = pending;
-    const addition = { chain, rows, recordCount: this.#recordCount, state };
-    const stored = await this.#insist(() => store.append(account, addition));
-    if (!stored.ok) return stored;
+    const { state, statedRecords } = pending;
+    if (rows.length > 0 || state !== null) {
+      const addition = { chain, rows, statedRecords, state };
+      const stored = await this.#insist(() => store.append(account, addition));
+      if (!stored.ok) return stored;
+    }
     for (const { statement, parsed } of rows) {
       const added = chain.add(statement, parsed);
       // We made it: what we refuse ourselves is a bug.
@@ -444,11 +357,28 @@ export class AccountTrack {
     if (this.#refusal === null) {
       const { code } = refusal;
       this.#options.services.audit({ event: 'store_invalid', account: this.account.id, code });
-      this.#options.counters['accounts_refused'] =
-        (this.#options.counters['accounts_refused'] ?? 0) + 1;
+      this.#count('accounts_refused');
     }
     this.#refusal = refusal;
     return { ok: false, refusal };
+  }
+
+  #forget(): void {
+    const beforeMs = (this.#book.nextHourMs ?? 0) - KEPT_HOURS * HOUR_MS;
+    this.#coverage.forget(beforeMs);
+    this.#stated.forget(beforeMs);
+  }
+
+  #count(name: string): void {
+    this.#options.counters[name] = (this.#options.counters[name] ?? 0) + 1;
+  }
+
+  /** Between one and two days old when it is stored: a restart closes the hours since then again. */
+  #nextState(hourMs: number): StoredState | null {
+    const candidate = this.#candidate;
+    if (candidate !== null && hourMs - candidate.hourMs < DAY_MS) return null;
+    this.#candidate = { hourMs, state: this.#state() };
+    return candidate?.state ?? null;
   }
 
   #state(): StoredState {
@@ -457,55 +387,4 @@ export class AccountTrack {
     const bytes = encodeTrackState({ book, lastCompleteMs, hours: this.#coverage.hours() });
     return { records: this.#recordCount, bytes };
   }
-
-  #remember(statement: ChainRow['parsed']): void {
-    if (statement.kind === 'hour') {
-      const { figures } = statement;
-      this.#stated.set(figures.startMs, { ...dayHourOf(figures), mark: markOfHour(figures) });
-    } else if (statement.kind === 'snapshot') {
-      this.#dayMarks.set(statement.atMs, markOfDay(statement));
-    }
-  }
-
-  #forget(): void {
-    const beforeMs = (this.#book.nextHourMs ?? 0) - KEPT_HOURS * HOUR_MS;
-    this.#coverage.forget(beforeMs);
-    for (const startMs of this.#stated.keys()) if (startMs < beforeMs) this.#stated.delete(startMs);
-    for (const atMs of this.#dayMarks.keys()) if (atMs < beforeMs) this.#dayMarks.delete(atMs);
-  }
-}
-
-function dayHourOf(figures: HourFigures): DayHour {
-  const { startMs, equityEnd, unrealisedEnd, inflow, outflow, byMarket, complete, gaps } = figures;
-  return { startMs, equityEnd, unrealisedEnd, inflow, outflow, byMarket, complete, gaps };
-}
-
-/** Only of a poll in which all balances and positions were told. */
-function observationOf(poll: TakenPoll): StoredObservation | null {
-  if (poll.outcome === 'failed') return null;
-  const told = poll.coverage.filter(({ what }) => what === 'balances' || what === 'positions');
-  const isWhole = told.every(({ complete, reason }) => complete || reason === 'venue_lacks');
-  if (!isWhole || !told.some(({ what, complete }) => what === 'balances' && complete)) return null;
-  const { records, startedMs: fromMs, endedMs: atMs } = poll;
-  const balances = records.filter((record) => record.kind === 'balance');
-  const positions = records.filter((record) => record.kind === 'position');
-  return { kind: 'observation', fromMs, atMs, balances, positions };
-}
-
-function itemOf({ stepMs, ...question }: PriceQuestion): PriceItem {
-  return { ...question, stepMs: stepMs < HOUR_MS ? 60_000 : HOUR_MS };
-}
-
-/** By kind and reason: symbols stay here. */
-function countMissing(
-  questions: readonly PriceQuestion[],
-  missing: readonly MissingPrice[],
-): readonly MissingPrices[] {
-  const counts = new Map<string, MissingPrices>();
-  for (const { symbol, reason } of missing) {
-    const kind = questions.find((question) => question.symbol === symbol)?.kind ?? 'spot';
-    const key = `${kind} ${reason}`;
-    counts.set(key, { kind, reason, count: (counts.get(key)?.count ?? 0) + 1 });
-  }
-  return [...counts.values()].slice(0, MAX_MISSING_PRICES);
 }

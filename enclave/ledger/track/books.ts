@@ -4,7 +4,7 @@ import type { Venue } from '../../connector/classes.ts';
 import { AccountBook } from '../book/account-book.ts';
 import type { BookOptions } from '../book/contract.ts';
 import type { LedgerAccount } from '../protocol.ts';
-import type { BookMaker } from './account-track.ts';
+import type { BookMaker } from './account-parts.ts';
 
 const PRICED_IN: Readonly<Record<Venue, string>> = {
   binance: 'USDT',

@@ -8,7 +8,8 @@ import { HOUR_MS } from '../../../wire/track/head.ts';
 import type { HourPoll } from '../../../wire/track/hour.ts';
 import { MAX_HOUR_POLLS } from '../../../wire/track/hour.ts';
 import type { HourCoverage } from '../book/contract.ts';
-import type { LedgerMissed, LedgerPoll } from '../protocol.ts';
+import type { LedgerPoll } from '../protocol.ts';
+import type { StoredMissed, StoredPollRecord } from '../store/contract.ts';
 
 /** Hours that can be corrected, and a day before them. */
 export const KEPT_HOURS = 96;
@@ -28,6 +29,35 @@ interface Hour {
 }
 
 const OUTCOMES = { complete: OUTCOME.complete, partial: OUTCOME.partial, failed: OUTCOME.failed };
+const MAX_FINDINGS = 64;
+/** What the venue never tells, or tells later, is no gap of an hour; docs/VENUES.md has those. */
+const STANDING: ReadonlySet<string> = new Set(['venue_lacks', 'delayed']);
+
+/** What is kept of a poll beside its records. */
+export function pollRecordOf(
+  poll: LedgerPoll,
+  origin: string,
+  tooPrecise: ReadonlySet<number>,
+  observed: StoredPollRecord['observed'],
+): StoredPollRecord {
+  const { leafIndex, startedMs, endedMs, outcome, reason, coverage } = poll;
+  const reasons = new Set<string>();
+  if (outcome !== 'complete') {
+    reasons.add(reason ?? outcome);
+    for (const row of coverage) {
+      if (!row.complete && row.reason !== null && !STANDING.has(row.reason))
+        reasons.add(row.reason);
+    }
+  }
+  return {
+    kind: 'poll',
+    poll: { origin, leafIndex, startedMs, outcome: OUTCOMES[outcome] },
+    endedMs,
+    reasons: [...reasons].slice(0, MAX_FINDINGS),
+    tooPrecise: [...tooPrecise].slice(0, MAX_FINDINGS),
+    observed,
+  };
+}
 
 export function hourOf(timeMs: number): number {
   return timeMs - (timeMs % HOUR_MS);
@@ -47,20 +77,17 @@ export class CoverageLog {
     }
   }
 
-  addPoll(poll: LedgerPoll): void {
-    const { leafIndex, startedMs, outcome } = poll;
+  addPoll({ poll, reasons, tooPrecise }: StoredPollRecord): void {
+    const { startedMs, outcome } = poll;
     const hour = this.#hour(hourOf(startedMs));
-    this.#push(hour, { origin: this.#origin, leafIndex, startedMs, outcome: OUTCOMES[outcome] });
-    if (outcome === 'complete') this.lastCompleteMs = Math.max(this.lastCompleteMs, startedMs);
-    else hour.reasons.add(poll.reason ?? outcome);
-    for (const { complete, reason } of poll.coverage) {
-      // What the venue never tells is no gap of this hour; docs/VENUES.md has those.
-      if (complete || reason === null || reason === 'venue_lacks' || reason === 'delayed') continue;
-      if (outcome !== 'complete') hour.reasons.add(reason);
-    }
+    this.#push(hour, poll);
+    if (outcome === OUTCOME.complete)
+      this.lastCompleteMs = Math.max(this.lastCompleteMs, startedMs);
+    for (const reason of reasons) hour.reasons.add(reason);
+    for (const startMs of tooPrecise) this.#hour(startMs).reasons.add('too_precise');
   }
 
-  addMissed({ fromMs, toMs, reason }: LedgerMissed): void {
+  addMissed({ fromMs, toMs, reason }: StoredMissed): void {
     const first = Math.max(hourOf(fromMs), hourOf(toMs) - KEPT_HOURS * HOUR_MS);
     for (let startMs = first; startMs < toMs || startMs === hourOf(fromMs); startMs += HOUR_MS) {
       const hour = this.#hour(startMs);
@@ -69,10 +96,6 @@ export class CoverageLog {
       const outcome: Outcome = OUTCOME.missed;
       this.#push(hour, { origin: this.#origin, leafIndex: null, startedMs, outcome });
     }
-  }
-
-  addReason(startMs: number, reason: string): void {
-    this.#hour(startMs).reasons.add(reason);
   }
 
   addLate(startMs: number): void {

@@ -5,7 +5,7 @@
 import type { LedgerAccount } from '../protocol.ts';
 import type { LedgerPart, LedgerServices } from '../services.ts';
 import type { TrackStore } from '../store/contract.ts';
-import type { BookMaker } from './account-track.ts';
+import type { BookMaker } from './account-parts.ts';
 import { AccountTrack } from './account-track.ts';
 
 /** Polls of an account that wait for the store; an hour and more. */
@@ -85,9 +85,8 @@ export class TrackRecord implements LedgerPart {
     services.onMissed((missed) => {
       const queue = this.#queues.get(missed.id);
       if (queue === undefined) return;
-      this.#enqueue(queue, (track) => {
-        track.takeMissed(missed);
-        return Promise.resolve();
+      this.#enqueue(queue, async (track) => {
+        await track.takeMissed(missed);
       });
     });
     this.#timer = setInterval(() => {

@@ -51,7 +51,7 @@ function codeOf(result: Result<unknown>): string {
 function addition(statements: readonly Uint8Array[], more: Partial<Addition> = {}): Addition {
   const chain = new ChainCheck(nodeCrypto, trackAccountOf(LEDGER_ACCOUNT));
   const state = { records: 2, bytes: Uint8Array.of(1, 2, 3) };
-  return { chain, rows: rowsOf(statements), recordCount: 2, state, ...more };
+  return { chain, rows: rowsOf(statements), statedRecords: 2, state, ...more };
 }
 
 function hours(count: number): readonly Uint8Array[] {
@@ -307,7 +307,7 @@ describe('a database that lies', () => {
     const [one, two, three] = hours(3);
     if (one === undefined || two === undefined || three === undefined) throw new Error('no rows');
     const store = scene.store();
-    const none = { recordCount: 0, state: null };
+    const none = { statedRecords: 0, state: null };
     await store.append(LEDGER_ACCOUNT, addition([one], none));
     const { rows } = await scene.server.db.query(
       "SELECT counter, encode(hash, 'hex') hash, encode(mac, 'hex') mac, records FROM trackseal.chain_heads",

@@ -1,0 +1,67 @@
+// What the track record of an account is made with, and what its polls tell of a moment.
+
+import type { RefusalCode } from '../../../wire/codes.ts';
+import type { Refusal } from '../../../wire/result.ts';
+import type { HourFigures } from '../../../wire/track/figures.ts';
+import type { Book } from '../book/contract.ts';
+import type { PriceTable } from '../book/price-table.ts';
+import type { LedgerAccount } from '../protocol.ts';
+import type { LedgerServices, TakenPoll } from '../services.ts';
+import type { StoredPollRecord, TrackStore } from '../store/contract.ts';
+
+/** Book.closeHour takes a table of prices; the class is passed in, so that a test can look at what was asked. */
+export interface TrackBook extends Omit<Book, 'closeHour'> {
+  closeHour(
+    startMs: number,
+    prices: PriceTable,
+    coverage: Parameters<Book['closeHour']>[2],
+  ): HourFigures;
+}
+
+export interface BookMaker {
+  open(account: LedgerAccount): TrackBook;
+  /** Null for bytes that it did not write. */
+  parse(bytes: Uint8Array, account: LedgerAccount): TrackBook | null;
+}
+
+export interface AccountTrackOptions {
+  readonly account: LedgerAccount;
+  readonly services: LedgerServices;
+  readonly store: TrackStore;
+  readonly books: BookMaker;
+  /** How long after its end an hour waits for a complete poll. */
+  readonly graceMs: number;
+  readonly counters: Record<string, number>;
+  /** First wait before the store is asked again; doubles up to a minute. */
+  readonly retryMs: number;
+  /** Aborted when the ledger closes: waits end. */
+  readonly closing: AbortSignal;
+}
+
+/** What can only be tried again: the record itself is sound. */
+const TEMPORARY: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
+  'database_unreachable',
+  'database_refused',
+  'database_answer_invalid',
+  'tls_untrusted',
+  'log_stalled',
+  'log_full',
+  'not_ready',
+]);
+
+export function isTemporary({ code }: Refusal): boolean {
+  return TEMPORARY.has(code);
+}
+
+/** Only of a poll in which all balances and positions were told. */
+export function observedIn(poll: TakenPoll): StoredPollRecord['observed'] {
+  if (poll.outcome === 'failed') return null;
+  const told = poll.coverage.filter(({ what }) => what === 'balances' || what === 'positions');
+  const isWhole = told.every(({ complete, reason }) => complete || reason === 'venue_lacks');
+  if (!isWhole || !told.some(({ what, complete }) => what === 'balances' && complete)) return null;
+  const { records } = poll;
+  return {
+    balances: records.filter((record) => record.kind === 'balance'),
+    positions: records.filter((record) => record.kind === 'position'),
+  };
+}

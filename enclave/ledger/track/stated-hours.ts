@@ -1,0 +1,123 @@
+// What an account has stated of its hours and days, as far back as it can be corrected: new hours become statements, of
+// hours that are closed again only those that say something else, and days follow their hours.
+
+import type { ChainCheck } from '../../../wire/track/chain.ts';
+import type { HourFigures } from '../../../wire/track/figures.ts';
+import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
+import type { MissingPrices } from '../../../wire/track/hour.ts';
+import type { ChainStatement } from '../../../wire/track/statement.ts';
+import type { DayHour } from './day-figures.ts';
+import { dayFigures } from './day-figures.ts';
+import { gapHour } from './gap-hour.ts';
+import type { CoverageLog } from './hour-coverage.ts';
+import type { StatementMaker } from './statements.ts';
+import { markOfDay, markOfHour } from './statements.ts';
+
+interface StatedHour extends DayHour {
+  readonly mark: string;
+}
+
+/** One round of hours that are closed together. */
+export interface Round {
+  readonly chain: ChainCheck;
+  readonly maker: StatementMaker;
+  readonly coverage: CoverageLog;
+  readonly missing: readonly MissingPrices[];
+  /** From this hour on what was stated may be corrected; null: none. */
+  readonly correctMs: number | null;
+  /** Midnights whose hours have changed. */
+  readonly days: Set<number>;
+}
+
+export class StatedHours {
+  readonly #stated = new Map<number, StatedHour>();
+  readonly #dayMarks = new Map<number, string>();
+
+  /** Gives whether it was a correction. */
+  stateHour(round: Round, figures: HourFigures): boolean {
+    const { chain, correctMs, days } = round;
+    const { startMs } = figures;
+    const mark = markOfHour(figures);
+    const endMs = startMs + HOUR_MS;
+    const dayMs = Math.ceil(endMs / DAY_MS) * DAY_MS;
+    if (chain.lastHourMs === null || startMs > chain.lastHourMs) {
+      this.#make(round, figures, mark, null);
+      if (endMs === dayMs) days.add(dayMs);
+      return false;
+    }
+    const known = this.#stated.get(startMs);
+    const counter = chain.effective('hour', startMs);
+    if (correctMs === null || startMs < correctMs || counter === null) return false;
+    if (known === undefined || known.mark === mark) return false;
+    this.#make(round, figures, mark, counter);
+    if (dayMs <= (chain.lastSnapshotMs ?? 0)) days.add(dayMs);
+    return true;
+  }
+
+  /** Hours between the last that was stated and `fromMs`, the first that the book has: it was lost, or opened anew. */
+  stateMissing(round: Round, fromMs: number): void {
+    const { lastHourMs } = round.chain;
+    if (lastHourMs === null) return;
+    for (let startMs = lastHourMs + HOUR_MS; startMs < fromMs; startMs += HOUR_MS) {
+      const { polls, gaps } = round.coverage.coverage(startMs);
+      this.stateHour(round, gapHour(startMs, polls, [...new Set([...gaps, 'not_booked'])]));
+    }
+  }
+
+  /** Snapshots of the midnights of a round, or their corrections. */
+  stateDays({ chain, maker, days }: Round): void {
+    for (const atMs of [...days].toSorted((a, b) => a - b)) this.#stateDay(chain, maker, atMs);
+  }
+
+  /** What was stated before a restart. */
+  remember(statement: ChainStatement): void {
+    if (statement.kind === 'hour') {
+      const { figures } = statement;
+      this.#stated.set(figures.startMs, { ...dayHourOf(figures), mark: markOfHour(figures) });
+    } else if (statement.kind === 'snapshot') {
+      this.#dayMarks.set(statement.atMs, markOfDay(statement));
+    }
+  }
+
+  forget(beforeMs: number): void {
+    for (const startMs of this.#stated.keys()) if (startMs < beforeMs) this.#stated.delete(startMs);
+    for (const atMs of this.#dayMarks.keys()) if (atMs < beforeMs) this.#dayMarks.delete(atMs);
+  }
+
+  #make(
+    { maker, coverage, missing }: Round,
+    figures: HourFigures,
+    mark: string,
+    superseded: number | null,
+  ): void {
+    const { startMs } = figures;
+    const basis = { polls: coverage.polls(startMs), late: coverage.late(startMs) };
+    const supersedes = superseded === null ? null : { counter: superseded, reason: 'late_data' };
+    maker.hour(figures, basis, missing, supersedes);
+    this.#stated.set(startMs, { ...dayHourOf(figures), mark });
+  }
+
+  #stateDay(chain: ChainCheck, maker: StatementMaker, atMs: number): void {
+    const day = dayFigures(this.#stated, atMs);
+    if (day === null) return;
+    const mark = markOfDay(day);
+    const isCorrection = atMs <= (chain.lastSnapshotMs ?? 0);
+    const counter = isCorrection ? chain.effective('snapshot', atMs) : null;
+    if (isCorrection && (counter === null || this.#dayMarks.get(atMs) === mark)) return;
+    const supersedes = counter === null ? null : { counter, reason: 'late_data' };
+    maker.snapshot(atMs, day, lastCounterOf(chain, maker, atMs), supersedes);
+    this.#dayMarks.set(atMs, mark);
+  }
+}
+
+function dayHourOf(figures: HourFigures): DayHour {
+  const { startMs, equityEnd, unrealisedEnd, inflow, outflow, byMarket, complete, gaps } = figures;
+  return { startMs, equityEnd, unrealisedEnd, inflow, outflow, byMarket, complete, gaps };
+}
+
+function lastCounterOf(chain: ChainCheck, maker: StatementMaker, atMs: number): number {
+  const made = maker.made.findLast(
+    ({ parsed }) => parsed.kind === 'hour' && parsed.figures.startMs === atMs - HOUR_MS,
+  );
+  return made?.parsed.counter ?? chain.effective('hour', atMs - HOUR_MS) ?? maker.counter;
+}

@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest';
+import { MemoryStore } from '../../../../enclave/ledger/store/memory-store.ts';
+import type { PostgresStore } from '../../../../enclave/ledger/store/postgres-store.ts';
+import { TrackQueries } from '../../../../enclave/ledger/track/track-queries.ts';
+import { MetricsMaker } from '../../../../enclave/ledger/track/metrics-maker.ts';
+import type { ReturnsAnswer } from '../../../../enclave/ledger/track-service-types.ts';
+import { toHex } from '../../../../wire/bytes.ts';
+import { formatFixed } from '../../../../wire/fixed.ts';
+import { nodeCrypto } from '../../../../wire/node/crypto.ts';
+import { assertAccepted } from '../../../../wire/result.ts';
+import { checkChain } from '../../../../wire/track/chain.ts';
+import type { SignedStatement } from '../../../../wire/track/evidence.ts';
+import { HOUR_MS } from '../../../../wire/track/head.ts';
+import { storeScene } from '../../../helpers/track-store.ts';
+import {
+  openRecord,
+  openStory,
+  parsedOf,
+  playAll,
+  playStep,
+  signedOf,
+  STORY_START_MS,
+  STORY_STEPS,
+} from '../../../helpers/track-story.ts';
+
+const scene = await storeScene();
+const CALLER = { certificate: new Uint8Array(32) };
+const never = new AbortController().signal;
+
+function bytesOf(signed: readonly SignedStatement[]): readonly string[] {
+  return signed.map(({ statement }) => toHex(statement));
+}
+
+async function plain(): Promise<readonly SignedStatement[]> {
+  return signedOf(await playAll(new MemoryStore()));
+}
+
+describe('two days of an account', () => {
+  it('become one chain: every hour, gaps too, two midnights, and corrections of what was late', async () => {
+    const story = await playAll(new MemoryStore());
+    expect(story.desk.fatal).toEqual([]);
+    const signed = await signedOf(story);
+    expect(
+      checkChain(
+        nodeCrypto,
+        signed.map(({ statement }) => statement),
+      ).ok,
+    ).toBe(true);
+    const statements = parsedOf(signed);
+    const hours = statements.filter((one) => one.kind === 'hour');
+    const first = hours.filter(({ supersedes }) => supersedes === null);
+    // No hour is left out: the outage is three of them without a return.
+    expect(first.map(({ figures }) => figures.startMs)).toEqual(
+      first.map((_, at) => Date.UTC(2026, 10, 20, 20) + at * HOUR_MS),
+    );
+    expect(first.length).toBeGreaterThan(27);
+    const gaps = first.filter(({ figures }) => figures.gaps.includes('exchange_unavailable'));
+    expect(gaps.length).toBeGreaterThanOrEqual(3);
+    expect(gaps.every(({ figures }) => !figures.complete)).toBe(true);
+    // The deposit is a flow and no return.
+    const flow = first.find(({ figures }) => (figures.inflow ?? 0n) > 0n && !figures.rebuilt);
+    expect(formatFixed(flow?.figures.inflow ?? 0n)).toBe('10000');
+    expect(Math.abs(Number(flow?.return.ratio))).toBeLessThan(0.01);
+    // The late trade corrects the hours from its own on, and none before.
+    const corrected = hours.filter(({ supersedes }) => supersedes !== null);
+    const lateHour = STORY_START_MS + 22 * 1_800_000 - 120_000;
+    expect(corrected.length).toBeGreaterThan(0);
+    expect(corrected[0]?.figures.startMs).toBe(lateHour - (lateHour % HOUR_MS));
+    expect(corrected[0]?.figures.trades).toBe(1);
+    expect(corrected[0]?.basis.late).toBe(1);
+    expect(corrected.every(({ supersedes }) => supersedes?.reason === 'late_data')).toBe(true);
+    const snapshots = statements.filter(({ kind }) => kind === 'snapshot');
+    expect(snapshots.map((one) => (one.kind === 'snapshot' ? one.atMs : 0))).toEqual([
+      Date.UTC(2026, 10, 21),
+      Date.UTC(2026, 10, 22),
+    ]);
+    expect(story.desk.audits.filter(({ event }) => event === 'correction')).toHaveLength(
+      corrected.length,
+    );
+  });
+
+  it('are the same signed bytes in PGlite', async () => {
+    await scene.clear();
+    const stored = await signedOf(await playAll(scene.store()));
+    expect(stored.map((row) => toHex(row.signature))).toEqual(
+      (await plain()).map((row) => toHex(row.signature)),
+    );
+    expect(bytesOf(stored)).toEqual(bytesOf(await plain()));
+  }, 60_000);
+
+  it('do not change when polls are told again', async () => {
+    const story = openStory(new MemoryStore());
+    for (let step = 0; step < STORY_STEPS; step++) {
+      const { desk } = story;
+      await playStep(story, step);
+      const [told] = desk.leaves.slice(-1);
+      expect(told === undefined || told.length > 0).toBe(true);
+    }
+    const before = bytesOf(await signedOf(story));
+    const { desk, record } = story;
+    for (const [at, id] of ['a', 'd', 'late'].entries()) {
+      expect(id).not.toBe('');
+      await playStep(story, [4, 8, 28][at] ?? 0);
+    }
+    record.look();
+    await record.idle();
+    expect(desk.fatal).toEqual([]);
+    expect(bytesOf(await signedOf(story)).slice(0, before.length)).toEqual(before);
+  });
+
+  it('survive a ledger that dies after any statement of the database', async () => {
+    const wanted = bytesOf(await plain());
+    // How many statements the whole story takes.
+    await scene.clear();
+    let count = 0;
+    await playAll(
+      scene.store({
+        onStatement: () => {
+          count++;
+        },
+      }),
+    );
+    // Every 17th of them: the places move through all transactions of the story.
+    for (let last = 5; last < count; last += Math.ceil(count / 24)) {
+      await scene.clear();
+      let done = 0;
+      let dead = false;
+      const crash = (): void => {
+        if (++done !== last) return;
+        dead = true;
+        scene.server.cut();
+      };
+      const store = (): PostgresStore => scene.store({ onStatement: crash });
+      const story = openStory(store());
+      for (let step = 0; step < STORY_STEPS; step++) {
+        await playStep(story, step);
+        if (!dead) continue;
+        dead = false;
+        // The process is gone; the next one has what is stored, and is told what was not taken.
+        story.record.store.close();
+        story.record = openRecord(story.desk, store());
+        await story.record.idle();
+      }
+      expect(story.desk.fatal, `statement ${last}`).toEqual([]);
+      expect(story.desk.untaken, `statement ${last}`).toEqual([]);
+      const made = bytesOf(await signedOf(story));
+      const other = made.findIndex((bytes, at) => bytes !== wanted[at]);
+      expect([last, made.length, other]).toEqual([last, wanted.length, -1]);
+    }
+  }, 240_000);
+
+  it('are answered over gRPC, page by page, each row with what was signed', async () => {
+    const story = await playAll(new MemoryStore());
+    const services = story.desk.services();
+    const queries = new TrackQueries(
+      services,
+      story.record,
+      new MetricsMaker(services, story.record.store),
+    );
+    const query = { userUid: toHex(story.desk.account.commitment), exchange: null };
+    const starts: number[] = [];
+    let pageToken: string | null = null;
+    do {
+      const page: ReturnsAnswer = assertAccepted(
+        await queries.historicalReturns(
+          CALLER,
+          { ...query, range: null, pageSize: 7, pageToken },
+          never,
+        ),
+      );
+      starts.push(...page.returns.map(({ startMs }) => startMs));
+      pageToken = page.nextPage;
+      expect(page.freshness).toBe('fresh');
+    } while (pageToken !== null);
+    expect(starts).toEqual(starts.toSorted((a, b) => a - b));
+    expect(new Set(starts).size).toBe(starts.length);
+    const metrics = assertAccepted(await queries.aggregatedMetrics(CALLER, query, never));
+    expect(metrics.accounts).toHaveLength(1);
+    expect(metrics.totals.trades).toBe(2);
+    const snapshots = assertAccepted(
+      await queries.snapshotTimeSeries(
+        CALLER,
+        { ...query, range: null, pageSize: 500, pageToken: null },
+        never,
+      ),
+    );
+    expect(snapshots.snapshots).toHaveLength(2);
+    const sync = await queries.syncJob(CALLER, { ...query, type: 'full', range: null }, never);
+    expect(sync).toMatchObject({ refusal: { code: 'snapshot_exists' } });
+    const unknown = await queries.aggregatedMetrics(
+      CALLER,
+      { userUid: 'nobody', exchange: null },
+      never,
+    );
+    expect(unknown).toMatchObject({ refusal: { code: 'account_unknown' } });
+    const odd = await queries.historicalReturns(
+      CALLER,
+      { ...query, range: null, pageSize: 7, pageToken: 'x' },
+      never,
+    );
+    expect(odd).toMatchObject({ refusal: { code: 'api_malformed' } });
+  });
+
+  it('are refused, and nothing more is stated, when the database lies at the next start', async () => {
+    await scene.clear();
+    const story = await playAll(scene.store(), 20);
+    await scene.server.db.exec(
+      'SET session_replication_role = replica; DELETE FROM trackseal.chain WHERE counter = 3',
+    );
+    const leaves = story.desk.leaves.length;
+    story.record = openRecord(story.desk, scene.store());
+    await playStep(story, 20);
+    await playStep(story, 21);
+    expect(story.record.track(story.desk.account.id)?.refusal).toMatchObject({
+      code: 'chain_hole',
+    });
+    expect(story.desk.audits).toContainEqual({
+      event: 'store_invalid',
+      account: story.desk.account.id,
+      code: 'chain_hole',
+    });
+    expect(story.desk.leaves.length).toBe(leaves);
+    expect(story.desk.untaken).toEqual([]);
+  }, 60_000);
+});

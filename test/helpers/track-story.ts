@@ -1,0 +1,102 @@
+// Two days of one account, always the same: a trade, a deposit, an outage, a trade that is told late, and midnights. What a
+// ledger made of it is compared between stores, and between runs that crash and runs that do not.
+
+import type { Balance, ConnectorRecord } from '../../enclave/connector/records.ts';
+import type { TrackStore } from '../../enclave/ledger/store/contract.ts';
+import { BOOKS } from '../../enclave/ledger/track/books.ts';
+import { TrackRecord } from '../../enclave/ledger/track/track-record.ts';
+import type { SignedStatement } from '../../wire/track/evidence.ts';
+import type { ChainStatement } from '../../wire/track/statement.ts';
+import { parseChainStatement } from '../../wire/track/statement.ts';
+import { assertAccepted } from '../../wire/result.ts';
+import { boughtAt, depositedAt, TrackDesk } from './track-desk.ts';
+
+const MINUTE_MS = 60_000;
+
+export const STORY_START_MS: number = Date.UTC(2026, 10, 20, 20, 10);
+const POLL_MS: number = 30 * MINUTE_MS;
+
+function balance(currency: string, total: string): Balance {
+  return { kind: 'balance', wallet: 'spot', currency, total, free: null };
+}
+
+/** What is told at each step; a step is half an hour. */
+function recordsAt(step: number): readonly ConnectorRecord[] | null {
+  const atMs = STORY_START_MS + step * POLL_MS;
+  // An outage of three hours.
+  if (step >= 12 && step < 18) return null;
+  const records: ConnectorRecord[] = [];
+  let usd = 100_000;
+  let btc = 0;
+  if (step >= 4) {
+    usd -= 30_001.5;
+    btc += 0.5;
+    if (step === 4) records.push(boughtAt('a', atMs - 60_000, '0.5', '60000'));
+  }
+  if (step >= 8) {
+    usd += 10_000;
+    if (step === 8) records.push(depositedAt('d', atMs - 60_000, '10000'));
+  }
+  // Happened in step 22 and is told three hours later; the balances knew it.
+  if (step >= 22) {
+    usd -= 6001.5;
+    btc += 0.1;
+    if (step === 28) {
+      const happenedMs = STORY_START_MS + 22 * POLL_MS - 120_000;
+      records.push(boughtAt('late', happenedMs, '0.1', '60000'));
+    }
+  }
+  return [...records, balance('USD', String(usd)), balance('BTC', String(btc))];
+}
+
+export const STORY_STEPS = 60;
+
+export interface Story {
+  readonly desk: TrackDesk;
+  record: TrackRecord;
+}
+
+export function openStory(store: TrackStore): Story {
+  const desk = new TrackDesk(STORY_START_MS);
+  return { desk, record: openRecord(desk, store) };
+}
+
+export function openRecord(desk: TrackDesk, store: TrackStore): TrackRecord {
+  return new TrackRecord(desk.services(), {
+    store,
+    books: BOOKS,
+    // Nothing happens but what the story does.
+    tickMs: 1_000_000_000,
+    retryMs: 1,
+    graceMs: 30 * MINUTE_MS,
+  });
+}
+
+/** Plays one step, and waits until the ledger has done all that it wants to. */
+export async function playStep(story: Story, step: number): Promise<void> {
+  const { desk } = story;
+  desk.nowMs = STORY_START_MS + step * POLL_MS;
+  const records = recordsAt(step);
+  if (records === null) desk.missed(desk.nowMs, desk.nowMs + POLL_MS, 'exchange_unavailable');
+  else desk.poll({ records });
+  story.record.look();
+  await story.record.idle();
+}
+
+export async function playAll(store: TrackStore, steps: number = STORY_STEPS): Promise<Story> {
+  const story = openStory(store);
+  for (let step = 0; step < steps; step++) await playStep(story, step);
+  return story;
+}
+
+export async function signedOf({ record, desk }: Story): Promise<readonly SignedStatement[]> {
+  const track = record.track(desk.account.id);
+  const chain = track?.chain ?? null;
+  if (track === null || chain === null) throw new Error('no track');
+  const counters = Array.from({ length: chain.head.counter }, (_, at) => at + 1);
+  return assertAccepted(await record.store.rows(track.account, chain, counters));
+}
+
+export function parsedOf(signed: readonly SignedStatement[]): readonly ChainStatement[] {
+  return signed.map(({ statement }) => assertAccepted(parseChainStatement(statement)));
+}
