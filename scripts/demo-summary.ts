@@ -1,6 +1,7 @@
 // What the demo shows at its end: for a person, one screen; for `--json`, what each verifier answered.
 
 import type { Attempt } from './demo-changed-image.ts';
+import { recordRows } from './demo-record.ts';
 import type { TraderSummary } from './demo-trader.ts';
 
 export interface Json {
@@ -148,6 +149,9 @@ function traderRows(trader: TraderSummary | null): readonly string[] {
     ),
     row('', `${trades} trades, volume ${amounts(volume)}, ${compared}`),
     row('', `fees ${amounts(fees)}; the key was in the clear in the enclave only`),
+    ...(trader.record === null
+      ? [row('track record', 'NOT AS EXPECTED: no signed hours in time')]
+      : recordRows(trader.record).map(([name, line]) => row(name, line))),
   ];
 }
 

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run as register } from '../client/commands/register.ts';
-import { runSummary } from '../client/commands/session.ts';
+import { runSummary, runTrack } from '../client/commands/session.ts';
 import type { AccountAnswer, LedgerAnswer } from '../simulator/exchange/control.ts';
 import type { RunningExchange } from '../simulator/exchange/server.ts';
 import { startExchange } from '../simulator/exchange/server.ts';
@@ -14,11 +14,21 @@ import { run as verifyResult } from '../verifier/commands/verify-result.ts';
 import type { CommandIo } from '../verifier/io.ts';
 import type { MeasuredHost } from '../wire/manifest.ts';
 import type { ResultSummary } from '../wire/result-summary.ts';
+import type { RecordDemo } from './demo-record.ts';
+import { proveRecord, readHours, showsAll } from './demo-record.ts';
 
 const VENUE = 'bybit';
 const HOST = 'api-testnet.bybit.com';
-const DAY_MS = 86_400_000;
+/** Tells what a USDT is worth in dollars. */
+const RATES_HOST = 'api.kraken.com';
 const MINUTE_MS = 60_000;
+/** What the exchange shows of the time before the registration. */
+const HISTORY_MINUTES = 1800;
+/** No market was open, so nobody knows what anything was worth. */
+const OUTAGE_MINUTES = { from: 260, to: 100 } as const;
+/** Signed hours of the history, in rounds of a day. */
+const RECORDED_MS = 90_000;
+const MIN_HOURS = 28;
 /** For the first poll, on a slow machine. */
 const POLLED_MS = 60_000;
 
@@ -33,6 +43,8 @@ export interface TraderSummary {
   readonly verdict: unknown;
   /** The exchange's own books, to compare with. */
   readonly ledger: LedgerAnswer;
+  /** Null when the hours were not signed in time. */
+  readonly record: RecordDemo | null;
   readonly asExpected: boolean;
 }
 
@@ -79,8 +91,9 @@ export class DemoTrader {
   }
 
   /**
-   * An account with a day behind it: a deposit, trades in two markets, a withdrawal. The exchange's certificates are
-   * of the authority that `directory` has, which is the simulated KMS's as well.
+   * An account with more than a day behind it: a deposit, trades in two markets, another deposit in the middle, hours in which
+   * the exchange was down, a withdrawal. The exchange's certificates are of the authority that `directory` has, which is the
+   * simulated KMS's as well.
    */
   static async open(directory: string): Promise<DemoTrader> {
     const exchange = await startExchange({ folder: join(directory, 'aws', 'kms') });
@@ -91,7 +104,8 @@ export class DemoTrader {
     const at = (minutesAgo: number): { timeMs: number } => ({
       timeMs: nowMs - minutesAgo * MINUTE_MS,
     });
-    control.deposit({ account, currency: 'USDT', amount: '25000', ...at(DAY_MS / MINUTE_MS) });
+    control.move({ isMoving: true });
+    control.deposit({ account, currency: 'USDT', amount: '25000', ...at(HISTORY_MINUTES) });
     const trades = [
       ['BTC/USDT', 'buy', '60123.4', '0.05', 600],
       ['ETH/USDT', 'buy', '2612.57', '1.2', 480],
@@ -101,13 +115,17 @@ export class DemoTrader {
     for (const [symbol, side, price, amount, minutes] of trades) {
       control.trade({ account, symbol, side, price, amount, ...at(minutes) });
     }
+    control.deposit({ account, currency: 'USDT', amount: '10000', ...at(390) });
+    const [fromMs, toMs] = [at(OUTAGE_MINUTES.from).timeMs, at(OUTAGE_MINUTES.to).timeMs];
+    control.outage({ venue: VENUE, fromMs, toMs });
     control.withdraw({ account, currency: 'USDT', amount: '1500', fee: '1', ...at(20) });
     return new DemoTrader(exchange, keys);
   }
 
   /** What the image has to measure to reach the exchange. */
   get measured(): { readonly hosts: readonly MeasuredHost[]; readonly roots: string } {
-    return { hosts: [{ host: HOST, port: 443 }], roots: this.#exchange.ca };
+    const hosts = [HOST, RATES_HOST].map((host) => ({ host, port: 443 }));
+    return { hosts, roots: this.#exchange.ca };
   }
 
   /** For the host's `egress.allow`. */
@@ -116,7 +134,8 @@ export class DemoTrader {
     readonly port: number;
     readonly address: string;
   }[] {
-    return [{ host: HOST, port: 443, address: `127.0.0.1:${this.#exchange.port}` }];
+    const address = `127.0.0.1:${this.#exchange.port}`;
+    return [HOST, RATES_HOST].map((host) => ({ host, port: 443, address }));
   }
 
   /** What must never be seen outside of the enclave. */
@@ -142,6 +161,8 @@ export class DemoTrader {
         ? null
         : await capture(verifyResult, [file, '--attestation', attestation, ...trust], {});
     const ledger = this.#exchange.control.ledger({ account: this.#keys.account });
+    const record =
+      result === null ? null : await this.#record({ trust, folder, attestation }, common);
     return {
       venue: VENUE,
       environment: 'sandbox',
@@ -149,12 +170,34 @@ export class DemoTrader {
       result,
       verdict: verified?.said ?? null,
       ledger,
-      asExpected: verified?.code === 0 && result !== null && agrees(result, ledger),
+      record,
+      asExpected:
+        verified?.code === 0 &&
+        result !== null &&
+        agrees(result, ledger) &&
+        record !== null &&
+        showsAll(record),
     };
   }
 
   close(): Promise<void> {
     return this.#exchange.close();
+  }
+
+  /** The signed hours of the account, verified and as a report; null when they do not come in time. */
+  async #record(
+    { trust, folder, attestation }: Omit<Visit, 'url'>,
+    common: readonly string[],
+  ): Promise<RecordDemo | null> {
+    const file = join(folder, 'record.json');
+    const untilMs = performance.now() + RECORDED_MS;
+    while (performance.now() < untilMs) {
+      const { code } = await capture(runTrack, ['-o', file, ...common], {});
+      const hours = code === 0 ? await readHours(file) : [];
+      if (hours.length >= MIN_HOURS) return proveRecord(file, attestation, trust, folder);
+      await sleep(1000);
+    }
+    return null;
   }
 
   /** Null when there is none with a complete poll in time. */

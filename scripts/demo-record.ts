@@ -1,0 +1,194 @@
+// The track record in the demo, as an allocator gets it: the file that the trader's client fetched, verified statement by statement
+// with the command that anybody runs, and printed as a report. What it has to show: hours with returns, a deposit that does
+// not move them, an outage that is a gap and not a loss, and books that reconcile to the last digit.
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run as report } from '../verifier/commands/report.ts';
+import { run as verifyRecord } from '../verifier/commands/verify-record.ts';
+import type { CommandIo } from '../verifier/io.ts';
+import type { HourJson, RecordVerdict } from '../verifier/track/record-verdict.ts';
+import type { Fixed } from '../wire/fixed.ts';
+import { assertAccepted } from '../wire/result.ts';
+import { parseTrackEvidence } from '../wire/track/evidence.ts';
+import type { HourStatement } from '../wire/track/hour.ts';
+import { parseTrackStatement } from '../wire/track/statement.ts';
+
+/** A deposit moved a return when the hour shows more than this part of what it added. */
+const MOVED = 0.1;
+
+export interface RecordDemo {
+  readonly verdict: RecordVerdict['verdict'] | null;
+  readonly code: string | null;
+  /** Of the report, HTML. */
+  readonly report: string;
+  readonly hours: number;
+  readonly returns: number;
+  /** Over the hours that are known. */
+  readonly observed: string | null;
+  /** The newest hours, newest last. */
+  readonly latest: readonly HourJson[];
+  readonly deposits: readonly DepositHour[];
+  readonly gaps: NonNullable<RecordVerdict['record']>['gaps'];
+  /** Hours in which the venue's balances were compared with the ledger, and the sum of what differed, without signs. */
+  readonly reconciled: number;
+  readonly residual: string | null;
+  /** Of the hours with a return, those whose change of value is the sum of its parts, to the last digit. */
+  readonly explained: number;
+}
+
+export interface DepositHour {
+  readonly start_ms: number;
+  readonly inflow: string;
+  readonly equity_start: string;
+  readonly return: string;
+  readonly moved: boolean;
+}
+
+/** Change of value less all that explains it; null where something of it is not known. */
+function unexplainedOf({ figures }: HourStatement): Fixed | null {
+  const { equityStart, equityEnd, realised, unrealisedChange, funding, fees, income } = figures;
+  const { inflow, outflow, residual } = figures;
+  if (equityStart === null || equityEnd === null || fees === null || outflow === null) return null;
+  let rest = equityEnd - equityStart + fees + outflow - (residual ?? 0n);
+  for (const amount of [realised, unrealisedChange, funding, income, inflow]) {
+    if (amount === null) return null;
+    rest -= amount;
+  }
+  return rest;
+}
+
+/** The signed hours of a file of `trackseal session track`; throws for anything else. */
+export async function readHours(file: string): Promise<readonly HourStatement[]> {
+  const { statements } = assertAccepted(parseTrackEvidence(new Uint8Array(await readFile(file))));
+  return statements
+    .map(({ statement }) => assertAccepted(parseTrackStatement(statement)))
+    .flatMap((statement) => (statement.kind === 'hour' ? [statement] : []));
+}
+
+type Run = (args: readonly string[], io: CommandIo) => Promise<number>;
+
+async function capture(run: Run, args: readonly string[]): Promise<string> {
+  let out = '';
+  const io: CommandIo = {
+    stdout: (part) => {
+      out += part;
+    },
+    stderr: () => undefined,
+    env: {},
+    isTerminal: false,
+  };
+  await run([...args, '--json'], io);
+  return out;
+}
+
+/** Deposits into an account that had something already: the first one is its beginning. */
+function depositsOf(hours: readonly HourJson[]): readonly DepositHour[] {
+  return hours.flatMap((hour) => {
+    const { start_ms, inflow, equity_start: start, return: ratio } = hour;
+    if (inflow === null || start === null || ratio === null) return [];
+    if (Number(inflow) <= 0 || Number(start) <= 0) return [];
+    const added = Number(inflow) / Number(start);
+    const moved = Math.abs(Number(ratio)) > MOVED * added;
+    return [{ start_ms, inflow, equity_start: start, return: ratio, moved }];
+  });
+}
+
+/** `file`: as `trackseal session track` keeps it; `attestation`: of its epoch. */
+export async function proveRecord(
+  file: string,
+  attestation: string,
+  trust: readonly string[],
+  folder: string,
+): Promise<RecordDemo> {
+  const output = join(folder, 'track-record.html');
+  const args = [file, '--attestation', attestation, ...trust];
+  const said = await capture(verifyRecord, args);
+  const verdict = said === '' ? null : (JSON.parse(said) as Partial<RecordVerdict>);
+  await capture(report, [...args, '-o', output]);
+  const record = verdict?.record ?? null;
+  const hours = record?.hourly ?? [];
+  const figure = record?.figures['residual_absolute'] ?? null;
+  return {
+    verdict: verdict?.verdict ?? null,
+    code: verdict?.code ?? null,
+    report: output,
+    hours: hours.length,
+    returns: hours.filter((hour) => hour.return !== null).length,
+    observed: textOrNull(record?.figures['return_observed']),
+    latest: hours.slice(-6),
+    deposits: depositsOf(hours),
+    gaps: record?.gaps ?? [],
+    reconciled: hours.filter(({ status }) => status === 'reconciled').length,
+    residual: textOrNull(figure),
+    explained: (await readHours(file)).filter(
+      (hour) => hour.return.ratio !== null && unexplainedOf(hour) === 0n,
+    ).length,
+  };
+}
+
+function textOrNull(value: string | number | null | undefined): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+/**
+ * Everything that the record of the demo's story has to show. Its hours are rebuilt: those in which the venue's balances are
+ * told as well, and compared, close after the demo, so that their residual may be unknown here, and may not be another than 0.
+ */
+export function showsAll({
+  verdict,
+  returns,
+  deposits,
+  gaps,
+  explained,
+  residual,
+}: RecordDemo): boolean {
+  const isWhole = explained === returns && (residual === null || residual === '0');
+  const held = verdict === 'verified' && returns > 0 && isWhole;
+  return held && deposits.length > 0 && deposits.every(({ moved }) => !moved) && gaps.length > 0;
+}
+
+function percent(ratio: string | null): string {
+  return ratio === null ? 'not known' : `${(Number(ratio) * 100).toFixed(3)} %`;
+}
+
+function clock(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
+}
+
+/** Name and text of each line of the demo's summary. */
+export function recordRows(record: RecordDemo): readonly (readonly [string, string])[] {
+  const { verdict, code, hours, returns, observed, deposits, gaps, reconciled, residual } = record;
+  const { explained } = record;
+  const head = `${verdict ?? 'none'}${code === null ? '' : ` (${code})`}: ${hours} signed hours, ${returns} with a return`;
+  const hourly = record.latest.map(
+    (hour) => ['', `${clock(hour.start_ms)}  ${percent(hour.return)}`] as const,
+  );
+  const paid = deposits.map(
+    ({ start_ms: at, inflow, equity_start: start, return: ratio }) =>
+      [
+        '',
+        `${clock(at)}  ${inflow} USD came into ${Number(start).toFixed(2)}: return ${percent(ratio)}`,
+      ] as const,
+  );
+  const missing = gaps.map(
+    ({ from_ms: from, to_ms: to, reason }) =>
+      ['', `${clock(from)} to ${clock(to)}  a gap (${reason}), never a zero`] as const,
+  );
+  return [
+    ['track record', head],
+    ['', `${percent(observed)} in the hours that are known; the last of them:`],
+    ...hourly,
+    ...paid,
+    ...missing,
+    [
+      '',
+      `${explained} of ${returns} hours with a return: change of value = profit − fees + flows, residual 0`,
+    ],
+    [
+      '',
+      `${reconciled} compared with balances so far, residual ${residual ?? 'not told yet'}: an hour is when it closes`,
+    ],
+    ['', record.report],
+  ];
+}

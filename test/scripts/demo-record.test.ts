@@ -1,0 +1,60 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { proveRecord, recordRows, showsAll } from '../../scripts/demo-record.ts';
+import { RecordBuilder } from '../helpers/track-record.ts';
+import { LogFolder } from '../verifier/log/log-folder.ts';
+import { money } from '../wire/performance/golden.ts';
+import { blindHour, changed, record } from '../wire/performance/hours.ts';
+
+let folder: LogFolder;
+
+beforeAll(async () => {
+  folder = await LogFolder.create();
+});
+afterAll(() => folder.remove());
+
+/** Six hours: a deposit in the second, an outage in the fourth. */
+async function story(residual = 0n): Promise<ReturnType<typeof proveRecord>> {
+  const moves = Array.from({ length: 6 }, (_, at) => ({
+    gain: money(1),
+    flow: at === 1 ? money(500) : 0n,
+    before: 0n,
+    valued: true,
+  }));
+  const hours = record(moves).map((one, at) => {
+    if (at === 3) return blindHour(at);
+    const realised = (one.realised ?? 0n) - residual;
+    return changed(one, { residual, realised, realisedAverage: realised });
+  });
+  const builder = await RecordBuilder.create();
+  builder.addHours(hours);
+  const file = folder.path('record.json');
+  await writeFile(file, builder.file({ attestations: [] }));
+  const attestation = folder.path('boot.cbor');
+  await writeFile(attestation, builder.attestations[0] ?? '');
+  return proveRecord(file, attestation, folder.trust(), folder.root);
+}
+
+it('shows what the demo has to show, and writes the report', async () => {
+  const shown = await story();
+  expect(showsAll(shown)).toBe(true);
+  expect(shown).toMatchObject({ verdict: 'verified', hours: 6, returns: 5, reconciled: 5 });
+  expect(shown.deposits).toMatchObject([{ inflow: '500', moved: false }]);
+  const text = recordRows(shown)
+    .map(([name, line]) => `${name} ${line}`)
+    .join('\n');
+  expect(text).toContain('track record verified: 6 signed hours, 5 with a return');
+  expect(text).toContain('500 USD came into 1001.00: return 0.067 %');
+  expect(text).toContain('a gap (incomplete), never a zero');
+  expect(text).toContain('5 of 5 hours with a return');
+  expect(text).toContain('5 compared with balances so far, residual 0');
+  expect(await readFile(shown.report, 'utf8')).toContain('Track record');
+});
+
+it('does not, when something is left over or nothing is verified', async () => {
+  expect(showsAll(await story(1n))).toBe(false);
+  const shown = await story();
+  expect(showsAll({ ...shown, verdict: 'refused' })).toBe(false);
+  expect(showsAll({ ...shown, gaps: [] })).toBe(false);
+  expect(showsAll({ ...shown, deposits: [] })).toBe(false);
+});
