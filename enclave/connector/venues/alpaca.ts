@@ -8,6 +8,7 @@ import { DAY_MS, FILL_OVERLAP_MS, HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapte
 import { CallError, classOfAnswer } from '../call-error.ts';
 import type { BalanceLine } from '../common.ts';
 import { balancesSource, needList, nextAfter } from '../common.ts';
+import { parseFlexTime } from '../flex/dates.ts';
 import { parseExactJson } from '../json.ts';
 import { balanceOf, digestOf, flowOf, idAt, nameAt, withoutSign } from '../normalise.ts';
 import { convert } from '../paging.ts';
@@ -36,7 +37,7 @@ export function openAlpaca(run: Run): Promise<Adapter> {
       if (textAt(account, 'status') !== 'ACTIVE') throw new CallError('account');
       return { ...UNKNOWN_PERMISSIONS, read: true, accountId };
     },
-    phases: [() => Promise.resolve(sourcesOf(get))],
+    phases: [() => Promise.resolve(sourcesOf(get, run))],
     close: () => undefined,
   });
 }
@@ -101,7 +102,7 @@ export async function alpacaBars(
   });
 }
 
-function sourcesOf(get: Get): readonly Source[] {
+function sourcesOf(get: Get, run: Run): readonly Source[] {
   // Asked once: coins and shares are of one moment.
   let asked: Promise<readonly Raw[]> | null = null;
   const held: Held = () => (asked ??= readPositions(get));
@@ -116,8 +117,8 @@ function sourcesOf(get: Get): readonly Source[] {
       ];
     }),
     positions(held),
-    activities(get, 'fills', 'trade_activity', FILL_OVERLAP_MS),
-    activities(get, 'transfers', 'non_trade_activity', LATE_MS),
+    activities(get, run, 'fills', 'trade_activity', FILL_OVERLAP_MS),
+    activities(get, run, 'transfers', 'non_trade_activity', LATE_MS),
   ];
 }
 
@@ -181,6 +182,7 @@ function position(raw: Raw): Position | null {
 
 function activities(
   get: Get,
+  run: Run,
   what: 'fills' | 'transfers',
   category: string,
   overlapMs: number,
@@ -210,8 +212,11 @@ function activities(
         token === null ? query : { ...query, page_token: token },
       );
       const raws = needList({ raws: answer }, 'raws');
+      // What the poll before did not see came since.
+      const seenMs = run.job.cursors === null ? null : run.nowMs();
+      const one = (raw: Raw): One => oneActivity(raw, seenMs);
       return {
-        ...convert(raws, what === 'fills' ? oneFill : oneActivity),
+        ...convert(raws, what === 'fills' ? oneFill : one),
         next: nextAfter(raws, PAGE, 'id'),
       };
     },
@@ -224,8 +229,8 @@ function oneFill(raw: Raw): One {
   return textAt(raw, 'activity_type') === 'FILL' ? fillOf(raw) : [];
 }
 
-function oneActivity(raw: Raw): One {
-  return textAt(raw, 'activity_type') === 'FILL' ? [] : activity(raw);
+function oneActivity(raw: Raw, seenMs: number | null): One {
+  return textAt(raw, 'activity_type') === 'FILL' ? [] : activity(raw, seenMs);
 }
 
 function fillOf(raw: Raw): Fill | null {
@@ -298,7 +303,17 @@ function typeOf(name: string): FlowType {
   return TYPES[name] ?? prefix ?? SECURITIES[name] ?? 'other';
 }
 
-function activity(raw: Raw): One {
+/** Most are dated by day alone: then the time in the id, New York's, or when it was first seen, or the day's begin. */
+function timeOf(raw: Raw, seenMs: number | null): number | null {
+  const [, day = '', time = ''] = /^([0-9]{8})([0-9]{6})/u.exec(textAt(raw, 'id') ?? '') ?? [];
+  const named = time === '000000' ? null : (parseFlexTime(`${day};${time}`)?.timeMs ?? null);
+  const exact = textAt(raw, 'transaction_time');
+  const dated = Date.parse(exact ?? textAt(raw, 'date') ?? '');
+  if (!Number.isSafeInteger(dated) || exact !== null) return Number.isNaN(dated) ? null : dated;
+  return named ?? Math.max(dated, seenMs ?? dated);
+}
+
+function activity(raw: Raw, seenMs: number | null): One {
   const name = textAt(raw, 'activity_type') ?? '';
   const id = idAt(raw, 'id');
   const money = decimalAt(raw, 'net_amount');
@@ -307,9 +322,8 @@ function activity(raw: Raw): One {
   const hasMoney = money !== null && money !== '0';
   const hasShares = quantity !== null && quantity !== '0';
   const status = textAt(raw, 'status') ?? 'executed';
-  const dated = Date.parse(textAt(raw, 'transaction_time') ?? textAt(raw, 'date') ?? '');
   const common = {
-    timeMs: Number.isSafeInteger(dated) ? dated : null,
+    timeMs: timeOf(raw, seenMs),
     status: status === 'executed' || status === 'correct' ? 'ok' : 'canceled',
     from: nameAt(raw, 'activity_type'),
     networkId: hasMoney && hasShares ? id : null,

@@ -209,6 +209,23 @@ describe('alpaca', () => {
     expect(flowsOf(third)).toEqual([]);
   });
 
+  it('times what is dated by day by its id, or when it was first seen, or by the day', async () => {
+    const named = { ...nta('DIV', '1'), id: '20261102093000500::named' };
+    const nowMs = START_MS + 20 * 3_600_000;
+    const first = await poll([named, nta('INT', '2')], { nowMs: nowMs - 600_000 });
+    expect(flowsOf(first).map(({ type, timeMs }) => [type, timeMs])).toEqual([
+      // Half past nine in New York.
+      ['interest', START_MS],
+      ['dividend', Date.UTC(2026, 10, 2, 14, 30)],
+    ]);
+    const { cursors } = first.done;
+    const second = await poll([named, nta('INT', '2'), nta('CSD', '500')], { cursors, nowMs });
+    const [deposit, ...more] = flowsOf(second);
+    expect([deposit?.type, more]).toEqual(['deposit', []]);
+    expect(deposit?.timeMs).toBeGreaterThanOrEqual(nowMs);
+    expect(deposit?.timeMs).toBeLessThan(nowMs + 60_000);
+  });
+
   it('sees 403 as keys that are no good, 422 as a question that is', async () => {
     expect((await checkAnswered(403)).done.errorClass).toBe('authentication');
     expect((await checkAnswered(422)).done.errorClass).toBe('bad_request');
