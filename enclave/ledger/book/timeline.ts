@@ -15,10 +15,10 @@ export function hourOf(atMs: number): number {
 }
 
 export class Timeline {
-  readonly #hours = new Map<number, Map<string, BookEvent>>();
+  readonly #hours = new Map<number, BookEvent[]>();
   readonly #observed = new Map<number, Observed>();
-  /** Where the event of a key is, settled or not. */
-  readonly #seen = new Map<string, number>();
+  /** The event of a key, or the hour that it was in when that was settled. */
+  readonly #seen = new Map<string, BookEvent | number>();
   /** Keys of settled hours. */
   readonly #settled = new Map<number, readonly string[]>();
   /** Of those, what was not final. */
@@ -26,35 +26,32 @@ export class Timeline {
 
   /** The hour in which a key was told; null: never, or too long ago. */
   hourOfKey(key: string): number | null {
-    return this.#seen.get(key) ?? null;
+    const known = this.#seen.get(key);
+    if (known === undefined) return null;
+    return typeof known === 'number' ? known : hourOf(known.atMs);
   }
 
-  /** The same event again changes nothing; one with another status takes the place of the first. */
+  /** Of a key that is not settled. */
   find(key: string): BookEvent | null {
-    const hour = this.#seen.get(key);
-    return (hour === undefined ? undefined : this.#hours.get(hour)?.get(key)) ?? null;
+    const known = this.#seen.get(key);
+    return known === undefined || typeof known === 'number' ? null : known;
   }
 
-  /** In the place of the one of the same key, if there is one. */
+  /** In the place of the one of the same key. */
   replace(event: BookEvent): void {
-    this.#remove(event.key);
+    const known = this.find(event.key);
+    const events = known === null ? [] : (this.#hours.get(hourOf(known.atMs)) ?? []);
+    if (known !== null) events.splice(events.indexOf(known), 1);
     this.put(event);
   }
 
   /** Of a key that is new. */
   put(event: BookEvent): void {
     const hour = hourOf(event.atMs);
-    const events = this.#hours.get(hour) ?? new Map<string, BookEvent>();
-    events.set(event.key, event);
-    this.#hours.set(hour, events);
-    this.#seen.set(event.key, hour);
-  }
-
-  #remove(key: string): void {
-    const hour = this.#seen.get(key);
-    if (hour === undefined) return;
-    this.#hours.get(hour)?.delete(key);
-    this.#seen.delete(key);
+    const events = this.#hours.get(hour);
+    if (events === undefined) this.#hours.set(hour, [event]);
+    else events.push(event);
+    this.#seen.set(event.key, event);
   }
 
   observe(observed: Observed): void {
@@ -69,15 +66,14 @@ export class Timeline {
 
   /** Sorted, those that count. */
   events(hourMs: number): readonly BookEvent[] {
-    const events = [...(this.#hours.get(hourMs)?.values() ?? [])];
-    return events.filter(isCounted).sort(compareEvents);
+    return (this.#hours.get(hourMs) ?? []).filter(isCounted).sort(compareEvents);
   }
 
   /** Everything that is kept from an hour on, counted or not; sorted. */
   all(fromMs: number): readonly BookEvent[] {
     const all: BookEvent[] = [];
     for (const [hour, events] of this.#hours) {
-      if (hour >= fromMs) for (const event of events.values()) all.push(event);
+      if (hour >= fromMs) for (const event of events) all.push(event);
     }
     return all.sort(compareEvents);
   }
@@ -91,8 +87,7 @@ export class Timeline {
   get firstHourMs(): number | null {
     let first: number | null = null;
     for (const [hour, events] of this.#hours) {
-      const counts = [...events.values()].some(isCounted);
-      if (counts && (first === null || hour < first)) first = hour;
+      if ((first === null || hour < first) && events.some(isCounted)) first = hour;
     }
     return first;
   }
@@ -101,8 +96,10 @@ export class Timeline {
   settle(floorMs: number): void {
     for (const [hour, events] of this.#hours) {
       if (hour >= floorMs) continue;
-      this.#settled.set(hour, [...events.keys()]);
-      for (const event of events.values()) {
+      const keys = events.map(({ key }) => key);
+      this.#settled.set(hour, keys);
+      for (const key of keys) this.#seen.set(key, hour);
+      for (const event of events) {
         if (event.kind === 'flow' && event.status === 'pending') this.#pending.add(event.key);
       }
       this.#hours.delete(hour);
