@@ -116,7 +116,7 @@ export async function proveRecord(
     hours: hours.length,
     returns: hours.filter((hour) => hour.return !== null).length,
     observed: textOrNull(record?.figures['return_observed']),
-    latest: hours.slice(-6),
+    latest: hours.slice(-8),
     deposits: depositsOf(hours),
     gaps: record?.gaps ?? [],
     reconciled: hours.filter(({ status }) => status === 'reconciled').length,
@@ -177,7 +177,11 @@ export function recordRows(record: RecordDemo): readonly (readonly [string, stri
   );
   return [
     ['track record', head],
-    ['', `${percent(observed)} in the hours that are known; the last of them:`],
+    [
+      '',
+      'of before the registration, rebuilt from what the simulated exchange shows, and marked so',
+    ],
+    ['', `${percent(observed)} in the hours that are known; the last of all:`],
     ...hourly,
     ...paid,
     ...missing,

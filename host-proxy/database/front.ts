@@ -12,10 +12,13 @@ import { Engine, EngineUnavailable } from './engine.ts';
 import type { ServerIdentity } from './authority.ts';
 import { MessageReader } from './message-reader.ts';
 import type { DatabaseRole, Passwords } from './passwords.ts';
-import { isRole, isSamePassword } from './passwords.ts';
+import { isRole } from './passwords.ts';
 import {
   CANCEL_REQUEST,
   encodeAuthentication,
+  SASL,
+  SASL_CONTINUE,
+  SASL_FINAL,
   encodeError,
   encodeMessage,
   encodeParameter,
@@ -24,12 +27,12 @@ import {
   HEAD_BYTES,
   parseStartup,
   PROTOCOL_3_0,
-  readCString,
   SSL_REQUEST,
 } from './protocol.ts';
 import { Session } from './session.ts';
 import type { SessionLimits } from './session.ts';
 import { Turns } from './turns.ts';
+import { answerScram, SCRAM } from './scram.ts';
 
 export interface FrontLimits extends SessionLimits {
   readonly maxConnections: number;
@@ -272,16 +275,31 @@ export class DatabaseFront {
   ): Promise<DatabaseRole> {
     const { passwords, enclavePassword } = this.#options;
     if (user === 'enclave_user' && !enclavePassword) return user;
-    socket.write(encodeAuthentication(3));
-    const answer = await reader.message(MAX_PASSWORD_BYTES, null);
-    if (typeof answer === 'string' || answer.type !== 'p') {
-      throw new Refused('08P01', 'no password');
+    const said = async (): Promise<Buffer> => {
+      const answer = await reader.message(MAX_PASSWORD_BYTES, null);
+      if (typeof answer === 'string' || answer.type !== 'p') {
+        throw new Refused('08P01', 'no password');
+      }
+      return Buffer.from(answer.bytes.subarray(HEAD_BYTES));
+    };
+    socket.write(encodeAuthentication(SASL, Buffer.from(`${SCRAM}\0\0`)));
+    const initial = await said();
+    const head = Buffer.from(`${SCRAM}\0`);
+    const isOurs = initial.subarray(0, head.length).equals(head);
+    if (!isOurs || initial.length < head.length + 4) {
+      throw new Refused('08P01', 'another way to authenticate than SCRAM-SHA-256');
     }
-    const given = readCString(answer.bytes, HEAD_BYTES) ?? '';
     // The same for a user that is not there.
-    const expected = isRole(user) ? passwords[user] : randomBytes(32).toString('hex');
-    const isRight = isSamePassword(given, expected);
-    if (!isRole(user) || !isRight) throw new Refused('28P01', 'password authentication failed');
+    const password = isRole(user) ? passwords[user] : randomBytes(32).toString('hex');
+    const first = initial.subarray(head.length + 4).toString('latin1');
+    const question = answerScram(first, password);
+    if (question === null) throw new Refused('08P01', 'a SCRAM message that is none');
+    socket.write(encodeAuthentication(SASL_CONTINUE, Buffer.from(question.message)));
+    const verified = question.verify((await said()).toString('latin1'));
+    if (!isRole(user) || verified === null) {
+      throw new Refused('28P01', 'password authentication failed');
+    }
+    socket.write(encodeAuthentication(SASL_FINAL, Buffer.from(verified)));
     return user;
   }
 }

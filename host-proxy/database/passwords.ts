@@ -2,7 +2,7 @@
 // enclave's may be turned off (`enclave_password: false`): then whoever reaches the listener, on this machine,
 // writes what the enclave could write, and the enclave finds out.
 
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -41,13 +41,4 @@ export async function openPasswords(folder: string): Promise<Passwords> {
 
 export function isRole(name: string): name is DatabaseRole {
   return DATABASE_ROLES.some((role) => role === name);
-}
-
-/** In a time that tells nothing of where they differ. */
-export function isSamePassword(given: string, expected: string): boolean {
-  return timingSafeEqual(digestOf(given), digestOf(expected));
-}
-
-function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

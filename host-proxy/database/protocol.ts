@@ -56,8 +56,17 @@ export function encodeParameter(name: string, value: string): Buffer {
 }
 
 /** AuthenticationOk is 0, AuthenticationCleartextPassword is 3. */
-export function encodeAuthentication(code: 0 | 3): Buffer {
-  return encodeMessage('R', Buffer.of(0, 0, 0, code));
+/** AuthenticationSASL, its continuation and its end. */
+export const SASL = 10;
+export const SASL_CONTINUE = 11;
+export const SASL_FINAL = 12;
+
+/** 0: it is over. */
+export function encodeAuthentication(
+  code: 0 | typeof SASL | typeof SASL_CONTINUE | typeof SASL_FINAL,
+  data: Uint8Array = new Uint8Array(0),
+): Buffer {
+  return encodeMessage('R', Buffer.concat([Buffer.of(0, 0, 0, code), data]));
 }
 
 export function encodeReady(status: 'I' | 'T' | 'E'): Buffer {

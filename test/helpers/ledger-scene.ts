@@ -195,7 +195,7 @@ export async function ledgerScene(options: LedgerSceneOptions = {}): Promise<Led
           throw new Error(`fatal: ${fatal.join(' ')} ${String(scene.fatal[0])}`);
         await pause(2);
         if (stepMs > 0 && !scene.polling.busy) await time.run(stepMs, 1);
-        else if (scene.polling.busy) await time.run(2, 1);
+        else if (scene.polling.busy) await time.run(20, 1);
       }
     },
   };

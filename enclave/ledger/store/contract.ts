@@ -18,6 +18,8 @@ export interface StoredPollRecord {
   readonly reasons: readonly string[];
   /** Hours of records that could not be counted. */
   readonly tooPrecise: readonly number[];
+  /** Since when it told everything; null where it did not. */
+  readonly toldFromMs: number | null;
   /** Everything that the venue told of the moment; null where that was not all. */
   readonly observed: {
     readonly balances: readonly Balance[];

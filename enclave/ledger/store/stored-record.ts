@@ -28,7 +28,8 @@ export function recordName(record: StoredRecord): readonly CborValue[] {
   return ['flow', record.id, record.type, record.direction, record.status];
 }
 
-function pollToCbor({ poll, endedMs, reasons, tooPrecise, observed }: StoredPollRecord): CborValue {
+function pollToCbor(record: StoredPollRecord): CborValue {
+  const { poll, endedMs, reasons, tooPrecise, toldFromMs, observed } = record;
   return mapOf([
     mapOf([poll.origin, poll.leafIndex, poll.startedMs, poll.outcome]),
     endedMs,
@@ -37,6 +38,7 @@ function pollToCbor({ poll, endedMs, reasons, tooPrecise, observed }: StoredPoll
     observed === null
       ? null
       : mapOf([observed.balances.map(recordToCbor), observed.positions.map(recordToCbor)]),
+    toldFromMs,
   ]);
 }
 
@@ -87,6 +89,7 @@ function readPoll(fields: Fields): StoredPollRecord {
       const positions: readonly Position[] = lines(inner, 2, 'position');
       return { balances, positions };
     }),
+    toldFromMs: fields.uintOrNull(6, MAX_TIME_MS),
   };
 }
 

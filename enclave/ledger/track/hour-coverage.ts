@@ -11,6 +11,16 @@ import type { HourCoverage } from '../book/contract.ts';
 import type { LedgerPoll } from '../protocol.ts';
 import type { StoredMissed, StoredPollRecord } from '../store/contract.ts';
 
+/** What a venue does not tell of any hour: docs/VENUES.md has those. */
+const LASTING: ReadonlySet<string> = new Set([
+  'venue_lacks',
+  'venue_closed',
+  'not_supported',
+  'symbols_unknown',
+]);
+const MOMENTS: ReadonlySet<string> = new Set(['balances', 'positions']);
+/** What the desk asks for at most. */
+const MAX_HISTORY_MS: number = 8 * 24 * HOUR_MS;
 /** Hours that can be corrected, and a day before them. */
 export const KEPT_HOURS = 96;
 
@@ -32,6 +42,15 @@ const OUTCOMES = { complete: OUTCOME.complete, partial: OUTCOME.partial, failed:
 const MAX_FINDINGS = 64;
 /** What the venue never tells, or tells later, is no gap of an hour; docs/VENUES.md has those. */
 const STANDING: ReadonlySet<string> = new Set(['venue_lacks', 'delayed']);
+
+/** Since when a complete poll told every history that the venue has; null for another poll. */
+function toldFrom({ outcome, coverage }: LedgerPoll): number | null {
+  const spans = coverage.filter(
+    ({ what, reason }) => !MOMENTS.has(what) && (reason === null || !LASTING.has(reason)),
+  );
+  const isWhole = outcome === 'complete' && spans.every(({ complete }) => complete);
+  return isWhole && spans.length > 0 ? Math.max(...spans.map(({ fromMs }) => fromMs)) : null;
+}
 
 /** What is kept of a poll beside its records. */
 export function pollRecordOf(
@@ -55,6 +74,7 @@ export function pollRecordOf(
     endedMs,
     reasons: [...reasons].slice(0, MAX_FINDINGS),
     tooPrecise: [...tooPrecise].slice(0, MAX_FINDINGS),
+    toldFromMs: toldFrom(poll),
     observed,
   };
 }
@@ -77,14 +97,24 @@ export class CoverageLog {
     }
   }
 
-  addPoll({ poll, reasons, tooPrecise }: StoredPollRecord): void {
+  addPoll({ poll, reasons, tooPrecise, toldFromMs }: StoredPollRecord): void {
     const { startedMs, outcome } = poll;
     const hour = this.#hour(hourOf(startedMs));
     this.#push(hour, poll);
+    if (toldFromMs !== null && this.lastCompleteMs === 0) this.#addHistory(poll, toldFromMs);
     if (outcome === OUTCOME.complete)
       this.lastCompleteMs = Math.max(this.lastCompleteMs, startedMs);
     for (const reason of reasons) hour.reasons.add(reason);
     for (const startMs of tooPrecise) this.#hour(startMs).reasons.add('too_precise');
+  }
+
+  /** The first complete poll tells of the time before it: hours that its spans cover whole rest on it. */
+  #addHistory(poll: HourPoll, toldFromMs: number): void {
+    const endMs = hourOf(poll.startedMs);
+    const first = Math.max(Math.ceil(toldFromMs / HOUR_MS) * HOUR_MS, endMs - MAX_HISTORY_MS);
+    for (let startMs = first; startMs < endMs; startMs += HOUR_MS) {
+      if (!this.#hours.has(startMs)) this.#push(this.#hour(startMs), poll);
+    }
   }
 
   addMissed({ fromMs, toMs, reason }: StoredMissed): void {

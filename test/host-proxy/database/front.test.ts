@@ -18,7 +18,6 @@ import {
 import { openPasswords } from '../../../host-proxy/database/passwords.ts';
 import type { Passwords } from '../../../host-proxy/database/passwords.ts';
 import {
-  cString,
   encodeMessage,
   encodeQuery,
   GSS_REQUEST,
@@ -211,7 +210,7 @@ describe('who comes', () => {
     const client = await RawClient.secure(front.port, authority.pem);
     client.send(startup({ user, database: 'postgres' }));
     expect((await client.next())?.type).toBe('R');
-    client.send(encodeMessage('p', cString(password)));
+    await client.authenticate(password);
     expect(await client.lastWords()).toBe('28P01');
   });
 
@@ -227,7 +226,7 @@ describe('who comes', () => {
     const client = await RawClient.secure(front.port, authority.pem);
     client.send(startup({ user: 'gateway_reader', ...parameters }));
     await client.next();
-    client.send(encodeMessage('p', cString(passwords.gateway_reader)));
+    await client.authenticate(passwords.gateway_reader);
     expect(await client.lastWords()).toBe(code);
   });
 
