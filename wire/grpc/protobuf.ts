@@ -60,6 +60,9 @@ function isDefault(value: Value): boolean {
 }
 
 const FIRST_BYTES = 256;
+/** A length of one byte. */
+const MAX_SHORT_TEXT = 0x7f;
+const ASCII = /^[\x20-\x7e]*$/u;
 
 class Writer {
   #bytes = new Uint8Array(FIRST_BYTES);
@@ -94,6 +97,17 @@ class Writer {
     this.#at += value.length;
   }
 
+  /** Most are short and ASCII. */
+  text(value: string): void {
+    if (value.length > MAX_SHORT_TEXT || !ASCII.test(value)) {
+      this.bytes(utf8(value));
+      return;
+    }
+    this.#reserve(1 + value.length);
+    this.#bytes[this.#at++] = value.length;
+    for (let at = 0; at < value.length; at++) this.#bytes[this.#at++] = value.charCodeAt(at);
+  }
+
   #reserve(more: number): void {
     const needed = this.#at + more;
     if (needed <= this.#bytes.length) return;
@@ -121,7 +135,8 @@ function writeField(writer: Writer, { type, number }: FieldSchema, value: Value)
   }
   writer.varint(number * 8 + WIRE.bytes);
   if (typeof type === 'function') writer.bytes(encodeMessage(type(), value as object));
-  else writer.bytes(value instanceof Uint8Array ? value : utf8(value as string));
+  else if (value instanceof Uint8Array) writer.bytes(value);
+  else writer.text(value as string);
 }
 
 function writeRepeated(writer: Writer, field: FieldSchema, items: readonly Value[]): void {
