@@ -1,6 +1,7 @@
 // What a database says, before the client library reads it. The database is hostile: every message is of a known type and
-// within a limit that is checked before its bytes are let through, all messages of one statement are within a budget, and
-// it is asked for nothing but SCRAM, so that no password is ever sent in clear. Anything else ends the connection.
+// within a limit that is checked before its bytes are let through, and all messages of one statement are within a budget.
+// It may ask for a password by SCRAM or, inside of TLS under a measured authority, as it is (the host's own database does);
+// never for MD5 or another system's tickets. Anything else ends the connection.
 //
 //   message   u8 type | i32 length, of itself and the rest | rest
 
@@ -17,8 +18,8 @@ const HEAD_BYTES = 5;
  */
 const KNOWN: ReadonlySet<number> = new Set(Buffer.from('RSKZTDC123nsIENAt', 'latin1'));
 const AUTHENTICATION = 0x52;
-/** OK, SASL, SASL continue, SASL final. */
-const AUTHENTICATIONS: ReadonlySet<number> = new Set([0, 10, 11, 12]);
+/** OK, clear password, SASL, SASL continue, SASL final. */
+const AUTHENTICATIONS: ReadonlySet<number> = new Set([0, 3, 10, 11, 12]);
 
 export class DatabaseProtocolError extends Error {
   constructor(what: string) {
