@@ -26,7 +26,6 @@ const REASONS: Readonly<Record<string, string>> = {
   flow_outside: 'figures that contradict themselves',
   not_separable: 'not told apart from other markets',
   no_returns: 'no hour has a return',
-  below_year: 'less than a year: not annualised',
 };
 
 export function inWords(reason: string | null): string {

@@ -1,105 +1,25 @@
 import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../../verifier/commands/verify-record.ts';
-import type { RecordVerdict } from '../../../verifier/track/record-verdict.ts';
-import { toHex } from '../../../wire/bytes.ts';
 import type { SignedStatement } from '../../../wire/track/evidence.ts';
-import type { HourFigures } from '../../../wire/track/figures.ts';
-import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
-import type { Placeless } from '../../helpers/track-record.ts';
-import { hourStatement, RECORD_ACCOUNT, RecordBuilder } from '../../helpers/track-record.ts';
+import { hourStatement, RecordBuilder } from '../../helpers/track-record.ts';
 import { money } from '../../wire/performance/golden.ts';
-import {
-  blindHour,
-  changed,
-  hour,
-  HOUR_MS,
-  record,
-  START_MS,
-} from '../../wire/performance/hours.ts';
-import { LogFolder, runCommand } from '../log/log-folder.ts';
+import { blindHour, changed, HOUR_MS, START_MS } from '../../wire/performance/hours.ts';
+import { runCommand } from '../log/log-folder.ts';
+import { built, RecordFolder, threeHours } from './record-folder.ts';
 
-const DAY_MS = 24 * HOUR_MS;
-
-let folder: LogFolder;
+let folder: RecordFolder;
 
 beforeAll(async () => {
-  folder = await LogFolder.create();
+  folder = await RecordFolder.create();
 });
 afterAll(() => folder.remove());
-
-interface Judged {
-  readonly exit: number;
-  readonly verdict: RecordVerdict;
-  readonly err: string;
-}
-
-async function judge(file: string, ...args: readonly string[]): Promise<Judged> {
-  const path = folder.path(`record-${Math.random()}.json`);
-  await writeFile(path, file);
-  const { exit, out, err } = await runCommand(run, path, ...args, '--json');
-  return { exit, verdict: JSON.parse(out) as RecordVerdict, err };
-}
-
-/** Under the right policy. */
-function verify(file: string, ...args: readonly string[]): Promise<Judged> {
-  return judge(file, ...folder.trust(), ...args);
-}
-
-/** Asked for by its whole name: another one is left out, and missed. */
-const ACCOUNT = toHex(RECORD_ACCOUNT.accountCommitment);
-
-async function codeOf(file: string): Promise<unknown> {
-  const { exit, verdict } = await verify(file, '--account', ACCOUNT);
-  expect(exit).toBe(1);
-  expect(verdict.record).toBeNull();
-  return verdict.code;
-}
-
-/** Three hours with a deposit in the middle that is no gain. */
-function threeHours(): readonly HourFigures[] {
-  const nothing = { before: 0n, valued: true };
-  return record([
-    { gain: money(10), flow: 0n, ...nothing },
-    { gain: 0n, flow: money(500), ...nothing },
-    { gain: money('30.2'), flow: 0n, ...nothing },
-  ]);
-}
-
-async function built(hours = threeHours()): Promise<RecordBuilder> {
-  const builder = await RecordBuilder.create();
-  builder.addHours(hours);
-  return builder;
-}
-
-function snapshot(atMs: number, more: Partial<SnapshotStatement>): Placeless {
-  return {
-    kind: 'snapshot',
-    supersedes: null,
-    atMs,
-    equity: money(1000),
-    balance: money(1000),
-    unrealised: 0n,
-    deposits: 0n,
-    withdrawals: 0n,
-    byMarket: [],
-    basis: { lastCounter: 24, hours: 24, completeHours: 24 },
-    gaps: [],
-    ...more,
-  };
-}
-
-async function day(more: Partial<SnapshotStatement> = {}): Promise<RecordBuilder> {
-  const builder = await built(Array.from({ length: 24 }, (_, at) => hour(at)));
-  builder.add(snapshot(START_MS + DAY_MS, more));
-  return builder;
-}
 
 describe('a record', () => {
   it('verifies, and its figures are computed from the hours', async () => {
     const builder = await built();
     builder.addMetrics();
-    const { exit, verdict } = await verify(builder.file());
+    const { exit, verdict } = await folder.verify(builder.file());
     expect([exit, verdict.verdict, verdict.code]).toEqual([0, 'verified', null]);
     expect(verdict.record).toMatchObject({
       venue: 'kraken',
@@ -128,7 +48,7 @@ describe('a record', () => {
     const builder = await built(hours.slice(0, 1));
     await builder.nextEpoch(2);
     builder.addHours(hours.slice(1));
-    const { exit, verdict } = await verify(builder.file());
+    const { exit, verdict } = await folder.verify(builder.file());
     expect([exit, verdict.record?.figures['return']]).toEqual([0, '0.0302']);
     expect(verdict.record?.epochs.map(({ counters }) => counters)).toEqual([
       [1, 1],
@@ -136,13 +56,13 @@ describe('a record', () => {
     ]);
     // A document may lie beside the file.
     const [first, second] = builder.attestations;
-    await writeFile(folder.path('second.cbor'), second ?? '');
+    await writeFile(folder.folder.path('second.cbor'), second ?? '');
     const attestations = first === undefined ? [] : [first];
-    expect(await codeOf(builder.file({ attestations }))).toBe('record_unattested');
-    const beside = await verify(
+    expect(await folder.codeOf(builder.file({ attestations }))).toBe('record_unattested');
+    const beside = await folder.verify(
       builder.file({ attestations }),
       '--attestation',
-      folder.path('second.cbor'),
+      folder.folder.path('second.cbor'),
     );
     expect(beside.exit).toBe(0);
   });
@@ -151,7 +71,7 @@ describe('a record', () => {
     const [first, , third] = threeHours();
     if (first === undefined || third === undefined) throw new Error('three');
     const builder = await built([first, blindHour(1), third]);
-    const { exit, verdict } = await verify(builder.file());
+    const { exit, verdict } = await folder.verify(builder.file());
     expect(exit).toBe(0);
     expect(verdict.record?.figures['return']).toBeNull();
     expect(verdict.record?.reasons['return']).toBe('incomplete');
@@ -166,7 +86,7 @@ describe('a record', () => {
     if (first === undefined) throw new Error('three');
     const later = changed(first, { residual: money('-0.1'), realised: money('10.1') });
     builder.add(hourStatement(later, { supersedes: { counter: 1, reason: 'late_data' } }));
-    const { exit, verdict } = await verify(builder.file());
+    const { exit, verdict } = await folder.verify(builder.file());
     expect(exit).toBe(0);
     expect(verdict.record?.figures['residual']).toBe('-0.1');
     expect(verdict.record?.corrected).toEqual([
@@ -177,15 +97,15 @@ describe('a record', () => {
   it('has a gap where an hour was revoked', async () => {
     const builder = await built();
     builder.add({ kind: 'revocation', revokes: 2, reason: 'wrong_prices', atMs: START_MS });
-    const { verdict } = await verify(builder.file());
+    const { verdict } = await folder.verify(builder.file());
     expect(verdict.record?.gaps).toMatchObject([{ reason: 'missing' }]);
     expect(verdict.record?.statements).toMatchObject({ hours: 2, revocations: 1 });
   });
 
   it('is shown to people', async () => {
-    const path = folder.path('person.json');
+    const path = folder.folder.path('person.json');
     await writeFile(path, (await built()).file());
-    const { exit, out } = await runCommand(run, path, ...folder.trust());
+    const { exit, out } = await runCommand(run, path, ...folder.folder.trust());
     expect(exit).toBe(0);
     expect(out).toContain('VERIFIED');
     expect(out).toContain('0.0302');
@@ -194,8 +114,8 @@ describe('a record', () => {
   });
 
   it('without a policy is undecided, however good', async () => {
-    const root = ['--unsafe-root', folder.path('root.pem')];
-    const { exit, verdict } = await judge((await built()).file(), ...root);
+    const root = ['--unsafe-root', folder.folder.path('root.pem')];
+    const { exit, verdict } = await folder.judge((await built()).file(), ...root);
     expect([exit, verdict.verdict, verdict.code]).toEqual([2, 'undecided', 'policy_missing']);
     expect(verdict.record?.figures['return']).toBe('0.0302');
   });
@@ -212,16 +132,16 @@ describe('a record', () => {
       statements: [...one.statements, ...other.statements],
       attestations: [...one.attestations],
     };
-    const asked = await verify(one.file(both));
+    const asked = await folder.verify(one.file(both));
     expect([asked.exit, asked.verdict.code]).toEqual([2, 'usage_invalid']);
     // Only the statements of the account that was asked for are judged: the other's key is of a twin.
-    const chosen = await verify(one.file(both), '--account', 'a0a1a2a3');
+    const chosen = await folder.verify(one.file(both), '--account', 'a0a1a2a3');
     expect(chosen.exit).toBe(0);
-    const twin = await verify(one.file(both), '--account', 'ee'.repeat(32));
+    const twin = await folder.verify(one.file(both), '--account', 'ee'.repeat(32));
     expect([twin.exit, twin.verdict.code]).toEqual([1, 'record_signature']);
-    const nobody = await verify(one.file(both), '--account', '00000000');
+    const nobody = await folder.verify(one.file(both), '--account', '00000000');
     expect([nobody.exit, nobody.verdict.code]).toEqual([2, 'usage_invalid']);
-    const wrong = await verify(one.file(both), '--account', 'a0a1a2a');
+    const wrong = await folder.verify(one.file(both), '--account', 'a0a1a2a');
     expect([wrong.exit, wrong.verdict.code]).toEqual([2, 'usage_invalid']);
   });
 });
@@ -251,7 +171,9 @@ describe('whoever keeps the rows', () => {
     ],
   )('%s: refused', async (_, change, code) => {
     const builder = await built();
-    expect(await codeOf(builder.file({ statements: change(builder.statements) }))).toBe(code);
+    expect(await folder.codeOf(builder.file({ statements: change(builder.statements) }))).toBe(
+      code,
+    );
   });
 
   it('flips any byte of a statement or a signature: refused', async () => {
@@ -261,22 +183,26 @@ describe('whoever keeps the rows', () => {
     const codes = new Set<unknown>();
     for (let at = 0; at < first.statement.length; at += 17) {
       const statement = first.statement.with(at, (first.statement[at] ?? 0) ^ 1);
-      codes.add(await codeOf(builder.file({ statements: [{ ...first, statement }, ...rest] })));
+      codes.add(
+        await folder.codeOf(builder.file({ statements: [{ ...first, statement }, ...rest] })),
+      );
     }
     for (let at = 0; at < 64; at += 13) {
       const signature = first.signature.with(at, (first.signature[at] ?? 0) ^ 1);
-      codes.add(await codeOf(builder.file({ statements: [{ ...first, signature }, ...rest] })));
+      codes.add(
+        await folder.codeOf(builder.file({ statements: [{ ...first, signature }, ...rest] })),
+      );
     }
     expect(codes).toEqual(new Set(['record_malformed', 'record_signature', 'chain_hole']));
   });
 
   it('brings a document of another enclave of the same epoch: refused', async () => {
     const [builder, twin] = [await built(), await built()];
-    expect(await codeOf(builder.file({ attestations: twin.attestations }))).toBe(
+    expect(await folder.codeOf(builder.file({ attestations: twin.attestations }))).toBe(
       'record_signature',
     );
     const both = { attestations: [...builder.attestations, ...twin.attestations] };
-    expect(await codeOf(builder.file(both))).toBe('chain_fork');
+    expect(await folder.codeOf(builder.file(both))).toBe('chain_fork');
   });
 
   it.each([
@@ -284,7 +210,7 @@ describe('whoever keeps the rows', () => {
     ['no record', '{}'],
     ['no statements', '{"v":1,"statements":[],"attestations":[]}'],
   ])('brings %s: refused or not judged', async (_, file) => {
-    const { exit, verdict } = await verify(file);
+    const { exit, verdict } = await folder.verify(file);
     expect([
       [1, 'record_malformed'],
       [2, 'usage_invalid'],
@@ -299,18 +225,18 @@ async function logged(): Promise<RecordBuilder> {
   await builder.nextEpoch(2);
   builder.addHours(hours.slice(1));
   builder.addMetrics();
-  await folder.write(builder.epochs);
+  await folder.folder.write(builder.epochs);
   return builder;
 }
 
 describe('the log', () => {
   it('has every statement at its place', async () => {
     const builder = await logged();
-    const { exit, verdict } = await verify(builder.file(), '--log', folder.log);
+    const { exit, verdict } = await folder.verify(builder.file(), '--log', folder.folder.log);
     expect([exit, verdict.code, verdict.logged]).toEqual([0, null, true]);
     expect(verdict.residual_risks).not.toContain('unlogged_result');
     expect(verdict.skipped).not.toContain('log');
-    const without = await verify(builder.file());
+    const without = await folder.verify(builder.file());
     expect([without.verdict.logged, without.verdict.residual_risks]).toEqual([
       false,
       expect.arrayContaining(['unlogged_result']),
@@ -321,139 +247,49 @@ describe('the log', () => {
     const builder = await logged();
     const file = builder.file();
     builder.add({ kind: 'revocation', revokes: null, reason: 'account_removed', atMs: START_MS });
-    const { exit, verdict } = await verify(builder.file(), '--log', folder.log);
+    const { exit, verdict } = await folder.verify(builder.file(), '--log', folder.folder.log);
     expect([exit, verdict.code]).toEqual([1, 'record_unlogged']);
-    expect((await verify(file, '--log', folder.log)).exit).toBe(0);
+    expect((await folder.verify(file, '--log', folder.folder.log)).exit).toBe(0);
   });
 
   it('of another enclave of the same epoch does not have it', async () => {
     const [builder, twin] = [await built(), await built()];
-    await folder.write(twin.epochs);
-    const { exit, verdict } = await verify(builder.file(), '--log', folder.log);
+    await folder.folder.write(twin.epochs);
+    const { exit, verdict } = await folder.verify(builder.file(), '--log', folder.folder.log);
     expect([exit, verdict.code]).toEqual([1, 'record_unlogged']);
   });
 
   it('does not have it with another salt, or with fewer statements than the leaf has', async () => {
     const builder = await built();
     builder.addMetrics();
-    await folder.write(builder.epochs);
+    await folder.folder.write(builder.epochs);
     const salted = builder.statements.map((one) =>
       Object.assign({}, one, { leafSalt: new Uint8Array(16) }),
     );
-    const other = await verify(builder.file({ statements: salted }), '--log', folder.log);
+    const other = await folder.verify(
+      builder.file({ statements: salted }),
+      '--log',
+      folder.folder.log,
+    );
     expect([other.exit, other.verdict.code]).toEqual([1, 'record_unlogged']);
     // A chain may end anywhere; that its last leaf has more shows here.
     const fewer = builder.statements.slice(0, 2);
-    const cut = await verify(builder.file({ statements: fewer }), '--log', folder.log);
+    const cut = await folder.verify(
+      builder.file({ statements: fewer }),
+      '--log',
+      folder.folder.log,
+    );
     expect([cut.exit, cut.verdict.code]).toEqual([1, 'record_unlogged']);
-    expect((await verify(builder.file({ statements: fewer }))).exit).toBe(0);
+    expect((await folder.verify(builder.file({ statements: fewer }))).exit).toBe(0);
   });
 
   it('that cannot be read decides nothing', async () => {
     const builder = await built();
-    const { exit, verdict } = await verify(builder.file(), '--log', folder.path('nowhere'));
+    const { exit, verdict } = await folder.verify(
+      builder.file(),
+      '--log',
+      folder.folder.path('nowhere'),
+    );
     expect([exit, verdict.verdict]).toEqual([2, 'undecided']);
-  });
-});
-
-describe('figures that contradict themselves are refused, whoever signed them', () => {
-  it.each<[string, Partial<HourFigures>]>([
-    ['a change of equity that nothing explains', { realised: money(11) }],
-    ['flows that are not what came in', { inflow: money(1), residual: money(-1) }],
-  ])('%s', async (_, change) => {
-    const [first] = threeHours();
-    if (first === undefined) throw new Error('three');
-    expect(await codeOf((await built([changed(first, change)])).file())).toBe('record_mismatch');
-  });
-
-  it.each([
-    ['a better return', { ratio: '0.011', method: 'twr', reason: null }],
-    ['a return in another digit', { ratio: '0.010000000000000001', method: 'twr', reason: null }],
-    ['a better method', { ratio: '0.01', method: 'modified_dietz', reason: null }],
-    ['no return where there is one', { ratio: null, method: null, reason: 'no_value' }],
-  ] as const)('%s', async (_, stated) => {
-    const [first] = threeHours();
-    if (first === undefined) throw new Error('three');
-    const builder = await RecordBuilder.create();
-    builder.add(hourStatement(first, { return: stated }));
-    expect(await codeOf(builder.file())).toBe('record_mismatch');
-  });
-
-  it('a return where there is none', async () => {
-    const builder = await RecordBuilder.create();
-    const stated = { ratio: '0', method: 'twr', reason: null } as const;
-    builder.add(hourStatement(blindHour(0), { return: stated }));
-    expect(await codeOf(builder.file())).toBe('record_mismatch');
-  });
-
-  it('a snapshot is that of its hours', async () => {
-    const { exit, verdict } = await verify((await day()).file());
-    expect([exit, verdict.record?.statements.snapshots]).toEqual([0, 1]);
-  });
-
-  it.each<[string, Partial<SnapshotStatement>]>([
-    ['more equity', { equity: money(1001) }],
-    ['another balance', { balance: money(999) }],
-    ['unrealised', { unrealised: 1n }],
-    ['deposits', { deposits: money(1) }],
-    ['no withdrawals', { withdrawals: null }],
-    [
-      'a market',
-      {
-        byMarket: [
-          {
-            market: 'swap',
-            trades: 1,
-            volume: null,
-            fees: null,
-            funding: null,
-            realised: null,
-            equity: null,
-          },
-        ],
-      },
-    ],
-    ['another last hour', { basis: { lastCounter: 23, hours: 24, completeHours: 24 } }],
-    ['more hours', { basis: { lastCounter: 24, hours: 23, completeHours: 23 } }],
-    ['fewer complete hours', { basis: { lastCounter: 24, hours: 24, completeHours: 23 } }],
-  ])('a snapshot with %s', async (_, more) => {
-    expect(await codeOf((await day(more)).file())).toBe('record_mismatch');
-  });
-
-  it.each([
-    ['return', '0.04'],
-    ['residual', '0.1'],
-    ['gaps', 1],
-    ['hourly.sample', 4],
-    ['a_figure_of_tomorrow', '1'],
-  ] as const)('a metrics statement with another %s', async (name, value) => {
-    const builder = await built();
-    builder.addMetrics((metrics) => ({
-      ...metrics,
-      figures: new Map([...metrics.figures, [name, value]]),
-    }));
-    expect(await codeOf(builder.file())).toBe('record_mismatch');
-  });
-
-  it('a metrics statement over other statements', async () => {
-    const builder = await built();
-    builder.addMetrics((metrics) => ({
-      ...metrics,
-      last: { ...metrics.last, hash: new Uint8Array(32) },
-    }));
-    expect(await codeOf(builder.file())).toBe('record_mismatch');
-    const ahead = await built();
-    ahead.addMetrics((metrics) => ({ ...metrics, last: { ...metrics.last, counter: 4 } }));
-    expect(await codeOf(ahead.file())).toBe('record_mismatch');
-  });
-
-  it('a metrics statement stays right when an hour is corrected later', async () => {
-    const builder = await built();
-    builder.addMetrics();
-    const [first] = threeHours();
-    if (first === undefined) throw new Error('three');
-    const later = changed(first, { residual: money('-0.1'), realised: money('10.1') });
-    builder.add(hourStatement(later, { supersedes: { counter: 1, reason: 'late_data' } }));
-    expect((await verify(builder.file())).exit).toBe(0);
   });
 });

@@ -1,0 +1,146 @@
+// Figures that were signed and are wrong: the signature says who wrote them.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { HourFigures } from '../../../wire/track/figures.ts';
+import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
+import type { Placeless } from '../../helpers/track-record.ts';
+import { hourStatement, RecordBuilder } from '../../helpers/track-record.ts';
+import { money } from '../../wire/performance/golden.ts';
+import { blindHour, changed, hour, HOUR_MS, START_MS } from '../../wire/performance/hours.ts';
+import { built, RecordFolder, threeHours } from './record-folder.ts';
+
+const DAY_MS = 24 * HOUR_MS;
+
+let folder: RecordFolder;
+
+beforeAll(async () => {
+  folder = await RecordFolder.create();
+});
+afterAll(() => folder.remove());
+
+function snapshot(atMs: number, more: Partial<SnapshotStatement>): Placeless {
+  return {
+    kind: 'snapshot',
+    supersedes: null,
+    atMs,
+    equity: money(1000),
+    balance: money(1000),
+    unrealised: 0n,
+    deposits: 0n,
+    withdrawals: 0n,
+    byMarket: [],
+    basis: { lastCounter: 24, hours: 24, completeHours: 24 },
+    gaps: [],
+    ...more,
+  };
+}
+
+async function day(more: Partial<SnapshotStatement> = {}): Promise<RecordBuilder> {
+  const builder = await built(Array.from({ length: 24 }, (_, at) => hour(at)));
+  builder.add(snapshot(START_MS + DAY_MS, more));
+  return builder;
+}
+
+describe('figures that contradict themselves are refused, whoever signed them', () => {
+  it.each<[string, Partial<HourFigures>]>([
+    ['a change of equity that nothing explains', { realised: money(11) }],
+    ['flows that are not what came in', { inflow: money(1), residual: money(-1) }],
+  ])('%s', async (_, change) => {
+    const [first] = threeHours();
+    if (first === undefined) throw new Error('three');
+    expect(await folder.codeOf((await built([changed(first, change)])).file())).toBe(
+      'record_mismatch',
+    );
+  });
+
+  it.each([
+    ['a better return', { ratio: '0.011', method: 'twr', reason: null }],
+    ['a return in another digit', { ratio: '0.010000000000000001', method: 'twr', reason: null }],
+    ['a better method', { ratio: '0.01', method: 'modified_dietz', reason: null }],
+    ['no return where there is one', { ratio: null, method: null, reason: 'no_value' }],
+  ] as const)('%s', async (_, stated) => {
+    const [first] = threeHours();
+    if (first === undefined) throw new Error('three');
+    const builder = await RecordBuilder.create();
+    builder.add(hourStatement(first, { return: stated }));
+    expect(await folder.codeOf(builder.file())).toBe('record_mismatch');
+  });
+
+  it('a return where there is none', async () => {
+    const builder = await RecordBuilder.create();
+    const stated = { ratio: '0', method: 'twr', reason: null } as const;
+    builder.add(hourStatement(blindHour(0), { return: stated }));
+    expect(await folder.codeOf(builder.file())).toBe('record_mismatch');
+  });
+
+  it('a snapshot is that of its hours', async () => {
+    const { exit, verdict } = await folder.verify((await day()).file());
+    expect([exit, verdict.record?.statements.snapshots]).toEqual([0, 1]);
+  });
+
+  it.each<[string, Partial<SnapshotStatement>]>([
+    ['more equity', { equity: money(1001) }],
+    ['another balance', { balance: money(999) }],
+    ['unrealised', { unrealised: 1n }],
+    ['deposits', { deposits: money(1) }],
+    ['no withdrawals', { withdrawals: null }],
+    [
+      'a market',
+      {
+        byMarket: [
+          {
+            market: 'swap',
+            trades: 1,
+            volume: null,
+            fees: null,
+            funding: null,
+            realised: null,
+            equity: null,
+          },
+        ],
+      },
+    ],
+    ['another last hour', { basis: { lastCounter: 23, hours: 24, completeHours: 24 } }],
+    ['more hours', { basis: { lastCounter: 24, hours: 23, completeHours: 23 } }],
+    ['fewer complete hours', { basis: { lastCounter: 24, hours: 24, completeHours: 23 } }],
+  ])('a snapshot with %s', async (_, more) => {
+    expect(await folder.codeOf((await day(more)).file())).toBe('record_mismatch');
+  });
+
+  it.each([
+    ['return', '0.04'],
+    ['residual', '0.1'],
+    ['gaps', 1],
+    ['hourly.sample', 4],
+    ['a_figure_of_tomorrow', '1'],
+  ] as const)('a metrics statement with another %s', async (name, value) => {
+    const builder = await built();
+    builder.addMetrics((metrics) => ({
+      ...metrics,
+      figures: new Map([...metrics.figures, [name, value]]),
+    }));
+    expect(await folder.codeOf(builder.file())).toBe('record_mismatch');
+  });
+
+  it('a metrics statement over other statements', async () => {
+    const builder = await built();
+    builder.addMetrics((metrics) => ({
+      ...metrics,
+      last: { ...metrics.last, hash: new Uint8Array(32) },
+    }));
+    expect(await folder.codeOf(builder.file())).toBe('record_mismatch');
+    const ahead = await built();
+    ahead.addMetrics((metrics) => ({ ...metrics, last: { ...metrics.last, counter: 4 } }));
+    expect(await folder.codeOf(ahead.file())).toBe('record_mismatch');
+  });
+
+  it('a metrics statement stays right when an hour is corrected later', async () => {
+    const builder = await built();
+    builder.addMetrics();
+    const [first] = threeHours();
+    if (first === undefined) throw new Error('three');
+    const later = changed(first, { residual: money('-0.1'), realised: money('10.1') });
+    builder.add(hourStatement(later, { supersedes: { counter: 1, reason: 'late_data' } }));
+    expect((await folder.verify(builder.file())).exit).toBe(0);
+  });
+});
