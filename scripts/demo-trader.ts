@@ -25,7 +25,7 @@ const MINUTE_MS = 60_000;
 /** What the exchange shows of the time before the registration. */
 const HISTORY_MINUTES = 1800;
 /** No market was open, so nobody knows what anything was worth. */
-const OUTAGE_MINUTES = { from: 250, to: 190 } as const;
+const OUTAGE_MINUTES = { from: 280, to: 150 } as const;
 /** Signed hours of the history, in rounds of a day. */
 const RECORDED_MS = 90_000;
 const MIN_HOURS = 28;
