@@ -7,6 +7,7 @@ import { MemoryStore } from '../../enclave/ledger/store/memory-store.ts';
 import { PostgresStore } from '../../enclave/ledger/store/postgres-store.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { toHex } from '../../wire/bytes.ts';
+import type { SignedStatement } from '../../wire/track/evidence.ts';
 import { STORAGE_KEYS, STORE_ORIGIN } from './track-store.ts';
 import { openRecord, playAll, signedOf } from './track-story.ts';
 
@@ -41,9 +42,11 @@ export interface SignedTwice {
   readonly loaded: readonly string[];
 }
 
+function rows(signed: readonly SignedStatement[]): readonly string[] {
+  return signed.map(({ statement, signature }) => `${toHex(statement)} ${toHex(signature)}`);
+}
+
 export async function signedTwice(server: RealServer): Promise<SignedTwice> {
-  const rows = (signed: Awaited<ReturnType<typeof signedOf>>): readonly string[] =>
-    signed.map(({ statement, signature }) => `${toHex(statement)} ${toHex(signature)}`);
   const inMemory = rows(await signedOf(await playAll(new MemoryStore())));
   const story = await playAll(storeOn(server));
   const stored = rows(await signedOf(story));
