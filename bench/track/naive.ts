@@ -1,6 +1,6 @@
 // What is often written in place of a ledger, as the baseline: floating point, first in first out with arrays that are
-// shifted, no postings, no second lot method, no observation to hold against it, no digests. It is not wrong about
-// much; it only cannot say so.
+// shifted, no postings, no second lot method, no observation to hold against it, no digests. Open
+// profit in USDT passes for dollars. It is not wrong about much; it only cannot say so.
 
 import type { BookRecord, PriceRow } from '../../enclave/ledger/book/contract.ts';
 

@@ -29,6 +29,8 @@ import { encodeBook, parseBook } from './state-codec.ts';
 import { hourOf, Timeline } from './timeline.ts';
 
 export const DEFAULT_KEEP_HOURS = 72;
+/** How far before its first observation a book goes back; a venue may tell of years. */
+export const MAX_HISTORY_MS: number = 7 * 24 * HOUR_MS;
 
 export class AccountBook implements Book {
   readonly #options: BookOptions;
@@ -217,7 +219,8 @@ export class AccountBook implements Book {
 
   /** Whether what happens in an hour can still count. */
   #isOpenAt(hourMs: number): boolean {
-    return this.#floorMs === null || hourMs >= this.#floorMs || this.#opening !== null;
+    if (this.#floorMs === null || hourMs >= this.#floorMs) return true;
+    return this.#opening !== null && hourMs >= historyOf(this.#opening);
   }
 
   #placed(atMs: number): Applied {
@@ -234,7 +237,7 @@ export class AccountBook implements Book {
 
   #firstHourMs(opening: Observed): number {
     const own = hourOf(opening.fromMs);
-    return Math.min(own, this.#timeline.firstHourMs ?? own);
+    return Math.min(own, this.#timeline.firstHourMs(historyOf(opening)) ?? own);
   }
 
   #open(startMs: number): BookState {
@@ -256,4 +259,8 @@ export class AccountBook implements Book {
     this.#checkpoints.dropBefore(floorMs);
     this.#timeline.settle(floorMs);
   }
+}
+
+function historyOf({ fromMs }: Observed): number {
+  return hourOf(fromMs) - MAX_HISTORY_MS;
 }

@@ -66,7 +66,9 @@ export function observedOf(observation: Observation, marginPositions: boolean): 
   const securities = new Map<string, Instrument>();
   const contracts = new Map<string, ObservedContract>();
   const wallets = new Set<string>();
-  for (const { wallet, currency, total } of balances) {
+  // A wallet is there once, however often it was told.
+  const lines = new Map(balances.map((line) => [`${line.wallet} ${line.currency}`, line] as const));
+  for (const { wallet, currency, total } of lines.values()) {
     const amount = toFixed(total);
     if (amount === null) return null;
     wallets.add(wallet.toLowerCase());

@@ -83,11 +83,12 @@ export class Timeline {
     return kept.sort(([a], [b]) => a - b).map(([, observed]) => observed);
   }
 
-  /** The first hour that has an event that counts. */
-  get firstHourMs(): number | null {
+  /** The first hour, not before `fromMs`, that has an event that counts. */
+  firstHourMs(fromMs: number): number | null {
     let first: number | null = null;
     for (const [hour, events] of this.#hours) {
-      if ((first === null || hour < first) && events.some(isCounted)) first = hour;
+      if (hour < fromMs || (first !== null && hour >= first)) continue;
+      if (events.some(isCounted)) first = hour;
     }
     return first;
   }

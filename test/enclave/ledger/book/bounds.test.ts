@@ -1,7 +1,7 @@
 // Where things end: flows of an hour, ids that are remembered, the way back to the opening, and bytes that do not add up.
 
 import { describe, expect, it } from 'vitest';
-import { AccountBook } from '../../../../enclave/ledger/book/account-book.ts';
+import { AccountBook, MAX_HISTORY_MS } from '../../../../enclave/ledger/book/account-book.ts';
 import { eventOf } from '../../../../enclave/ledger/book/event.ts';
 import { instrumentOf } from '../../../../enclave/ledger/book/instrument.ts';
 import { Ledger, LEDGER_ACCOUNTS } from '../../../../enclave/ledger/book/ledger.ts';
@@ -110,6 +110,24 @@ describe('the opening', () => {
     const [first] = close(book, table, 1);
     // 108,000 dollars, short of 0.2 coins at 50,000: what was there, less the purchases of both.
     expect(text(first?.equityStart ?? null)).toBe('98000');
+  });
+
+  it('goes back seven days, whatever the venue tells of the years before', () => {
+    const first = T0 + 5 * HOUR_MS - MAX_HISTORY_MS;
+    for (const [told, from] of [
+      [first, first],
+      [first - 1, T0 + 5 * HOUR_MS],
+      [1, T0 + 5 * HOUR_MS],
+    ] as const) {
+      const book = new AccountBook({ pricedIn: 'USDT' });
+      expect(book.apply(at(told))).toBe('new');
+      book.observe(observation(openedAt, [balance('USDT', '95000')]));
+      expect(book.nextHourMs).toBe(from);
+    }
+    const book = opened(72, 1);
+    expect(book.apply(at(first - 1))).toBe('settled');
+    expect(book.apply(at(first))).toBe('late');
+    expect(book.reopen(first)?.at(0)).toBe(first);
   });
 
   it('can be reached as long as its own hour can be reopened, with all hours before it', () => {

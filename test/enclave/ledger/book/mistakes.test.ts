@@ -128,6 +128,15 @@ describe('8: coins are worth their price, not their number', () => {
   });
 });
 
+describe('9: a wallet counts once', () => {
+  it('however often it was told; two wallets are two', () => {
+    const usdt = balance('USDT', '100', 'futures');
+    const opening = observation(T0, [usdt, usdt, balance('USDT', '7', 'spot')]);
+    const [hour] = tell({ opening, prices: parUsdt(1), hours: 1 }).figures;
+    expect(text(hour?.equityEnd ?? null)).toBe('107');
+  });
+});
+
 describe('10: what is not known is not zero', () => {
   it('an hour without a price has no value; where the last price is an hour old it says so', () => {
     const prices = [...parUsdt(4), ...hourly('BTC/USDT', ['50000', '0', '0', '60000', '60000'])];
