@@ -10,7 +10,7 @@ const PROCESS_TESTS = [
   'test/enclave/nsm/open-device.test.ts',
   'test/enclave/launch/**/*.test.ts',
   'test/enclave/tap/**/*.test.ts',
-  'test/host-proxy/database/{pglite,front,commands,service,track}.test.ts',
+  'test/host-proxy/database/{pglite,front,commands,shares,track}.test.ts',
   'test/host-proxy/feed/live.test.ts',
   'test/enclave/desk/exchange-faults.test.ts',
   'test/enclave/strategy/**/*.test.ts',

@@ -8,6 +8,8 @@ import type { CloudConfig } from './config-cloud.ts';
 import { cloudShape } from './config-cloud.ts';
 import type { DatabaseConfig } from './config-database.ts';
 import { databaseSchema } from './config-database.ts';
+import type { ShareConfig } from './config-share.ts';
+import { findShareMistake, shareSchema } from './config-share.ts';
 import { parseDecimal } from '../wire/market/scaled.ts';
 import type { LiveFeedConfig } from './feed/live.ts';
 import type { Level } from './logger.ts';
@@ -116,6 +118,8 @@ export interface HostConfig extends CloudConfig {
   readonly ship: ShipConfig | null;
   /** Null: the host brings no database along. */
   readonly database: DatabaseConfig | null;
+  /** Null: the enclave runs whatever other hosts do. */
+  readonly share: ShareConfig | null;
   readonly tiles: { readonly host: string; readonly port: number } | null;
   readonly ingress: {
     readonly host: string;
@@ -229,6 +233,7 @@ const schema: z.ZodType<HostConfig> = z.strictObject({
     .prefault({}),
   ship: shipSchema,
   database: databaseSchema,
+  share: shareSchema,
   tiles: z.strictObject({ host: host.default('127.0.0.1'), port }).nullable(),
   ingress: z
     .strictObject({
@@ -277,6 +282,8 @@ export function parseHostConfig(text: string, file: string): ParsedHostConfig {
     });
     return { ok: false, problems };
   }
+  const mistake = findShareMistake(parsed.data.share, parsed.data.enclave.close_ms);
+  if (mistake !== null) return { ok: false, problems: [mistake] };
   return { ok: true, config: withAbsolutePaths(parsed.data, dirname(file)) };
 }
 
@@ -303,6 +310,7 @@ function withAbsolutePaths(config: HostConfig, directory: string): HostConfig {
       config.database === null
         ? null
         : { ...config.database, folder: absolute(config.database.folder) },
+    share: shareOf(config.share, absolute),
     sealed: config.sealed.map(absolute),
     feed: feed?.source === 'replay' ? { ...feed, capture: absolute(feed.capture) } : feed,
     execution: {
@@ -311,4 +319,15 @@ function withAbsolutePaths(config: HostConfig, directory: string): HostConfig {
     },
     logging: { ...logging, file: logging.file === null ? null : absolute(logging.file) },
   };
+}
+
+function shareOf(
+  share: ShareConfig | null,
+  absolute: (name: string) => string,
+): ShareConfig | null {
+  if (share === null) return null;
+  const [ca, passwordFile] = [share.ca, share.password_file].map((name) =>
+    name === null ? null : absolute(name),
+  );
+  return { ...share, ca: ca ?? null, password_file: passwordFile ?? null };
 }

@@ -8,8 +8,10 @@ import { nodeCrypto } from '../wire/node/crypto.ts';
 import { parseTransport } from '../wire/node/parse-transport.ts';
 import type { HostConfig } from './config-file.ts';
 import { egressOf, openConfiguredDatabase } from './database/configured-database.ts';
+import type { ConfiguredShare } from './database/configured-share.ts';
 import { EngineUnavailable } from './database/engine.ts';
 import type { DatabaseService } from './database/service.ts';
+import { TargetUnavailable } from './database/target-unavailable.ts';
 import type { DiskPlace } from './disk-room.ts';
 import { DiskRoom } from './disk-room.ts';
 import { DiskWatch } from './disk-watch.ts';
@@ -169,15 +171,19 @@ async function makeFolder(path: string): Promise<void> {
 
 /** A signal that comes while the host is still being opened is kept for it. */
 class StopRequest {
-  #asked = false;
+  readonly #asked = new AbortController();
   #host: Host | null = null;
   #room: DiskRoom | null = null;
 
   readonly ask = (): void => {
-    this.#asked = true;
+    this.#asked.abort();
     if (this.#host === null) this.#room?.giveUp();
     else this.#host.stop();
   };
+
+  get signal(): AbortSignal {
+    return this.#asked.signal;
+  }
 
   /** What opening may wait for. */
   waitsFor(room: DiskRoom): void {
@@ -186,7 +192,7 @@ class StopRequest {
 
   passTo(host: Host): void {
     this.#host = host;
-    if (this.#asked) host.stop();
+    if (this.#asked.signal.aborted) host.stop();
   }
 }
 
@@ -253,6 +259,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
   let secrets: Secrets | null = null;
   let metricsServer: MetricsServer | null = null;
   let database: DatabaseService | null = null;
+  let share: ConfiguredShare | null = null;
   try {
     for (const path of [...Object.values(folders), ...socketFolders(config.transport)]) {
       await makeFolder(path);
@@ -279,6 +286,13 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     const shipper = await openShipper(ship, { files, folders, logger });
     const { command, show_output: showOutput, restart } = config.enclave;
     const [program, ...rest] = command ?? [];
+    if (config.share !== null) {
+      const { takeShare } = await import('./database/configured-share.ts');
+      share = await takeShare(config.share, logger, stop.signal);
+      if (share.lease === null) return 0;
+      // Half of the lease is left, for the enclave to close.
+      share.lease.lost.addEventListener('abort', stop.ask);
+    }
     database = await openConfiguredDatabase(config.database, logger);
     const host = await Host.open({
       files,
@@ -323,12 +337,19 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       { host: host.value, secrets, shipper, live: feed.value.live },
       logger,
     );
-    return await runHost(host.value, sealed, options, io);
+    const code = await runHost(host.value, sealed, options, io);
+    if (share?.lease?.lost.aborted !== true) return code;
+    io.stderr('the lease of this share was lost: another host may have it\n');
+    return 1;
   } catch (error) {
     const failure = failureOf(error);
     if (failure !== null) {
       explain(io, failure);
       return 1;
+    }
+    if (error instanceof TargetUnavailable) {
+      io.stderr(`the share of this host: ${error.message}\n`);
+      return 2;
     }
     if (error instanceof EngineUnavailable) {
       io.stderr(`the database of this host: ${error.message}\n`);
@@ -349,6 +370,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     secrets?.credentials?.stop();
     await metricsServer?.close();
     await database?.front.close();
+    await share?.close();
     // Nothing waits for a disk when the host is over.
     room?.giveUp();
   }

@@ -18,7 +18,9 @@ import {
   readMigrations,
 } from '../database/migrations.ts';
 import type { MigrationProblem } from '../database/migrations.ts';
-import { openOwnDatabase, openServer, TargetUnavailable } from '../database/target.ts';
+import { installShares } from '../database/shares.ts';
+import { TargetUnavailable } from '../database/target-unavailable.ts';
+import { openOwnDatabase, openServer } from '../database/target.ts';
 import type { OpenTarget } from '../database/target.ts';
 import { parseHostArgs } from './host-command.ts';
 
@@ -35,6 +37,7 @@ const MIGRATE_USAGE = `usage: trackseal database migrate (--config FILE | --url 
 Brings the database to the schema of this release: tables, constraints, roles and what they may. Forward only;
 asking again changes nothing. A migration that was edited after it was applied is refused.
 
+  --shares               also what hosts need that share accounts (\`share\`): pg-boss and the role host_worker
 ${WHERE}
 ${EXIT}`;
 const BACKUP_USAGE = `usage: trackseal database backup -o FILE (--config FILE | --url URL) [OPTIONS]
@@ -79,6 +82,8 @@ interface Options {
   readonly passwordFile: string | null;
   readonly output: string | null;
   readonly file: string | null;
+  /** For `migrate`: what hosts that share accounts need. */
+  readonly shares: boolean;
   readonly json: boolean;
 }
 
@@ -91,7 +96,12 @@ interface Answer {
 type Perform = (options: Options, client: Client, progress: ProgressLine) => Promise<Answer>;
 
 export function runMigrate(args: readonly string[], io: HostIo): Promise<number> {
-  return runDatabase(args, io, { usage: MIGRATE_USAGE, needs: null, perform: migrate });
+  return runDatabase(args, io, {
+    usage: MIGRATE_USAGE,
+    needs: null,
+    perform: migrate,
+    hasShares: true,
+  });
 }
 
 export function runBackup(args: readonly string[], io: HostIo): Promise<number> {
@@ -110,12 +120,13 @@ interface DatabaseCommand {
   readonly usage: string;
   readonly needs: 'output' | 'file' | null;
   readonly perform: Perform;
+  readonly hasShares?: boolean;
 }
 
 async function runDatabase(
   args: readonly string[],
   io: HostIo,
-  { usage, needs, perform }: DatabaseCommand,
+  { usage, needs, perform, hasShares = false }: DatabaseCommand,
 ): Promise<number> {
   if (args.includes('--help')) {
     io.stdout(usage);
@@ -125,6 +136,7 @@ async function runDatabase(
   const isUsable =
     options !== null &&
     (options.config === null) !== (options.url === null) &&
+    (!options.shares || hasShares) &&
     (options.output !== null) === (needs === 'output') &&
     (options.file !== null) === (needs === 'file');
   if (!isUsable) {
@@ -181,19 +193,27 @@ async function openTarget(options: Options, io: HostIo): Promise<OpenTarget | nu
   return openOwnDatabase(config.database);
 }
 
-async function migrate(_: Options, client: Client, progress: ProgressLine): Promise<Answer> {
+async function migrate(
+  { shares }: Options,
+  client: Client,
+  progress: ProgressLine,
+): Promise<Answer> {
   const migrations = await readMigrations(MIGRATIONS_FOLDER);
   const done = await applyMigrations(client, migrations, (name) => {
     progress.show(`applied ${name}`);
   });
   if (!done.ok) return refused(done.problem.code, done.problem);
+  if (shares) await installShares(client);
   const { applied } = done;
   const version = migrations.length;
   const what = applied.length === 0 ? 'nothing to do' : `applied ${applied.join(', ')}`;
   return {
     code: 0,
-    json: { migrated: true, applied, version },
-    lines: [`${what}: the schema is at version ${version}`],
+    json: { migrated: true, applied, version, shares },
+    lines: [
+      `${what}: the schema is at version ${version}`,
+      ...(shares ? ['  shares   ready for hosts that log in as host_worker'] : []),
+    ],
   };
 }
 
@@ -355,11 +375,12 @@ function readOptions(args: readonly string[]): Options | null {
       ca: { type: 'string' },
       'password-file': { type: 'string' },
       output: { type: 'string', short: 'o' },
+      shares: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
   if (parsed === null || parsed.positionals.length > 1) return null;
-  const { config, url, ca, output, json } = parsed.values;
+  const { config, url, ca, output, shares, json } = parsed.values;
   return {
     config: config ?? null,
     url: url ?? null,
@@ -367,6 +388,7 @@ function readOptions(args: readonly string[]): Options | null {
     passwordFile: parsed.values['password-file'] ?? null,
     output: output ?? null,
     file: parsed.positionals[0] ?? null,
+    shares,
     json,
   };
 }

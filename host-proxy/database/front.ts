@@ -71,7 +71,7 @@ const MAX_STARTUP_BYTES = 10_000;
 const MAX_PASSWORD_BYTES = 2048;
 export const DATABASE_NAME = 'trackseal';
 /** One database under two names: tools ask for the second. */
-const DATABASE_NAMES: readonly string[] = [DATABASE_NAME, 'postgres'];
+const DATABASE_NAMES: ReadonlySet<string> = new Set([DATABASE_NAME, 'postgres']);
 /** Of a start-up message, with what their values may be: they are said again at each turn. */
 const SETTINGS: Readonly<Record<string, RegExp>> = {
   application_name: /^[\w .:/-]{0,63}$/u,
@@ -310,7 +310,7 @@ function preambleOf(role: DatabaseRole, parameters: ReadonlyMap<string, string>)
     const setting = name.toLowerCase();
     if (setting === 'user') continue;
     if (setting === 'database') {
-      if (DATABASE_NAMES.includes(value)) continue;
+      if (DATABASE_NAMES.has(value)) continue;
       throw new Refused('3D000', `the only database here is ${DATABASE_NAME}`);
     }
     if (setting === 'client_encoding') {

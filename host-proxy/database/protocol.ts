@@ -55,7 +55,6 @@ export function encodeParameter(name: string, value: string): Buffer {
   return encodeMessage('S', Buffer.concat([cString(name), cString(value)]));
 }
 
-/** AuthenticationOk is 0, AuthenticationCleartextPassword is 3. */
 /** AuthenticationSASL, its continuation and its end. */
 export const SASL = 10;
 export const SASL_CONTINUE = 11;

@@ -12,15 +12,11 @@ import { EngineUnavailable } from './engine.ts';
 import { DATABASE_NAME } from './front.ts';
 import { openPasswords } from './passwords.ts';
 import { dataFolder, openDatabaseService } from './service.ts';
+import { TargetUnavailable } from './target-unavailable.ts';
 
 export interface OpenTarget {
   readonly client: Client;
   readonly close: () => Promise<void>;
-}
-
-/** What cannot be reached, in words for a person. */
-export class TargetUnavailable extends Error {
-  override readonly name = 'TargetUnavailable';
 }
 
 const CONNECT_MS = 30_000;

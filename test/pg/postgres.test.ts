@@ -4,13 +4,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'pg';
+import { Client, Pool } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres } from '../../scripts/pg/postgres.ts';
 import type { PostgresServer } from '../../scripts/pg/postgres.ts';
 import { CommandFailed } from '../../scripts/vm/command.ts';
 import { databaseContract } from '../host-proxy/database/contract.ts';
 import type { Role } from '../host-proxy/database/contract.ts';
+import { sharesContract } from '../host-proxy/database/shares.ts';
 import { databaseCommandTests } from '../host-proxy/database/database-commands.ts';
 
 async function start(): Promise<PostgresServer | null> {
@@ -48,7 +49,7 @@ describe.skipIf(server === null)('PostgreSQL 15', () => {
   beforeAll(async () => {
     const owner = await connect('postgres');
     // As an operator does who has no migration yet: the roles stay whose passwords he sets.
-    for (const role of ['enclave_user', 'gateway_reader']) {
+    for (const role of ['enclave_user', 'gateway_reader', 'host_worker']) {
       await owner.query(`CREATE ROLE ${role} LOGIN PASSWORD '${ROLE_PASSWORD}'`);
     }
   });
@@ -72,6 +73,18 @@ describe.skipIf(server === null)('PostgreSQL 15', () => {
   });
 
   databaseContract(() => ({ connect }));
+
+  sharesContract(() => ({
+    pool: (role) => {
+      if (server === null) throw new Error('no server');
+      const { ca, host, password, port } = server;
+      const worker = { user: 'host_worker', password: ROLE_PASSWORD };
+      const who = role === 'owner' ? { user: 'postgres', password } : worker;
+      const pool = new Pool({ host, port, ...who, database: 'postgres', ssl: { ca }, max: 3 });
+      pool.on('error', () => undefined);
+      return pool;
+    },
+  }));
 
   describe('the commands', () => {
     const folder = mkdtempSync(join(tmpdir(), 'trackseal-pg-commands-'));

@@ -54,8 +54,9 @@ export function databaseCommandTests(
     expect(before).toMatchObject({ code: 0, json: { applied: [], problem: null, rows: {} } });
     const early = await call(runBackup, [...where, '-o', file]);
     expect(early).toMatchObject({ code: 1, json: { refused: true, code: 'not_migrated' } });
-    const first = await call(runMigrate, where, true);
-    expect(first).toMatchObject({ code: 0, json: { migrated: true } });
+    const first = await call(runMigrate, [...where, '--shares'], true);
+    expect(first).toMatchObject({ code: 0, json: { migrated: true, shares: true } });
+    expect((await call(runStatus, [...where, '--shares'])).code).toBe(2);
     expect(first.json['applied']).toContain('0001-track-record');
     expect(first.stderr).toContain('applied 0001-track-record');
     expect(await call(runMigrate, where)).toMatchObject({ code: 0, json: { applied: [] } });

@@ -148,8 +148,9 @@ describe('before anything is said', () => {
 
   it('who asks for GSS encryption gets no, and may ask for TLS then, once', async () => {
     const socket = await RawClient.plain(front.port);
-    const [no] = await Promise.all([once(socket, 'data'), socket.write(first(GSS_REQUEST))]);
-    expect(String(no[0])).toBe('N');
+    socket.write(first(GSS_REQUEST));
+    const [no] = (await once(socket, 'data')) as readonly Buffer[];
+    expect(String(no)).toBe('N');
     const again = await answerTo(socket, first(GSS_REQUEST));
     expect(again.toString()).toBe('N');
   });
@@ -294,7 +295,7 @@ describe('a client that wants to be somebody else', () => {
     'gains nothing by %s, in the same turn',
     async (statement) => {
       const client = await raw('gateway_reader');
-      client.send(encodeQuery(`${statement}`), encodeQuery('SELECT session_user::text'));
+      client.send(encodeQuery(statement), encodeQuery('SELECT session_user::text'));
       const first = await client.until('Z');
       expect(first.map(({ type }) => type)).not.toContain('E');
       const row = (await client.until('Z')).find(({ type }) => type === 'D');
@@ -304,7 +305,7 @@ describe('a client that wants to be somebody else', () => {
 
   it('gains nothing by a query that runs text, nor by parameters', async () => {
     const client = await connect('gateway_reader');
-    const text = 'SET SESSION AUTH' + 'ORIZATION postgres';
+    const text = 'SET SESSION AUTHORIZATION postgres';
     const xml = client.query("SELECT query_to_xml($1, true, true, '')", [text]);
     expect(await codeOf(xml)).toBe('0A000');
     const set = client.query('SELECT set_config($1, $2, false)', [
@@ -491,7 +492,7 @@ describe('the engine', () => {
       await client.query('BEGIN');
       await client.query("UPDATE trackseal.accounts SET label = 'lost'");
       for (const pid of childrenOf(process.pid)) process.kill(pid, 'SIGKILL');
-      await expect(client.query('COMMIT')).rejects.toThrow();
+      await expect(client.query('COMMIT')).rejects.toThrow(/terminated|again|queryable/u);
       const reader = await connect('enclave_user');
       const found = await reader.query('SELECT label FROM trackseal.accounts');
       expect(found.rows).toEqual([{ label: `round ${round}` }]);
