@@ -21,6 +21,22 @@ import type {
   LedgerTaken,
 } from '../ledger/protocol.ts';
 import {
+  FROM_LEDGER_TYPES,
+  LEDGER_FRAME,
+  MAX_LEDGER_FRAME_BYTES,
+  MAX_PRICES_PER_PAGE,
+  STREAM_FRAMES,
+  STREAM_KIND,
+} from '../ledger/frames.ts';
+import {
+  parseLedgerAnswer,
+  parseLedgerAudit,
+  parseLedgerResync,
+  parseLedgerSign,
+  parseLedgerTaken,
+  parseNeedPrices,
+} from '../ledger/from-ledger.ts';
+import {
   encodeLedgerAccount,
   encodeLedgerAsk,
   encodeLedgerOpen,
@@ -28,19 +44,7 @@ import {
   encodeLedgerRemove,
   encodeLedgerSigned,
   encodeLedgerState,
-  FROM_LEDGER_TYPES,
-  LEDGER_FRAME,
-  MAX_LEDGER_FRAME_BYTES,
-  MAX_PRICES_PER_PAGE,
-  parseLedgerAnswer,
-  parseLedgerAudit,
-  parseLedgerResync,
-  parseLedgerSign,
-  parseLedgerTaken,
-  parseNeedPrices,
-  STREAM_FRAMES,
-  STREAM_KIND,
-} from '../ledger/protocol.ts';
+} from '../ledger/tell-ledger.ts';
 import type { PriceAnswer, PriceQuestion, SignedLeaf } from '../ledger/services.ts';
 import type { LedgerFrame } from './ledger-polls.ts';
 

@@ -6,7 +6,11 @@ import type { Coverage } from '../connector/classes.ts';
 import type { RecordPage } from '../connector/pages.ts';
 import type { PollHost } from '../ledger/frames.ts';
 import { LEDGER_FRAME } from '../ledger/frames.ts';
-import { encodeLedgerMissed, encodeLedgerPoll, encodeLedgerRecords } from '../ledger/to-ledger.ts';
+import {
+  encodeLedgerMissed,
+  encodeLedgerPoll,
+  encodeLedgerRecords,
+} from '../ledger/tell-ledger.ts';
 
 /** A first poll has at most 100,000 records of about 300 bytes. */
 export const MAX_KEPT_BYTES: number = 96 * 1024 * 1024;

@@ -14,7 +14,7 @@ import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { encodeTrackLeaf, trackSignedBytes, trackSubjectOf } from '../../wire/track/signing.ts';
 import type { LedgerAccount, LedgerAudit, LedgerOpen } from '../ledger/protocol.ts';
-import { LEDGER_EVENTS } from '../ledger/protocol.ts';
+import { LEDGER_EVENTS } from '../ledger/frames.ts';
 import type { PriceAnswer, PriceQuestion, SignedLeaf } from '../ledger/services.ts';
 import { userHashOf } from '../ledger/user-hash.ts';
 import type { Account } from './accounts.ts';

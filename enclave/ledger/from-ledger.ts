@@ -24,7 +24,7 @@ import {
   MAX_SIGN_BYTES,
   MAX_SIGN_STATEMENTS,
 } from './frames.ts';
-import { accountIdBytes, readAccountId } from './to-ledger.ts';
+import { accountIdBytes, readAccountId } from './tell-ledger.ts';
 
 const MAX_SMALL_BYTES = 4096;
 const MAX_NEED_BYTES: number = 64 * 1024;

@@ -9,4 +9,5 @@
 
 export * from './frames.ts';
 export * from './from-ledger.ts';
+export * from './tell-ledger.ts';
 export * from './to-ledger.ts';

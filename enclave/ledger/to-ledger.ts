@@ -1,9 +1,6 @@
-// What the desk tells the ledger (protocol.ts), both halves: written by the desk, which is trusted, and read by the
-// ledger, where a message that cannot be read is a bug and ends it.
+// What the desk tells the ledger (protocol.ts), as the ledger reads it: the desk is trusted, and a message that cannot be read
+// is a bug and ends the ledger.
 
-import { parseHex, toHex } from '../../wire/bytes.ts';
-import type { CborValue } from '../../wire/cbor.ts';
-import { encodeCbor } from '../../wire/cbor.ts';
 import { isRefusalCode } from '../../wire/codes.ts';
 import { isCanonicalDecimal } from '../../wire/decimal.ts';
 import type { Fields } from '../../wire/fields.ts';
@@ -20,17 +17,14 @@ import {
 } from '../connector/classes.ts';
 import { MAX_RECORDS_PER_PAGE } from '../connector/protocol.ts';
 import {
-  mapOf,
   MAX_TIME_MS,
   oneOf,
   oneOfOrNull,
   PRICE_KINDS,
   READ_RECORD,
   RECORD_KINDS,
-  recordToCbor,
 } from '../connector/records.ts';
 import {
-  ACCOUNT_ID_BYTES,
   MAX_ASK_BYTES,
   MAX_LEDGER_FRAME_BYTES,
   MAX_LEDGER_PAGE_BYTES,
@@ -50,6 +44,7 @@ import type {
   LedgerState,
   PriceRow,
 } from './frames.ts';
+import { readAccountId } from './tell-ledger.ts';
 
 const KEY_BYTES = 32;
 const HASH_BYTES = 32;
@@ -64,21 +59,6 @@ const MAX_COVERAGE = 1024;
 const MAX_POLL_HOSTS = 64;
 export const REASON: RegExp = /^[a-z][a-z0-9_]{0,31}$/u;
 
-function encodeMap(values: readonly CborValue[]): Uint8Array {
-  return encodeCbor(mapOf(values));
-}
-
-/** Throws for what is no account id: they are ours. */
-export function accountIdBytes(id: string): Uint8Array {
-  const bytes = parseHex(id);
-  if (bytes?.length !== ACCOUNT_ID_BYTES) throw new Error('no account id');
-  return bytes;
-}
-
-export function readAccountId(fields: Fields, field: number): string {
-  return toHex(fields.bytes(field, ACCOUNT_ID_BYTES));
-}
-
 export function readReason(fields: Fields, field: number): string {
   const reason = fields.text(field, 32);
   return REASON.test(reason) ? reason : fields.refuse(field);
@@ -86,20 +66,6 @@ export function readReason(fields: Fields, field: number): string {
 
 function readTime(fields: Fields, field: number): number {
   return fields.uint(field, MAX_TIME_MS);
-}
-
-export function encodeLedgerOpen(open: LedgerOpen): Uint8Array {
-  return encodeMap([
-    open.origin,
-    open.epoch,
-    open.configuration,
-    open.nowNs,
-    open.storageKeys.map(({ version, key }) => mapOf([version, key])),
-    open.leafZeroHash,
-    open.ed25519,
-    open.databasePassword,
-    open.userKey,
-  ]);
 }
 
 /** Views of `bytes`, which holds secrets. */
@@ -120,29 +86,12 @@ export function parseLedgerOpen(bytes: Uint8Array): Result<LedgerOpen> {
   }));
 }
 
-export function encodeLedgerState(state: LedgerState): Uint8Array {
-  return encodeMap([state.acknowledgedSize, state.ready, state.stalled]);
-}
-
 export function parseLedgerState(bytes: Uint8Array): Result<LedgerState> {
   return parseFields('ledger_state', bytes, MAX_SMALL_BYTES, (fields) => ({
     acknowledgedSize: fields.uint(1),
     ready: fields.bool(2),
     stalled: fields.bool(3),
   }));
-}
-
-export function encodeLedgerAccount(account: LedgerAccount): Uint8Array {
-  return encodeMap([
-    accountIdBytes(account.id),
-    account.commitment,
-    account.userHash,
-    account.venue,
-    account.label,
-    account.accountType,
-    account.environment,
-    account.createdMs,
-  ]);
 }
 
 export function parseLedgerAccount(bytes: Uint8Array): Result<LedgerAccount> {
@@ -158,17 +107,8 @@ export function parseLedgerAccount(bytes: Uint8Array): Result<LedgerAccount> {
   }));
 }
 
-export function encodeLedgerRemove(id: string): Uint8Array {
-  return encodeMap([accountIdBytes(id)]);
-}
-
 export function parseLedgerRemove(bytes: Uint8Array): Result<string> {
   return parseFields('ledger_remove', bytes, MAX_SMALL_BYTES, (fields) => readAccountId(fields, 1));
-}
-
-/** At most MAX_RECORDS_PER_PAGE and MAX_LEDGER_PAGE_BYTES; `pagesOf` of the connector cuts longer lists. */
-export function encodeLedgerRecords({ id, poll, kind, records }: LedgerRecords): Uint8Array {
-  return encodeMap([accountIdBytes(id), poll, kind, records.map(recordToCbor)]);
 }
 
 export function parseLedgerRecords(bytes: Uint8Array): Result<LedgerRecords> {
@@ -177,23 +117,6 @@ export function parseLedgerRecords(bytes: Uint8Array): Result<LedgerRecords> {
     const records = fields.maps(4, MAX_RECORDS_PER_PAGE, READ_RECORD[kind]);
     return { id: readAccountId(fields, 1), poll: fields.uint(2), kind, records };
   });
-}
-
-export function encodeLedgerPoll(poll: LedgerPoll): Uint8Array {
-  return encodeMap([
-    accountIdBytes(poll.id),
-    poll.poll,
-    poll.leafIndex,
-    poll.slotMs,
-    poll.startedMs,
-    poll.endedMs,
-    poll.outcome,
-    poll.reason,
-    poll.coverage.map(({ what, market, fromMs, toMs, complete, reason }) =>
-      mapOf([what, market, fromMs, toMs, complete, reason]),
-    ),
-    poll.hosts.map(({ host, spki }) => mapOf([host, spki])),
-  ]);
 }
 
 export function parseLedgerPoll(bytes: Uint8Array): Result<LedgerPoll> {
@@ -221,10 +144,6 @@ export function parseLedgerPoll(bytes: Uint8Array): Result<LedgerPoll> {
   }));
 }
 
-export function encodeLedgerMissed({ id, fromMs, toMs, reason }: LedgerMissed): Uint8Array {
-  return encodeMap([accountIdBytes(id), fromMs, toMs, reason]);
-}
-
 export function parseLedgerMissed(bytes: Uint8Array): Result<LedgerMissed> {
   return parseFields('ledger_missed', bytes, MAX_SMALL_BYTES, (fields) => ({
     id: readAccountId(fields, 1),
@@ -232,15 +151,6 @@ export function parseLedgerMissed(bytes: Uint8Array): Result<LedgerMissed> {
     toMs: readTime(fields, 3),
     reason: readReason(fields, 4),
   }));
-}
-
-export function encodeLedgerPrices({ id, rows, missing, last }: LedgerPrices): Uint8Array {
-  return encodeMap([
-    id,
-    rows.map(({ kind, symbol, atMs, price, source }) => mapOf([kind, symbol, atMs, price, source])),
-    missing.map(({ symbol, reason }) => mapOf([symbol, reason])),
-    last,
-  ]);
 }
 
 function readPrice(fields: Fields): PriceRow {
@@ -267,11 +177,6 @@ export function parseLedgerPrices(bytes: Uint8Array): Result<LedgerPrices> {
   }));
 }
 
-export function encodeLedgerSigned(signed: LedgerSigned): Uint8Array {
-  const { id, code, leafIndex, leafSalt, signatures } = signed;
-  return encodeMap([id, code, leafIndex, leafSalt, signatures]);
-}
-
 export function parseLedgerSigned(bytes: Uint8Array): Result<LedgerSigned> {
   return parseFields('ledger_signed', bytes, MAX_LEDGER_FRAME_BYTES, (fields) => {
     const code = fields.textOrNull(2, 64);
@@ -284,10 +189,6 @@ export function parseLedgerSigned(bytes: Uint8Array): Result<LedgerSigned> {
       signatures: fields.byteStrings(5, MAX_SIGN_STATEMENTS, SIGNATURE_BYTES),
     };
   });
-}
-
-export function encodeLedgerAsk(ask: LedgerAsk): Uint8Array {
-  return encodeMap([ask.id, ask.operation, accountIdBytes(ask.account), ask.arguments]);
 }
 
 export function parseLedgerAsk(bytes: Uint8Array): Result<LedgerAsk> {
