@@ -9,6 +9,8 @@ const PROCESS_TESTS = [
   'test/enclave/kms/image-client.test.ts',
   'test/enclave/nsm/open-device.test.ts',
   'test/enclave/launch/**/*.test.ts',
+  'test/enclave/ledger/grpc/process.test.ts',
+  'test/enclave/ledger/grpc/reflection.test.ts',
   'test/enclave/tap/**/*.test.ts',
   'test/host-proxy/database/{pglite,front,commands,shares,track}.test.ts',
   'test/host-proxy/feed/live.test.ts',
