@@ -15,15 +15,14 @@ import { renderChart } from './chart.ts';
 import type { Html } from './html.ts';
 import { html } from './html.ts';
 import { count, day, dollars, minute, percent } from './numbers.ts';
+import { jumps, reconciliation } from './reconciliation.ts';
 import {
   falls,
   gapList,
   headline,
-  jumps,
   markets,
   monthDetails,
   months,
-  reconciliation,
   risk,
   section,
   sums,

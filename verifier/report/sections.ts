@@ -7,7 +7,6 @@ import { drawdowns } from '../../wire/performance/drawdown.ts';
 import type { LinkedReturn, ReturnGap } from '../../wire/performance/link.ts';
 import { GrowthIndex, INDEX_ONE } from '../../wire/performance/link.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
-import { isJump } from '../../wire/performance/performance.ts';
 import type { RiskMetrics, Statistic } from '../../wire/performance/risk.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import type { Html, Value } from './html.ts';
@@ -26,7 +25,7 @@ export function section(title: string, ...parts: readonly Html[]): Html {
   </section>`;
 }
 
-type Cell = Html | string;
+export type Cell = Html | string;
 
 /** The first column names its row. */
 export function table(
@@ -74,7 +73,7 @@ function ratioCell(ratio: string | null, reason: string | null): Html {
   return html`<td class="${ratio.startsWith('-') ? 'loss' : 'gain'}">${percent(ratio)}</td>`;
 }
 
-function money(value: Fixed | null): Html {
+export function money(value: Fixed | null): Html {
   return value === null ? none('no_value') : html`<td>${dollars(value)}</td>`;
 }
 
@@ -124,7 +123,9 @@ export function headline({ linked, moneyWeighted, hourly, totals, coverage }: Pe
       box(
         'Residual',
         dollars(totals.residual.absolute),
-        `US dollars without signs; ${totals.residual.beyond} hours beyond tolerance`,
+        totals.residual.absolute === null
+          ? inWords('not_compared')
+          : `US dollars without signs; ${totals.residual.beyond} hours beyond tolerance`,
       ),
     ]}
   </dl>`;
@@ -141,7 +142,10 @@ function moment(ms: number | null): Html {
 function ofFall(
   show: (found: NonNullable<RiskMetrics['maximum_drawdown']>) => Html,
 ): (metrics: RiskMetrics) => Html {
-  return ({ maximum_drawdown: found }) => (found === null ? none('no_drawdown') : show(found));
+  return ({ maximum_drawdown: found, sample }) => {
+    if (found !== null) return show(found);
+    return none(sample === 0 ? 'below_minimum' : 'no_drawdown');
+  };
 }
 
 function asPercent(value: string): string {
@@ -351,42 +355,4 @@ export function gapList(gaps: readonly ReturnGap[]): Html {
     ['from', 'to', 'why'],
     rows,
   );
-}
-
-export function reconciliation(
-  { totals: { residual } }: Performance,
-  hours: readonly HourStatement[],
-): Html {
-  const beyond = hours
-    .filter(({ figures }) => figures.status === 'beyond')
-    .map(({ figures, counter }): readonly Cell[] => [
-      minute(figures.startMs),
-      money(figures.residual),
-      money(figures.tolerance),
-      String(counter),
-    ]);
-  return html`<p>
-      Change of value = realised + change of what is not realised + funding − fees + income + paid
-      in − paid out + residual: this holds to the last digit in every hour whose figures are all
-      known. The residual is what the venue's balances and positions differ from the ledger.
-    </p>
-    <p>
-      ${count(residual.reconciled)} hours reconcile, ${count(residual.beyond)} are beyond their
-      tolerance, of ${count(residual.unknown)} it is not known. Residuals add up to
-      ${dollars(residual.sum)}, without their signs to ${dollars(residual.absolute)} US dollars.
-    </p>
-    ${
-      beyond.length === 0
-        ? html``
-        : table(
-            'Hours whose residual is beyond the tolerance, US dollars',
-            ['hour', 'residual', 'tolerance', 'statement'],
-            beyond,
-          )
-    }`;
-}
-
-/** Where the value at the end of an hour is not that at the start of the next. */
-export function jumps(hours: readonly HourStatement[]): readonly HourStatement[] {
-  return hours.filter(({ figures }, at) => isJump(hours[at - 1]?.figures, figures));
 }

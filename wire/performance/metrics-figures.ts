@@ -41,8 +41,8 @@ class Named {
     if (value === null) this.reasons.set(name, reason ?? 'unknown');
   }
 
-  money(name: string, value: Fixed | null): void {
-    this.put(name, value === null ? null : formatFixed(value), 'no_value');
+  money(name: string, value: Fixed | null, reason = 'no_value'): void {
+    this.put(name, value === null ? null : formatFixed(value), reason);
   }
 
   statistic(name: string, { value, reason }: Statistic): void {
@@ -134,8 +134,8 @@ export function metricsFigures(performance: Performance): MetricsFigures {
   named.put('gaps', linked.gaps.length, null);
   for (const name of MONEY) named.money(snake(name), totals[name]);
   named.put('trades', totals.trades, null);
-  named.money('residual', totals.residual.sum);
-  named.money('residual_absolute', totals.residual.absolute);
+  named.money('residual', totals.residual.sum, 'not_compared');
+  named.money('residual_absolute', totals.residual.absolute, 'not_compared');
   named.put('hours_reconciled', totals.residual.reconciled, null);
   named.put('hours_beyond_tolerance', totals.residual.beyond, null);
   named.put('hours_not_reconciled', totals.residual.unknown, null);

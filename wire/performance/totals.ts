@@ -35,10 +35,10 @@ export interface Totals extends Readonly<Record<Summed, Fixed | null>> {
 }
 
 export interface ResidualTotals {
-  /** Over the hours where it is known. */
-  readonly sum: Fixed;
+  /** Over the hours where it is known; null when that is none. */
+  readonly sum: Fixed | null;
   /** Without signs, so that two errors cannot hide each other. */
-  readonly absolute: Fixed;
+  readonly absolute: Fixed | null;
   readonly reconciled: number;
   readonly beyond: number;
   readonly unknown: number;
@@ -73,6 +73,7 @@ function marketTotals(market: FigureMarket, hours: readonly HourFigures[]): Mark
 /** `hours` in the order of time. */
 export function totalsOf(hours: readonly HourFigures[]): Totals {
   const residuals = hours.flatMap(({ residual }) => (residual === null ? [] : [residual]));
+  const isKnown = residuals.length > 0;
   const count = (status: HourFigures['status']): number =>
     hours.filter((hour) => hour.status === status).length;
   const sums = Object.fromEntries(
@@ -85,8 +86,8 @@ export function totalsOf(hours: readonly HourFigures[]): Totals {
     unrealisedEnd: hours.at(-1)?.unrealisedEnd ?? null,
     trades: hours.reduce((sum, { trades }) => sum + trades, 0),
     residual: {
-      sum: residuals.reduce((sum, value) => sum + value, 0n),
-      absolute: residuals.reduce((sum, value) => sum + absolute(value), 0n),
+      sum: isKnown ? residuals.reduce((sum, value) => sum + value, 0n) : null,
+      absolute: isKnown ? residuals.reduce((sum, value) => sum + absolute(value), 0n) : null,
       reconciled: count('reconciled'),
       beyond: count('beyond'),
       unknown: count('unknown'),

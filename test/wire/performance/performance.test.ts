@@ -179,6 +179,9 @@ describe('a record', () => {
       beyond: 2,
       unknown: 1,
     });
+    const unseen = performanceOf([hour(0, { residual: null, status: 'unknown' })]);
+    expect(unseen.totals.residual).toMatchObject({ sum: null, absolute: null, unknown: 1 });
+    expect(metricsFigures(unseen).reasons.get('residual')).toBe('not_compared');
   });
 });
 

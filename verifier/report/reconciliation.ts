@@ -1,0 +1,52 @@
+// What ties the figures of a report to the venue: residuals, and hours that do not meet.
+
+import type { Performance } from '../../wire/performance/performance.ts';
+import { isJump } from '../../wire/performance/performance.ts';
+import type { HourStatement } from '../../wire/track/hour.ts';
+import type { Html } from './html.ts';
+import { html } from './html.ts';
+import { count, dollars, minute } from './numbers.ts';
+import type { Cell } from './sections.ts';
+import { money, table } from './sections.ts';
+
+export function reconciliation(
+  { totals: { residual } }: Performance,
+  hours: readonly HourStatement[],
+): Html {
+  const beyond = hours
+    .filter(({ figures }) => figures.status === 'beyond')
+    .map(({ figures, counter }): readonly Cell[] => [
+      minute(figures.startMs),
+      money(figures.residual),
+      money(figures.tolerance),
+      String(counter),
+    ]);
+  return html`<p>
+      Change of value = realised + change of what is not realised + funding − fees + income + paid
+      in − paid out + residual: this holds to the last digit in every hour whose figures are all
+      known. The residual is what the venue's balances and positions differ from the ledger.
+    </p>
+    <p>
+      ${count(residual.reconciled)} hours reconcile, ${count(residual.beyond)} are beyond their
+      tolerance, of ${count(residual.unknown)} it is not known.
+      ${
+        residual.sum === null
+          ? 'Balances and ledger were compared in no hour.'
+          : `Residuals add up to ${dollars(residual.sum)}, without their signs to ${dollars(residual.absolute)} US dollars.`
+      }
+    </p>
+    ${
+      beyond.length === 0
+        ? html``
+        : table(
+            'Hours whose residual is beyond the tolerance, US dollars',
+            ['hour', 'residual', 'tolerance', 'statement'],
+            beyond,
+          )
+    }`;
+}
+
+/** Where the value at the end of an hour is not that at the start of the next. */
+export function jumps(hours: readonly HourStatement[]): readonly HourStatement[] {
+  return hours.filter(({ figures }, at) => isJump(hours[at - 1]?.figures, figures));
+}
