@@ -72,13 +72,22 @@ export function openRecord(desk: TrackDesk, store: TrackStore): TrackRecord {
   });
 }
 
-/** Plays one step, and waits until the ledger has done all that it wants to. */
-export async function playStep(story: Story, step: number): Promise<void> {
+/**
+ * Plays one step, and waits until the ledger has done all that it wants to. With `overlap` the poll tells again what those
+ * before it told.
+ */
+export async function playStep(story: Story, step: number, overlap = 0): Promise<void> {
   const { desk } = story;
   desk.nowMs = STORY_START_MS + step * POLL_MS;
   const records = recordsAt(step);
   if (records === null) desk.missed(desk.nowMs, desk.nowMs + POLL_MS, 'exchange_unavailable');
-  else desk.poll({ records });
+  else {
+    const before = Array.from({ length: Math.min(overlap, step) }, (_, at) =>
+      recordsAt(step - 1 - at),
+    );
+    const again = before.flatMap((told) => told ?? []).filter(({ kind }) => kind !== 'balance');
+    desk.poll({ records: [...records, ...again] });
+  }
   story.record.look();
   await story.record.idle();
 }

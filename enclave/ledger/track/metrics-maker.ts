@@ -70,15 +70,11 @@ export class MetricsMaker {
     this.#last = made.catch(() => undefined);
     this.#cached.set(account.id, { counter, made });
     void made.then((result) => {
-      // What failed is tried again; what an account has left behind is not kept.
+      // What failed is tried again.
       if (!result.ok && this.#cached.get(account.id)?.made === made)
         this.#cached.delete(account.id);
     });
     return made;
-  }
-
-  forget(accountId: string): void {
-    this.#cached.delete(accountId);
   }
 
   async #make({ account }: AccountTrack, chain: ChainCheck): Promise<Result<SignedMetrics>> {

@@ -88,24 +88,12 @@ describe('two days of an account', () => {
     expect(bytesOf(stored)).toEqual(bytesOf(await plain()));
   }, 60_000);
 
-  it('do not change when polls are told again', async () => {
+  it('do not change by a bit when polls tell again what was told', async () => {
     const story = openStory(new MemoryStore());
-    for (let step = 0; step < STORY_STEPS; step++) {
-      const { desk } = story;
-      await playStep(story, step);
-      const [told] = desk.leaves.slice(-1);
-      expect(told === undefined || told.length > 0).toBe(true);
-    }
-    const before = bytesOf(await signedOf(story));
-    const { desk, record } = story;
-    for (const [at, id] of ['a', 'd', 'late'].entries()) {
-      expect(id).not.toBe('');
-      await playStep(story, [4, 8, 28][at] ?? 0);
-    }
-    record.look();
-    await record.idle();
-    expect(desk.fatal).toEqual([]);
-    expect(bytesOf(await signedOf(story)).slice(0, before.length)).toEqual(before);
+    for (let step = 0; step < STORY_STEPS; step++) await playStep(story, step, 20);
+    expect(story.desk.fatal).toEqual([]);
+    expect(story.record.counters['records_repeated']).toBeGreaterThan(40);
+    expect(bytesOf(await signedOf(story))).toEqual(bytesOf(await plain()));
   });
 
   it('survive a ledger that dies after any statement of the database', async () => {
@@ -120,8 +108,11 @@ describe('two days of an account', () => {
         },
       }),
     );
-    // Every 17th of them: the places move through all transactions of the story.
-    for (let last = 5; last < count; last += Math.ceil(count / 24)) {
+    // Two dozen of them, spread over the story; all with `npm run test:track-crashes`.
+    const isWhole = process.env['TRACKSEAL_CRASHES'] === 'everything';
+    const places = isWhole ? count : 24;
+    expect(count).toBeGreaterThan(places - 1);
+    for (let last = isWhole ? 1 : 5; last < count; last += Math.ceil(count / places)) {
       await scene.clear();
       let done = 0;
       let dead = false;
@@ -147,7 +138,7 @@ describe('two days of an account', () => {
       const other = made.findIndex((bytes, at) => bytes !== wanted[at]);
       expect([last, made.length, other]).toEqual([last, wanted.length, -1]);
     }
-  }, 240_000);
+  }, 3_600_000);
 
   it('are answered over gRPC, page by page, each row with what was signed', async () => {
     const story = await playAll(new MemoryStore());
