@@ -3,6 +3,7 @@
 
 import { rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { connect } from 'node:http2';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -72,5 +73,37 @@ describe.skipIf(missing !== null)('the launcher of the ledger', () => {
     await scene.until(() => scene.polls.length >= 2, 10_000);
     await scene.until(() => scene.ledger.counters['ledger_polls_kept'] === 0);
     expect(scene.ledger.counters['ledger_started']).toBe(2);
+  });
+
+  it('lets it answer gRPC', async () => {
+    // There is one at a time.
+    for (const stream of arrived) stream.destroy();
+    const scene = await ledgerScene({
+      spawnLedger: () => {
+        desk.spawn('ledger');
+        return new Promise((resolve) => waiting.push(resolve));
+      },
+    });
+    await scene.until(() => scene.ledger.counters['ledger_running'] === 1);
+    const stream = scene.ledger.openGrpc(new Uint8Array(32).fill(7));
+    if (stream === null) throw new Error('no ledger');
+    const session = connect('http://localhost', { createConnection: () => stream });
+    session.on('error', () => undefined);
+    const asked = session.request({
+      ':method': 'POST',
+      ':path': '/grpc.health.v1.Health/Check',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    // An empty message: the server as a whole.
+    asked.end(Buffer.alloc(5));
+    const trailers = await new Promise<Readonly<Record<string, unknown>>>((resolve) => {
+      asked.once('trailers', resolve);
+      asked.once('close', () => resolve({}));
+      asked.resume();
+    });
+    expect(trailers['grpc-status']).toBe('0');
+    session.destroy();
+    arrived.at(-1)?.destroy();
   });
 });
