@@ -192,13 +192,25 @@ describe('trackseal demo --json', () => {
     expect(trader.ledger.volume).toEqual({ USDT: '9183.477' });
   });
 
+  it('and signed hourly returns, which a deposit does not move, with an outage as a gap and nothing unexplained', () => {
+    const { record } = (demo.json as unknown as { readonly trader: TraderSummary }).trader;
+    if (record === null) throw new Error('no record');
+    expect(record).toMatchObject({ verdict: 'verified', code: null, explained: record.returns });
+    expect(record.returns).toBeGreaterThan(20);
+    expect(record.deposits).toMatchObject([{ moved: false }]);
+    expect(record.gaps).toMatchObject([{ reason: 'no_value' }]);
+    expect(readFileSync(record.report, 'utf8')).toContain('<svg');
+    // Out of the database of the host, where no trade is in the clear.
+    expect(readdirSync(join(kept, 'host/database'))).toContain('data');
+  });
+
   it('KMS gave each key to this image only, and neither it nor the enclave anything to a changed one', () => {
     const { kms } = demo.json as unknown as { readonly kms: KmsSummary };
     const policy = JSON.parse(readFileSync(join(kept, 'lp/policy.json'), 'utf8')) as {
       readonly Measurements: { readonly PCR0: string };
     };
-    // Strategy, parameters, compliance's key.
-    expect(kms).toMatchObject({ items: 3, released: 3, account: '111111111111' });
+    // Strategy, parameters, compliance's key, the database's password.
+    expect(kms).toMatchObject({ items: 4, released: 4, account: '111111111111' });
     expect(kms.image).toBe(policy.Measurements.PCR0);
     const changed = readFileSync(join(kept, 'image/changed.json'), 'utf8');
     expect(changed).not.toContain(kms.image);
@@ -208,7 +220,9 @@ describe('trackseal demo --json', () => {
     ]);
     expect(kms.changed[1]?.kms).toMatch(/^AccessDeniedException/u);
     for (const { says } of kms.changed) {
-      expect(says).toMatch(/could not unseal {2}(?:[a-z_]+\/order-flow|compliance_key\/main)\n/u);
+      expect(says).toMatch(
+        /could not unseal {2}(?:[a-z_]+\/order-flow|(?:compliance_key|database_password)\/main)\n/u,
+      );
       expect(says).toMatch(/\n {2}file {2}\/.+\.sealed\n/u);
       expect(says).toMatch(/\n {2}next {2}.+/u);
     }
@@ -247,7 +261,7 @@ describe('trackseal demo', () => {
     expect(stdout).toMatch(/one trade {2,}verified: leaf \d+, (?:buy|sell) \d+\.\d+ ETHUSDT at/u);
     expect(stdout).toMatch(/replay {2,}identical: (\d+) of \1 signals byte for byte/u);
     expect(stdout).toMatch(/What the operator could still have done\n(?: {2}- .+\n){3,}/u);
-    expect(stdout).toMatch(/sealed {2,}3 of 3 keys released by KMS, only to PCR0 [0-9a-f]{16}…/u);
+    expect(stdout).toMatch(/sealed {2,}4 of 4 keys released by KMS, only to PCR0 [0-9a-f]{16}…/u);
     expect(stdout).toMatch(/one bit changed {2,}enclave stopped: seal_wrong_image/u);
     expect(stdout).toMatch(/kms_denied, KMS says AccessDeniedException/u);
     expect(stdout).toMatch(/write-once folder {2,}verified: [\d,]+ leaves out of/u);
