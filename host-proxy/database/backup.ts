@@ -13,14 +13,17 @@ import { z } from 'zod';
 import { readApplied } from './migrations.ts';
 import type { AppliedMigration } from './migrations.ts';
 
-/** In the order in which they refer to each other, with the order of their rows and how many are read at once. */
+/**
+ * In the order in which they refer to each other, with the order of their rows and how many are read at once: the
+ * largest rows of a table, as hexadecimal digits, stay below the 64 MiB that PGlite's front hands out.
+ */
 export const TABLES: readonly {
   readonly name: string;
   readonly order: string;
   readonly atOnce: number;
 }[] = [
   { name: 'accounts', order: 'account', atOnce: 500 },
-  { name: 'sealed_fills', order: 'account, counter', atOnce: 200 },
+  { name: 'sealed_fills', order: 'account, counter', atOnce: 25 },
   { name: 'chain', order: 'account, counter', atOnce: 50 },
   { name: 'chain_heads', order: 'account', atOnce: 500 },
   { name: 'hourly_returns', order: 'account, counter', atOnce: 50 },

@@ -439,8 +439,8 @@ export function databaseContract(open: () => DatabaseUnderTest): void {
       expect(await add(sealedRow(1, { counter: 2 }))).toBe(0);
       expect(await codeOf(add(sealedRow(2, { counter: 1 })))).toBe('23505');
       expect(await codeOf(add(sealedRow(2, { sealed: bytes(15, 1) })))).toBe('23514');
-      expect(await codeOf(add(sealedRow(2, { sealed: bytes(65_537, 1) })))).toBe('23514');
-      expect(await add(sealedRow(2, { sealed: bytes(65_536, 1) }))).toBe(1);
+      expect(await codeOf(add(sealedRow(2, { sealed: bytes(1_048_577, 1) })))).toBe('23514');
+      expect(await add(sealedRow(2, { sealed: bytes(1_048_576, 1) }))).toBe(1);
       expect(await codeOf(add(sealedRow(3, { nonce: bytes(13, 1) })))).toBe('23514');
     });
 
