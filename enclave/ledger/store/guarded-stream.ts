@@ -1,7 +1,7 @@
-// What a database says, before the client library reads it. The database is hostile: every message is of a known type and
-// within a limit that is checked before its bytes are let through, and all messages of one statement are within a budget.
-// It may ask for a password by SCRAM or, inside of TLS under a measured authority, as it is (the host's own database does);
-// never for MD5 or another system's tickets. Anything else ends the connection.
+// What a database says, before the client library reads it. The database is hostile: every message is of a known type,
+// within a limit that is checked before its bytes are kept, and let through whole and well-formed, since the library throws
+// or never ends at others; all messages of one statement are within a budget. It may ask for a password by SCRAM or, inside
+// of TLS under a measured authority, as it is (the host's own database does); never for MD5. Anything else ends the connection.
 //
 //   message   u8 type | i32 length, of itself and the rest | rest
 
@@ -18,8 +18,9 @@ const HEAD_BYTES = 5;
  */
 const KNOWN: ReadonlySet<number> = new Set(Buffer.from('RSKZTDC123nsIENAt', 'latin1'));
 const AUTHENTICATION = 0x52;
-/** OK, clear password, SASL, SASL continue, SASL final. */
-const AUTHENTICATIONS: ReadonlySet<number> = new Set([0, 3, 10, 11, 12]);
+/** OK, clear password; SASL, SASL continue and final come with more. */
+const AUTHENTICATIONS: ReadonlySet<number | null> = new Set([0, 3]);
+const NOTHING = Buffer.alloc(0);
 
 export class DatabaseProtocolError extends Error {
   constructor(what: string) {
@@ -28,12 +29,117 @@ export class DatabaseProtocolError extends Error {
   }
 }
 
-/** Reads heads, wherever the bytes are cut. */
+/** Of a row, or of its description; ours have fewer. */
+const MAX_COLUMNS = 64;
+
+/** Reads the body of one message; anything beyond its end is false from then on. */
+class Body {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  get isOver(): boolean {
+    return this.#at === this.#bytes.length;
+  }
+
+  skip(count: number): boolean {
+    this.#at += count;
+    return count >= 0 && this.#at <= this.#bytes.length;
+  }
+
+  /** Up to its zero; null without one. */
+  text(): 'empty' | 'full' | null {
+    const end = this.#bytes.indexOf(0, this.#at);
+    if (end < 0) return null;
+    const isEmpty = end === this.#at;
+    this.#at = end + 1;
+    return isEmpty ? 'empty' : 'full';
+  }
+
+  texts(count: number): boolean {
+    for (let at = 0; at < count; at++) if (this.text() === null) return false;
+    return true;
+  }
+
+  /** Texts up to an empty one: fields of an error, mechanisms. */
+  list(): boolean {
+    let text = this.text();
+    while (text === 'full') text = this.text();
+    return text === 'empty';
+  }
+
+  int(bytes: 2 | 4): number | null {
+    const at = this.#at;
+    return this.skip(bytes) ? this.#bytes.readIntBE(at, bytes) : null;
+  }
+
+  rest(): boolean {
+    this.#at = this.#bytes.length;
+    return true;
+  }
+
+  /** Of a row or its description. */
+  columns(each: () => boolean): boolean {
+    const count = this.int(2);
+    if (count === null || count < 0 || count > MAX_COLUMNS) return false;
+    for (let at = 0; at < count; at++) if (!each()) return false;
+    return true;
+  }
+}
+
+/** The client library reads beyond a message that is cut short, and without an end where an error has none. */
+function isWellFormed(type: number, bytes: Buffer): boolean {
+  const body = new Body(bytes);
+  return readsWhole(String.fromCodePoint(type), body) && body.isOver;
+}
+
+function readsWhole(type: string, body: Body): boolean {
+  switch (type) {
+    case 'D':
+      return body.columns(() => {
+        const length = body.int(4);
+        return length === -1 || (length !== null && body.skip(length));
+      });
+    case 'T':
+      return body.columns(() => body.texts(1) && body.skip(18));
+    case 't':
+      return body.columns(() => body.skip(4));
+    case 'C':
+      return body.texts(1);
+    case 'S':
+      return body.texts(2);
+    case 'A':
+      return body.skip(4) && body.texts(2);
+    case 'E':
+    case 'N':
+      return body.list();
+    case 'K':
+      return body.skip(8);
+    case 'Z':
+      return body.skip(1);
+    case 'R':
+      return readsAuthentication(body);
+    default:
+      return true;
+  }
+}
+
+function readsAuthentication(body: Body): boolean {
+  const code = body.int(4);
+  if (code === 10) return body.list();
+  if (code === 11 || code === 12) return body.rest();
+  return AUTHENTICATIONS.has(code);
+}
+
+/** Whole messages, wherever the bytes are cut. */
 export class MessageCheck {
-  readonly #head = Buffer.alloc(HEAD_BYTES + 4);
+  #parts: Buffer[] = [];
   #have = 0;
-  /** Of the message under way, what has not come. */
-  #left = 0;
+  /** Bytes without which nothing can be said. */
+  #needed = HEAD_BYTES;
   #budget = MAX_DATABASE_ANSWER_BYTES;
 
   /** The next statement has a whole budget. */
@@ -41,43 +147,31 @@ export class MessageCheck {
     this.#budget = MAX_DATABASE_ANSWER_BYTES;
   }
 
-  /** Null when all is well, or what is wrong. */
-  check(bytes: Uint8Array): string | null {
+  /** The messages that are whole now, or what is wrong. */
+  take(bytes: Buffer): Buffer | string {
     this.#budget -= bytes.length;
     if (this.#budget < 0) return 'answer';
-    for (let at = 0; at < bytes.length;) {
-      if (this.#left > 0) {
-        const step = Math.min(this.#left, bytes.length - at);
-        this.#left -= step;
-        at += step;
-        continue;
-      }
-      this.#head[this.#have++] = bytes[at++] ?? 0;
-      const wrong = this.#checkHead();
-      if (wrong !== null) return wrong;
-    }
-    return null;
-  }
-
-  #checkHead(): string | null {
-    if (this.#have < HEAD_BYTES) return null;
-    const type = this.#head[0] ?? 0;
-    const length = this.#head.readInt32BE(1) - 4;
-    if (this.#have === HEAD_BYTES) {
+    this.#parts.push(bytes);
+    this.#have += bytes.length;
+    if (this.#have < this.#needed) return NOTHING;
+    const all = Buffer.concat(this.#parts);
+    let at = 0;
+    this.#needed = HEAD_BYTES;
+    while (all.length - at >= HEAD_BYTES) {
+      const type = all[at] ?? 0;
+      const length = all.readInt32BE(at + 1) - 4;
       if (!KNOWN.has(type)) return 'message';
       if (length < 0 || length > MAX_DATABASE_MESSAGE_BYTES) return 'length';
+      this.#needed = HEAD_BYTES + length;
+      if (all.length - at < this.#needed) break;
+      const body = all.subarray(at + HEAD_BYTES, at + this.#needed);
+      if (!isWellFormed(type, body)) return type === AUTHENTICATION ? 'authentication' : 'message';
+      at += this.#needed;
+      this.#needed = HEAD_BYTES;
     }
-    if (type !== AUTHENTICATION) return this.#pass(length);
-    if (length < 4) return 'length';
-    if (this.#have < HEAD_BYTES + 4) return null;
-    if (!AUTHENTICATIONS.has(this.#head.readInt32BE(HEAD_BYTES))) return 'authentication';
-    return this.#pass(length - 4);
-  }
-
-  #pass(left: number): null {
-    this.#have = 0;
-    this.#left = left;
-    return null;
+    this.#parts = [all.subarray(at)];
+    this.#have = all.length - at;
+    return all.subarray(0, at);
   }
 }
 
@@ -90,9 +184,9 @@ export class GuardedStream extends Duplex {
     super({ allowHalfOpen: false });
     this.#inner = inner;
     inner.on('data', (bytes: Buffer) => {
-      const wrong = this.#check.check(bytes);
-      if (wrong !== null) this.destroy(new DatabaseProtocolError(wrong));
-      else if (!this.push(bytes)) inner.pause();
+      const whole = this.#check.take(bytes);
+      if (typeof whole === 'string') this.destroy(new DatabaseProtocolError(whole));
+      else if (whole.length > 0 && !this.push(whole)) inner.pause();
     });
     inner.on('end', () => this.push(null));
     inner.on('error', (error) => this.destroy(error));

@@ -1,95 +1,93 @@
 import * as fc from 'fast-check';
-import { duplexPair } from 'node:stream';
-import { describe, expect, it } from 'vitest';
-import {
-  GuardedStream,
-  MAX_DATABASE_ANSWER_BYTES,
-  MAX_DATABASE_MESSAGE_BYTES,
-  MessageCheck,
-} from '../../../../enclave/ledger/store/guarded-stream.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { MessageCheck } from '../../../../enclave/ledger/store/guarded-stream.ts';
+import { LEDGER_ACCOUNT, storeScene } from '../../../helpers/track-store.ts';
 
-/** A message whose head says `length` bytes behind it. */
-function head(type: string, length: number): Buffer {
-  const bytes = Buffer.alloc(5);
-  bytes.write(type, 'latin1');
-  bytes.writeInt32BE(length + 4, 1);
-  return bytes;
+function message(type: string, body: string | readonly number[]): Buffer {
+  const bytes = typeof body === 'string' ? Buffer.from(body, 'latin1') : Buffer.from(body);
+  const head = Buffer.alloc(5, type);
+  head.writeInt32BE(bytes.length + 4, 1);
+  return Buffer.concat([head, bytes]);
 }
 
-function message(type: string, payload: Uint8Array): Buffer {
-  return Buffer.concat([head(type, payload.length), payload]);
-}
+/** The client library throws at the first ones, and reads the errors for ever. */
+const MALFORMED: readonly (readonly [string, Buffer])[] = [
+  ['a row without columns', message('D', [])],
+  ['a row of more columns than it has', message('D', [0x7f, 0xff])],
+  ['a value beyond its row', message('D', [0, 1, 0, 0, 0, 9, 1])],
+  ['a value of negative length', message('D', [0, 1, 0xff, 0xff, 0xff, 0xfe])],
+  ['a description that is cut', message('T', [0, 1, 0x61, 0, 1])],
+  ['a description of parameters that is cut', message('t', [0, 1, 0])],
+  ['a notification without a number', message('A', [0])],
+  ['a key that is cut', message('K', [0, 0, 0, 1])],
+  ['a completion without an end', message('C', 'SELECT 1')],
+  ['a parameter without a value', message('S', 'TimeZone\0')],
+  ['a state without its letter', message('Z', [])],
+  ['an authentication of no kind', message('R', [])],
+  ['a question for MD5', message('R', [0, 0, 0, 5, 1, 2, 3, 4])],
+  ['mechanisms without an end', message('R', [0, 0, 0, 10, 0x53])],
+  ['an empty error', message('E', '')],
+  ['an error without an end', message('E', 'SERROR\0')],
+  ['a notice whose field has no end', message('N', 'SERROR')],
+  ['more behind an error', message('E', 'SERROR\0\0x')],
+];
 
-function authentication(code: number): Buffer {
-  const payload = Buffer.alloc(8);
-  payload.writeInt32BE(code);
-  return message('R', payload);
-}
+const WELL_FORMED: readonly Buffer[] = [
+  message('R', [0, 0, 0, 10, ...Buffer.from('SCRAM-SHA-256\0\0')]),
+  message('R', [0, 0, 0, 11, 1, 2]),
+  message('R', [0, 0, 0, 0]),
+  message('S', 'TimeZone\0UTC\0'),
+  message('K', [0, 0, 0, 1, 0, 0, 0, 2]),
+  message('Z', 'I'),
+  message('1', []),
+  message('t', [0, 1, 0, 0, 0, 17]),
+  message('T', [0, 1, 0x61, 0, ...new Uint8Array(18)]),
+  message('D', [0, 2, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0x31]),
+  message('C', 'SELECT 1\0'),
+  message('E', 'SERROR\0C23505\0\0'),
+  message('N', '\0'),
+];
 
-const ready = message('Z', Buffer.from('I'));
+const scene = await storeScene();
+beforeEach(async () => {
+  scene.server.answer = (bytes) => bytes;
+  await scene.clear();
+});
 
-describe('MessageCheck', () => {
-  it('lets through what PostgreSQL says, wherever it is cut', () => {
-    const row = message('D', Buffer.alloc(300, 7));
-    const bytes = Buffer.concat([authentication(10), authentication(0), row, ready]);
+describe('what a database says', () => {
+  it('is let through unchanged, wherever it is cut', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: bytes.length })), (cuts) => {
-        const check = new MessageCheck();
-        const places = [0, ...cuts.toSorted((a, b) => a - b), bytes.length];
-        const answers = places
-          .slice(1)
-          .map((to, at) => check.check(bytes.subarray(places[at], to)));
-        expect(answers.every((answer) => answer === null)).toBe(true);
-      }),
+      fc.property(
+        fc.shuffledSubarray([...WELL_FORMED]),
+        fc.array(fc.nat(400), { maxLength: 12 }),
+        (messages, cuts) => {
+          const bytes = Buffer.concat(messages);
+          const places = [0, ...cuts.map((cut) => Math.min(cut, bytes.length)), bytes.length];
+          places.sort((a, b) => a - b);
+          const check = new MessageCheck();
+          const through = places.map((place, at) =>
+            check.take(bytes.subarray(places[at - 1] ?? 0, place)),
+          );
+          expect(through.filter((part) => typeof part === 'string')).toEqual([]);
+          expect(Buffer.concat(through as Buffer[]).toString('hex')).toBe(bytes.toString('hex'));
+        },
+      ),
     );
   });
 
-  it.each([
-    ['COPY, which nobody asked for', head('G', 4), 'message'],
-    ['a type of no protocol', head('?', 4), 'message'],
-    ['a length below its own', head('Z', -1), 'length'],
-    ['one byte more than a message may have', head('D', MAX_DATABASE_MESSAGE_BYTES + 1), 'length'],
-    ['a question for an MD5 of the password', authentication(5), 'authentication'],
-    ['a question for a Kerberos ticket', authentication(7), 'authentication'],
-    ['a question without its kind', message('R', Buffer.alloc(3)), 'length'],
-  ])('refuses %s', (_, bytes, what) => {
-    expect(new MessageCheck().check(bytes)).toBe(what);
-    // Byte by byte it is no other.
+  it.each(MALFORMED)('ends the connection, and nothing else: %s', async (_, bytes) => {
     const check = new MessageCheck();
-    const answers = [...bytes].map((byte) => check.check(Uint8Array.of(byte)));
-    expect(answers.find((answer) => answer !== null)).toBe(what);
-  });
-
-  it('takes a message of exactly the limit', () => {
-    expect(new MessageCheck().check(head('D', MAX_DATABASE_MESSAGE_BYTES))).toBeNull();
-    expect(new MessageCheck().check(authentication(3))).toBeNull();
-  });
-
-  it('has a budget for each statement', () => {
-    const check = new MessageCheck();
-    const part = message('D', Buffer.alloc(1024 * 1024 - 5));
-    const parts = MAX_DATABASE_ANSWER_BYTES / part.length;
-    for (let at = 0; at < parts; at++) expect(check.check(part)).toBeNull();
-    expect(check.check(ready)).toBe('answer');
-    check.renew();
-    expect(check.check(part)).toBeNull();
-  });
-});
-
-describe('GuardedStream', () => {
-  it('ends the connection at the first byte against the rules, and says no word of the peer', async () => {
-    const [near, far] = duplexPair();
-    far.on('error', () => undefined);
-    const stream = new GuardedStream(near);
-    const failed = new Promise<Error>((resolve) => {
-      stream.on('error', resolve);
-    });
-    const got: Buffer[] = [];
-    stream.on('data', (bytes: Buffer) => got.push(bytes));
-    far.write(ready);
-    far.write(Buffer.concat([head('?', 4), Buffer.from('peer')]));
-    expect((await failed).message).toBe('message');
-    expect(Buffer.concat(got)).toEqual(ready);
-    expect(near.destroyed).toBe(true);
+    expect(typeof check.take(bytes)).toBe('string');
+    const store = scene.store();
+    expect((await store.load(LEDGER_ACCOUNT)).ok).toBe(true);
+    let said = false;
+    scene.server.answer = (answer) => {
+      const instead = said ? answer : bytes;
+      said = true;
+      return instead;
+    };
+    const refused = await store.load(LEDGER_ACCOUNT);
+    expect(refused).toMatchObject({ refusal: { code: 'database_answer_invalid' } });
+    expect((await store.load(LEDGER_ACCOUNT)).ok).toBe(true);
   });
 });
