@@ -86,7 +86,7 @@ export interface Addition {
 }
 
 /** How many statements `recent` has at most: what can be corrected, with its days. */
-export const RECENT_STATEMENTS = 256;
+export const RECENT_STATEMENTS = 400;
 
 export interface TrackStore {
   /** False: a restart forgets everything. */

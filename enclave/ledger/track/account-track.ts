@@ -34,6 +34,8 @@ import { encodeTrackState, parseTrackState } from './track-state.ts';
 
 /** Hours that one round closes, with prices asked for together. */
 const MAX_ROUND_HOURS = 24;
+/** What a book can go back: three days, and a week of history while those are its first. A day more, for whole days. */
+const CORRECTED_HOURS = 264;
 /** A month of hours of which nothing is known. */
 const MAX_MISSING_HOURS = 744;
 const MAX_STATEMENT_BYTES_OF_ROUND: number = MAX_SIGN_BYTES - 64 * 1024;
@@ -364,9 +366,9 @@ export class AccountTrack {
   }
 
   #forget(): void {
-    const beforeMs = (this.#book.nextHourMs ?? 0) - KEPT_HOURS * HOUR_MS;
-    this.#coverage.forget(beforeMs);
-    this.#stated.forget(beforeMs);
+    const nextMs = this.#book.nextHourMs ?? 0;
+    this.#coverage.forget(nextMs - KEPT_HOURS * HOUR_MS);
+    this.#stated.forget(nextMs - CORRECTED_HOURS * HOUR_MS);
   }
 
   #count(name: string): void {
