@@ -3,7 +3,7 @@
 
 import type { Balance, ConnectorRecord } from '../../enclave/connector/records.ts';
 import type { TrackStore } from '../../enclave/ledger/store/contract.ts';
-import { BOOKS } from '../../enclave/ledger/track/books.ts';
+import { booksOf } from '../../enclave/ledger/track/books.ts';
 import { TrackRecord } from '../../enclave/ledger/track/track-record.ts';
 import type { SignedStatement } from '../../wire/track/evidence.ts';
 import type { ChainStatement } from '../../wire/track/statement.ts';
@@ -64,7 +64,7 @@ export function openStory(store: TrackStore): Story {
 export function openRecord(desk: TrackDesk, store: TrackStore): TrackRecord {
   return new TrackRecord(desk.services(), {
     store,
-    books: BOOKS,
+    books: booksOf(new Map([[1, new Uint8Array(32)]])),
     // Nothing happens but what the story does.
     tickMs: 1_000_000_000,
     retryMs: 1,

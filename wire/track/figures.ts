@@ -40,7 +40,7 @@ export interface MarketFigures {
 }
 
 export interface PriceSource {
-  /** Host and endpoint. */
+  /** Host and endpoint; a part of it that may name what is held is `*`. */
   readonly source: string;
   /** How many of its rows were used. */
   readonly rows: number;
@@ -82,7 +82,7 @@ export interface HourFigures {
   readonly byMarket: readonly MarketFigures[];
   /** By source, sorted. */
   readonly prices: readonly PriceSource[];
-  /** SHA-256 over the prices that were used, with their sources and times. */
+  /** HMAC-SHA256 over the prices that were used, with sources and times; under a key, because prices tell what is held. */
   readonly pricesDigest: Uint8Array;
   readonly polls: number;
   /** Every poll that was due told everything. */

@@ -100,7 +100,7 @@ export class AccountBook implements Book {
     const state = this.#state ?? this.#open(startMs);
     if (!opens) this.#checkpoints.keep(startMs, state);
     this.#state = state;
-    const figures = runHour(state, new HourPrices(table, state.last, state.instruments), {
+    const figures = runHour(state, this.#pricesOf(table, state), {
       startMs,
       events: this.#timeline.events(startMs),
       observed: this.#timeline.observed(startMs),
@@ -238,6 +238,10 @@ export class AccountBook implements Book {
   #firstHourMs(opening: Observed): number {
     const own = hourOf(opening.fromMs);
     return Math.min(own, this.#timeline.firstHourMs(historyOf(opening)) ?? own);
+  }
+
+  #pricesOf(table: PriceTable, { last, instruments }: BookState): HourPrices {
+    return new HourPrices(table, last, instruments, this.#options.digestKey);
   }
 
   #open(startMs: number): BookState {

@@ -60,6 +60,8 @@ export interface BookOptions {
   readonly pricedIn: string;
   /** The venue shows margin trades as positions instead of balances (Kraken). */
   readonly marginPositions?: boolean;
+  /** Under which digests of prices are made: which prices were used would tell what is held. Empty if there is none. */
+  readonly digestKey?: Uint8Array;
   /** How many closed hours can be reopened (default 72). */
   readonly keepHours?: number;
 }

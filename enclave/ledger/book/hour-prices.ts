@@ -2,7 +2,7 @@
 // that are published. Where there is no price the last known one stands in, so that the books go on in one piece; what was
 // figured with it is not known, and says so (`known: false`).
 
-import { createHash } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import type { Fixed } from '../../../wire/fixed.ts';
 import { formatFixed, multiplyFixed } from '../../../wire/fixed.ts';
 import type { PriceSource } from '../../../wire/track/figures.ts';
@@ -32,12 +32,15 @@ export class HourPrices {
   readonly #last: Map<string, Fixed>;
   readonly #instruments: ReadonlyMap<string, Instrument>;
   readonly #ages = new Map<SeriesRow, number>();
+  readonly #digestKey: Uint8Array;
 
   constructor(
     table: PriceTable,
     last: Map<string, Fixed>,
     instruments: ReadonlyMap<string, Instrument>,
+    digestKey: Uint8Array = new Uint8Array(),
   ) {
+    this.#digestKey = digestKey;
     this.#table = table;
     this.#last = last;
     this.#instruments = instruments;
@@ -78,7 +81,8 @@ export class HourPrices {
 
   sources(): readonly PriceSource[] {
     const sources = new Map<string, PriceSource>();
-    for (const [{ source }, ageMs] of this.#ages) {
+    for (const [row, ageMs] of this.#ages) {
+      const source = withoutNames(row);
       const known = sources.get(source) ?? { source, rows: 0, oldestAgeMs: 0 };
       const oldestAgeMs = Math.max(known.oldestAgeMs, ageMs);
       sources.set(source, { source, rows: known.rows + 1, oldestAgeMs });
@@ -86,13 +90,13 @@ export class HourPrices {
     return [...sources.values()].sort((a, b) => (a.source < b.source ? -1 : 1));
   }
 
-  /** SHA-256 over one line for each row: kind, symbol, time, price and source, tabs between; lines sorted. */
+  /** HMAC-SHA256 over one line for each row: kind, symbol, time, price and source, tabs between; lines sorted. */
   digest(): Uint8Array {
     const lines = [...this.#ages.keys()].map(
       ({ kind, symbol, atMs, price, source }) =>
         `${kind}\t${symbol}\t${atMs}\t${formatFixed(price)}\t${source}\n`,
     );
-    const hash = createHash('sha256');
+    const hash = createHmac('sha256', this.#digestKey);
     for (const line of lines.sort()) hash.update(line);
     return new Uint8Array(hash.digest());
   }
@@ -109,4 +113,18 @@ export class HourPrices {
     this.#last.set(name, price);
     return { price, known: true, old };
   }
+}
+
+/** Host and endpoint; parts of a path that may name what is held are left out. */
+function withoutNames({ source, symbol }: SeriesRow): string {
+  const names = symbol
+    .toLowerCase()
+    .split(/[^a-z0-9]+/u)
+    .filter((name) => name !== '');
+  const [host = '', ...path] = source.split('/');
+  const kept = path.map((part) => {
+    const isName = /^[^a-z]*[A-Z][^a-z]*$/u.test(part);
+    return isName || names.some((name) => part.toLowerCase().includes(name)) ? '*' : part;
+  });
+  return [host, ...kept].join('/');
 }

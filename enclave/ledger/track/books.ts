@@ -1,10 +1,15 @@
 // Which book an account has: what its venue prices coins in, and how it shows margin trades.
 
+import { randomBytes } from 'node:crypto';
+import { utf8 } from '../../../wire/bytes.ts';
+import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import type { Venue } from '../../connector/classes.ts';
 import { AccountBook } from '../book/account-book.ts';
 import type { BookOptions } from '../book/contract.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import type { BookMaker } from './account-parts.ts';
+
+const DIGEST_INFO: Uint8Array = utf8('trackseal/ledger/prices/v1');
 
 const PRICED_IN: Readonly<Record<Venue, string>> = {
   binance: 'USDT',
@@ -26,7 +31,16 @@ function optionsOf({ venue }: LedgerAccount): BookOptions {
   return { pricedIn: PRICED_IN[venue], marginPositions: venue === 'kraken' };
 }
 
-export const BOOKS: BookMaker = {
-  open: (account) => new AccountBook(optionsOf(account)),
-  parse: (bytes, account) => AccountBook.parse(bytes, optionsOf(account)),
-};
+/** `storageKeys` by version; without one, digests of prices are under a key that nobody keeps. */
+export function booksOf(storageKeys: ReadonlyMap<number, Uint8Array>): BookMaker {
+  const secret =
+    storageKeys.get(Math.min(...storageKeys.keys())) ?? new Uint8Array(randomBytes(32));
+  const optionsWith = (account: LedgerAccount): BookOptions => ({
+    ...optionsOf(account),
+    digestKey: nodeCrypto.hkdfSha256(secret, account.commitment, DIGEST_INFO, 32),
+  });
+  return {
+    open: (account) => new AccountBook(optionsWith(account)),
+    parse: (bytes, account) => AccountBook.parse(bytes, optionsWith(account)),
+  };
+}

@@ -6,7 +6,7 @@ import type { TrackStore } from '../store/contract.ts';
 import { Database } from '../store/database.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
-import { BOOKS } from './books.ts';
+import { booksOf } from './books.ts';
 import type { TrackRecordOptions } from './track-record.ts';
 import { TrackRecord } from './track-record.ts';
 
@@ -28,5 +28,6 @@ export function openTrackRecord(
   services: LedgerServices,
   options: Partial<TrackRecordOptions> = {},
 ): TrackRecord {
-  return new TrackRecord(services, { store: openStore(services), books: BOOKS, ...options });
+  const books = booksOf(services.storageKeys);
+  return new TrackRecord(services, { store: openStore(services), books, ...options });
 }

@@ -150,8 +150,46 @@ describe('the prices of an hour', () => {
   it('have a digest of what was used, in whatever order', () => {
     expect(digest('BTC', 'ETH')).toBe(digest('ETH', 'BTC', 'BTC'));
     expect(digest('BTC')).not.toBe(digest('BTC', 'ETH'));
-    // Of nothing: SHA-256 of nothing.
-    expect(digest()).toMatch(/^e3b0c44298fc1c14/u);
+    // Of nothing and under no key: HMAC-SHA256 of nothing.
+    expect(digest()).toMatch(/^b613679a0814d9ec/u);
+    const keyed = new HourPrices(
+      PriceTable.of(ROWS),
+      new Map(),
+      new Map(),
+      new Uint8Array(32).fill(1),
+    );
+    keyed.dollars('BTC', AT, AGE);
+    expect(Buffer.from(keyed.digest()).toString('hex')).not.toBe(digest('BTC'));
+  });
+
+  it.each([
+    [
+      'BTC/USD',
+      'api.coinbase.com/api/v3/brokerage/market/products/BTC-USD/candles',
+      'api.coinbase.com/api/v3/brokerage/market/products/*/candles',
+    ],
+    [
+      'BTC/USDT',
+      'contract.mexc.com/api/v1/contract/kline/BTC_USDT',
+      'contract.mexc.com/api/v1/contract/kline/*',
+    ],
+    [
+      'XBT/USD',
+      'futures.kraken.com/api/charts/v1/mark/PF_XBTUSD/1h',
+      'futures.kraken.com/api/charts/v1/mark/*/1h',
+    ],
+    ['ETH/USDT', 'x.example/klines/ethusdt', 'x.example/klines/*'],
+    [
+      'BTC/USDT',
+      'fapi.binance.com/fapi/v1/markPriceKlines',
+      'fapi.binance.com/fapi/v1/markPriceKlines',
+    ],
+  ])('name no instrument: %s', (symbol, source, shown) => {
+    const rows = [{ ...row(symbol, AT, '1'), source }, row('USDT/USD', AT, '1')];
+    const prices = new HourPrices(PriceTable.of(rows), new Map(), new Map());
+    prices.dollars(symbol.split('/')[0] ?? '', AT, AGE);
+    expect(prices.sources().map((one) => one.source)).toContain(shown);
+    expect(prices.sources().map((one) => one.source)).not.toContain(source === shown ? '' : source);
   });
 
   it('have a stand-in where one is missing, and say that it is not known', () => {
