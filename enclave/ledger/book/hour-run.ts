@@ -43,7 +43,7 @@ class HourRun {
   constructor(state: BookState, prices: HourPrices, events: readonly BookEvent[]) {
     this.#state = state;
     this.#prices = prices;
-    const roles = rolesOf(events, state.wallets);
+    const roles = rolesOf(events, state.wallets, (name) => isExcluded(prices, name));
     this.#poster = new Poster(state, this.#prices, this.#tally, roles);
   }
 

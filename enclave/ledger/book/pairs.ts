@@ -21,11 +21,18 @@ export interface Half {
   readonly networkId: string | null;
 }
 
-/** Same currency, same amount, and the same name outside of the venue where both have one, or else close in time. */
-export function areHalves(a: Half, b: Half): boolean {
-  if (a.currency !== b.currency || a.amount !== -b.amount || a.amount === 0n) return false;
-  if (a.networkId !== null && b.networkId !== null) return a.networkId === b.networkId;
-  return Math.abs(a.atMs - b.atMs) <= TRANSFER_MATCH_MS;
+/**
+ * Same currency, same amount, and the same name outside of the venue where both have one, or else close in time and out
+ * before in: what comes first and leaves again was capital of somebody else meanwhile.
+ */
+export function areHalves(first: Half, then: Half): boolean {
+  if (first.currency !== then.currency || first.amount !== -then.amount) return false;
+  if (first.amount === 0n) return false;
+  if (first.networkId !== null && then.networkId !== null) {
+    return first.networkId === then.networkId;
+  }
+  if (first.amount > 0n) return first.atMs === then.atMs;
+  return then.atMs - first.atMs <= TRANSFER_MATCH_MS;
 }
 
 /**
@@ -37,7 +44,7 @@ export function pairHalves<T extends Half>(halves: readonly T[]): readonly (read
   const open = new Map<string, T[]>();
   for (const half of halves) {
     const waiting = open.get(`${-half.amount} ${half.currency}`) ?? [];
-    const at = waiting.findIndex((other) => areHalves(half, other));
+    const at = waiting.findIndex((other) => areHalves(other, half));
     const other = waiting[at];
     if (other !== undefined) {
       waiting.splice(at, 1);
@@ -59,7 +66,7 @@ function isWhole(group: readonly Movement[]): boolean {
 }
 
 /** Legs that belong together, under one name or one after the other, where there are some in both directions. */
-function conversionsOf(legs: readonly Movement[]): readonly Movement[] {
+function conversionsOf(legs: readonly Movement[]): readonly (readonly Movement[])[] {
   const named = new Map<string, Movement[]>();
   const groups: Movement[][] = [];
   for (const leg of legs) {
@@ -74,13 +81,17 @@ function conversionsOf(legs: readonly Movement[]): readonly Movement[] {
     if (leg.networkId === null) groups.push(group);
     else named.set(leg.networkId, group);
   }
-  return [...groups, ...named.values()].filter(isWhole).flat();
+  return [...groups, ...named.values()].filter(isWhole);
 }
 
-/** By key, of the movements of an hour that are no flows; `events` are sorted. */
+/**
+ * By key, of the movements of an hour that are no flows; `events` are sorted. A conversion of what is left out of the value
+ * is none: the other leg brings capital in.
+ */
 export function rolesOf(
   events: readonly BookEvent[],
   wallets: ReadonlySet<string>,
+  isExcluded: (currency: string) => boolean,
 ): ReadonlyMap<string, Role> {
   const roles = new Map<string, Role>();
   const flows = events.filter((event) => event.kind === 'flow');
@@ -95,8 +106,9 @@ export function rolesOf(
     roles.set(a.key, 'internal');
     roles.set(b.key, 'internal');
   }
-  for (const leg of conversionsOf(flows.filter(({ type }) => type === 'conversion'))) {
-    roles.set(leg.key, 'conversion');
+  for (const group of conversionsOf(flows.filter(({ type }) => type === 'conversion'))) {
+    if (group.some(({ currency }) => isExcluded(currency))) continue;
+    for (const leg of group) roles.set(leg.key, 'conversion');
   }
   return roles;
 }

@@ -122,6 +122,11 @@ export class Poster {
       this.#prices.remember(asset, absolute(divideFixed(dollars, amount)));
       if (excluded.has(asset)) this.admit(asset, atMs);
     }
+    // What was paid with came from somewhere, and was worth what it bought.
+    if (known && cost !== 0n && !this.#prices.hasEverHad(currency)) {
+      this.#prices.remember(currency, absolute(divideFixed(dollars, cost)));
+      if (excluded.has(currency)) this.admit(currency, atMs);
+    }
     // Fees in what was traded make less of it bought, or more of it paid, at the price of the trade itself.
     let [got, gotDollars, gave, gaveDollars] = [amount, dollars, cost, dollars];
     const worth = absolute(dollars);

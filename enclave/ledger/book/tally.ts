@@ -28,7 +28,7 @@ class MarketTally {
   readonly realised: Sum = new Sum();
 }
 
-/** Of one hour; what comes after it goes into the last one, and then Modified Dietz is what is left. */
+/** Of one hour; what comes after it goes into the last one, which then has no amount of one moment, and the hour no return. */
 export const MAX_HOUR_FLOWS = 100;
 
 export class Tally {
@@ -84,8 +84,7 @@ export class Tally {
       this.flows.push(flow);
       return;
     }
-    const both = last.amount === null || flow.amount === null ? null : last.amount + flow.amount;
-    this.flows[MAX_HOUR_FLOWS - 1] = { atMs: last.atMs, amount: both, equityBefore: null };
+    this.flows[MAX_HOUR_FLOWS - 1] = { atMs: last.atMs, amount: null, equityBefore: null };
   }
 
   /** Those that had something in the hour, or have something at its end. */

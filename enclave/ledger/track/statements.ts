@@ -23,18 +23,13 @@ export interface Made {
   readonly bytes: Uint8Array;
 }
 
-/** More flows than a statement has become one: then there is no value before each of them any more. */
+/** More flows than a statement has become one, of no amount: at which time would it be? The hour has no return then. */
 export function boundedFigures(figures: HourFigures): HourFigures {
   const { flows } = figures;
   if (flows.length <= MAX_FIGURES_FLOWS) return figures;
   const rest = flows.slice(MAX_FIGURES_FLOWS - 1);
-  const amounts = rest.map(({ amount }) => amount);
-  const known = amounts.filter((amount) => amount !== null);
-  const merged = {
-    atMs: rest.at(-1)?.atMs ?? figures.startMs,
-    amount: known.length === amounts.length ? known.reduce((a, b) => a + b, 0n) : null,
-    equityBefore: null,
-  };
+  const atMs = rest[0]?.atMs ?? figures.startMs;
+  const merged = { atMs, amount: null, equityBefore: null };
   return { ...figures, flows: [...flows.slice(0, MAX_FIGURES_FLOWS - 1), merged] };
 }
 
