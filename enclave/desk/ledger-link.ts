@@ -54,6 +54,8 @@ const MAX_DATABASE_STREAMS = 8;
 const MAX_UNDER_WAY = 32;
 const MAX_ASKS = 64;
 const ASK_MS = 15_000;
+/** Its counters come every five seconds; one that says nothing for so long hangs. */
+const SILENT_MS = 120_000;
 const NOTHING = new Uint8Array(0);
 const NO_SALT = new Uint8Array(0);
 const STREAM_TYPES: ReadonlySet<number> = new Set(Object.values(STREAM_FRAMES));
@@ -68,6 +70,8 @@ export interface LedgerLinkOptions {
   readonly prices: (question: PriceQuestion) => Promise<PriceAnswer>;
   /** Null: none of wire/track/, or about an account that never was one of ours. */
   readonly sign: (statements: readonly Uint8Array[]) => Promise<Result<SignedLeaf> | null>;
+  /** Without a word for so long it is ended; 120,000 by default. */
+  readonly silentMs?: number;
   /** Once: it is gone. */
   readonly onEnd: (code: 'ledger_ended' | 'ledger_malformed') => void;
 }
@@ -81,6 +85,8 @@ export class LedgerLink {
   #ready = false;
   #ended = false;
   #underWay = 0;
+  #heard = true;
+  readonly #watch: NodeJS.Timeout;
   #nextId = 0;
 
   constructor(stream: Duplex, open: LedgerOpen, options: LedgerLinkOptions) {
@@ -108,6 +114,11 @@ export class LedgerLink {
         return true;
       },
     });
+    this.#watch = setInterval(() => {
+      if (!this.#heard) this.end('ledger_ended');
+      this.#heard = false;
+    }, options.silentMs ?? SILENT_MS);
+    this.#watch.unref();
     const payload = encodeLedgerOpen(open);
     this.#channel.send(LEDGER_FRAME.open, payload);
   }
@@ -173,6 +184,7 @@ export class LedgerLink {
   end(code: 'ledger_ended' | 'ledger_malformed'): void {
     if (this.#ended) return;
     this.#ended = true;
+    clearInterval(this.#watch);
     this.#channel.destroy({ code: 'stream_closed', detail: {} });
     this.#mux.destroy();
     for (const resolve of this.#asks.values()) resolve(refuse('ledger_unavailable'));
@@ -182,6 +194,7 @@ export class LedgerLink {
 
   #receive(frame: Frame): void | Promise<void> {
     if (this.#ended) return undefined;
+    this.#heard = true;
     const taken = this.#take(frame);
     if (typeof taken !== 'boolean') return taken;
     if (!taken) this.end('ledger_malformed');

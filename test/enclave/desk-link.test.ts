@@ -185,6 +185,8 @@ describe('a desk', () => {
         desk.send(DESK_FRAME.counters, encodeCbor(twice));
       },
     ],
+    ['SPAWN without a name', (desk) => desk.send(DESK_FRAME.spawn)],
+    ['SPAWN of another program', (desk) => desk.send(DESK_FRAME.spawn, utf8('strategy'))],
     ['a record of no id', (desk) => desk.send(DESK_FRAME.vault, encodeCbor(new Map([[1, 1]])))],
   ])('that sends %s is ended, and the epoch goes on', async (_, breach) => {
     const played = await started();
@@ -356,7 +358,10 @@ describe('a desk', () => {
     expect(host.leavesOf(KIND.output)).toEqual([output?.leafIndex]);
     expect(output?.clientOrderId).toMatch(/^ts[0-9a-f]{16}$/u);
     desk.send(DESK_FRAME.spawn, utf8('connector'));
-    await desk.until(() => desk.spawned === 1);
+    await desk.until(() => desk.lastSpawned === 'connector');
+    desk.send(DESK_FRAME.spawn, utf8('ledger'));
+    await desk.until(() => desk.lastSpawned === 'ledger');
+    expect(desk.spawned).toBe(2);
     await expectGoodEnd(played);
   });
 

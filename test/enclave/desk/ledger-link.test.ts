@@ -301,6 +301,22 @@ describe('the link to a ledger', () => {
     ]);
   });
 
+  it('ends one that hangs, and not one that says something', async () => {
+    const hung = played({ silentMs: 20 });
+    await hung.until(() => hung.ended !== null);
+    expect(hung.ended).toBe('ledger_ended');
+    const alive = played({ silentMs: 200 });
+    const talks = setInterval(() => {
+      alive.send(LEDGER_FRAME.counters, encodeDeskCounters({ polls: 1 }));
+    }, 5);
+    await new Promise((resolve) => {
+      setTimeout(resolve, 500);
+    });
+    clearInterval(talks);
+    expect(alive.ended).toBeNull();
+    alive.link.end('ledger_ended');
+  });
+
   it('answers questions by their number, and gives up those of a ledger that ends', async () => {
     const one = played();
     expect(await one.link.ask('returns', ID, new Uint8Array(0))).toEqual(
