@@ -69,6 +69,13 @@ export interface LedgerPolling {
   readonly resync: (accountId: string, fromMs: number) => void;
 }
 
+/** When an account was last read anew, and from where on it is to be when that is an hour ago. */
+interface Resync {
+  readonly atMs: number;
+  readonly waitingMs: number | null;
+  readonly cancel: () => void;
+}
+
 export class Ledger {
   readonly #options: LedgerOptions;
   readonly #polls: LedgerPolls;
@@ -77,7 +84,7 @@ export class Ledger {
   readonly #accounts = new Map<string, LedgerAccount>();
   /** Commitments of all that were polled in this epoch, in hex, with the id of those that are. */
   readonly #commitments = new Map<string, string | null>();
-  readonly #resyncs = new Map<string, number>();
+  readonly #resyncs = new Map<string, Resync>();
   readonly #gone = new Set<() => void>();
   #polling: LedgerPolling | null = null;
   #state: DeskState = { acknowledgedSize: 0, ready: false, stalled: false };
@@ -166,6 +173,7 @@ export class Ledger {
     this.#accounts.delete(id);
     this.#commitments.set(toHex(account.commitment), null);
     this.#polls.forget(id);
+    this.#resyncs.get(id)?.cancel();
     this.#resyncs.delete(id);
     this.#link?.remove(id);
   }
@@ -193,6 +201,7 @@ export class Ledger {
   /** It finishes what it has; resolves when it is gone. Nothing may be polled any more. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const { cancel } of this.#resyncs.values()) cancel();
     const link = this.#link;
     if (link === null) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -305,14 +314,24 @@ export class Ledger {
     });
   }
 
-  /** At most once an hour for each account: a poll from empty cursors is dear to the venue. */
+  /** At most once an hour for each account, since a poll from empty cursors is dear to the venue; none is forgotten. */
   #resync(id: string, fromMs: number): void {
-    const nowMs = this.#options.time.nowMs();
-    const isEarly = nowMs - (this.#resyncs.get(id) ?? -HOUR_MS) < HOUR_MS;
-    if (!this.#accounts.has(id) || isEarly) return;
-    this.#resyncs.set(id, nowMs);
-    this.#counters.ledger_resyncs++;
-    this.#polling?.resync(id, fromMs);
+    const { time } = this.#options;
+    if (this.#closed || !this.#accounts.has(id)) return;
+    const last = this.#resyncs.get(id);
+    const waitMs = last === undefined ? 0 : last.atMs + HOUR_MS - time.nowMs();
+    if (last === undefined || waitMs <= 0) {
+      this.#resyncs.set(id, { atMs: time.nowMs(), waitingMs: null, cancel: () => undefined });
+      this.#counters.ledger_resyncs++;
+      this.#polling?.resync(id, fromMs);
+      return;
+    }
+    const waitingMs = Math.min(last.waitingMs ?? fromMs, fromMs);
+    last.cancel();
+    const cancel = time.after(waitMs, () => {
+      this.#resync(id, waitingMs);
+    });
+    this.#resyncs.set(id, { ...last, waitingMs, cancel });
   }
 
   #audit({ event, account, code }: LedgerAudit): void {

@@ -27,6 +27,8 @@ export interface Entry {
   stop: (() => void) | null;
   /** Slots that passed while the log took nothing. */
   held: { readonly fromMs: number; readonly count: number; readonly reason: PollReason } | null;
+  /** Read anew from here on after the poll that runs, which brings cursors of its own. */
+  resyncMs: number | null;
   removed: boolean;
 }
 
@@ -40,6 +42,7 @@ export function newEntry(account: Account, state: AccountState): Entry {
     leaveLine: () => undefined,
     stop: null,
     held: null,
+    resyncMs: null,
     removed: false,
   };
 }

@@ -183,7 +183,10 @@ export class AccountPolling implements Polling {
 
   /** The account is read again from here on when it is polled next. */
   resync(id: string, fromMs: number): void {
-    this.#entries.get(id)?.state.resync(fromMs);
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    if (entry.stop === null) entry.state.resync(fromMs);
+    else entry.resyncMs = Math.min(entry.resyncMs ?? fromMs, fromMs);
   }
 
   figures(id: string): AccountFigures | null {
@@ -338,6 +341,8 @@ export class AccountPolling implements Polling {
       records: outcome === 'failed' ? null : records,
       hosts: calls.hosts,
     });
+    if (entry.resyncMs !== null) state.resync(entry.resyncMs);
+    entry.resyncMs = null;
     const hosts = [...calls.hosts].map(([host, spki]) => ({ host, spki }));
     draft?.end({ ...end, leafIndex, hosts });
     this.#noteSlot(entry, due);

@@ -159,6 +159,26 @@ describe('desk and ledger', () => {
     await scene.until(() => heard.polls.length === 4, 10_000);
     expect(ofKind(heard.polls[3], 'fill')).toBe(0);
     expect(scene.ledger.counters['ledger_resyncs']).toBe(1);
+    // What it asked for within the hour is not forgotten.
+    await scene.until(() => scene.ledger.counters['ledger_resyncs'] === 2, MINUTE_MS);
+    const before = heard.polls.length;
+    await scene.until(() => heard.polls.length === before + 2, MINUTE_MS);
+    expect(heard.polls.slice(before).some((poll) => ofKind(poll, 'fill') === 3)).toBe(true);
+  });
+
+  it('a store that is behind is healed even where a poll is under way', async () => {
+    const heard = listening();
+    const { scene, id } = await opened({ openParts: heard.openParts });
+    await scene.until(() => heard.polls.length === 1);
+    const asked = scene.exchange.control.requests.length;
+    const begun = (): boolean => scene.exchange.control.requests.length > asked;
+    await scene.until(begun, 10_000);
+    expect(heard.polls).toHaveLength(1);
+    last(scene).resync(id, scene.time.nowMs() - 2 * HOUR_MS);
+    await scene.until(() => scene.ledger.counters['ledger_resyncs'] === 1);
+    expect(heard.polls).toHaveLength(1);
+    await scene.until(() => heard.polls.length === 3, 10_000);
+    expect(ofKind(heard.polls[2], 'fill')).toBe(3);
   });
 
   it('asks for prices through the desk', async () => {
