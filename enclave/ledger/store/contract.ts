@@ -117,5 +117,7 @@ export interface TrackStore {
     chain: ChainCheck,
     counters: readonly number[],
   ): Promise<Result<readonly SignedStatement[]>>;
+  /** Of an account that is not polled here any more: what is held in memory of it goes, what is stored stays. */
+  forget(account: LedgerAccount): void;
   close(): void;
 }

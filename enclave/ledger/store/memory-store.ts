@@ -1,6 +1,7 @@
 // The track record where no database is configured, or where nothing may be kept: statements stay in the ledger's memory for
 // as long as it runs, and in the log. Nothing is read back after a restart; a new ledger begins a chain of its own. What
-// is held is bounded for all accounts together: the oldest statements of the account that grows go first.
+// is held is bounded for all accounts together: the oldest statements of the account that has most go first, and all of one
+// that is removed, so that nobody who registers much takes another's record away.
 
 import type { Result } from '../../../wire/result.ts';
 import { accept, refuse } from '../../../wire/result.ts';
@@ -14,12 +15,17 @@ import { trackAccountOf } from './postgres-store.ts';
 /** A year of a hundred accounts, or a month of a thousand. */
 export const MAX_MEMORY_BYTES: number = 512 * 1024 * 1024;
 
+interface Kept {
+  /** By counter, oldest first. */
+  readonly rows: Map<number, SignedStatement>;
+  bytes: number;
+}
+
 export class MemoryStore implements TrackStore {
   readonly persistent = false;
   readonly available = true;
   readonly counters: Record<string, number> = { statements_forgotten: 0 };
-  /** By account and counter, oldest first. */
-  readonly #rows = new Map<string, Map<number, SignedStatement>>();
+  readonly #accounts = new Map<string, Kept>();
   readonly #maxBytes: number;
   #bytes = 0;
 
@@ -50,18 +56,15 @@ export class MemoryStore implements TrackStore {
   }
 
   append(account: LedgerAccount, { rows }: Addition): Promise<Result<null>> {
-    const kept = this.#rows.get(account.id) ?? new Map<number, SignedStatement>();
-    this.#rows.set(account.id, kept);
+    const kept = this.#accounts.get(account.id) ?? { rows: new Map(), bytes: 0 };
+    this.#accounts.set(account.id, kept);
     for (const { parsed, ...signed } of rows) {
-      kept.set(parsed.counter, signed);
-      this.#bytes += signed.statement.length;
+      const before = kept.rows.get(parsed.counter)?.statement.length ?? 0;
+      kept.bytes += signed.statement.length - before;
+      this.#bytes += signed.statement.length - before;
+      kept.rows.set(parsed.counter, signed);
     }
-    for (const [counter, { statement }] of kept) {
-      if (this.#bytes <= this.#maxBytes) break;
-      kept.delete(counter);
-      this.#bytes -= statement.length;
-      this.counters['statements_forgotten'] = (this.counters['statements_forgotten'] ?? 0) + 1;
-    }
+    while (this.#bytes > this.#maxBytes) this.#forgetOldest();
     return Promise.resolve(accept(null));
   }
 
@@ -70,7 +73,7 @@ export class MemoryStore implements TrackStore {
     _chain: ChainCheck,
     counters: readonly number[],
   ): Promise<Result<readonly SignedStatement[]>> {
-    const kept = this.#rows.get(account.id);
+    const kept = this.#accounts.get(account.id)?.rows;
     const rows = counters.map((counter) => kept?.get(counter));
     const there = rows.filter((row) => row !== undefined);
     const counter = counters[rows.indexOf(undefined)] ?? null;
@@ -81,7 +84,23 @@ export class MemoryStore implements TrackStore {
     );
   }
 
+  forget({ id }: LedgerAccount): void {
+    this.#bytes -= this.#accounts.get(id)?.bytes ?? 0;
+    this.#accounts.delete(id);
+  }
+
   close(): void {
-    this.#rows.clear();
+    this.#accounts.clear();
+  }
+
+  #forgetOldest(): void {
+    const [largest] = [...this.#accounts.values()].toSorted((a, b) => b.bytes - a.bytes);
+    for (const [counter, { statement }] of largest?.rows ?? []) {
+      largest?.rows.delete(counter);
+      if (largest !== undefined) largest.bytes -= statement.length;
+      this.#bytes -= statement.length;
+      this.counters['statements_forgotten'] = (this.counters['statements_forgotten'] ?? 0) + 1;
+      return;
+    }
   }
 }

@@ -186,6 +186,10 @@ export class PostgresStore implements TrackStore {
     });
   }
 
+  forget({ id }: LedgerAccount): void {
+    this.#keys.delete(id);
+  }
+
   #keysOf({ id, commitment }: LedgerAccount): StoreKeys {
     const known = this.#keys.get(id);
     if (known !== undefined) return known;

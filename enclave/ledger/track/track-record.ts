@@ -165,8 +165,14 @@ export class TrackRecord implements LedgerPart {
 
   /** What is stored of it stays. */
   #remove(id: string): void {
-    this.#queues.get(id)?.abort.abort();
+    const queue = this.#queues.get(id);
+    if (queue === undefined) return;
+    queue.abort.abort();
     this.#queues.delete(id);
+    // Behind what is under way, which may still write.
+    void queue.last.then(() => {
+      if (!this.#queues.has(id)) this.#options.store.forget(queue.track.account);
+    });
   }
 
   #enqueue(queue: Queue, work: (track: AccountTrack) => Promise<void>): void {
