@@ -3,6 +3,8 @@
 // the ledger, or a later poll told everything that earlier ones could not. An hour of which none is true is a gap,
 // whatever its figures say.
 
+import type { Fixed } from '../fixed.ts';
+import { absolute } from '../fixed.ts';
 import type { HourFigures } from '../track/figures.ts';
 import { HOUR_MS } from '../track/figures.ts';
 import type { ReturnPoint } from './link.ts';
@@ -16,6 +18,9 @@ const MISSING: ReadonlySet<string> = new Set([
   'not_known',
   'too_precise',
 ]);
+
+/** Flows without a value before them that come to more than a tenth of the capital are large: only values tell them apart. */
+const LARGE_FLOW_PARTS = 10n;
 
 /** What of the figures the return rests on. */
 export type HourBasis = Pick<
@@ -42,23 +47,41 @@ export function isObserved({
   return gaps.length > 0 && !gaps.some((gap) => MISSING.has(gap));
 }
 
+/** What is there beyond all records. It may be a deposit that the venue does not list, so no return has it. */
+export function unexplainedGain({ residual }: Pick<HourBasis, 'residual'>): Fixed {
+  return residual !== null && residual > 0n ? residual : 0n;
+}
+
+/** Whether it is more than what venues round: then money may have been paid in. */
+export function mayHideFlow(figures: Pick<HourBasis, 'residual' | 'status'>): boolean {
+  return figures.status === 'beyond' && unexplainedGain(figures) > 0n;
+}
+
+function hasLargeUnvalued({ startMs, equityStart, flows }: HourBasis): boolean {
+  let sum = 0n;
+  for (const { atMs, amount, equityBefore } of flows) {
+    if (equityBefore === null && atMs > startMs) sum += absolute(amount ?? 0n);
+  }
+  return sum > 0n && sum * LARGE_FLOW_PARTS > absolute(equityStart ?? 0n);
+}
+
 export function hourReturn(figures: HourBasis): PeriodReturn {
   const { startMs, equityStart, equityEnd, inflow, outflow, flows } = figures;
-  if ((inflow === null || outflow === null) && isObserved(figures)) {
+  const unpriced = inflow === null || outflow === null || hasLargeUnvalued(figures);
+  if (unpriced && isObserved(figures)) {
     return { ratio: null, method: null, reason: 'flow_not_valued' };
   }
-  // It may be a deposit that the venue does not list. A loss that nobody explains counts: what has no name never helps.
-  if (figures.status === 'beyond' && figures.residual !== null && figures.residual > 0n) {
-    return { ratio: null, method: null, reason: 'gain_unexplained' };
-  }
-  return periodReturn({
+  const found = periodReturn({
     startMs,
     endMs: startMs + HOUR_MS,
     equityStart,
-    equityEnd,
+    equityEnd: equityEnd === null ? null : equityEnd - unexplainedGain(figures),
     flows,
     complete: isObserved(figures),
   });
+  // A loss counts all the same: otherwise whoever has one sends himself a little money.
+  if (!mayHideFlow(figures) || found.ratio?.startsWith('-') === true) return found;
+  return { ratio: null, method: null, reason: 'gain_unexplained' };
 }
 
 export function hourPoint(figures: HourBasis): ReturnPoint {

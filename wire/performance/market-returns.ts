@@ -7,7 +7,7 @@
 import type { Fixed } from '../fixed.ts';
 import type { FigureMarket, HourFigures } from '../track/figures.ts';
 import { FIGURE_MARKETS, HOUR_MS } from '../track/figures.ts';
-import { hourReturn } from './hour-return.ts';
+import { hourReturn, unexplainedGain } from './hour-return.ts';
 import type { ReturnPoint } from './link.ts';
 import type { ReturnReason } from './period-return.ts';
 import { exactRatio } from './ratio.ts';
@@ -50,7 +50,7 @@ function baseOf(hour: HourFigures): Base | null {
   const { equityStart, equityEnd, startMs, flows } = hour;
   if (equityStart === null || equityEnd === null) return null;
   let capital = equityStart * BigInt(HOUR_MS);
-  let profit = equityEnd - equityStart;
+  let profit = equityEnd - equityStart - unexplainedGain(hour);
   for (const { atMs, amount } of flows) {
     if (amount === null) return null;
     capital += amount * BigInt(startMs + HOUR_MS - atMs);

@@ -3,13 +3,13 @@
 
 import type { HourFigures } from '../track/figures.ts';
 import { HOUR_MS } from '../track/figures.ts';
-import { hourReturn, isObserved } from './hour-return.ts';
+import { isObserved, mayHideFlow } from './hour-return.ts';
 import type { InvestorFlow, MoneyWeighted } from './xirr.ts';
 import { noRate, xirr } from './xirr.ts';
 
 /** Nobody looked, or there is more than any record explains, which may have been paid in. */
 function mayHideFlows(hour: HourFigures): boolean {
-  return !isObserved(hour) || hourReturn(hour).reason === 'gain_unexplained';
+  return !isObserved(hour) || mayHideFlow(hour);
 }
 
 /** `hours` in the order of time. */

@@ -262,6 +262,35 @@ describe('an hour of the record', () => {
     expect(hourReturn(hour(0, { ...gain, residual: 1n, status: 'reconciled' })).ratio).toBe('0.01');
   });
 
+  it('has its loss all the same, without what no record explains', () => {
+    // 100 lost, and a dollar from nowhere that would make a gap of it.
+    const loss = { equityEnd: money(901), residual: money(1), status: 'beyond' } as const;
+    expect(hourReturn(hour(0, loss))).toEqual({ ratio: '-0.1', method: 'twr', reason: null });
+  });
+
+  it('grows by nothing that no record explains, however little it is', () => {
+    const dust = { equityStart: money('0.05'), equityEnd: money('0.06'), residual: money('0.01') };
+    expect(hourReturn(hour(0, dust)).ratio).toBe('0');
+    const lost = { equityEnd: money('999.99'), residual: money('-0.01') };
+    expect(hourReturn(hour(0, lost)).ratio).toBe('-0.00001');
+  });
+
+  it.each([
+    ['100', 'modified_dietz'],
+    ['100.000000000000000001', null],
+  ])('has to be valued at flows that come to more than a tenth: %s', (amount, method) => {
+    const [half, atMs] = [money('50'), hour(0).startMs + 1_800_000];
+    const rest = money(amount) - half;
+    const flows = [
+      { atMs, amount: half, equityBefore: null },
+      { atMs: atMs + 60_000, amount: -rest, equityBefore: null },
+    ];
+    const facts = { flows, inflow: half, outflow: rest, equityEnd: money(1010) };
+    const found = hourReturn(hour(0, facts));
+    expect(found.method).toBe(method);
+    expect(found.reason).toBe(method === null ? 'flow_not_valued' : null);
+  });
+
   it('is a gap when nobody looked, never zero', () => {
     expect(hourReturn(blindHour(0)).ratio).toBeNull();
     expect(hourReturn(blindHour(0)).reason).toBe('incomplete');
