@@ -84,6 +84,8 @@ export class Ledger {
   readonly #accounts = new Map<string, LedgerAccount>();
   /** Commitments of all that were polled in this epoch, in hex, with the id of those that are. */
   readonly #commitments = new Map<string, string | null>();
+  /** The last place of each chain that was signed in this epoch, by commitment in hex. */
+  readonly #signed = new Map<string, number>();
   readonly #resyncs = new Map<string, Resync>();
   readonly #gone = new Set<() => void>();
   #polling: LedgerPolling | null = null;
@@ -365,13 +367,25 @@ export class Ledger {
   async #sign(statements: readonly Uint8Array[]): Promise<Result<SignedLeaf> | null> {
     const { services } = this.#options;
     const domains: string[] = [];
+    const forked = new Set<string>();
+    const places = new Map<string, number>();
     for (const statement of statements) {
       const subject = trackSubjectOf(statement);
       if (subject?.origin !== services.origin) return null;
-      const account = this.#commitments.get(toHex(subject.accountCommitment));
+      const commitment = toHex(subject.accountCommitment);
+      const account = this.#commitments.get(commitment);
       if (account === undefined) return null;
       if (account === null) return refuse('session_unknown');
       domains.push(subject.domain);
+      if (subject.counter === null) continue;
+      const before = places.get(commitment) ?? this.#signed.get(commitment) ?? 0;
+      if (subject.counter <= before) forked.add(account);
+      places.set(commitment, subject.counter);
+    }
+    for (const [commitment, counter] of places) this.#signed.set(commitment, counter);
+    // A ledger that died before it stored, or a store that went back: the trail says it before anybody has the signature.
+    for (const account of forked) {
+      this.#audit({ event: 'store_invalid', account, code: 'chain_fork' });
     }
     const leaf = await services.append(KIND.result, encodeTrackLeaf(statements));
     const signatures = statements.map((statement, position) => {

@@ -21,18 +21,22 @@ export interface TrackSubject {
   readonly domain: string;
   readonly origin: string;
   readonly accountCommitment: Uint8Array;
+  /** Its place in the chain of the account; null for one that has none (metrics). */
+  readonly counter: number | null;
 }
 
-/** Fields 1 to 3; null when the bytes are no statement of a track record. */
+/** Fields 1 to 3, and 6; null when the bytes are no statement of a track record. */
 export function trackSubjectOf(bytes: Uint8Array): TrackSubject | null {
   const decoded = parseCbor(bytes, { maxBytes: MAX_TRACK_STATEMENT_BYTES });
   if (!decoded.ok || !(decoded.value instanceof Map)) return null;
-  const [named, origin, accountCommitment]: unknown[] = [1, 2, 3].map((field) =>
+  const [named, origin, accountCommitment, sixth]: unknown[] = [1, 2, 3, 6].map((field) =>
     (decoded.value as ReadonlyMap<unknown, unknown>).get(field),
   );
   const domain = TRACK_DOMAINS.find((known) => known === named);
   if (domain === undefined || typeof origin !== 'string') return null;
-  return accountCommitment instanceof Uint8Array ? { domain, origin, accountCommitment } : null;
+  if (!(accountCommitment instanceof Uint8Array)) return null;
+  const counter = domain !== METRICS_DOMAIN && typeof sixth === 'number' ? sixth : null;
+  return { domain, origin, accountCommitment, counter };
 }
 
 /** `domain` is the one in the statement. */

@@ -79,12 +79,18 @@ function ofKind(poll: TakenPoll | undefined, kind: string): number {
 }
 
 /** As much of an hour statement as the desk looks at. */
-function statement(origin: string, commitment: Uint8Array, domain = HOUR_DOMAIN): Uint8Array {
+function statement(
+  origin: string,
+  commitment: Uint8Array,
+  domain = HOUR_DOMAIN,
+  counter = 1,
+): Uint8Array {
   return encodeCbor(
-    new Map<number, string | Uint8Array>([
+    new Map<number, string | number | Uint8Array>([
       [1, domain],
       [2, origin],
       [3, commitment],
+      [6, counter],
     ]),
   );
 }
@@ -265,7 +271,7 @@ describe('what the desk signs for a ledger', () => {
     const { scene, origin, commitment } = await ready();
     const statements = [
       statement(origin, commitment),
-      statement(origin, commitment, 'trackseal/snapshot/v1'),
+      statement(origin, commitment, 'trackseal/snapshot/v1', 2),
     ];
     scene.hold(true);
     let told = false;
@@ -307,6 +313,29 @@ describe('what the desk signs for a ledger', () => {
       [true, false],
       [false, true],
     ]);
+  });
+
+  it('a place of a chain twice in an epoch, and the audit trail says so', async () => {
+    const { scene, origin, commitment } = await ready();
+    const sign = async (...counters: readonly number[]): Promise<void> => {
+      const made = counters.map((counter) => statement(origin, commitment, HOUR_DOMAIN, counter));
+      assertAccepted(await last(scene).sign(made));
+    };
+    const forks = (): number =>
+      scene.leaves.filter(
+        ({ kind, plaintext }) =>
+          kind === KIND.audit && Buffer.from(plaintext).toString().includes('"chain_fork"'),
+      ).length;
+    await sign(1, 2);
+    await sign(3);
+    expect(forks()).toBe(0);
+    await sign(3);
+    expect(forks()).toBe(1);
+    await sign(4);
+    expect(forks()).toBe(1);
+    await sign(1, 2);
+    expect(forks()).toBe(2);
+    expect(scene.ended).toEqual([]);
   });
 
   it('refuses for an account that is gone, and the ledger lives', async () => {
