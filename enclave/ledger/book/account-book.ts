@@ -15,7 +15,7 @@ import type {
   Observation,
   PriceQuestion,
 } from './contract.ts';
-import type { BookEvent } from './event.ts';
+import type { BookEvent, Movement } from './event.ts';
 import { eventOf, isCounted } from './event.ts';
 import { HourPrices } from './hour-prices.ts';
 import { runHour } from './hour-run.ts';
@@ -201,6 +201,8 @@ export class AccountBook implements Book {
     const known = this.#timeline.find(key);
     if (event.kind !== 'flow') return 'repeated';
     if (known === null) {
+      const isThere = event.amount > 0n && isCounted(event);
+      if (isThere && this.#timeline.isPending(key)) return this.#came(event);
       // Counted when it was pending; that it failed came too late for the hours that are kept.
       return this.#timeline.isPending(key) && !isCounted(event) ? 'settled' : 'repeated';
     }
@@ -211,9 +213,18 @@ export class AccountBook implements Book {
       this.#timeline.replace({ ...event, atMs: known.atMs, record });
       return 'repeated';
     }
+    if (known.status === 'pending' && after) return this.#came(event);
     const atMs = before ? known.atMs : event.atMs;
     if (!this.#isOpenAt(hourOf(atMs))) return 'settled';
     this.#timeline.replace(event);
+    return this.#placed(atMs);
+  }
+
+  /** A deposit that was on its way came after the last poll that did not have it, whatever time the venue gives it. */
+  #came(event: Movement): Applied {
+    const atMs = Math.max(event.atMs, (this.#timeline.lastObserved?.atMs ?? 0) + 1);
+    if (!this.#isOpenAt(hourOf(atMs))) return 'settled';
+    this.#timeline.replace({ ...event, atMs, record: { ...event.record, timeMs: atMs } });
     return this.#placed(atMs);
   }
 

@@ -52,6 +52,7 @@ export class Timeline {
     if (events === undefined) this.#hours.set(hour, [event]);
     else events.push(event);
     this.#seen.set(event.key, event);
+    this.#pending.delete(event.key);
   }
 
   observe(observed: Observed): void {
@@ -62,6 +63,11 @@ export class Timeline {
 
   observed(hourMs: number): Observed | null {
     return this.#observed.get(hourMs) ?? null;
+  }
+
+  get lastObserved(): Observed | null {
+    const lastMs = Math.max(...this.#observed.keys());
+    return this.#observed.get(lastMs) ?? null;
   }
 
   /** Sorted, those that count. */

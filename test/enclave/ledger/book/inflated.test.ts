@@ -106,3 +106,27 @@ describe('money that is lent for minutes', () => {
     });
   });
 });
+
+describe('a deposit that is told before it is there', () => {
+  it('moves no return, although its time is from before the hour in which it came', () => {
+    const facts = { type: 'deposit', direction: 'in', currency: 'USDT', amount: '1000' } as const;
+    const told = { ...facts, id: 'slow', timeMs: T0 + 50 * MINUTE_MS };
+    const table = PriceTable.of([...parUsdt(2), ...minutes('USDT/USD', '1')]);
+    const book = new AccountBook({ pricedIn: 'USDT' });
+    book.observe(observation(T0, [balance('USDT', '1000')]));
+    book.apply(flow({ ...told, status: 'pending' }));
+    book.observe(observation(T0 + 55 * MINUTE_MS, [balance('USDT', '1000')]));
+    book.observe(observation(T0 + 61 * MINUTE_MS, [balance('USDT', '1000')]));
+    const [first] = close(book, table, 1);
+    const parsed = AccountBook.parse(book.encode(), { pricedIn: 'USDT' });
+    for (const one of [book, parsed]) {
+      expect(one?.apply(flow({ ...told, status: 'ok' }))).toBe('new');
+      one?.observe(observation(T0 + 80 * MINUTE_MS, [balance('USDT', '2000')]));
+      expect(one?.apply(flow({ ...told, status: 'ok' }))).toBe('repeated');
+      const [second] = one === null ? [] : close(one, table, 1);
+      expect([first, second].map((hour) => text(hour?.inflow ?? null))).toEqual(['0', '1000']);
+      expect([first, second].map((hour) => hour?.residual)).toEqual([0n, 0n]);
+      expect(second === undefined ? null : hourReturn(second).ratio).toBe('0');
+    }
+  });
+});
