@@ -144,6 +144,8 @@ describe('a trader whose key goes to the enclave', () => {
     // Each place holds what only it can hold; what is quiet is named.
     const quiet = Object.entries(places).filter(([, bytes]) => bytes.length === 0);
     expect(quiet.map(([place]) => place)).toEqual([
+      'grpc, from the enclave',
+      'grpc, to the enclave',
       'diagnostics, to the enclave',
       'output of the enclave',
       'stderr of host 0',

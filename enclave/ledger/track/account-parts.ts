@@ -3,11 +3,15 @@
 import type { RefusalCode } from '../../../wire/codes.ts';
 import type { Refusal } from '../../../wire/result.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
+import { DAY_MS } from '../../../wire/track/head.ts';
 import type { Book } from '../book/contract.ts';
 import type { PriceTable } from '../book/price-table.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import type { LedgerServices, TakenPoll } from '../services.ts';
 import type { StoredPollRecord, TrackStore } from '../store/contract.ts';
+
+/** What the venue showed before the registration is part of the record. */
+export const HISTORY_MS: number = 7 * DAY_MS;
 
 /** Book.closeHour takes a table of prices; the class is passed in, so that a test can look at what was asked. */
 export interface TrackBook extends Omit<Book, 'closeHour'> {

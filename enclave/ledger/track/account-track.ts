@@ -27,10 +27,11 @@ import { askPrices } from './price-questions.ts';
 import type { Round } from './stated-hours.ts';
 import { StatedHours } from './stated-hours.ts';
 import type { AccountTrackOptions, TrackBook } from './account-parts.ts';
-import { isTemporary, observedIn } from './account-parts.ts';
+import { HISTORY_MS, isTemporary, observedIn } from './account-parts.ts';
 import type { Made } from './statements.ts';
 import { boundedFigures, StatementMaker } from './statements.ts';
 import { encodeTrackState, parseTrackState } from './track-state.ts';
+import { LATE_UNBOOKED, Unbooked } from './unbooked.ts';
 
 /** Hours that one round closes, with prices asked for together. */
 const MAX_ROUND_HOURS = 24;
@@ -39,8 +40,6 @@ const CORRECTED_HOURS = 264;
 /** A month of hours of which nothing is known. */
 const MAX_MISSING_HOURS = 744;
 const MAX_STATEMENT_BYTES_OF_ROUND: number = MAX_SIGN_BYTES - 64 * 1024;
-/** What the venue showed before the registration is part of the record. */
-const HISTORY_MS: number = 7 * DAY_MS;
 const MAX_RETRY_MS = 60_000;
 /** A new account is polled from its beginning anyway. */
 const NEW_ACCOUNT_MS = 600_000;
@@ -55,6 +54,7 @@ export class AccountTrack {
   readonly account: LedgerAccount;
   readonly #options: AccountTrackOptions;
   readonly #stated = new StatedHours();
+  readonly #unbooked: Unbooked;
   #book: TrackBook;
   #coverage: CoverageLog;
   #chain: ChainCheck | null = null;
@@ -77,6 +77,7 @@ export class AccountTrack {
     this.#options = options;
     this.account = options.account;
     this.#book = options.books.open(options.account);
+    this.#unbooked = new Unbooked(options.account);
     this.#coverage = new CoverageLog(options.services.origin);
     this.#openedMs = options.services.nowMs();
   }
@@ -199,15 +200,17 @@ export class AccountTrack {
   #bookPoll(poll: TakenPoll): readonly StoredRecord[] {
     const kept: StoredRecord[] = [];
     const tooPrecise = new Set<number>();
+    const findings = new Set<string>();
     for (const record of poll.outcome === 'failed' ? [] : poll.records) {
       if (record.kind === 'balance' || record.kind === 'position' || record.kind === 'price')
         continue;
       const applied = this.#apply(record, true);
+      if (this.#unbooked.has(record, applied)) findings.add(LATE_UNBOOKED);
       if (applied === 'too_precise') tooPrecise.add(hourOf(record.timeMs));
       else if (applied !== 'repeated') kept.push(record);
     }
     const { origin } = this.#options.services;
-    const told = pollRecordOf(poll, origin, tooPrecise, observedIn(poll));
+    const told = pollRecordOf(poll, origin, { tooPrecise, findings }, observedIn(poll));
     this.#takeRecordOfPoll(told);
     return [...kept, told];
   }

@@ -52,15 +52,23 @@ function toldFrom({ outcome, coverage }: LedgerPoll): number | null {
   return isWhole && spans.length > 0 ? Math.max(...spans.map(({ fromMs }) => fromMs)) : null;
 }
 
+/** What the book says of a poll's records. */
+export interface PollFindings {
+  /** Hours of those that it cannot count. */
+  readonly tooPrecise: ReadonlySet<number>;
+  /** Codes for the hour of the poll. */
+  readonly findings: ReadonlySet<string>;
+}
+
 /** What is kept of a poll beside its records. */
 export function pollRecordOf(
   poll: LedgerPoll,
   origin: string,
-  tooPrecise: ReadonlySet<number>,
+  { tooPrecise, findings }: PollFindings,
   observed: StoredPollRecord['observed'],
 ): StoredPollRecord {
   const { leafIndex, startedMs, endedMs, outcome, reason, coverage } = poll;
-  const reasons = new Set<string>();
+  const reasons = new Set(findings);
   if (outcome !== 'complete') {
     reasons.add(reason ?? outcome);
     for (const row of coverage) {
