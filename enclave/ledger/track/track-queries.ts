@@ -155,15 +155,20 @@ export class TrackQueries implements TrackService {
     const found = this.#find(query);
     if (!found.ok) return found;
     const accounts: AccountMetrics[] = [];
+    const added: AccountMetrics[] = [];
+    // Money of a test environment is none: it adds up with nothing that is.
+    const isLive = found.value.some(({ account }) => account.environment === 'live');
     for (const track of found.value) {
       if (signal.aborted) return refuse('call_deadline');
       const made = await this.#metrics.make(track);
       if (!made.ok) return made;
-      accounts.push(metricsOf(made.value, track.sync?.lastSyncMs ?? null, parseFixed));
+      const metrics = metricsOf(made.value, track.sync?.lastSyncMs ?? null, parseFixed);
+      accounts.push(metrics);
+      if (!isLive || track.account.environment === 'live') added.push(metrics);
     }
     const syncs = found.value.map(({ sync }) => sync?.lastSyncMs ?? 0).filter((ms) => ms > 0);
     return accept({
-      totals: totalsOf(accounts),
+      totals: totalsOf(added),
       currency: TRACK_CURRENCY,
       lastSyncMs: syncs.length === 0 ? null : Math.min(...syncs),
       accounts,
