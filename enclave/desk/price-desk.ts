@@ -53,6 +53,8 @@ const NEEDS_KEYS: Venue = 'alpaca';
 /** Its prices come with the statements of polls, at the end of a day. */
 const BY_STATEMENT: Venue = 'ibkr';
 const MAX_ROWS = 200_000;
+/** Also without rows: a ledger can ask for any symbol. */
+const MAX_SERIES = 20_000;
 /** Of one item: more than a year of hours, a week of minutes. */
 export const MAX_STEPS = 10_081;
 const MAX_BATCH_STEPS = 50_000;
@@ -128,6 +130,8 @@ export class PriceDesk {
     const series: Series = this.#series.get(key) ?? new Map();
     this.#series.delete(key);
     this.#series.set(key, series);
+    const [oldest] = this.#series.keys();
+    if (this.#series.size > MAX_SERIES && oldest !== undefined) this.#series.delete(oldest);
     return series;
   }
 

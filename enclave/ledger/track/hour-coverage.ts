@@ -91,6 +91,15 @@ export function hourOf(timeMs: number): number {
   return timeMs - (timeMs % HOUR_MS);
 }
 
+function isSamePoll(a: HourPoll, b: HourPoll): boolean {
+  return (
+    a.startedMs === b.startedMs &&
+    a.leafIndex === b.leafIndex &&
+    a.origin === b.origin &&
+    a.outcome === b.outcome
+  );
+}
+
 export class CoverageLog {
   readonly #origin: string;
   readonly #hours = new Map<number, Hour>();
@@ -183,7 +192,9 @@ export class CoverageLog {
     return hour;
   }
 
+  /** Once each: after a crash a poll that was stored is told again. */
   #push(hour: Hour, poll: HourPoll): void {
+    if (hour.polls.some((one) => isSamePoll(one, poll))) return;
     if (hour.polls.length < MAX_HOUR_POLLS) hour.polls.push(poll);
     else hour.reasons.add('more_polls');
   }

@@ -37,6 +37,10 @@ function many(symbol: string, count: number): readonly Price[] {
   );
 }
 
+function made(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, at) => `MADE-UP-${String(at)}`);
+}
+
 interface Scene extends PollingScene {
   readonly lines: JobLine[];
 }
@@ -274,5 +278,20 @@ describe('prices', () => {
       false,
       true,
     ]);
+  });
+
+  it('forget symbols that nobody asked for the longest, beyond 20,000, whether or not they have a price', async () => {
+    const { polling } = scene();
+    const ask = async (symbols: readonly string[]): Promise<number> => {
+      const asked = symbols.map((symbol) => item({ kind: 'mark', symbol }));
+      return (await polling.prices.ask('ibkr', 'live', asked)).rows.length;
+    };
+    polling.prices.learn({ venue: 'ibkr', environment: 'live' }, many('ONE', 1));
+    await ask(made(19_999));
+    expect(await ask(['ONE'])).toBe(1);
+    await ask(made(19_999));
+    expect(await ask(['ONE'])).toBe(1);
+    await ask([...made(19_999), 'ANOTHER']);
+    expect(await ask(['ONE'])).toBe(0);
   });
 });
