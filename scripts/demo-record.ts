@@ -33,6 +33,11 @@ export interface RecordDemo {
   /** Hours in which the venue's balances were compared with the ledger, and the sum of what differed, without signs. */
   readonly reconciled: number;
   readonly residual: string | null;
+  /**
+   * Value before the first record. The account was opened in the time that the record is about, so that taking every record
+   * off what the exchange shows now has to end at nothing: a record that is missing or counted twice would be left.
+   */
+  readonly opening: string | null;
   /** Of the hours with a return, those whose change of value is the sum of its parts, to the last digit. */
   readonly explained: number;
 }
@@ -121,6 +126,7 @@ export async function proveRecord(
     gaps: record?.gaps ?? [],
     reconciled: hours.filter(({ status }) => status === 'reconciled').length,
     residual: textOrNull(figure),
+    opening: hours[0]?.equity_start ?? null,
     explained: (await readHours(file)).filter(
       (hour) => hour.return.ratio !== null && unexplainedOf(hour) === 0n,
     ).length,
@@ -132,8 +138,9 @@ function textOrNull(value: string | number | null | undefined): string | null {
 }
 
 /**
- * Everything that the record of the demo's story has to show. Its hours are rebuilt: those in which the venue's balances are
- * told as well, and compared, close after the demo, so that their residual may be unknown here, and may not be another than 0.
+ * Everything that the record of the demo's story has to show. Its hours are rebuilt, from the exchange's balances backwards, and what
+ * is left before the first record is their residual: 0. An hour in which balances are told as well is compared when it
+ * closes, mostly after the demo: its residual may be unknown here, and may not be another than 0.
  */
 export function showsAll({
   verdict,
@@ -141,9 +148,11 @@ export function showsAll({
   deposits,
   gaps,
   explained,
+  opening,
   residual,
 }: RecordDemo): boolean {
-  const isWhole = explained === returns && (residual === null || residual === '0');
+  const isReconciled = opening === '0' && (residual === null || residual === '0');
+  const isWhole = explained === returns && isReconciled;
   const held = verdict === 'verified' && returns > 0 && isWhole;
   return held && deposits.length > 0 && deposits.every(({ moved }) => !moved) && gaps.length > 0;
 }
@@ -159,7 +168,7 @@ function clock(ms: number): string {
 /** Name and text of each line of the demo's summary. */
 export function recordRows(record: RecordDemo): readonly (readonly [string, string])[] {
   const { verdict, code, hours, returns, observed, deposits, gaps, reconciled, residual } = record;
-  const { explained } = record;
+  const { explained, opening } = record;
   const head = `${verdict ?? 'none'}${code === null ? '' : ` (${code})`}: ${hours} signed hours, ${returns} with a return`;
   const hourly = record.latest.map(
     (hour) => ['', `${clock(hour.start_ms)}  ${percent(hour.return)}`] as const,
@@ -187,11 +196,15 @@ export function recordRows(record: RecordDemo): readonly (readonly [string, stri
     ...missing,
     [
       '',
-      `${explained} of ${returns} hours with a return: change of value = profit − fees + flows, residual 0`,
+      `${explained} of ${returns} hours with a return: change of value = profit − fees + flows, to the last digit`,
     ],
     [
       '',
-      `${reconciled} compared with balances so far, residual ${residual ?? 'not told yet'}: an hour is when it closes`,
+      `reconciled: the exchange's balances less every record leave ${opening ?? 'nothing known'}; 0 is residual zero`,
+    ],
+    [
+      '',
+      `${reconciled} hours compared with balances since, residual ${reconciled === 0 ? 'not told yet' : (residual ?? 'not known')}: an hour is when it closes`,
     ],
     ['', record.report],
   ];

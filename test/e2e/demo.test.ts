@@ -195,7 +195,12 @@ describe('trackseal demo --json', () => {
   it('and signed hourly returns, which a deposit does not move, with an outage as a gap and nothing unexplained', () => {
     const { record } = (demo.json as unknown as { readonly trader: TraderSummary }).trader;
     if (record === null) throw new Error('no record');
-    expect(record).toMatchObject({ verdict: 'verified', code: null, explained: record.returns });
+    expect(record).toMatchObject({
+      verdict: 'verified',
+      code: null,
+      explained: record.returns,
+      opening: '0',
+    });
     expect(record.returns).toBeGreaterThan(20);
     expect(record.deposits).toMatchObject([{ moved: false }]);
     expect(record.gaps).toMatchObject([{ reason: 'no_value' }]);
