@@ -252,6 +252,9 @@ function transactions(exchange: bybit): readonly HistorySource[] {
 }
 
 /** Between wallets of one user; the funding wallet's balances are reported too. */
+/** The wallets that an account's balances are of. */
+const WALLETS: ReadonlySet<string> = new Set(['UNIFIED', 'FUND']);
+
 function transfers(exchange: bybit): HistorySource {
   return {
     type: 'history',
@@ -268,15 +271,15 @@ function transfers(exchange: bybit): HistorySource {
         span,
         token,
         'list',
-        (raw) =>
-          transferOf(
-            {
-              ...exchange.parseTransfer({ ...raw }),
-              fromAccount: textAt(raw, 'fromAccountType') ?? undefined,
-              toAccount: textAt(raw, 'toAccountType') ?? undefined,
-            },
-            (wallet) => wallet === 'UNIFIED',
-          ),
+        (raw) => {
+          const from = textAt(raw, 'fromAccountType') ?? '';
+          const to = textAt(raw, 'toAccountType') ?? '';
+          // Both balances are told here: nothing came or went.
+          if (WALLETS.has(from) && WALLETS.has(to)) return [];
+          const unified = exchange.parseTransfer({ ...raw });
+          const named = { ...unified, fromAccount: from, toAccount: to };
+          return transferOf(named, (wallet) => WALLETS.has(wallet));
+        },
       ),
   };
 }

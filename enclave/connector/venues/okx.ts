@@ -85,7 +85,9 @@ function sourcesOf(exchange: okx): readonly Source[] {
     }),
     ...INSTRUMENTS.map((type) => fills(exchange, type)),
     bills(exchange, 'funding', '8', (raw) => funding(exchange, raw)),
-    bills(exchange, 'transfers', '1', (raw) => bill(exchange, raw, 'transfer_in')),
+    bills(exchange, 'transfers', '1', (raw) =>
+      isInner(raw) ? [] : bill(exchange, raw, 'transfer_in'),
+    ),
     bills(exchange, 'interest', '7', (raw) => bill(exchange, raw, 'interest')),
     transactions(exchange, 'deposit'),
     transactions(exchange, 'withdrawal'),
@@ -165,6 +167,12 @@ function funding(exchange: okx, raw: Raw): ConnectorRecord | null {
   const market = textAt(raw, 'instId');
   const symbol = market === null ? null : exchange.safeSymbol(market, undefined, '-');
   return { kind: 'funding', id, symbol, currency, amount, timeMs };
+}
+
+/** Between trading and funding, whose balances are both told: nothing came or went. */
+function isInner(raw: Raw): boolean {
+  const ends = [textAt(raw, 'from') ?? '', textAt(raw, 'to') ?? ''].sort();
+  return ends.join() === '18,6';
 }
 
 function bill(exchange: okx, raw: Raw, type: FlowType): ConnectorRecord | null {

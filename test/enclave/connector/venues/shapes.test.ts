@@ -131,6 +131,24 @@ describe('bybit', () => {
     ]);
   });
 
+  it.each([
+    ['FUND', 'UNIFIED', []],
+    ['UNIFIED', 'FUND', []],
+    ['CONTRACT', 'FUND', ['transfer_in']],
+    ['UNIFIED', 'CONTRACT', ['transfer_out']],
+  ])('moved from %s to %s is %j: both balances are told of some', async (from, to, types) => {
+    const changes = { timestamp: AT, fromAccountType: from, toAccountType: to };
+    const moved = sample('bybit', 'fetchTransfers', 0, changes);
+    const { records } = await poll('bybit', {
+      ...table,
+      '/v5/asset/transfer/query-inter-transfer-list': ({ query }) =>
+        query.has('cursor') ? nothing() : { body: moved },
+    });
+    const flows = records.filter((record) => record.kind === 'flow');
+    const transfers = flows.map(({ type }) => type).filter((type) => type.startsWith('transfer'));
+    expect([...new Set(transfers)]).toEqual(types);
+  });
+
   it('asks in windows of at most seven days', async () => {
     const fromMs = START_MS - 20 * 86_400_000;
     const { asked } = await poll('bybit', table, { fromMs });
@@ -214,6 +232,26 @@ describe('okx', () => {
       settle: 'ETH',
     });
   });
+
+  it.each([
+    ['6', '18', '5', []],
+    ['18', '6', '-5', []],
+    ['', '', '5', ['transfer_in']],
+    ['18', '7', '-5', ['transfer_out']],
+  ])(
+    'moved from %s to %s by %s is %j: both balances are told of some',
+    async (from, to, balChg, types) => {
+      const moved = { billId: 'b1', type: '1', ccy: 'USDT', balChg, ts: AT, from, to };
+      const { records } = await poll('okx', {
+        ...table,
+        '/api/v5/account/bills-archive': ({ query }) => ({
+          body: { ...none, data: query.get('type') === '1' ? [moved] : [] },
+        }),
+      });
+      const flows = records.filter((record) => record.kind === 'flow');
+      expect(flows.map(({ type }) => type)).toEqual(types);
+    },
+  );
 
   it('does not take a full page that does not say where it ends for the last one', async () => {
     const [trade] = listAt(sample('okx', 'fetchMyTrades', 0, { ts: AT }), 'data');
