@@ -15,10 +15,13 @@ import {
 
 const CREATED_MS = STORY_START_MS;
 
+function at(timeMs: number, id: string): BookRecord {
+  return boughtAt(id, timeMs, '1', '60000');
+}
+
 describe('a record that came too late for the book', () => {
   it('is said once, and only when the record had begun', () => {
     const unbooked = new Unbooked({ createdMs: CREATED_MS });
-    const at = (timeMs: number, id: string): BookRecord => boughtAt(id, timeMs, '1', '60000');
     expect(unbooked.has(at(CREATED_MS - HISTORY_MS - 1, 'old'), 'settled')).toBe(false);
     expect(unbooked.has(at(CREATED_MS - HISTORY_MS, 'first'), 'settled')).toBe(true);
     expect(unbooked.has(at(CREATED_MS - HISTORY_MS, 'first'), 'settled')).toBe(false);
@@ -33,8 +36,8 @@ describe('a record that came too late for the book', () => {
     for (let step = 0; step < 240; step++) await playStep(story, step);
     const early = boughtAt('very-late', STORY_START_MS + 2 * HOUR_MS, '0.001', '60000');
     const toldMs = story.desk.nowMs + HOUR_MS;
-    for (const at of [toldMs, toldMs + HOUR_MS, toldMs + 2 * HOUR_MS]) {
-      story.desk.nowMs = at;
+    for (const nowMs of [toldMs, toldMs + HOUR_MS, toldMs + 2 * HOUR_MS]) {
+      story.desk.nowMs = nowMs;
       story.desk.poll({ records: [early] });
       story.record.look();
       await story.record.idle();
