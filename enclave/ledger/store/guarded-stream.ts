@@ -1,7 +1,7 @@
 // What a database says, before the client library reads it. The database is hostile: every message is of a known type,
 // within a limit that is checked before its bytes are kept, and let through whole and well-formed, since the library throws
-// or never ends at others; all messages of one statement are within a budget. It may ask for a password by SCRAM or, inside
-// of TLS under a measured authority, as it is (the host's own database does); never for MD5. Anything else ends the connection.
+// or never ends at others; all messages of one statement are within a budget; and it is answered by SCRAM or not at all, so that
+// no password is sent to whoever asks. Anything else ends the connection.
 //
 //   message   u8 type | i32 length, of itself and the rest | rest
 
@@ -18,8 +18,6 @@ const HEAD_BYTES = 5;
  */
 const KNOWN: ReadonlySet<number> = new Set(Buffer.from('RSKZTDC123nsIENAt', 'latin1'));
 const AUTHENTICATION = 0x52;
-/** OK, clear password; SASL, SASL continue and final come with more. */
-const AUTHENTICATIONS: ReadonlySet<number | null> = new Set([0, 3]);
 const NOTHING = Buffer.alloc(0);
 
 export class DatabaseProtocolError extends Error {
@@ -131,7 +129,7 @@ function readsAuthentication(body: Body): boolean {
   const code = body.int(4);
   if (code === 10) return body.list();
   if (code === 11 || code === 12) return body.rest();
-  return AUTHENTICATIONS.has(code);
+  return code === 0;
 }
 
 /** Whole messages, wherever the bytes are cut. */

@@ -303,6 +303,22 @@ describe('a client that wants to be somebody else', () => {
     },
   );
 
+  it.each(['DISCARD ALL', 'discard/* */all', 'RESET ALL', 'SET ROLE NONE', 'DEALLOCATE ALL'])(
+    'gains nothing by %s, in the same batch',
+    async (statement) => {
+      for (const between of [[], [FLUSH]]) {
+        const client = await raw('gateway_reader');
+        client.send(parse('', statement), bind(''), execute(), ...between);
+        const asked = parse('', 'SELECT session_user::text, current_user::text');
+        client.send(asked, bind(''), execute(), SYNC);
+        const answers = await client.until('Z');
+        const rows = answers.filter(({ type }) => type === 'D').map(({ bytes }) => String(bytes));
+        expect(rows.join()).toContain('gateway_reader');
+        expect(rows.join()).not.toContain('postgres');
+      }
+    },
+  );
+
   it('gains nothing by a query that runs text, nor by parameters', async () => {
     const client = await connect('gateway_reader');
     const text = 'SET SESSION AUTHORIZATION postgres';

@@ -24,6 +24,7 @@ const MALFORMED: readonly (readonly [string, Buffer])[] = [
   ['a parameter without a value', message('S', 'TimeZone\0')],
   ['a state without its letter', message('Z', [])],
   ['an authentication of no kind', message('R', [])],
+  ['a question for the password itself', message('R', [0, 0, 0, 3])],
   ['a question for MD5', message('R', [0, 0, 0, 5, 1, 2, 3, 4])],
   ['mechanisms without an end', message('R', [0, 0, 0, 10, 0x53])],
   ['an empty error', message('E', '')],
