@@ -157,7 +157,7 @@ export function metricsFigures(performance: Performance): MetricsFigures {
       ['returns', 'time-weighted, valued at each flow; modified Dietz where that value is missing'],
       [
         'xirr',
-        'actual days / 365, all rates above -100 %; null when there is none or more than one',
+        'actual days / 365, all rates above -100 %; null when there is none or more than one, or below a year',
       ],
       ['fees', 'net of trading fees and funding; gross figures are not given'],
       ['drawdown', 'with gaps a lower bound'],

@@ -5,7 +5,7 @@ import type { HourFigures } from '../track/figures.ts';
 import { HOUR_MS } from '../track/figures.ts';
 import { isObserved, mayHideFlow } from './hour-return.ts';
 import type { InvestorFlow, MoneyWeighted } from './xirr.ts';
-import { noRate, xirr } from './xirr.ts';
+import { noRate, xirr, XIRR_YEAR_MS } from './xirr.ts';
 
 /** Nobody looked, or there is more than any record explains, which may have been paid in. */
 function mayHideFlows(hour: HourFigures): boolean {
@@ -28,5 +28,9 @@ export function moneyWeighted(hours: readonly HourFigures[]): MoneyWeighted {
       flows.push({ atMs, amount: -amount });
     }
   }
-  return xirr([...flows, { atMs: last.startMs + HOUR_MS, amount: last.equityEnd }]);
+  const endMs = last.startMs + HOUR_MS;
+  const found = xirr([...flows, { atMs: endMs, amount: last.equityEnd }]);
+  // GIPS does not let shorter periods be annualised.
+  const isShort = endMs - first.startMs < XIRR_YEAR_MS && found.annual !== null;
+  return isShort ? { ...found, annual: null, reason: 'below_minimum' } : found;
 }

@@ -27,7 +27,7 @@ export type XirrReason =
   /** Two rates too close to be told apart, or one that is touched and not crossed. */
   | 'undecided'
   | 'too_many_flows'
-  | Extract<StatisticReason, 'too_large' | 'gaps'>
+  | Extract<StatisticReason, 'too_large' | 'gaps' | 'below_minimum'>
   /** A value at the start or at the end, or of a flow, is not known. */
   | 'no_value';
 

@@ -158,6 +158,23 @@ describe('a record', () => {
     expect(performanceOf([one, two]).moneyWeighted.period).toBe('0.02');
   });
 
+  it.each([
+    [364 * 24 + 23, true],
+    [365 * 24, false],
+  ])('of %d hours has a money-weighted return a year below a year: no', (hours, isShort) => {
+    const day = performanceOf(
+      Array.from({ length: hours }, (_, at) =>
+        hour(at, at === 0 ? { equityEnd: money(1010) } : {}),
+      ).map((one, at) =>
+        at === 0 ? one : changed(one, { equityStart: money(1010), equityEnd: money(1010) }),
+      ),
+    );
+    expect(day.moneyWeighted.period).toBe('0.01');
+    expect([day.moneyWeighted.annual === null, day.moneyWeighted.reason]).toEqual(
+      isShort ? [true, 'below_minimum'] : [false, null],
+    );
+  });
+
   it('of no hours has no figure', () => {
     const found = performanceOf([]);
     expect(found.linked.ratio).toBeNull();
