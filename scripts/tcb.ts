@@ -17,7 +17,7 @@ const C_FOLDERS = ['enclave/init', 'enclave/launch', 'enclave/native'];
 const MAX_OWN_LINES: Readonly<Record<string, number>> = {
   'main.mjs': 10_500,
   'desk.mjs': 10_500,
-  'connector.mjs': 6000,
+  'connector.mjs': 6100,
   'ledger.mjs': 13_800,
   'tap.mjs': 1600,
 };
