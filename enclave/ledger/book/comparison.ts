@@ -19,6 +19,8 @@ export class Comparison {
   /** Currencies that contracts of unknown worth settle in: nothing can be said of them. */
   readonly incomparable: Set<string> = new Set();
 
+  #isBegun = false;
+
   constructor(observed: Observed) {
     this.observed = observed;
   }
@@ -36,6 +38,7 @@ export class Comparison {
     const moved = this.#compareContracts(state);
     const settled = this.#costs(state);
     const names = new Set([...state.assets, ...this.observed.assets.keys(), ...settled.keys()]);
+    for (const name of this.assets.keys()) names.add(name);
     for (const name of names) {
       if (this.incomparable.has(name)) continue;
       const told = this.observed.assets.get(name) ?? 0n;
@@ -49,12 +52,14 @@ export class Comparison {
       if (agrees) this.#keep(this.assets, name, own);
       else if (cost === null) this.incomparable.add(name);
     }
+    this.#isBegun = true;
   }
 
   /** Gives what the contracts settle in that do not agree. */
   #compareContracts(state: BookState): ReadonlySet<string> {
     const moved = new Set<string>();
     const symbols = new Set([...state.fifo.symbols, ...this.observed.contracts.keys()]);
+    for (const symbol of this.contracts.keys()) symbols.add(symbol);
     for (const symbol of symbols) {
       const told = this.observed.contracts.get(symbol);
       const instrument = told?.instrument ?? state.instruments.get(symbol);
@@ -83,7 +88,9 @@ export class Comparison {
   }
 
   #keep(all: Map<string, Fixed>, name: string, difference: Fixed): void {
-    const known = all.get(name);
+    // What neither had at an earlier moment was no different then.
+    const known = all.get(name) ?? (this.#isBegun ? 0n : undefined);
+    if (known !== undefined && !all.has(name)) all.set(name, known);
     if (known === undefined || absolute(difference) < absolute(known)) all.set(name, difference);
   }
 }

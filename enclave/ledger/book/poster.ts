@@ -119,13 +119,15 @@ export class Poster {
     if (instrument?.style === 'opaque') this.#tally.gaps.add('contract_unknown');
     const { dollars, known } = this.#worthOfTrade(trade);
     if (known && amount !== 0n && !this.#prices.hasEverHad(asset)) {
+      const isLeft = excluded.has(asset) || isExcluded(this.#prices, asset);
       this.#prices.remember(asset, absolute(divideFixed(dollars, amount)));
-      if (excluded.has(asset)) this.admit(asset, atMs);
+      if (isLeft) this.admit(asset, atMs);
     }
     // What was paid with came from somewhere, and was worth what it bought.
     if (known && cost !== 0n && !this.#prices.hasEverHad(currency)) {
+      const isLeft = excluded.has(currency) || isExcluded(this.#prices, currency);
       this.#prices.remember(currency, absolute(divideFixed(dollars, cost)));
-      if (excluded.has(currency)) this.admit(currency, atMs);
+      if (isLeft) this.admit(currency, atMs);
     }
     // Fees in what was traded make less of it bought, or more of it paid, at the price of the trade itself.
     let [got, gotDollars, gave, gaveDollars] = [amount, dollars, cost, dollars];
@@ -261,7 +263,7 @@ export class Poster {
     this.rebase(asset, atMs);
     const dollars = this.#state.fifo.costOf(asset);
     this.#state.excluded.delete(asset);
-    this.#tally.flow(atMs, dollars, true, null);
+    if (dollars !== 0n) this.#tally.flow(atMs, dollars, true, null);
   }
 
   /** What contracts have realised goes into lots. */

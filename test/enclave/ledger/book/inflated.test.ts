@@ -11,9 +11,11 @@ import {
   close,
   flow,
   hourly,
+  linear,
   MINUTE_MS,
   observation,
   parUsdt,
+  position,
   row,
   spot,
   T0,
@@ -45,6 +47,19 @@ describe('money that nothing priced', () => {
     const facts = { symbol: 'BTC/TRY', base: 'BTC', quote: 'TRY', side: 'buy' } as const;
     const price = { price: '2000000', amount: '0.2', timeMs: T0 + 20 * MINUTE_MS };
     expect(ratios(spot({ ...facts, ...price }))).toEqual([null]);
+  });
+
+  it('is no gain when it was paid for with a coin that nothing priced either', () => {
+    const sold = { symbol: 'XYZ/TRY', base: 'XYZ', quote: 'TRY', side: 'sell' } as const;
+    const unlisted = PriceTable.of([...parUsdt(1), ...minutes('USDT/USD', '1')]);
+    for (const name of ['TRY', 'XYZ']) unlisted.declareUnlisted(name);
+    const book = new AccountBook({ pricedIn: 'USDT' });
+    book.observe(observation(T0, [balance('USDT', '1000'), balance('XYZ', '5000')]));
+    book.apply(spot({ ...sold, price: '40', amount: '5000', timeMs: T0 + 20 * MINUTE_MS }));
+    const pair = { symbol: 'USDT/TRY', base: 'USDT', quote: 'TRY', side: 'buy' } as const;
+    book.apply(spot({ ...pair, price: '40', amount: '5000', timeMs: T0 + 21 * MINUTE_MS }));
+    const [hour] = close(book, unlisted, 1);
+    expect([text(hour?.inflow ?? null), hour && hourReturn(hour).ratio]).toEqual(['5000', null]);
   });
 
   it('is no gain when it is converted', () => {
@@ -127,6 +142,46 @@ describe('a deposit that is told before it is there', () => {
       expect([first, second].map((hour) => text(hour?.inflow ?? null))).toEqual(['0', '1000']);
       expect([first, second].map((hour) => hour?.residual)).toEqual([0n, 0n]);
       expect(second === undefined ? null : hourReturn(second).ratio).toBe('0');
+    }
+  });
+});
+
+describe('a position that changes while the venue is asked', () => {
+  const atMs = T0 + 10 * MINUTE_MS;
+  const open = linear({ side: 'buy', price: '50000', amount: '2', timeMs: atMs });
+  const shut = linear({ side: 'sell', price: '50000', amount: '2', timeMs: atMs + 1000 });
+  const held = position({ contracts: '2', entry: '50000' });
+
+  it.each([
+    ['opened and not seen yet', [open], []],
+    ['opened and seen', [open], [held]],
+    ['opened and closed, seen before', [open, shut], []],
+    ['opened and closed, seen between', [open, shut], [held]],
+  ] as const)('%s leaves no residual', (_, records, positions) => {
+    const [hour] = tell({
+      opening: observation(T0, [balance('USDT', '1000')]),
+      records,
+      observations: [observation(atMs, [balance('USDT', '1000')], positions)],
+      prices: [...parUsdt(1), ...BTC, ...hourly('BTC/USDT:USDT', ['50000', '50000'], 'mark')],
+      hours: 1,
+    }).figures;
+    expect([text(hour?.equityEnd ?? null), hour?.residual, hour?.status]).toEqual([
+      '1000',
+      0n,
+      'reconciled',
+    ]);
+  });
+
+  it('closed and not seen any more, or still, leaves no residual', () => {
+    for (const positions of [[], [held]]) {
+      const [hour] = tell({
+        opening: observation(T0, [balance('USDT', '1000')], [held]),
+        records: [shut],
+        observations: [observation(atMs + 1000, [balance('USDT', '1000')], positions)],
+        prices: [...parUsdt(1), ...BTC, ...hourly('BTC/USDT:USDT', ['50000', '50000'], 'mark')],
+        hours: 1,
+      }).figures;
+      expect([text(hour?.equityEnd ?? null), hour?.residual]).toEqual(['1000', 0n]);
     }
   });
 });
