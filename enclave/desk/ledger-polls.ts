@@ -47,11 +47,14 @@ export class PollDraft {
   readonly #id: string;
   readonly #poll: number;
   readonly #end: (kept: Kept) => void;
+  readonly #maxBytes: number;
   readonly #frames: LedgerFrame[] = [];
+  #bytes = 0;
 
-  constructor(id: string, poll: number, end: (kept: Kept) => void) {
+  constructor(id: string, poll: number, maxBytes: number, end: (kept: Kept) => void) {
     this.#id = id;
     this.#poll = poll;
+    this.#maxBytes = maxBytes;
     this.#end = end;
   }
 
@@ -59,15 +62,19 @@ export class PollDraft {
     // Prices are asked for, and answered to whoever asks.
     if (kind === 'price') return;
     const payload = encodeLedgerRecords({ id: this.#id, poll: this.#poll, kind, records });
-    this.#frames.push({ type: LEDGER_FRAME.records, payload });
+    this.#bytes += payload.length;
+    // What is more than all that may be kept is dropped when it ends: none of it is held until then.
+    if (this.#bytes > this.#maxBytes) this.#frames.length = 0;
+    else this.#frames.push({ type: LEDGER_FRAME.records, payload });
   }
 
   /** Records of a poll that failed are left out. */
   end(end: PollEnd): void {
     const payload = encodeLedgerPoll({ id: this.#id, poll: this.#poll, ...end });
-    const pages = end.outcome === 'failed' ? [] : this.#frames;
-    const frames = [...pages, { type: LEDGER_FRAME.poll, payload }];
-    this.#end(keptOf(this.#id, this.#poll, end.slotMs, frames));
+    const isFailed = end.outcome === 'failed';
+    const frames = [...(isFailed ? [] : this.#frames), { type: LEDGER_FRAME.poll, payload }];
+    const kept = keptOf(this.#id, this.#poll, end.slotMs, frames);
+    this.#end({ ...kept, bytes: isFailed ? kept.bytes : this.#bytes + payload.length });
   }
 }
 
@@ -106,7 +113,7 @@ export class LedgerPolls {
   draft(id: string): PollDraft {
     const poll = (this.#numbers.get(id) ?? 0) + 1;
     this.#numbers.set(id, poll);
-    return new PollDraft(id, poll, (kept) => {
+    return new PollDraft(id, poll, this.#maxBytes, (kept) => {
       this.#keep(kept);
     });
   }
