@@ -11,7 +11,7 @@ import { Clock, systemClock } from '../clock.ts';
 import { createGuard, orFatal } from '../fatal.ts';
 import { DeskLink } from './desk-link.ts';
 import type { LedgerOpen } from './protocol.ts';
-import { userHashOf, userTagOf } from './user-hash.ts';
+import { referenceKeyOf, userHashOf, userTagOf } from './user-hash.ts';
 import type { LedgerPart, LedgerServices } from './services.ts';
 
 const COUNTERS_MS = 5000;
@@ -84,6 +84,7 @@ class Ledger {
       storageKeys: new Map(open.storageKeys.map(({ version, key }) => [version, key])),
       databasePassword: open.databasePassword,
       userHash: (userId) => userHashOf(open.userKey, userTagOf(userId)),
+      referenceKey: (userHash) => referenceKeyOf(open.userKey, userHash),
       nowNs: () => clock.nowNs(),
       nowMs: () => Number(clock.nowNs() / 1_000_000n),
       isReady: () => link.state.ready,

@@ -54,6 +54,8 @@ export interface LedgerServices {
   readonly databasePassword: Uint8Array | null;
   /** `userHash` of the accounts of the user with this id. */
   userHash(userId: string): Uint8Array;
+  /** What names transfers between the accounts with this `userHash`. */
+  referenceKey(userHash: Uint8Array): Uint8Array;
   /** The enclave's clock, ns since the Unix epoch; never goes back. */
   nowNs(): bigint;
   nowMs(): number;

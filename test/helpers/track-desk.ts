@@ -67,6 +67,7 @@ export class TrackDesk {
       storageKeys: STORAGE_KEYS,
       databasePassword: null,
       userHash: (user) => nodeCrypto.sha256(Buffer.from(user)),
+      referenceKey: (userHash) => nodeCrypto.sha256(userHash),
       nowNs: () => BigInt(this.nowMs) * 1_000_000n,
       nowMs: () => this.nowMs,
       isReady: () => this.ready && life.alive,

@@ -64,7 +64,7 @@ export function openStory(store: TrackStore): Story {
 export function openRecord(desk: TrackDesk, store: TrackStore): TrackRecord {
   return new TrackRecord(desk.services(), {
     store,
-    books: booksOf(new Map([[1, new Uint8Array(32)]])),
+    books: booksOf(new Map([[1, new Uint8Array(32)]]), (userHash) => userHash),
     // Nothing happens but what the story does.
     tickMs: 1_000_000_000,
     retryMs: 1,

@@ -38,7 +38,14 @@ export const FIGURES: HourFigures = {
   unrealisedEnd: -3n * UNIT,
   inflow: 1000n * UNIT,
   outflow: 0n,
-  flows: [{ atMs: HOUR + 1_800_000, amount: 1000n * UNIT, equityBefore: 25_004n * UNIT }],
+  flows: [
+    {
+      atMs: HOUR + 1_800_000,
+      amount: 1000n * UNIT,
+      equityBefore: 25_004n * UNIT,
+      reference: Uint8Array.from({ length: 16 }, (_, index) => 0x40 + index),
+    },
+  ],
   realised: 20n * UNIT,
   realisedAverage: 19n * UNIT,
   unrealisedChange: -5n * UNIT,

@@ -6,7 +6,8 @@
 //             9: realised by average cost, 10: unrealised change, 11: funding, 12: fees, 13: income, 14: residual, 15: tolerance,
 //             16: status, 17: trades, 18: volume, 19: [market], 20: [price source], 21: SHA-256 of the prices, 22: polls,
 //             23: complete, 24: [gap], 25: rebuilt}
-//   flow     {1: at ms, 2: amount, 3: equity before}      price source  {1: source, 2: rows, 3: oldest age ms}
+//   flow     {1: at ms, 2: amount, 3: equity before, 4: reference (16) | null}
+//   price source  {1: source, 2: rows, 3: oldest age ms}
 //   market   {1: name, 2: trades, 3: volume, 4: fees, 5: funding, 6: realised, 7: equity}
 
 import type { CborValue } from '../cbor.ts';
@@ -27,6 +28,7 @@ import {
 } from './head.ts';
 
 export const MAX_FIGURES_FLOWS = 256;
+export const FLOW_REFERENCE_BYTES = 16;
 export const MAX_FIGURES_PRICES = 64;
 export const MAX_FIGURES_GAPS = 64;
 export const MAX_FIGURES_MARKETS: number = FIGURE_MARKETS.length;
@@ -74,8 +76,8 @@ export function readMarket(fields: Fields): MarketFigures {
   };
 }
 
-function flowToCbor({ atMs, amount, equityBefore }: HourFlow): CborValue {
-  return mapFrom1([atMs, fixedOrNullToCbor(amount), fixedOrNullToCbor(equityBefore)]);
+function flowToCbor({ atMs, amount, equityBefore, reference }: HourFlow): CborValue {
+  return mapFrom1([atMs, fixedOrNullToCbor(amount), fixedOrNullToCbor(equityBefore), reference]);
 }
 
 function priceToCbor({ source, rows, oldestAgeMs }: PriceSource): CborValue {
@@ -116,7 +118,9 @@ export function figuresToCbor(figures: HourFigures): CborValue {
 function readFlows(fields: Fields, startMs: number): readonly HourFlow[] {
   return fields.maps(7, MAX_FIGURES_FLOWS, (flow) => {
     const atMs = flow.uint(1, startMs + HOUR_MS, startMs);
-    return { atMs, amount: readFixedOrNull(flow, 2), equityBefore: readFixedOrNull(flow, 3) };
+    const equityBefore = readFixedOrNull(flow, 3);
+    const reference = flow.bytesOrNull(4, FLOW_REFERENCE_BYTES);
+    return { atMs, amount: readFixedOrNull(flow, 2), equityBefore, reference };
   });
 }
 

@@ -24,6 +24,11 @@ export interface HourFlow {
   readonly amount: Fixed | null;
   /** Value of the whole account just before it; null where a price was missing, and then no true time-weighted return. */
   readonly equityBefore: Fixed | null;
+  /**
+   * 16 bytes; what moved between two accounts of one user has the same one in both, and nobody without a key can tell of
+   * which transaction. Null: the venue names nothing that the other side would know.
+   */
+  readonly reference: Uint8Array | null;
 }
 
 export interface MarketFigures {

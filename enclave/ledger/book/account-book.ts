@@ -100,6 +100,7 @@ export class AccountBook implements Book {
     const state = this.#state ?? this.#open(startMs);
     if (!opens) this.#checkpoints.keep(startMs, state);
     this.#state = state;
+    const { referenceOf } = this.#options;
     const figures = runHour(state, this.#pricesOf(table, state), {
       startMs,
       events: this.#timeline.events(startMs),
@@ -107,6 +108,7 @@ export class AccountBook implements Book {
       coverage,
       rebuilt: startMs < (this.#openedAtMs ?? 0),
       opens,
+      ...(referenceOf === undefined ? {} : { referenceOf }),
     });
     this.#nextHourMs = startMs + HOUR_MS;
     this.#settle(this.#nextHourMs - (this.#options.keepHours ?? DEFAULT_KEEP_HOURS) * HOUR_MS);
@@ -195,7 +197,7 @@ export class AccountBook implements Book {
     return true;
   }
 
-  /** A record whose key is known: only another status of a flow can change anything. */
+  /** A record whose key is known: only the status of a flow, or a name for its transaction, can change anything. */
   #again(event: BookEvent): Applied {
     const { key } = event;
     const known = this.#timeline.find(key);
@@ -206,12 +208,17 @@ export class AccountBook implements Book {
       // Counted when it was pending; that it failed came too late for the hours that are kept.
       return this.#timeline.isPending(key) && !isCounted(event) ? 'settled' : 'repeated';
     }
-    if (known.kind !== 'flow' || known.status === event.status) return 'repeated';
+    if (known.kind !== 'flow') return 'repeated';
+    // A withdrawal has no transaction before it is sent.
+    const isNamed = known.networkId === null && event.networkId !== null;
+    if (known.status === event.status && !isNamed) return 'repeated';
     const [before, after] = [isCounted(known), isCounted(event)];
     if (before === after) {
-      const record = { ...event.record, timeMs: known.atMs };
-      this.#timeline.replace({ ...event, atMs: known.atMs, record });
-      return 'repeated';
+      const { atMs } = known;
+      const networkId = known.networkId ?? event.networkId;
+      const record = { ...event.record, timeMs: atMs, networkId };
+      this.#timeline.replace({ ...event, atMs, networkId, record });
+      return isNamed && after ? this.#placed(atMs) : 'repeated';
     }
     if (known.status === 'pending' && after) return this.#came(event);
     const atMs = before ? known.atMs : event.atMs;

@@ -62,6 +62,8 @@ export interface BookOptions {
   readonly marginPositions?: boolean;
   /** Under which digests of prices are made: which prices were used would tell what is held. Empty if there is none. */
   readonly digestKey?: Uint8Array;
+  /** What a flow is named by in the statements of all accounts of its user (reference.ts); absent: none has a name. */
+  readonly referenceOf?: (networkId: string) => Uint8Array;
   /** How many closed hours can be reopened (default 72). */
   readonly keepHours?: number;
 }

@@ -7,7 +7,7 @@ import type { HourFigures, HourStatus } from '../../../wire/track/figures.ts';
 import { HOUR_MS } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
 import { Comparison } from './comparison.ts';
-import type { HourCoverage } from './contract.ts';
+import type { BookOptions, HourCoverage } from './contract.ts';
 import type { BookEvent } from './event.ts';
 import type { HourPrices } from './hour-prices.ts';
 import { EVENT_MAX_AGE_MS } from './hour-prices.ts';
@@ -32,6 +32,7 @@ export interface Hour {
   readonly rebuilt: boolean;
   /** The book's first one: what is held gets the prices of its begin. */
   readonly opens: boolean;
+  readonly referenceOf?: BookOptions['referenceOf'];
 }
 
 class HourRun {
@@ -40,11 +41,11 @@ class HourRun {
   readonly #tally = new Tally();
   readonly #poster: Poster;
 
-  constructor(state: BookState, prices: HourPrices, events: readonly BookEvent[]) {
+  constructor(state: BookState, prices: HourPrices, { events, referenceOf }: Hour) {
     this.#state = state;
     this.#prices = prices;
     const roles = rolesOf(events, state.wallets, (name) => isExcluded(prices, name));
-    this.#poster = new Poster(state, this.#prices, this.#tally, roles);
+    this.#poster = new Poster(state, this.#prices, this.#tally, roles, referenceOf);
   }
 
   run({ startMs, events, observed, coverage, rebuilt, opens }: Hour): HourFigures {
@@ -214,5 +215,5 @@ function statusOf(residual: Fixed | null, gross: Fixed, tolerance: Fixed): HourS
 
 /** `prices` are of this state, and of nothing but this hour. */
 export function runHour(state: BookState, prices: HourPrices, hour: Hour): HourFigures {
-  return new HourRun(state, prices, hour.events).run(hour);
+  return new HourRun(state, prices, hour).run(hour);
 }

@@ -14,6 +14,7 @@ import {
 import type { FigureMarket } from '../../../wire/track/figures.ts';
 import { FIGURE_MARKETS } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
+import type { BookOptions } from './contract.ts';
 import type { Amount, BookEvent, ContractTrade, FundingPaid, Movement, Trade } from './event.ts';
 import type { HourPrices, Price } from './hour-prices.ts';
 import { EVENT_MAX_AGE_MS, VALUATION_MAX_AGE_MS } from './hour-prices.ts';
@@ -40,22 +41,33 @@ const INCOME_ACCOUNTS: Partial<Record<Movement['type'], LedgerAccount>> = {
   rebate: 'rebates',
 };
 
+/** What may be told by another account, too. */
+const TRANSFERS: ReadonlySet<Movement['type']> = new Set([
+  'deposit',
+  'withdrawal',
+  'transfer_in',
+  'transfer_out',
+]);
+
 export class Poster {
   readonly #state: BookState;
   readonly #prices: HourPrices;
   readonly #tally: Tally;
   readonly #roles: ReadonlyMap<string, Role>;
+  readonly #referenceOf: BookOptions['referenceOf'];
 
   constructor(
     state: BookState,
     prices: HourPrices,
     tally: Tally,
     roles: ReadonlyMap<string, Role>,
+    referenceOf?: BookOptions['referenceOf'],
   ) {
     this.#state = state;
     this.#prices = prices;
     this.#tally = tally;
     this.#roles = roles;
+    this.#referenceOf = referenceOf;
   }
 
   post(event: BookEvent): void {
@@ -240,7 +252,8 @@ export class Poster {
     this.#state.ledger.move(currency, amount, 'other', 'wallet');
   }
 
-  #external({ currency, amount, atMs }: Movement): void {
+  #external(movement: Movement): void {
+    const { currency, amount, atMs } = movement;
     const { ledger, unbased, excluded } = this.#state;
     if (isExcluded(this.#prices, currency)) {
       this.#tally.gaps.add('asset_unpriced');
@@ -253,9 +266,23 @@ export class Poster {
       if (!known) this.#tally.gaps.add('flow_unpriced');
       const realised = this.addAsset(currency, amount, dollars);
       this.#tally.realise('spot', realised.fifo, realised.average, known);
-      this.#tally.flow(atMs, dollars, known, before.known ? before.equity : null);
+      this.#tally.flow(
+        {
+          atMs,
+          amount: known ? dollars : null,
+          equityBefore: before.known ? before.equity : null,
+          reference: this.#nameOf(movement),
+        },
+        dollars,
+      );
     }
     ledger.move(currency, amount, 'external', 'wallet');
+  }
+
+  /** Legs of a conversion have names of their own account. */
+  #nameOf({ type, networkId }: Movement): Uint8Array | null {
+    if (networkId === null || !TRANSFERS.has(type)) return null;
+    return this.#referenceOf?.(networkId) ?? null;
   }
 
   /** An asset that was left out of the value has a price: from now on it counts, and came in at that price. */
@@ -263,7 +290,8 @@ export class Poster {
     this.rebase(asset, atMs);
     const dollars = this.#state.fifo.costOf(asset);
     this.#state.excluded.delete(asset);
-    if (dollars !== 0n) this.#tally.flow(atMs, dollars, true, null);
+    if (dollars === 0n) return;
+    this.#tally.flow({ atMs, amount: dollars, equityBefore: null, reference: null }, dollars);
   }
 
   /** What contracts have realised goes into lots. */

@@ -2,6 +2,7 @@
 // to; what it has come to still keeps the books in one piece.
 
 import type { Fixed } from '../../../wire/fixed.ts';
+import { absolute } from '../../../wire/fixed.ts';
 import type { FigureMarket, HourFlow, MarketFigures } from '../../../wire/track/figures.ts';
 import { FIGURE_MARKETS } from '../../../wire/track/figures.ts';
 
@@ -76,15 +77,17 @@ export class Tally {
     this.market(market).fees.add(amount, known);
   }
 
-  flow(atMs: number, amount: Fixed, known: boolean, equityBefore: Fixed | null): void {
-    (amount < 0n ? this.outflow : this.inflow).add(amount < 0n ? -amount : amount, known);
+  /** `dollars`: what it is booked at, also where that is not known. */
+  flow(flow: HourFlow, dollars: Fixed): void {
+    const sum = dollars < 0n ? this.outflow : this.inflow;
+    sum.add(absolute(dollars), flow.amount !== null);
     const last = this.flows.at(-1);
-    const flow = { atMs, amount: known ? amount : null, equityBefore };
     if (last === undefined || this.flows.length < MAX_HOUR_FLOWS) {
       this.flows.push(flow);
       return;
     }
-    this.flows[MAX_HOUR_FLOWS - 1] = { atMs: last.atMs, amount: null, equityBefore: null };
+    const { atMs } = last;
+    this.flows[MAX_HOUR_FLOWS - 1] = { atMs, amount: null, equityBefore: null, reference: null };
   }
 
   /** Those that had something in the hour, or have something at its end. */

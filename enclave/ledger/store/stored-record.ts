@@ -16,7 +16,7 @@ const MAX_LINES = 4096;
 const MAX_REASONS = 64;
 const KINDS = ['fill', 'funding', 'flow', 'poll', 'missed'] as const;
 
-/** What makes a record the same one: a flow that has become final is another. */
+/** What makes a record the same one: a flow that has become final, or whose transaction is known, is another. */
 export function recordName(record: StoredRecord): readonly CborValue[] {
   if (record.kind === 'poll') {
     const { origin, leafIndex, startedMs } = record.poll;
@@ -25,7 +25,7 @@ export function recordName(record: StoredRecord): readonly CborValue[] {
   if (record.kind === 'missed') return ['missed', record.fromMs, record.toMs, record.reason];
   if (record.kind === 'fill') return ['fill', record.id, record.symbol];
   if (record.kind === 'funding') return ['funding', record.id, record.symbol];
-  return ['flow', record.id, record.type, record.direction, record.status];
+  return ['flow', record.id, record.type, record.direction, record.status, record.networkId];
 }
 
 function pollToCbor(record: StoredPollRecord): CborValue {

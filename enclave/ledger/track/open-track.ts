@@ -28,6 +28,6 @@ export function openTrackRecord(
   services: LedgerServices,
   options: Partial<TrackRecordOptions> = {},
 ): TrackRecord {
-  const books = booksOf(services.storageKeys);
+  const books = booksOf(services.storageKeys, (userHash) => services.referenceKey(userHash));
   return new TrackRecord(services, { store: openStore(services), books, ...options });
 }

@@ -29,7 +29,7 @@ export function boundedFigures(figures: HourFigures): HourFigures {
   if (flows.length <= MAX_FIGURES_FLOWS) return figures;
   const rest = flows.slice(MAX_FIGURES_FLOWS - 1);
   const atMs = rest[0]?.atMs ?? figures.startMs;
-  const merged = { atMs, amount: null, equityBefore: null };
+  const merged = { atMs, amount: null, equityBefore: null, reference: null };
   return { ...figures, flows: [...flows.slice(0, MAX_FIGURES_FLOWS - 1), merged] };
 }
 

@@ -81,6 +81,7 @@ export function record(moves: readonly Move[], from: Fixed = money(1000)): reado
         atMs: START_MS + at * HOUR_MS + HOUR_MS / 2,
         amount: flow,
         equityBefore: valued ? atFlow : null,
+        reference: null,
       },
     ];
     return hour(at, {

@@ -282,8 +282,8 @@ describe('an hour of the record', () => {
     const [half, atMs] = [money('50'), hour(0).startMs + 1_800_000];
     const rest = money(amount) - half;
     const flows = [
-      { atMs, amount: half, equityBefore: null },
-      { atMs: atMs + 60_000, amount: -rest, equityBefore: null },
+      { atMs, amount: half, equityBefore: null, reference: null },
+      { atMs: atMs + 60_000, amount: -rest, equityBefore: null, reference: null },
     ];
     const facts = { flows, inflow: half, outflow: rest, equityEnd: money(1010) };
     const found = hourReturn(hour(0, facts));

@@ -33,7 +33,7 @@ async function equityOf(
     },
   };
   const store = new MemoryStore();
-  const books = booksOf(new Map([[1, new Uint8Array(32)]]));
+  const books = booksOf(new Map([[1, new Uint8Array(32)]]), (user) => user);
   const record = new TrackRecord(services, { store, books, tickMs: 1_000_000_000 });
   for (let step = 0; step < 6; step++) {
     desk.nowMs = START_MS + step * 1_800_000;
