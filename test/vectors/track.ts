@@ -66,6 +66,8 @@ export const FIGURES: HourFigures = {
       funding: null,
       realised: 20n * UNIT,
       equity: 26_012n * UNIT + UNIT / 2n,
+      outlay: -1000n * UNIT,
+      income: 1n,
     },
   ],
   prices: [{ source: 'api.kraken.com/0/public/OHLC', rows: 4, oldestAgeMs: 60_000 }],

@@ -24,7 +24,6 @@ const REASONS: Readonly<Record<string, string>> = {
   no_capital: 'nothing was invested',
   capital_not_positive: 'no capital that a return could rest on',
   flow_outside: 'figures that contradict themselves',
-  not_separable: 'not told apart from other markets',
   not_compared: 'balances and ledger were compared in no hour',
   no_returns: 'no hour has a return',
 };

@@ -1,7 +1,7 @@
 // What ties the figures of a report to the venue: residuals, and hours that do not meet.
 
 import type { Performance } from '../../wire/performance/performance.ts';
-import { isJump } from '../../wire/performance/performance.ts';
+import { isJump } from '../../wire/performance/hour-return.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import type { Html } from './html.ts';
 import { html } from './html.ts';

@@ -317,28 +317,39 @@ export function sums({ totals }: Performance, hours: readonly HourStatement[]): 
 export function markets({ markets: all, totals }: Performance): Html {
   const rows = totals.byMarket.map((one): readonly Cell[] => {
     const found = all.find(({ market }) => market === one.market);
-    const linked = found?.linked ?? null;
+    if (found === undefined) throw new RangeError('a market without returns');
+    const { linked, daily } = found;
     return [
       one.market,
-      linked === null
-        ? none('not_separable')
-        : linked.ratio === null
-          ? partly(linked)
-          : ratioCell(linked.ratio, null),
-      found?.daily === null || found === undefined
-        ? none('not_separable')
-        : statistic(found.daily.volatility, percent),
+      linked.ratio === null ? partly(linked) : ratioCell(linked.ratio, null),
+      statistic(daily.volatility, percent),
+      statistic(daily.sharpe, decimal),
+      ofFall(({ depth }) => html`<td>${percent(depth)}</td>`)(daily),
       html`<td>${count(one.trades)}</td>`,
       money(one.volume),
       money(one.realised),
       money(one.fees),
       money(one.funding),
+      money(one.income),
       money(one.equity),
     ];
   });
   return table(
     'Returns on the capital of the whole account; amounts in US dollars',
-    ['', 'return', 'volatility', 'fills', 'volume', 'realised', 'fees', 'funding', 'value'],
+    [
+      '',
+      'return',
+      'volatility',
+      'Sharpe',
+      'drawdown',
+      'fills',
+      'volume',
+      'realised',
+      'fees',
+      'funding',
+      'income',
+      'value',
+    ],
     rows,
   );
 }

@@ -111,8 +111,10 @@ export function checkSnapshot(
   ];
   const markets = totalsOf(all.map(({ figures }) => figures)).byMarket;
   const marketTexts = [markets, snapshot.byMarket].map((rows) =>
-    rows.map(({ market, trades, volume, fees, funding, realised, equity }) =>
-      [market, trades, ...[volume, fees, funding, realised, equity].map(text)].join(' '),
+    rows.map(({ market, trades, volume, fees, funding, realised, equity, outlay, income }) =>
+      [market, trades, ...[volume, fees, funding, realised, equity, outlay, income].map(text)].join(
+        ' ',
+      ),
     ),
   );
   const [expectedMarkets = [], statedMarkets = []] = marketTexts;

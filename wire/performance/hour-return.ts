@@ -88,3 +88,11 @@ export function hourPoint(figures: HourBasis): ReturnPoint {
   const { startMs } = figures;
   return { startMs, endMs: startMs + HOUR_MS, ...hourReturn(figures) };
 }
+
+/** Whether the hour before it ended with another value. */
+export function isJump(before: HourFigures | undefined, hour: HourFigures): boolean {
+  if (before?.startMs !== hour.startMs - HOUR_MS) return false;
+  const { equityEnd } = before;
+  const { equityStart } = hour;
+  return equityEnd !== null && equityStart !== null && equityEnd !== equityStart;
+}

@@ -1,23 +1,21 @@
 // What each market made of the whole account's capital, hour by hour: profit and loss of the market over the average
-// capital of the hour (Modified Dietz), so that the parts of an hour add up to its return on that base. For swaps and futures
-// profit and loss is known: realised + funding − fees + change of what is not realised. Cash, coins and what is left of
-// the account's profit are `spot`. Shares and options are bought with cash that the hour's figures do not name: they, and
-// the spot part beside them, have no return of their own, and say so.
+// capital of the hour (Modified Dietz), so that the parts of an hour add up to its return on that base. Profit and loss is
+// the change of what is there of a market, less what was paid for it, with its income, funding and fees; what is left of
+// the account's is `spot`, with cash and coins, interest, the residual, and what currencies did meanwhile.
 
 import type { Fixed } from '../fixed.ts';
 import type { FigureMarket, HourFigures } from '../track/figures.ts';
 import { FIGURE_MARKETS, HOUR_MS } from '../track/figures.ts';
-import { hourReturn, unexplainedGain } from './hour-return.ts';
+import { hourReturn, isJump, unexplainedGain } from './hour-return.ts';
 import type { ReturnPoint } from './link.ts';
 import type { ReturnReason } from './period-return.ts';
 import { exactRatio } from './ratio.ts';
 
-const DERIVATIVES: ReadonlySet<FigureMarket> = new Set(['swap', 'future']);
+const OTHERS: readonly FigureMarket[] = FIGURE_MARKETS.filter((market) => market !== 'spot');
 
 export interface MarketReturns {
   readonly market: FigureMarket;
-  /** Null with shares or options in the account, for them and for `spot`. */
-  readonly points: readonly ReturnPoint[] | null;
+  readonly points: readonly ReturnPoint[];
 }
 
 function marketOf(
@@ -27,7 +25,7 @@ function marketOf(
   return hour.byMarket.find((one) => one.market === market);
 }
 
-/** Null where a part of it is not known. */
+/** Of a market other than spot; null where a part of it is not known. */
 function profitOf(hour: HourFigures, before: HourFigures, market: FigureMarket): Fixed | null {
   // Of an hour without a value nobody knows what it had.
   if (before.equityEnd === null) return null;
@@ -35,9 +33,10 @@ function profitOf(hour: HourFigures, before: HourFigures, market: FigureMarket):
   const then = marketOf(before, market);
   const start = then === undefined ? 0n : then.equity;
   if (own === undefined) return start === null ? null : -start;
-  const { realised, funding, fees, equity } = own;
-  if (realised === null || funding === null || fees === null) return null;
-  return equity === null || start === null ? null : realised + funding - fees + equity - start;
+  const { equity, outlay, income, funding, fees } = own;
+  if (equity === null || outlay === null || start === null) return null;
+  if (income === null || funding === null || fees === null) return null;
+  return equity - start - outlay + income + funding - fees;
 }
 
 interface Base {
@@ -75,30 +74,22 @@ function point(hour: HourFigures, profit: Fixed | null, base: Base | null): Retu
 }
 
 /** One hour after another; the first of `hours` is only where the second starts from. */
-function pointsOf(hours: readonly HourFigures[], market: FigureMarket): readonly ReturnPoint[] {
-  const points: ReturnPoint[] = [];
+export function marketReturns(hours: readonly HourFigures[]): readonly MarketReturns[] {
+  const points = new Map<FigureMarket, ReturnPoint[]>();
+  // Markets that the account had in one of the hours, in the order of FIGURE_MARKETS.
+  const had = new Set(hours.flatMap(({ byMarket }) => byMarket.map(({ market }) => market)));
+  for (const market of FIGURE_MARKETS) if (had.has(market)) points.set(market, []);
   for (const [at, hour] of hours.entries()) {
     const before = hours[at - 1];
     if (before?.startMs !== hour.startMs - HOUR_MS) continue;
-    const base = baseOf(hour);
-    const parts = [...DERIVATIVES].map((one) => profitOf(hour, before, one));
-    const known = parts.flatMap((part) => (part === null ? [] : [part]));
-    const rest =
-      base === null || known.length < parts.length
-        ? null
-        : base.profit - known.reduce((sum, part) => sum + part, 0n);
-    const profit = DERIVATIVES.has(market) ? profitOf(hour, before, market) : rest;
-    points.push(point(hour, profit, base));
+    const base = isJump(before, hour) ? null : baseOf(hour);
+    let rest = base?.profit ?? null;
+    for (const market of OTHERS) {
+      const profit = had.has(market) ? profitOf(hour, before, market) : 0n;
+      points.get(market)?.push(point(hour, profit, base));
+      rest = rest === null || profit === null ? null : rest - profit;
+    }
+    points.get('spot')?.push(point(hour, rest, base));
   }
-  return points;
-}
-
-/** Markets that the account had in one of the hours, in the order of FIGURE_MARKETS. */
-export function marketReturns(hours: readonly HourFigures[]): readonly MarketReturns[] {
-  const had = new Set(hours.flatMap(({ byMarket }) => byMarket.map(({ market }) => market)));
-  const isSeparable = !had.has('stock') && !had.has('option');
-  return FIGURE_MARKETS.filter((market) => had.has(market)).map((market) => {
-    const can = DERIVATIVES.has(market) || (market === 'spot' && isSeparable);
-    return { market, points: can ? pointsOf(hours, market) : null };
-  });
+  return [...points].map(([market, ofMarket]) => ({ market, points: ofMarket }));
 }

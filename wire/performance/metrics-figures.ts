@@ -68,10 +68,6 @@ class Named {
   }
 
   market({ market, linked, hourly, daily }: MarketPerformance): void {
-    if (linked === null || hourly === null || daily === null) {
-      this.put(`${market}.return`, null, 'not_separable');
-      return;
-    }
     this.linked(`${market}.return`, linked);
     for (const [prefix, metrics] of [
       ['hourly', hourly],
@@ -80,6 +76,8 @@ class Named {
       this.statistic(`${market}.${prefix}.volatility`, metrics.volatility);
       this.statistic(`${market}.${prefix}.sharpe`, metrics.sharpe);
       this.statistic(`${market}.${prefix}.sortino`, metrics.sortino);
+      const none = metrics.sample === 0 ? 'below_minimum' : 'no_drawdown';
+      this.put(`${market}.${prefix}.drawdown`, metrics.maximum_drawdown?.depth ?? null, none);
     }
   }
 }
@@ -139,12 +137,14 @@ export function metricsFigures(performance: Performance): MetricsFigures {
   named.put('hours_reconciled', totals.residual.reconciled, null);
   named.put('hours_beyond_tolerance', totals.residual.beyond, null);
   named.put('hours_not_reconciled', totals.residual.unknown, null);
-  for (const { market, trades, volume, fees, funding, realised, equity } of totals.byMarket) {
+  for (const own of totals.byMarket) {
+    const { market, trades, volume, fees, funding, realised, income, equity } = own;
     named.put(`${market}.trades`, trades, null);
     named.money(`${market}.volume`, volume);
     named.money(`${market}.fees`, fees);
     named.money(`${market}.funding`, funding);
     named.money(`${market}.realised`, realised);
+    named.money(`${market}.income`, income);
     named.money(`${market}.equity`, equity);
   }
   for (const market of markets) named.market(market);

@@ -7,7 +7,7 @@ import { HOUR_MS } from '../track/figures.ts';
 import type { CalendarReturn } from './calendar.ts';
 import { dailyReturns, monthlyReturns } from './calendar.ts';
 import { CONVENTIONS } from './conventions.ts';
-import { hourPoint, isObserved } from './hour-return.ts';
+import { hourPoint, isJump, isObserved } from './hour-return.ts';
 import type { LinkedReturn, ReturnPoint } from './link.ts';
 import { linkReturns } from './link.ts';
 import { marketReturns } from './market-returns.ts';
@@ -36,10 +36,10 @@ export interface Coverage {
 
 export interface MarketPerformance {
   readonly market: FigureMarket;
-  /** On the whole account's capital; null where the market cannot be told apart. */
-  readonly linked: LinkedReturn | null;
-  readonly hourly: RiskMetrics | null;
-  readonly daily: RiskMetrics | null;
+  /** On the whole account's capital, from the record's second hour on. */
+  readonly linked: LinkedReturn;
+  readonly hourly: RiskMetrics;
+  readonly daily: RiskMetrics;
 }
 
 export interface Performance {
@@ -66,14 +66,6 @@ function isEmpty(hour: HourFigures): boolean {
 function withCapital(hours: readonly HourFigures[]): readonly HourFigures[] {
   const first = hours.findIndex((hour) => !isEmpty(hour));
   return first < 0 ? [] : hours.slice(first, hours.findLastIndex((hour) => !isEmpty(hour)) + 1);
-}
-
-/** Whether the hour before it ended with another value. */
-export function isJump(before: HourFigures | undefined, hour: HourFigures): boolean {
-  if (before?.startMs !== hour.startMs - HOUR_MS) return false;
-  const { equityEnd } = before;
-  const { equityStart } = hour;
-  return equityEnd !== null && equityStart !== null && equityEnd !== equityStart;
 }
 
 /** An hour that does not begin where the one before ended links to nothing. */
@@ -119,15 +111,12 @@ function firstReason(gaps: LinkedReturn['gaps']): ReturnPoint['reason'] {
 }
 
 function marketsOf(hours: readonly HourFigures[]): readonly MarketPerformance[] {
-  return marketReturns(hours).map(({ market, points }) => {
-    if (points === null) return { market, linked: null, hourly: null, daily: null };
-    return {
-      market,
-      linked: linkReturns(points),
-      hourly: riskMetrics(points, CONVENTIONS.hourly),
-      daily: riskMetrics(wholeDays(dailyReturns(points)), CONVENTIONS.daily),
-    };
-  });
+  return marketReturns(hours).map(({ market, points }) => ({
+    market,
+    linked: linkReturns(points),
+    hourly: riskMetrics(points, CONVENTIONS.hourly),
+    daily: riskMetrics(wholeDays(dailyReturns(points)), CONVENTIONS.daily),
+  }));
 }
 
 /** `all` in the order of time, one for an hour: of a corrected hour the last one. Throws a RangeError otherwise, which is a bug. */

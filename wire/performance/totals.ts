@@ -53,7 +53,11 @@ function addAll(values: readonly (Fixed | null)[]): Fixed | null {
   return sum;
 }
 
-function marketTotals(market: FigureMarket, hours: readonly HourFigures[]): MarketTotals | null {
+/** Null where no hour has it. */
+export function marketTotals(
+  market: FigureMarket,
+  hours: readonly Pick<HourFigures, 'byMarket'>[],
+): MarketTotals | null {
   const own = hours.flatMap(({ byMarket }) => byMarket.filter((one) => one.market === market));
   if (own.length === 0) return null;
   const last = hours.at(-1)?.byMarket.find((one) => one.market === market);
@@ -67,6 +71,8 @@ function marketTotals(market: FigureMarket, hours: readonly HourFigures[]): Mark
     realised: addAll(own.map(({ realised }) => realised)),
     // Nothing is left of a market that the last hour does not have.
     equity: last === undefined ? 0n : last.equity,
+    outlay: addAll(own.map(({ outlay }) => outlay)),
+    income: addAll(own.map(({ income }) => income)),
   };
 }
 

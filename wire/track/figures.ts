@@ -5,6 +5,7 @@
 //
 // holds to the last digit wherever none of its terms is null; a residual that is null stands for nothing here. The same with
 // realisedAverage and the change of what is not realised by average cost: their sum does not depend on the lot method.
+// What a market made is the change of its equity − outlay + income + funding − fees; spot has what is left of the account's.
 
 import type { Fixed } from '../fixed.ts';
 
@@ -42,6 +43,13 @@ export interface MarketFigures {
   readonly realised: Fixed | null;
   /** At the end of the hour: cash and coins (spot), value (stock, option), what is not realised (swap, future). */
   readonly equity: Fixed | null;
+  /**
+   * What was paid for things of this market less what was received for them: securities at the price of the deal, and what
+   * contracts realised, with the other sign. Of `spot` what all others together got from it, so that all add up to zero.
+   */
+  readonly outlay: Fixed | null;
+  /** Interest, dividends and rebates of it, less what of them was paid. */
+  readonly income: Fixed | null;
 }
 
 export interface PriceSource {

@@ -73,14 +73,15 @@ export class Basis {
     this.#deferred.set(key, { ...known, amount: known.amount + amount, products });
   }
 
-  /** Puts what was deferred into lots; gives what that realised, gains of the money itself with it. */
+  /** Puts what was deferred into lots; gives what it was worth, and as `spot` what that realised of the money itself. */
   settle(): ReadonlyMap<FigureMarket, Fixed> {
     const realised = new Map<FigureMarket, Fixed>();
     for (const [key, { asset, market, amount, products }] of this.#deferred) {
       this.#deferred.delete(key);
       const dollars = divideRounded(products, FIXED_ONE);
-      const gain = dollars + this.addAsset(asset, amount, dollars);
-      realised.set(market, (realised.get(market) ?? 0n) + gain);
+      realised.set(market, (realised.get(market) ?? 0n) + dollars);
+      const gain = this.addAsset(asset, amount, dollars);
+      realised.set('spot', (realised.get('spot') ?? 0n) + gain);
     }
     return realised;
   }

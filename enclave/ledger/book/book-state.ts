@@ -1,6 +1,7 @@
 // Everything that a book knows at the end of an hour. A copy of it is a checkpoint: late data goes back to one.
 
 import type { Fixed } from '../../../wire/fixed.ts';
+import type { FigureMarket } from '../../../wire/track/figures.ts';
 import { Basis } from './basis.ts';
 import type { Instrument } from './instrument.ts';
 import { Ledger } from './ledger.ts';
@@ -51,6 +52,11 @@ export class BookState {
 
   isSecurity(name: string): boolean {
     return this.instruments.get(name)?.style === 'security';
+  }
+
+  /** In which an asset counts: cash and coins are `spot`. */
+  marketOf(asset: string): FigureMarket {
+    return this.instruments.get(asset)?.market ?? 'spot';
   }
 
   /** Forgets names of which nothing is left: a venue may list any number of them over the years. */

@@ -106,12 +106,11 @@ class HourRun {
     if (isExcluded(this.#prices, asset)) {
       unbased.add(asset);
       excluded.add(asset);
-      this.#poster.addAsset(asset, difference, 0n);
+      this.#poster.addAsset(asset, difference, 0n, true);
       return;
     }
     const { dollars, known } = this.#poster.dollarsOf(asset, difference, atMs);
-    const realised = this.#poster.addAsset(asset, difference, dollars);
-    this.#tally.realise('spot', realised.fifo, realised.average, known);
+    this.#poster.addAsset(asset, difference, dollars, known);
     this.#tally.residual.add(dollars, known);
     this.#tally.gross.add(absolute(dollars), known);
   }
@@ -132,8 +131,7 @@ class HourRun {
     const price = this.#prices.dollars(settle, atMs, EVENT_MAX_AGE_MS);
     const dollars = multiplyFixed(cost, price.price);
     this.#poster.addContracts(instrument, difference, cost, price);
-    const realised = this.#poster.addAsset(settle, cost, dollars);
-    this.#tally.realise(instrument.market, realised.fifo, realised.average, price.known);
+    this.#poster.addAsset(settle, cost, dollars, price.known);
     this.#state.ledger.move(symbol, difference, 'unexplained', 'wallet');
     // That they differ is in the difference of the cash that they were dealt for, which is added up without its sign.
     this.#tally.residual.add(dollars, known && price.known);

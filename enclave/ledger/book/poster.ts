@@ -24,12 +24,6 @@ import { REPORTING_CURRENCY } from './price-table.ts';
 import type { Tally } from './tally.ts';
 import { isExcluded, valueOf } from './valuation.ts';
 
-/** Both lot methods at once. */
-interface Realised {
-  readonly fifo: Fixed;
-  readonly average: Fixed;
-}
-
 interface Dollars {
   readonly dollars: Fixed;
   readonly known: boolean;
@@ -83,12 +77,13 @@ export class Poster {
     return { dollars: multiplyFixed(amount, price.price), known: price.known };
   }
 
-  /** By both lot methods; the ledger is moved by the caller. */
-  addAsset(asset: string, amount: Fixed, dollars: Fixed): Realised {
-    return {
-      fifo: this.#state.fifo.addAsset(asset, amount, dollars),
-      average: this.#state.average.addAsset(asset, amount, dollars),
-    };
+  /** By both lot methods, into the sums of the market that it is of; the ledger is moved by the caller. */
+  addAsset(asset: string, amount: Fixed, dollars: Fixed, known: boolean): void {
+    const { fifo, average } = this.#state;
+    const market = this.#state.marketOf(asset);
+    const realised = fifo.addAsset(asset, amount, dollars);
+    this.#tally.realise(market, realised, average.addAsset(asset, amount, dollars), known);
+    this.#tally.pay(market, dollars, known);
   }
 
   /** Contracts that changed hands at `cost`; what that realised is in the wallet then. */
@@ -104,6 +99,7 @@ export class Poster {
       if (realised !== 0n) basis.defer(settle, market, realised, price.price);
     }
     this.#tally.realise(market, 0n, 0n, price.known);
+    this.#tally.pay(market, 0n, price.known);
   }
 
   /** Remembers assets that have never had one. */
@@ -156,9 +152,8 @@ export class Poster {
       this.#tally.fee(market, paid, known);
       ledger.move(fee.currency, fee.amount, 'wallet', 'fees');
     }
-    const bought = this.addAsset(asset, got, gotDollars);
-    const paid = this.addAsset(currency, -gave, -gaveDollars);
-    this.#tally.realise(market, bought.fifo + paid.fifo, bought.average + paid.average, known);
+    this.addAsset(asset, got, gotDollars, known);
+    this.addAsset(currency, -gave, -gaveDollars, known);
     ledger.move(asset, amount, 'trading', 'wallet');
     ledger.move(currency, cost, 'wallet', 'trading');
     this.#tally.trade(market, worth, known);
@@ -194,16 +189,14 @@ export class Poster {
 
   /** Paid: what it is taken from is sold at its price. */
   #fee(market: FigureMarket, { currency, amount }: Amount, { dollars, known }: Dollars): void {
-    const realised = this.addAsset(currency, -amount, -dollars);
-    this.#tally.realise(market, realised.fifo, realised.average, known);
+    this.addAsset(currency, -amount, -dollars, known);
     this.#tally.fee(market, dollars, known);
     this.#state.ledger.move(currency, amount, 'wallet', 'fees');
   }
 
   #funding({ currency, amount, market, atMs }: FundingPaid): void {
     const { dollars, known } = this.dollarsOf(currency, amount, atMs);
-    const realised = this.addAsset(currency, amount, dollars);
-    this.#tally.realise(market, realised.fifo, realised.average, known);
+    this.addAsset(currency, amount, dollars, known);
     this.#tally.funding.add(dollars, known);
     this.#tally.market(market).funding.add(dollars, known);
     this.#state.ledger.move(currency, amount, 'funding', 'wallet');
@@ -237,18 +230,16 @@ export class Poster {
 
   #income({ type, currency, amount, atMs }: Movement, account: LedgerAccount): void {
     const { dollars, known } = this.dollarsOf(currency, amount, atMs);
-    const realised = this.addAsset(currency, amount, dollars);
-    this.#tally.realise('spot', realised.fifo, realised.average, known);
+    this.addAsset(currency, amount, dollars, known);
     this.#state.ledger.move(currency, amount, account, 'wallet');
     // The legs of a conversion realise what lies between them.
     if (type === 'conversion') this.#tally.realise('spot', dollars, dollars, known);
-    else this.#tally.income.add(dollars, known);
+    else this.#tally.earn('spot', dollars, known);
   }
 
   /** Shares that came or went without money, as in a split: what they are worth was there before. */
   #reshaped({ currency, amount }: Movement): void {
-    const realised = this.addAsset(currency, amount, 0n);
-    this.#tally.realise('stock', realised.fifo, realised.average, true);
+    this.addAsset(currency, amount, 0n, true);
     this.#state.ledger.move(currency, amount, 'other', 'wallet');
   }
 
@@ -259,13 +250,12 @@ export class Poster {
       this.#tally.gaps.add('asset_unpriced');
       unbased.add(currency);
       excluded.add(currency);
-      this.addAsset(currency, amount, 0n);
+      this.addAsset(currency, amount, 0n, true);
     } else {
       const before = valueOf(this.#state, this.#prices, atMs, VALUATION_MAX_AGE_MS);
       const { dollars, known } = this.dollarsOf(currency, amount, atMs);
       if (!known) this.#tally.gaps.add('flow_unpriced');
-      const realised = this.addAsset(currency, amount, dollars);
-      this.#tally.realise('spot', realised.fifo, realised.average, known);
+      this.addAsset(currency, amount, dollars, known);
       this.#tally.flow(
         {
           atMs,
@@ -301,6 +291,7 @@ export class Poster {
     for (const market of FIGURE_MARKETS) {
       const [gain, other] = [fifo.get(market) ?? 0n, average.get(market) ?? 0n];
       if (gain !== 0n || other !== 0n) this.#tally.realise(market, gain, other, true);
+      this.#tally.pay(market, -gain, true);
     }
   }
 

@@ -27,6 +27,8 @@ class MarketTally {
   readonly fees: Sum = new Sum();
   readonly funding: Sum = new Sum();
   readonly realised: Sum = new Sum();
+  readonly outlay: Sum = new Sum();
+  readonly income: Sum = new Sum();
 }
 
 /** Of one hour; what comes after it goes into the last one, which then has no amount of one moment, and the hour no return. */
@@ -72,6 +74,18 @@ export class Tally {
     this.market(market).realised.add(fifo, known);
   }
 
+  /** Money for things of another market than spot, which is where it comes from. */
+  pay(market: FigureMarket, dollars: Fixed, known: boolean): void {
+    if (market === 'spot' || (dollars === 0n && known)) return;
+    this.market(market).outlay.add(dollars, known);
+    this.market('spot').outlay.add(-dollars, known);
+  }
+
+  earn(market: FigureMarket, dollars: Fixed, known: boolean): void {
+    this.income.add(dollars, known);
+    this.market(market).income.add(dollars, known);
+  }
+
   fee(market: FigureMarket, amount: Fixed, known: boolean): void {
     this.fees.add(amount, known);
     this.market(market).fees.add(amount, known);
@@ -96,7 +110,7 @@ export class Tally {
       (market) => this.#markets.has(market) || equities.has(market),
     );
     return present.map((market) => {
-      const { trades, volume, fees, funding, realised } = this.market(market);
+      const { trades, volume, fees, funding, realised, outlay, income } = this.market(market);
       return {
         market,
         trades,
@@ -105,6 +119,8 @@ export class Tally {
         funding: funding.told,
         realised: realised.told,
         equity: equities.get(market) ?? (equities.has(market) ? null : 0n),
+        outlay: outlay.told,
+        income: income.told,
       };
     });
   }

@@ -93,7 +93,9 @@ class Valuer {
     if (old) this.gaps.add('price_old');
   }
 
+  /** Positions of margin count as `spot`, which is what is left. */
   #add(market: FigureMarket, dollars: Fixed): void {
+    if (market === 'spot') return;
     this.markets.set(market, (this.markets.get(market) ?? 0n) + dollars);
   }
 }

@@ -2,7 +2,8 @@
 // known makes the sum unknown, and the reasons of all hours are those of the day.
 
 import type { Fixed } from '../../../wire/fixed.ts';
-import type { HourFigures, MarketFigures } from '../../../wire/track/figures.ts';
+import { marketTotals } from '../../../wire/performance/totals.ts';
+import type { HourFigures } from '../../../wire/track/figures.ts';
 import { FIGURE_MARKETS } from '../../../wire/track/figures.ts';
 import { MAX_FIGURES_GAPS } from '../../../wire/track/figures-codec.ts';
 import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
@@ -35,24 +36,6 @@ function sum(values: readonly (Fixed | null)[]): Fixed | null {
   return total;
 }
 
-function marketOf(
-  hours: readonly DayHour[],
-  market: MarketFigures['market'],
-): MarketFigures | null {
-  const rows = hours.flatMap(({ byMarket }) => byMarket.filter((row) => row.market === market));
-  if (rows.length === 0) return null;
-  const last = hours.at(-1)?.byMarket.find((row) => row.market === market);
-  return {
-    market,
-    trades: rows.reduce((total, { trades }) => total + trades, 0),
-    volume: sum(rows.map(({ volume }) => volume)),
-    fees: sum(rows.map(({ fees }) => fees)),
-    funding: sum(rows.map(({ funding }) => funding)),
-    realised: sum(rows.map(({ realised }) => realised)),
-    equity: last === undefined ? 0n : last.equity,
-  };
-}
-
 /** `all`: hours that are known, by start. Null unless the last hour of the day is among them. */
 export function dayFigures(all: ReadonlyMap<number, DayHour>, atMs: number): DayFigures | null {
   const hours: DayHour[] = [];
@@ -66,7 +49,7 @@ export function dayFigures(all: ReadonlyMap<number, DayHour>, atMs: number): Day
   const gaps = new Set(hours.flatMap((hour) => hour.gaps));
   // The first day of a record is no whole one.
   if (hours.length < DAY_MS / HOUR_MS) gaps.add('first_day');
-  const markets = FIGURE_MARKETS.map((market) => marketOf(hours, market));
+  const markets = FIGURE_MARKETS.map((market) => marketTotals(market, hours));
   return {
     equity,
     balance: equity === null || unrealised === null ? null : equity - unrealised,

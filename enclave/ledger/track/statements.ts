@@ -5,7 +5,11 @@ import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { hourReturn } from '../../../wire/performance/hour-return.ts';
 import type { ChainHead } from '../../../wire/track/chain.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
-import { figuresToCbor, MAX_FIGURES_FLOWS } from '../../../wire/track/figures-codec.ts';
+import {
+  figuresToCbor,
+  marketToCbor,
+  MAX_FIGURES_FLOWS,
+} from '../../../wire/track/figures-codec.ts';
 import type { StatementHead, Supersedes, TrackAccount } from '../../../wire/track/head.ts';
 import type { HourBasis, HourStatement, MissingPrices } from '../../../wire/track/hour.ts';
 import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
@@ -42,11 +46,7 @@ export function markOfHour(figures: HourFigures): string {
 
 export function markOfDay(day: Omit<DayFigures, 'hours' | 'completeHours' | 'gaps'>): string {
   const values = [day.equity, day.balance, day.unrealised, day.deposits, day.withdrawals];
-  const markets = day.byMarket.map((row) =>
-    [row.market, row.trades, row.volume, row.fees, row.funding, row.realised, row.equity].map(
-      String,
-    ),
-  );
+  const markets = day.byMarket.map(marketToCbor);
   return toHex(nodeCrypto.sha256(encodeCbor([values.map(String), markets])).subarray(0, 8));
 }
 

@@ -47,6 +47,8 @@ function hours(): readonly HourFigures[] {
         funding: 0n,
         realised: one.realised,
         equity: one.equityEnd,
+        outlay: 0n,
+        income: 0n,
       },
     ];
     const named = changed(one, { prices, byMarket, trades: 1, volume: money(10) });

@@ -3,7 +3,8 @@
 
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { isJump, performanceOf } from '../../../wire/performance/performance.ts';
+import { isJump } from '../../../wire/performance/hour-return.ts';
+import { performanceOf } from '../../../wire/performance/performance.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import { encodeHourStatement, parseHourStatement } from '../../../wire/track/hour.ts';
 import type { HourStatement } from '../../../wire/track/hour.ts';

@@ -219,8 +219,16 @@ describe('money-weighted', () => {
 });
 
 function market(name: MarketFigures['market'], figures: Partial<MarketFigures>): MarketFigures {
-  const none = { volume: 0n, fees: 0n, funding: 0n, realised: 0n, equity: 0n };
-  return { market: name, trades: 0, ...none, ...figures };
+  const sums = { volume: 0n, fees: 0n, funding: 0n, realised: 0n, outlay: 0n, income: 0n };
+  return { market: name, trades: 0, ...sums, equity: 0n, ...figures };
+}
+
+function linked(...ratios: readonly string[]): string | null {
+  const points = ratios.map((ratio, at) => {
+    const startMs = at * HOUR_MS;
+    return { startMs, endMs: startMs + HOUR_MS, ratio, method: 'twr' as const, reason: null };
+  });
+  return linkReturns(points).ratio;
 }
 
 /** A spot and a swap market; what the swap makes of the account is its own. */
@@ -230,6 +238,7 @@ function twoMarkets(): readonly HourFigures[] {
       trades: 1,
       equity: money(equity),
       realised: money(realised),
+      outlay: money(-realised),
       fees: money(1),
       funding: money(-1),
     });
@@ -268,14 +277,46 @@ describe('markets', () => {
     expect(performanceOf([first, second, third]).markets[0]?.linked?.periods).toBe(2);
   });
 
-  it('that buy with cash have no return of their own, nor has the cash', () => {
-    const share = market('stock', { equity: money(500), trades: 1 });
-    const hours = twoMarkets().map((one) => changed(one, { byMarket: one.byMarket.concat(share) }));
-    const found = performanceOf(hours);
-    expect(found.markets.map(({ market: name, linked }) => [name, linked === null])).toEqual([
-      ['spot', true],
-      ['swap', false],
-      ['stock', true],
+  it('that buy with cash make what their things gained, without what was paid for them', () => {
+    // 400 paid in cash for shares that are worth 430 at the end; a dividend of 5, a fee of 2; cash made nothing else.
+    const spot = (equity: number, outlay: number): MarketFigures =>
+      market('spot', { equity: money(equity), outlay: money(outlay) });
+    const share = market('stock', {
+      equity: money(430),
+      outlay: money(400),
+      income: money(5),
+      fees: money(2),
+    });
+    const hours = [
+      hour(0, { byMarket: [spot(1000, 0)] }),
+      hour(1, { equityEnd: money(1033), byMarket: [spot(603, -400), share] }),
+      // All of it is sold for 420, 10 less than it was worth; cash made 20 of its own.
+      hour(2, {
+        equityStart: money(1033),
+        equityEnd: money(1043),
+        byMarket: [spot(1043, 420), market('stock', { outlay: money(-420) })],
+      }),
+    ];
+    const [cash, stock] = performanceOf(hours).markets;
+    expect([cash?.market, stock?.market]).toEqual(['spot', 'stock']);
+    expect(cash?.linked.ratio).toBe(linked('0', '0.01936108422071636'));
+    expect(stock?.linked.ratio).toBe(linked('0.033', '-0.00968054211035818'));
+  });
+
+  it('has no return of spot where one of the others has none', () => {
+    const [first, second, third] = twoMarkets();
+    if (first === undefined || second === undefined || third === undefined) throw new Error('3');
+    const unknown = market('option', { equity: money(5), outlay: null });
+    const found = performanceOf([
+      first,
+      changed(second, { byMarket: second.byMarket.concat(unknown) }),
+      third,
+    ]);
+    const reasons = found.markets.map(({ market: name, linked }) => [name, linked.periods]);
+    expect(reasons).toEqual([
+      ['spot', 1],
+      ['swap', 2],
+      ['option', 1],
     ]);
   });
 });

@@ -79,6 +79,8 @@ const figures: fc.Arbitrary<HourFigures> = fc.record({
       funding: fc.option(fixed),
       realised: fc.option(fixed),
       equity: fc.option(fixed),
+      outlay: fc.option(fixed),
+      income: fc.option(fixed),
     }),
     { maxLength: 3 },
   ),
