@@ -42,8 +42,8 @@ describe('the name of a transfer', () => {
 });
 
 const prices = PriceTable.of(parUsdt(8));
+const nameOf = (id: string): Uint8Array => referenceOf(KEY, 'okx', id);
 const opened = (): AccountBook => {
-  const nameOf = (id: string): Uint8Array => referenceOf(KEY, 'okx', id);
   const book = new AccountBook({ pricedIn: 'USDT', referenceOf: nameOf });
   book.observe(observation(T0, [balance('USDT', '1000')]));
   return book;
