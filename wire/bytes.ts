@@ -13,6 +13,22 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
+/** How many bytes `utf8` makes, well-formed or not: TextEncoder makes three of half a surrogate pair. */
+export function utf8Bytes(text: string): number {
+  let bytes = text.length;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x80) continue;
+    if (code < 0x800) bytes++;
+    else {
+      bytes += 2;
+      // Two units of a pair are four bytes.
+      if ((text.codePointAt(at) ?? 0) > 0xffff) at++;
+    }
+  }
+  return bytes;
+}
+
 /** Null when the bytes are not well-formed UTF-8. */
 export function parseUtf8(bytes: Uint8Array): string | null {
   try {

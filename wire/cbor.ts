@@ -10,7 +10,7 @@
 // `deterministic` is RFC 8949 4.2.1: shortest heads, definite lengths, map keys sorted by their bytes.
 // The other mode is for documents that AWS signs, which use indefinite-length maps and their own order.
 
-import { parseUtf8, utf8 } from './bytes.ts';
+import { parseUtf8, utf8, utf8Bytes } from './bytes.ts';
 import type { Result } from './result.ts';
 import { accept, refuse } from './result.ts';
 
@@ -250,28 +250,12 @@ function headBytes(argument: number | bigint): number {
   return argument < 0x1_0000_0000 ? 5 : 9;
 }
 
-/** Well-formed or not: TextEncoder makes three bytes of half a surrogate pair. */
-function textBytes(text: string): number {
-  let bytes = text.length;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code < 0x80) continue;
-    if (code < 0x800) bytes++;
-    else {
-      bytes += 2;
-      // Two units of a pair are four bytes.
-      if ((text.codePointAt(at) ?? 0) > 0xffff) at++;
-    }
-  }
-  return bytes;
-}
-
 function bytesOf(value: CborValue): number {
   if (typeof value === 'number') return headBytes(value < 0 ? -1 - value : value);
   if (typeof value === 'bigint') return headBytes(value < 0 ? -1n - value : value);
   if (typeof value === 'boolean' || value === null) return 1;
   if (typeof value === 'string') {
-    const bytes = textBytes(value);
+    const bytes = utf8Bytes(value);
     return headBytes(bytes) + bytes;
   }
   if (value instanceof Uint8Array) return headBytes(value.length) + value.length;
@@ -346,7 +330,7 @@ function writeValue(writer: Writer, value: CborValue): void {
     if (value < 0) writer.head(1, typeof value === 'number' ? -1 - value : -1n - value);
     else writer.head(0, value);
   } else if (typeof value === 'string') {
-    const bytes = textBytes(value);
+    const bytes = utf8Bytes(value);
     writer.head(3, bytes);
     writer.text(value, bytes);
   } else if (typeof value === 'boolean') {

@@ -12,6 +12,7 @@ import { GrpcPort } from '../../enclave/desk/grpc-port.ts';
 import { generateDeskKeys } from '../../enclave/desk/keys.ts';
 import { LedgerLink } from '../../enclave/desk/ledger-link.ts';
 import { createCertificate } from '../../enclave/desk/tls-certificate.ts';
+import { ledgerFlags } from '../../enclave/child-flags.ts';
 import { createGuard } from '../../enclave/fatal.ts';
 import { utf8 } from '../../wire/bytes.ts';
 import { unixTransport } from '../../wire/node/unix.ts';
@@ -33,7 +34,10 @@ function joinChild({ stdin, stdout }: ChildProcessByStdio<Writable, Readable, nu
 const [folder = ''] = process.argv.slice(2);
 const keys = generateDeskKeys();
 const certificate = await createCertificate(keys.tls, ['localhost'], Date.now());
-const child = spawn(process.execPath, [join(import.meta.dirname, 'ledger-process.ts')], {
+const root = join(import.meta.dirname, '../..');
+const program = join(import.meta.dirname, 'ledger-process.ts');
+// As the ledger runs: its heap and its permissions.
+const child = spawn(process.execPath, [...ledgerFlags([root]), program], {
   stdio: ['pipe', 'pipe', 'inherit'],
 });
 const ready = Promise.withResolvers<null>();

@@ -4,7 +4,7 @@
 //
 //   message  (varint(number << 3 | wire type) value)*     wire types: 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes
 
-import { parseUtf8, utf8 } from '../bytes.ts';
+import { parseUtf8, utf8, utf8Bytes } from '../bytes.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 
@@ -59,61 +59,66 @@ function isDefault(value: Value): boolean {
   return value === '' || value === false || value === 0;
 }
 
-const FIRST_BYTES = 256;
-/** A length of one byte. */
-const MAX_SHORT_TEXT = 0x7f;
-const ASCII = /^[\x20-\x7e]*$/u;
+/** Two's complement of 64 bits. */
+function varintBytes(value: number): number {
+  if (value < 0) return MAX_VARINT_BYTES;
+  let bytes = 1;
+  for (let left = value; left > 0x7f; left = Math.floor(left / 128)) bytes++;
+  return bytes;
+}
 
+/** Fills a buffer of the size that was measured: what is answered is allocated once. */
 class Writer {
-  #bytes = new Uint8Array(FIRST_BYTES);
+  readonly bytes: Uint8Array;
   #at = 0;
 
-  get written(): Uint8Array {
-    return this.#bytes.subarray(0, this.#at);
+  constructor(bytes: number) {
+    this.bytes = new Uint8Array(bytes);
   }
 
-  byte(value: number): void {
-    this.#reserve(1);
-    this.#bytes[this.#at++] = value;
-  }
-
-  /** Two's complement of 64 bits. */
   varint(value: number): void {
     if (value < 0) {
       let rest = BigInt.asUintN(64, BigInt(value));
-      for (; rest > 0x7fn; rest >>= 7n) this.byte(Number(rest & 0x7fn) | 0x80);
-      this.byte(Number(rest));
+      for (; rest > 0x7fn; rest >>= 7n) this.#byte(Number(rest & 0x7fn) | 0x80);
+      this.#byte(Number(rest));
       return;
     }
     let left = value;
-    for (; left > 0x7f; left = Math.floor(left / 128)) this.byte((left % 128) | 0x80);
-    this.byte(left);
+    for (; left > 0x7f; left = Math.floor(left / 128)) this.#byte((left % 128) | 0x80);
+    this.#byte(left);
   }
 
-  bytes(value: Uint8Array): void {
-    this.varint(value.length);
-    this.#reserve(value.length);
-    this.#bytes.set(value, this.#at);
+  copy(value: Uint8Array): void {
+    this.bytes.set(value, this.#at);
     this.#at += value.length;
   }
 
-  /** Most are short and ASCII. */
-  text(value: string): void {
-    if (value.length > MAX_SHORT_TEXT || !ASCII.test(value)) {
-      this.bytes(utf8(value));
-      return;
-    }
-    this.#reserve(1 + value.length);
-    this.#bytes[this.#at++] = value.length;
-    for (let at = 0; at < value.length; at++) this.#bytes[this.#at++] = value.charCodeAt(at);
+  text(value: string, bytes: number): void {
+    if (bytes !== value.length) this.copy(utf8(value));
+    else for (let at = 0; at < bytes; at++) this.#byte(value.charCodeAt(at));
   }
 
-  #reserve(more: number): void {
-    const needed = this.#at + more;
-    if (needed <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
-    grown.set(this.written);
-    this.#bytes = grown;
+  #byte(value: number): void {
+    this.bytes[this.#at++] = value;
+  }
+}
+
+/** Lengths of what has one, in the order in which they are written. */
+class Lengths {
+  readonly #lengths: number[] = [];
+  #next = 0;
+
+  /** `measure` may add lengths of its own, which come after this one. */
+  add(measure: () => number): number {
+    const at = this.#lengths.length;
+    this.#lengths.push(0);
+    const bytes = measure();
+    this.#lengths[at] = bytes;
+    return varintBytes(bytes) + bytes;
+  }
+
+  next(): number {
+    return this.#lengths[this.#next++] ?? 0;
   }
 }
 
@@ -121,34 +126,78 @@ function isVarint(type: FieldSchema['type']): boolean {
   return type === 'bool' || type === 'int32' || type === 'int64';
 }
 
-function writeNumber(writer: Writer, value: Value): void {
+function isPacked({ label, type }: FieldSchema): boolean {
+  return label === 'repeated' && isVarint(type);
+}
+
+function numberOf(value: Value): number {
   const number = Number(value);
   if (!Number.isSafeInteger(number)) throw new RangeError('not an integer');
-  writer.varint(number);
+  return number;
 }
 
-function writeField(writer: Writer, { type, number }: FieldSchema, value: Value): void {
-  if (isVarint(type)) {
-    writer.varint(number * 8 + WIRE.varint);
-    writeNumber(writer, value);
-    return;
+/** A field as it is written: one item after the other, each with its tag; numbers of a list are one item. */
+function itemsOf(field: FieldSchema, message: Values): readonly Value[] {
+  const value = message[field.name];
+  if (value === null || value === undefined) return [];
+  if (field.label !== 'repeated') {
+    return field.label === 'optional' || !isDefault(value) ? [value] : [];
   }
-  writer.varint(number * 8 + WIRE.bytes);
-  if (typeof type === 'function') writer.bytes(encodeMessage(type(), value as object));
-  else if (value instanceof Uint8Array) writer.bytes(value);
-  else writer.text(value as string);
+  const items = value as readonly Value[];
+  return isPacked(field) && items.length > 0 ? [items] : items;
 }
 
-function writeRepeated(writer: Writer, field: FieldSchema, items: readonly Value[]): void {
-  if (!isVarint(field.type)) {
-    for (const item of items) writeField(writer, field, item);
+function tagOf({ number, type, label }: FieldSchema): number {
+  return number * 8 + (isVarint(type) && label !== 'repeated' ? WIRE.varint : WIRE.bytes);
+}
+
+function measureItem(lengths: Lengths, field: FieldSchema, item: Value): number {
+  const { type } = field;
+  if (isPacked(field)) {
+    const numbers = item as readonly Value[];
+    return lengths.add(() =>
+      numbers.reduce<number>((sum, one) => sum + varintBytes(numberOf(one)), 0),
+    );
+  }
+  if (isVarint(type)) return varintBytes(numberOf(item));
+  return lengths.add(() => {
+    if (typeof type === 'function') return measure(lengths, type(), item as Values);
+    return item instanceof Uint8Array ? item.length : utf8Bytes(item as string);
+  });
+}
+
+function measure(lengths: Lengths, { fields }: MessageSchema, message: Values): number {
+  let bytes = 0;
+  for (const field of fields) {
+    for (const item of itemsOf(field, message)) {
+      bytes += varintBytes(tagOf(field)) + measureItem(lengths, field, item);
+    }
+  }
+  return bytes;
+}
+
+function writeItem(writer: Writer, lengths: Lengths, field: FieldSchema, item: Value): void {
+  const { type } = field;
+  if (isVarint(type) && !isPacked(field)) {
+    writer.varint(numberOf(item));
     return;
   }
-  if (items.length === 0) return;
-  const packed = new Writer();
-  for (const item of items) writeNumber(packed, item);
-  writer.varint(field.number * 8 + WIRE.bytes);
-  writer.bytes(packed.written);
+  const bytes = lengths.next();
+  writer.varint(bytes);
+  if (typeof type === 'function') write(writer, lengths, type(), item as Values);
+  else if (isPacked(field))
+    for (const one of item as readonly Value[]) writer.varint(numberOf(one));
+  else if (item instanceof Uint8Array) writer.copy(item);
+  else writer.text(item as string, bytes);
+}
+
+function write(writer: Writer, lengths: Lengths, { fields }: MessageSchema, message: Values): void {
+  for (const field of fields) {
+    for (const item of itemsOf(field, message)) {
+      writer.varint(tagOf(field));
+      writeItem(writer, lengths, field, item);
+    }
+  }
 }
 
 /** Throws a RangeError for a number that is no integer, which is a bug. */
@@ -156,14 +205,10 @@ export function encodeMessage<Message extends object>(
   schema: MessageSchema<Message>,
   message: Message,
 ): Uint8Array {
-  const writer = new Writer();
-  for (const field of schema.fields) {
-    const value = (message as Values)[field.name];
-    if (value === null || value === undefined) continue;
-    if (field.label === 'repeated') writeRepeated(writer, field, value as readonly Value[]);
-    else if (field.label === 'optional' || !isDefault(value)) writeField(writer, field, value);
-  }
-  return writer.written;
+  const lengths = new Lengths();
+  const writer = new Writer(measure(lengths, schema, message as Values));
+  write(writer, lengths, schema, message as Values);
+  return writer.bytes;
 }
 
 class Reader {
