@@ -1,7 +1,7 @@
 // Attestation documents of this epoch: says who we are in `user_data`, and puts the log key, the nonce
 // and a head beside it. The nonce of a challenge is the only field that a caller chooses.
 
-import { parseOwnDocument } from '../wire/attestation/parse.ts';
+import { parseOwnDocument } from '../wire/attestation/own-document.ts';
 import type { Head, Purpose } from '../wire/attestation/user-data.ts';
 import { encodeUserData } from '../wire/attestation/user-data.ts';
 import type { AttestationRequest } from '../wire/nsm.ts';

@@ -4,7 +4,7 @@
 
 import { Channel } from '../wire/channel.ts';
 import type { Ack } from '../wire/commit.ts';
-import { encodeAck } from '../wire/commit.ts';
+import { encodeAck } from '../wire/messages.ts';
 import { FIRST_CREDIT_BULK_BYTES, MAX_LOG_OUT_BYTES } from '../wire/limits.ts';
 import { FRAME } from '../wire/messages.ts';
 import type { Refusal } from '../wire/result.ts';

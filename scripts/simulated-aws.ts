@@ -18,13 +18,8 @@ import type { RunningKms } from '../simulator/kms/server.ts';
 import { startKms } from '../simulator/kms/server.ts';
 import { SimulatedRoot } from '../simulator/nsm/root.ts';
 import { assertAccepted } from '../wire/result.ts';
-import {
-  encodeSealed,
-  encodeStatement,
-  parseSealed,
-  parseStatement,
-  signedBytes,
-} from '../wire/sealed.ts';
+import { parseSealed, parseStatement, signedBytes } from '../wire/sealed.ts';
+import { encodeSealed, encodeStatement } from '../wire/seal.ts';
 import type { ConfiguredS3 } from '../wire/configuration.ts';
 import type { Appliance, ApplianceCloud } from './appliance.ts';
 import type { DemoBucket, SimulatedBucket } from './demo-bucket.ts';

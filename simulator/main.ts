@@ -11,7 +11,7 @@ import { deskStarter, tapStarter } from '../enclave/desk-process.ts';
 import { runEnclave } from '../enclave/run.ts';
 import { startStrategy } from '../enclave/strategy/process.ts';
 import { parseHex } from '../wire/bytes.ts';
-import { findRunner } from '../wire/node/strategy-program.ts';
+import { findRunner } from '../wire/node/find-runner.ts';
 import { SimulatedNsm } from './nsm/device.ts';
 import type { Measurements } from './nsm/measure.ts';
 import { SimulatedRoot } from './nsm/root.ts';

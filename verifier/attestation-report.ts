@@ -6,7 +6,7 @@ import type { AttestationPolicy } from '../wire/attestation/policy.ts';
 import { checkPolicy } from '../wire/attestation/policy.ts';
 import type { AttestationDocument } from '../wire/attestation/document.ts';
 import type { UserData } from '../wire/attestation/user-data.ts';
-import { parseUserData, purposeName } from '../wire/attestation/user-data.ts';
+import { parseUserData, purposeName } from '../wire/attestation/parse-user-data.ts';
 import type { AttestationFindings, VerifiedAttestation } from '../wire/attestation/verify.ts';
 import { checkTime, examineAttestation } from '../wire/attestation/verify.ts';
 import { toHex } from '../wire/bytes.ts';

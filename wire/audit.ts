@@ -5,8 +5,7 @@
 //   {1: event, 2: session hash | null, 3: account commitment | null, 4: refusal code | null, 5: counter | null,
 //    6: [record id (16) ‖ number of the record (u64)] | null}
 
-import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeMap } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
 import { isRefusalCode } from './codes.ts';
 import { parseFields } from './fields.ts';
@@ -57,15 +56,13 @@ export function auditEventName(event: AuditEvent): AuditEventName {
 }
 
 export function encodeAuditEntry(entry: AuditEntry): Uint8Array {
-  return encodeCbor(
-    new Map<number, CborValue>([
-      [1, entry.event],
-      [2, entry.sessionHash],
-      [3, entry.accountCommitment],
-      [4, entry.code],
-      [5, entry.counter],
-      [6, entry.records],
-    ]),
+  return encodeMap(
+    [1, entry.event],
+    [2, entry.sessionHash],
+    [3, entry.accountCommitment],
+    [4, entry.code],
+    [5, entry.counter],
+    [6, entry.records],
   );
 }
 

@@ -243,6 +243,17 @@ export function encodeCbor(value: CborValue): Uint8Array {
   return writer.bytes;
 }
 
+type NumberedFields = readonly (readonly [number, CborValue])[];
+
+/** A map of numbered fields, as our messages are. */
+export function cborMap(...fields: NumberedFields): CborValue {
+  return new Map(fields);
+}
+
+export function encodeMap(...fields: NumberedFields): Uint8Array {
+  return encodeCbor(cborMap(...fields));
+}
+
 function headBytes(argument: number | bigint): number {
   if (argument < 24) return 1;
   if (argument < 0x100) return 2;

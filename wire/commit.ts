@@ -6,8 +6,7 @@
 //   ACK    {1: epoch, 2: size, 3: root}
 
 import { concatBytes } from './bytes.ts';
-import type { CborValue } from './cbor.ts';
-import { encodeCbor, encodeCborHead } from './cbor.ts';
+import { encodeCborHead } from './cbor.ts';
 import { parseFields } from './fields.ts';
 import {
   MAX_BLOB_BYTES,
@@ -27,10 +26,6 @@ export interface Commit {
   readonly leaves: readonly Uint8Array[];
   readonly blobs: readonly Uint8Array[];
   readonly note: Uint8Array;
-}
-
-export function encodeCommit(commit: Commit): Uint8Array {
-  return encodeCommitOf({ ...commit, leaves: commit.leaves.map((leaf) => [leaf]) });
 }
 
 /** A commit whose leaves may be in several pieces each, which follow one another. */
@@ -72,16 +67,6 @@ export interface Ack {
   readonly epoch: number;
   readonly size: number;
   readonly root: Uint8Array;
-}
-
-export function encodeAck(ack: Ack): Uint8Array {
-  return encodeCbor(
-    new Map<number, CborValue>([
-      [1, ack.epoch],
-      [2, ack.size],
-      [3, ack.root],
-    ]),
-  );
 }
 
 export function parseAck(bytes: Uint8Array): Result<Ack> {

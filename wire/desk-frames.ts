@@ -4,7 +4,7 @@
 
 import { parseUtf8 } from './bytes.ts';
 import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { cborMap, encodeMap } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
 import { parseFields } from './fields.ts';
 import { KIND } from './leaf.ts';
@@ -54,10 +54,6 @@ export const MAX_DESK_COUNTERS = 96;
 
 const COUNTER_NAME = /^[a-z][a-z0-9_]{0,31}$/u;
 
-function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
-  return encodeCbor(new Map(pairs));
-}
-
 export interface DeskSecret {
   readonly name: string;
   readonly version: number;
@@ -93,11 +89,7 @@ export type DeskSecrets = Pick<
 >;
 
 function encodeSecret({ name, version, bytes }: DeskSecret): CborValue {
-  return new Map<number, CborValue>([
-    [1, name],
-    [2, version],
-    [3, bytes],
-  ]);
+  return cborMap([1, name], [2, version], [3, bytes]);
 }
 
 export function encodeDeskOpen(open: DeskOpen): Uint8Array {

@@ -2,8 +2,7 @@
 // (docs/PROTOCOL.md 11b). The core takes what a desk sends as hostile: the desk reads the internet. The
 // other way is trusted. Secrets that the owner sealed for the desk come in OPEN and nowhere else.
 
-import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeMap } from './cbor.ts';
 import { isEnclaveCode } from './enclave-codes.ts';
 import { parseFields } from './fields.ts';
 import { SALT_BYTES } from './leaf.ts';
@@ -27,10 +26,6 @@ export * from './desk-open.ts';
 const MAX_SMALL_BYTES = 1024;
 
 const MAX_CLIENT_ORDER_ID_CHARACTERS = 64;
-
-function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
-  return encodeCbor(new Map(pairs));
-}
 
 export function parseDeskState(bytes: Uint8Array): Result<DeskState> {
   return parseFields('desk_state', bytes, MAX_SMALL_BYTES, (fields) => ({

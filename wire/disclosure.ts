@@ -9,10 +9,10 @@ import type { Result } from './result.ts';
 import { accept, refuse } from './result.ts';
 
 export const WRAPPED_KEY_BYTES = 80;
-const ZERO_NONCE = new Uint8Array(12);
+export const ZERO_NONCE: Uint8Array = new Uint8Array(12);
 const INFO = utf8('trackseal/disclosure/v1');
 
-function wrapKey(
+export function wrapKey(
   crypto: WireCrypto,
   shared: Uint8Array,
   ephemeralPublic: Uint8Array,
@@ -34,19 +34,4 @@ export function wrapDisclosureKey(
   const key = wrapKey(crypto, shared, ephemeral.publicKey, compliancePublic);
   const sealed = crypto.aes256GcmSeal(key, ZERO_NONCE, disclosureKey, utf8(origin));
   return accept(concatBytes(ephemeral.publicKey, sealed));
-}
-
-export function unwrapDisclosureKey(
-  crypto: WireCrypto,
-  wrapped: Uint8Array,
-  compliance: { readonly privateKey: Uint8Array; readonly publicKey: Uint8Array },
-  origin: string,
-): Result<Uint8Array> {
-  if (wrapped.length !== WRAPPED_KEY_BYTES) return refuse('disclosure_key_wrong');
-  const ephemeralPublic = wrapped.subarray(0, 32);
-  const shared = crypto.x25519(compliance.privateKey, ephemeralPublic);
-  if (shared === null) return refuse('disclosure_key_wrong');
-  const key = wrapKey(crypto, shared, ephemeralPublic, compliance.publicKey);
-  const opened = crypto.aes256GcmOpen(key, ZERO_NONCE, wrapped.subarray(32), utf8(origin));
-  return opened === null ? refuse('disclosure_key_wrong') : accept(opened);
 }

@@ -1,8 +1,7 @@
 // Frame types, and of the small messages of boot, feed and diagnostics streams (docs/PROTOCOL.md 2, 10) the enclave's half:
 // what it takes, which is hostile, and what it says. The host's half is in messages.ts.
 
-import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeMap } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
 import { MAX_NOTE_BYTES } from './commit.ts';
 import { parseFields } from './fields.ts';
@@ -74,10 +73,6 @@ const MAX_UNRELEASED = 4096;
 
 /** Twelve digits in the name of its object. */
 const MAX_COMMIT_NUMBER = 999_999_999_999;
-
-function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
-  return encodeCbor(new Map(pairs));
-}
 
 export function encodeHello(): Uint8Array {
   return encodeMap([1, PROTOCOL_VERSION]);

@@ -2,8 +2,7 @@
 // here. What only readers of a log and the host need is in payloads.ts.
 
 import { toHex } from './bytes.ts';
-import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeMap } from './cbor.ts';
 import { parseFields } from './fields.ts';
 import { MAX_CAUSES, MAX_OUTPUT_BYTES, MAX_REPORT_BYTES, MAX_REPORT_FILLS } from './limits.ts';
 import type { RefusalCode } from './codes.ts';
@@ -11,10 +10,6 @@ import { isEnclaveCode } from './enclave-codes.ts';
 import type { Result } from './result.ts';
 
 const MAX_EPOCH = 9_999_999_999;
-
-function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
-  return encodeCbor(new Map(pairs));
-}
 
 export const GAP = {
   declared: 1,

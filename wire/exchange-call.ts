@@ -10,7 +10,7 @@
 
 import { concatBytes, utf8, writeU32 } from './bytes.ts';
 import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { cborMap, encodeMap } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
 import { REFUSAL_CODES } from './codes.ts';
 import type { WireCrypto } from './crypto.ts';
@@ -106,25 +106,23 @@ export function requestDigest(
 }
 
 export function encodeExchangePoll(poll: ExchangePoll): Uint8Array {
-  return encodeCbor(
-    new Map<number, CborValue>([
-      [1, poll.accountCommitment],
-      [2, poll.venue],
-      [3, poll.environment],
-      [4, poll.scheduledNs],
-      [5, poll.startedNs],
-      [6, poll.endedNs],
-      [7, poll.outcome],
-      [8, poll.refusal],
-      [9, poll.trigger],
-      [10, poll.calls.map(callToCbor)],
-      [11, poll.coverage.map(coverageToCbor)],
-    ]),
+  return encodeMap(
+    [1, poll.accountCommitment],
+    [2, poll.venue],
+    [3, poll.environment],
+    [4, poll.scheduledNs],
+    [5, poll.startedNs],
+    [6, poll.endedNs],
+    [7, poll.outcome],
+    [8, poll.refusal],
+    [9, poll.trigger],
+    [10, poll.calls.map(callToCbor)],
+    [11, poll.coverage.map(coverageToCbor)],
   );
 }
 
 function callToCbor(call: ExchangeCall): CborValue {
-  return new Map<number, CborValue>([
+  return cborMap(
     [1, call.host],
     [2, call.tlsName],
     [3, call.spkiHash],
@@ -138,18 +136,18 @@ function callToCbor(call: ExchangeCall): CborValue {
     [11, call.weight],
     [12, call.attempt],
     [13, call.class],
-  ]);
+  );
 }
 
 export function coverageToCbor(coverage: Coverage): CborValue {
-  return new Map<number, CborValue>([
+  return cborMap(
     [1, coverage.what],
     [2, coverage.market],
     [3, coverage.fromMs],
     [4, coverage.toMs],
     [5, coverage.complete],
     [6, coverage.reason],
-  ]);
+  );
 }
 
 /** Refuses `message_malformed` and the codes of CBOR. */

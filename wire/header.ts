@@ -5,7 +5,7 @@
 
 import { utf8 } from './bytes.ts';
 import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { cborMap, encodeMap } from './cbor.ts';
 import type { CommitPolicy, Configuration } from './configuration.ts';
 import { WRAPPED_KEY_BYTES } from './disclosure.ts';
 import type { Fields } from './fields.ts';
@@ -143,28 +143,17 @@ function encodeSecrets({ version, sealed, dataKeys }: EpochHeader): [number, Cbo
   return [
     [
       16,
-      sealed.map(
-        (entry) =>
-          new Map<number, CborValue>([
-            [1, entry.purpose],
-            [2, entry.name],
-            [3, entry.version],
-            [4, entry.commitment],
-            [5, entry.keyArn],
-          ]),
+      sealed.map((entry) =>
+        cborMap(
+          [1, entry.purpose],
+          [2, entry.name],
+          [3, entry.version],
+          [4, entry.commitment],
+          [5, entry.keyArn],
+        ),
       ),
     ],
-    [
-      17,
-      dataKeys.map(
-        (entry) =>
-          new Map<number, CborValue>([
-            [1, entry.name],
-            [2, entry.version],
-            [3, entry.mark],
-          ]),
-      ),
-    ],
+    [17, dataKeys.map((entry) => cborMap([1, entry.name], [2, entry.version], [3, entry.mark]))],
   ];
 }
 
@@ -178,66 +167,46 @@ function encodeDeskKeys({ version, x25519Key, ed25519Key }: EpochHeader): [numbe
 
 export function encodeHeader(header: EpochHeader): Uint8Array {
   const { previous, clock } = header;
-  return encodeCbor(
-    new Map<number, CborValue>([
-      [1, header.version],
-      [2, header.origin],
-      [3, header.epoch],
-      [4, header.logKey],
-      [5, header.tlsKeyHash],
-      [6, header.configurationDigest],
-      [7, header.configuration],
-      [8, header.commitPolicy],
-      [9, header.feedMode],
-      [
-        10,
-        header.streams.map(
-          ({ id, label, name }) =>
-            new Map<number, CborValue>([
-              [1, id],
-              [2, label],
-              [3, name],
-            ]),
+  return encodeMap(
+    [1, header.version],
+    [2, header.origin],
+    [3, header.epoch],
+    [4, header.logKey],
+    [5, header.tlsKeyHash],
+    [6, header.configurationDigest],
+    [7, header.configuration],
+    [8, header.commitPolicy],
+    [9, header.feedMode],
+    [10, header.streams.map(({ id, label, name }) => cborMap([1, id], [2, label], [3, name]))],
+    [
+      11,
+      header.strategies.map((strategy) =>
+        cborMap(
+          [1, strategy.stream],
+          [2, strategy.name],
+          [3, strategy.version],
+          [4, strategy.bundleCommitment],
+          [5, strategy.parametersCommitment],
         ),
-      ],
-      [
-        11,
-        header.strategies.map(
-          (strategy) =>
-            new Map<number, CborValue>([
-              [1, strategy.stream],
-              [2, strategy.name],
-              [3, strategy.version],
-              [4, strategy.bundleCommitment],
-              [5, strategy.parametersCommitment],
-            ]),
-        ),
-      ],
-      [12, header.wrappedDisclosureKey],
-      [
-        13,
-        previous === null
-          ? null
-          : new Map<number, CborValue>([
-              [1, previous.epoch],
-              [2, previous.size],
-              [3, previous.root],
-              [4, previous.logKeyHash],
-              [5, previous.clean],
-            ]),
-      ],
-      [
-        14,
-        new Map<number, CborValue>([
-          [1, clock.wallNs],
-          [2, clock.nsmTimestampMs],
-          [3, clock.errorBoundNs],
-        ]),
-      ],
-      [15, header.moduleId],
-      ...encodeSecrets(header),
-      ...encodeDeskKeys(header),
-    ]),
+      ),
+    ],
+    [12, header.wrappedDisclosureKey],
+    [
+      13,
+      previous === null
+        ? null
+        : cborMap(
+            [1, previous.epoch],
+            [2, previous.size],
+            [3, previous.root],
+            [4, previous.logKeyHash],
+            [5, previous.clean],
+          ),
+    ],
+    [14, cborMap([1, clock.wallNs], [2, clock.nsmTimestampMs], [3, clock.errorBoundNs])],
+    [15, header.moduleId],
+    ...encodeSecrets(header),
+    ...encodeDeskKeys(header),
   );
 }
 

@@ -1,8 +1,7 @@
 // Messages about secrets and the way out (docs/PROTOCOL.md 2, 12b, 12c), the enclave's half: what the host sends is hostile.
 // The host's half is in kms-messages.ts.
 
-import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeMap } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
 import { isEnclaveCode } from './enclave-codes.ts';
 import { parseFields } from './fields.ts';
@@ -14,10 +13,6 @@ import {
   MAX_DATA_KEYS,
   PCR_BYTES,
 } from './sealed.ts';
-
-function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
-  return encodeCbor(new Map(pairs));
-}
 
 /** Short-lived, of the AWS account that the host runs in. Never logged. */
 export interface AwsCredentials {

@@ -2,18 +2,13 @@
 // on the boot stream, and the two frames that open an egress stream. Credentials are bearer tokens that the
 // host has anyway: the enclave uses them for AWS and for nothing that it believes.
 
-import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeMap } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
 import { parseFields } from './fields.ts';
 import type { Result } from './result.ts';
 import type { AwsCredentials, DataKeys, Dial } from './kms-frames.ts';
 
 export * from './kms-frames.ts';
-
-function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
-  return encodeCbor(new Map(pairs));
-}
 
 export function encodeCredentials(credentials: AwsCredentials): Uint8Array {
   return encodeMap(

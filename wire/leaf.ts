@@ -6,7 +6,7 @@
 
 import { concatBytes, equalBytes, isZero, readU32, u64, utf8, writeU32 } from './bytes.ts';
 import type { CborValue } from './cbor.ts';
-import { encodeCbor, encodeCborHead } from './cbor.ts';
+import { encodeCbor, encodeCborHead, encodeMap } from './cbor.ts';
 import type { WireCrypto } from './crypto.ts';
 import { parseFields } from './fields.ts';
 import {
@@ -98,17 +98,15 @@ const LEAF_OVERHEAD_BYTES = 1024;
 
 /** The associated data of a private body: the leaf without it. */
 function encodeAssociated(header: LeafHeader, digest: Uint8Array): Uint8Array {
-  return encodeCbor(
-    new Map<number, CborValue>([
-      [1, LEAF_VERSION],
-      [2, header.kind],
-      [3, header.timeNs],
-      [4, header.stream],
-      [5, header.label],
-      [6, header.sequence],
-      [7, header.causes],
-      [8, digest],
-    ]),
+  return encodeMap(
+    [1, LEAF_VERSION],
+    [2, header.kind],
+    [3, header.timeNs],
+    [4, header.stream],
+    [5, header.label],
+    [6, header.sequence],
+    [7, header.causes],
+    [8, digest],
   );
 }
 

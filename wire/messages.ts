@@ -1,8 +1,9 @@
 // Frame types and the small messages of the boot, feed and diagnostics streams (docs/PROTOCOL.md 2,
 // 10). The enclave takes what the host sends as hostile, the host what the enclave sends as opaque.
 
-import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeMap } from './cbor.ts';
+import type { Ack, Commit } from './commit.ts';
+import { encodeCommitOf } from './commit.ts';
 import type { RefusalCode } from './codes.ts';
 import { isEnclaveCode } from './enclave-codes.ts';
 import type { Fields } from './fields.ts';
@@ -33,10 +34,6 @@ import type {
 export * from './enclave-messages.ts';
 
 const MAX_SMALL_BYTES = 1024;
-
-function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
-  return encodeCbor(new Map(pairs));
-}
 
 function takeCode(fields: Fields, field: number): RefusalCode {
   const text = fields.text(field, 64);
@@ -134,4 +131,12 @@ export function parseDiagnostic(bytes: Uint8Array): Result<Diagnostic> {
     }
     return { code, counters };
   });
+}
+
+export function encodeCommit(commit: Commit): Uint8Array {
+  return encodeCommitOf({ ...commit, leaves: commit.leaves.map((leaf) => [leaf]) });
+}
+
+export function encodeAck(ack: Ack): Uint8Array {
+  return encodeMap([1, ack.epoch], [2, ack.size], [3, ack.root]);
 }

@@ -1,8 +1,7 @@
 // Plaintexts of the smaller leaf kinds (docs/PROTOCOL.md 5). Each parser refuses unknown fields and
 // values out of range; relations between leaves are checked where the log is known.
 
-import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { cborMap, encodeMap } from './cbor.ts';
 import { parseFields } from './fields.ts';
 import { MAX_DOCUMENT_BYTES, MAX_LEAF_BYTES } from './limits.ts';
 import { isEnclaveCode } from './enclave-codes.ts';
@@ -28,10 +27,6 @@ const MAX_RECOVERED_OUTPUTS = 4096;
 
 const MAX_EPOCH = 9_999_999_999;
 
-function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
-  return encodeCbor(new Map(pairs));
-}
-
 export function parseGap(bytes: Uint8Array): Result<Gap> {
   return parseFields('gap', bytes, MAX_SMALL_BYTES, (fields) => {
     const reason = fields.uint(1, GAP.tradeSequence, GAP.declared) as GapReason;
@@ -54,15 +49,14 @@ export function encodeReport(report: Report): Uint8Array {
     [5, report.filledQuantity],
     [
       6,
-      report.fills.map(
-        (fill) =>
-          new Map<number, CborValue>([
-            [1, fill.number],
-            [2, fill.price],
-            [3, fill.quantity],
-            [4, fill.fee],
-            [5, fill.timeNs],
-          ]),
+      report.fills.map((fill) =>
+        cborMap(
+          [1, fill.number],
+          [2, fill.price],
+          [3, fill.quantity],
+          [4, fill.fee],
+          [5, fill.timeNs],
+        ),
       ),
     ],
     [7, report.environment],

@@ -6,8 +6,7 @@
 //   content = nonce (12) ‖ AES-256-GCM(content key, salt (32) ‖ bytes) with its tag (16)
 
 import { concatBytes, equalBytes, toHex, utf8 } from './bytes.ts';
-import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeMap } from './cbor.ts';
 import type { WireCrypto } from './crypto.ts';
 import { parseFields } from './fields.ts';
 import { MAX_BOOT_BYTES, MAX_ITEM_BYTES } from './limits.ts';
@@ -43,7 +42,7 @@ const TAG_BYTES = 16;
 /** ECDSA P-256 in DER: two integers of at most 33 bytes. */
 const MAX_SIGNATURE_BYTES = 72;
 const MAX_STATEMENT_BYTES = 2048;
-const STATEMENT_VERSION = 1;
+export const STATEMENT_VERSION = 1;
 const DOMAIN = utf8('trackseal/seal/v1\0');
 /** As in a configuration: what the owner signs is shown on terminals. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9 ._/-]*$/u;
@@ -87,25 +86,6 @@ export interface SealedItem {
   readonly content: Uint8Array;
 }
 
-function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
-  return encodeCbor(new Map(pairs));
-}
-
-export function encodeStatement(statement: SealStatement): Uint8Array {
-  return encodeMap(
-    [1, STATEMENT_VERSION],
-    [2, statement.purpose],
-    [3, statement.logId],
-    [4, statement.name],
-    [5, statement.label],
-    [6, statement.version],
-    [7, statement.configurationDigest],
-    [8, statement.commitment],
-    [9, statement.keyArn],
-    [10, statement.image],
-  );
-}
-
 export function parseStatement(bytes: Uint8Array): Result<SealStatement> {
   return parseFields('seal_statement', bytes, MAX_STATEMENT_BYTES, (fields) => {
     fields.uint(1, STATEMENT_VERSION, STATEMENT_VERSION);
@@ -137,15 +117,6 @@ export function signedBytes(statement: Uint8Array): Uint8Array {
   return concatBytes(DOMAIN, statement);
 }
 
-export function encodeSealed(item: SealedItem): Uint8Array {
-  return encodeMap(
-    [1, item.statement],
-    [2, item.signature],
-    [3, item.wrappedKey],
-    [4, item.content],
-  );
-}
-
 export function parseSealed(bytes: Uint8Array): Result<SealedItem> {
   const least = NONCE_BYTES + SEAL_SALT_BYTES + 1 + TAG_BYTES;
   return parseFields('sealed', bytes, MAX_BOOT_BYTES, (fields) => ({
@@ -154,22 +125,6 @@ export function parseSealed(bytes: Uint8Array): Result<SealedItem> {
     wrappedKey: fields.bytes(3, 1, MAX_CIPHERTEXT_BLOB_BYTES),
     content: fields.bytes(4, least, least - 1 + MAX_ITEM_BYTES),
   }));
-}
-
-/** The content for `SealedItem`; the key is used for this call only, `nonce12` is fresh. */
-export function sealContent(
-  crypto: WireCrypto,
-  contentKey: Uint8Array,
-  nonce12: Uint8Array,
-  statement: Uint8Array,
-  salt: Uint8Array,
-  bytes: Uint8Array,
-): Uint8Array {
-  const plaintext = concatBytes(salt, bytes);
-  const data = signedBytes(statement);
-  const sealed = crypto.aes256GcmSeal(contentKey, nonce12, plaintext, data);
-  plaintext.fill(0);
-  return concatBytes(nonce12, sealed);
 }
 
 /**

@@ -3,7 +3,7 @@
 //
 //   {1: leaf index of the report, 2: report bytes, 3: id of the signal in the report's output leaf}
 
-import { encodeCbor } from './cbor.ts';
+import { encodeMap } from './cbor.ts';
 import { parseFields } from './fields.ts';
 import { MAX_REPORT_BYTES } from './limits.ts';
 import type { Result } from './result.ts';
@@ -16,13 +16,7 @@ export interface StrategyFill {
 }
 
 export function encodeStrategyFill(fill: StrategyFill): Uint8Array {
-  return encodeCbor(
-    new Map<number, number | Uint8Array>([
-      [1, fill.leafIndex],
-      [2, fill.report],
-      [3, fill.signal],
-    ]),
-  );
+  return encodeMap([1, fill.leafIndex], [2, fill.report], [3, fill.signal]);
 }
 
 export function parseStrategyFill(bytes: Uint8Array): Result<StrategyFill> {

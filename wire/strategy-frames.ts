@@ -2,8 +2,7 @@
 // sends is hostile. The half of the process is in strategy-messages.ts.
 
 import { concatBytes } from './bytes.ts';
-import type { CborValue } from './cbor.ts';
-import { encodeCbor, encodeCborHead } from './cbor.ts';
+import { cborMap, encodeCborHead, encodeMap } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
 import { isEnclaveCode } from './enclave-codes.ts';
 import type { Instrument } from './configuration.ts';
@@ -12,10 +11,6 @@ import { MAX_OUTPUTS_PER_BATCH, MAX_OUTPUT_BYTES, MAX_STRATEGY_OUT_BYTES } from 
 import type { Result } from './result.ts';
 
 const MAX_INSTRUMENTS = 1024;
-
-function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
-  return encodeCbor(new Map(pairs));
-}
 
 export interface StrategyStart {
   readonly name: string;
@@ -36,17 +31,16 @@ export function encodeStrategyStart(start: StrategyStart): Uint8Array {
     [4, start.seed],
     [
       5,
-      start.instruments.map(
-        (instrument) =>
-          new Map<number, CborValue>([
-            [1, instrument.id],
-            [2, instrument.venue],
-            [3, instrument.symbol],
-            [4, instrument.market],
-            [5, instrument.price_scale],
-            [6, instrument.quantity_scale],
-            [7, instrument.sequence_rule],
-          ]),
+      start.instruments.map((instrument) =>
+        cborMap(
+          [1, instrument.id],
+          [2, instrument.venue],
+          [3, instrument.symbol],
+          [4, instrument.market],
+          [5, instrument.price_scale],
+          [6, instrument.quantity_scale],
+          [7, instrument.sequence_rule],
+        ),
       ),
     ],
     [6, start.stream],

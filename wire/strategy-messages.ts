@@ -1,8 +1,7 @@
 // Messages between the enclave's main process and a strategy process (docs/PROTOCOL.md 11). The main
 // process takes what the strategy process sends as hostile; the other way is trusted.
 
-import type { CborValue } from './cbor.ts';
-import { encodeCbor } from './cbor.ts';
+import { encodeMap } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
 import type { Instrument } from './configuration.ts';
 import { parseFields } from './fields.ts';
@@ -16,10 +15,6 @@ import type { StrategyStart, StrategyInput, StrategyOutputs } from './strategy-f
 export * from './strategy-frames.ts';
 
 const MAX_INSTRUMENTS = 1024;
-
-function encodeMap(...pairs: readonly (readonly [number, CborValue])[]): Uint8Array {
-  return encodeCbor(new Map(pairs));
-}
 
 export function parseStrategyStart(bytes: Uint8Array): Result<StrategyStart> {
   return parseFields('strategy_start', bytes, MAX_STRATEGY_IN_BYTES, (fields) => ({

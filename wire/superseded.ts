@@ -6,13 +6,9 @@
 //   trackseal/superseded/v1 newline | origin of the old epoch newline | its next number newline
 //   its size newline | base64 of its root newline | origin of the new epoch newline
 
-import { parseBase64, toBase64 } from './bytes.ts';
-import type { Result } from './result.ts';
-import { accept, refuse } from './result.ts';
-import { HASH_BYTES } from './tlog/edge.ts';
+import { toBase64 } from './bytes.ts';
 
-const FIRST_LINE = 'trackseal/superseded/v1';
-const UINT = /^[1-9][0-9]{0,15}$/u;
+export const FIRST_LINE = 'trackseal/superseded/v1';
 
 export interface Superseded {
   /** Of the epoch that may not go on. */
@@ -30,19 +26,4 @@ export interface Superseded {
 export function encodeSuperseded(superseded: Superseded): string {
   const { origin, number, size, root, successor } = superseded;
   return `${[FIRST_LINE, origin, number, size, toBase64(root), successor].join('\n')}\n`;
-}
-
-/** Of a note's text. Refuses with `superseded_malformed`. */
-export function parseSuperseded(text: string): Result<Superseded> {
-  const [first, origin = '', number = '', size = '', rootText = '', successor = '', end, ...more] =
-    text.split('\n');
-  const root = parseBase64(rootText);
-  const numbers = [number, size].every(
-    (digits) => UINT.test(digits) && Number.isSafeInteger(Number(digits)),
-  );
-  const complete = first === FIRST_LINE && end === '' && more.length === 0;
-  if (!complete || !numbers || origin === '' || successor === '' || root?.length !== HASH_BYTES) {
-    return refuse('superseded_malformed');
-  }
-  return accept({ origin, number: Number(number), size: Number(size), root, successor });
 }

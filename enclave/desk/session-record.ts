@@ -3,8 +3,7 @@
 // all the same every field is checked.
 
 import { utf8 } from '../../wire/bytes.ts';
-import type { CborValue } from '../../wire/cbor.ts';
-import { encodeCbor } from '../../wire/cbor.ts';
+import { encodeMap } from '../../wire/cbor.ts';
 import type { Environment } from '../../wire/exchange-call.ts';
 import type { Fields } from '../../wire/fields.ts';
 import { parseFields } from '../../wire/fields.ts';
@@ -31,23 +30,21 @@ export interface SessionRecord {
 /** Holds the credentials: wipe it. */
 export function encodeSessionRecord({ hash, account, expiresMs }: SessionRecord): Uint8Array {
   const { credentials } = account;
-  return encodeCbor(
-    new Map<number, CborValue>([
-      [1, hash],
-      [2, expiresMs],
-      [3, account.commitment],
-      [4, account.venue],
-      [5, account.label],
-      [6, account.accountType],
-      [7, account.environment],
-      [8, account.symbols],
-      [9, account.allowTrading],
-      [10, account.createdNs],
-      [11, credentials.apiKey],
-      [12, credentials.secret],
-      [13, credentials.passphrase],
-      [14, account.userTag],
-    ]),
+  return encodeMap(
+    [1, hash],
+    [2, expiresMs],
+    [3, account.commitment],
+    [4, account.venue],
+    [5, account.label],
+    [6, account.accountType],
+    [7, account.environment],
+    [8, account.symbols],
+    [9, account.allowTrading],
+    [10, account.createdNs],
+    [11, credentials.apiKey],
+    [12, credentials.secret],
+    [13, credentials.passphrase],
+    [14, account.userTag],
   );
 }
 

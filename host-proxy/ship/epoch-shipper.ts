@@ -5,8 +5,8 @@
 
 import { equalBytes } from '../../wire/bytes.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
-import { checkpointKey, closeKey } from '../../wire/object-keys.ts';
-import { encodeEpochClose } from '../../wire/objects.ts';
+import { checkpointKey, closeKey } from '../../wire/host-keys.ts';
+import { encodeEpochClose } from '../../wire/epoch-close.ts';
 import { inclusionProof, rootAt } from '../../wire/tlog/merkle.ts';
 import { TILE_WIDTH } from '../../wire/tlog/tile.ts';
 import { EpochFolder } from '../epoch-folder.ts';

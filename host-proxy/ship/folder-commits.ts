@@ -4,7 +4,8 @@
 // folder is complete. What is missing or not what it must be is a finding; the caller compares with the store.
 
 import { readU32, parseUtf8, toHex } from '../../wire/bytes.ts';
-import { encodeCommit, MAX_NOTE_BYTES } from '../../wire/commit.ts';
+import { MAX_NOTE_BYTES } from '../../wire/commit.ts';
+import { encodeCommit } from '../../wire/messages.ts';
 import { blobOf, parseLeaf } from '../../wire/leaf.ts';
 import { MAX_BLOB_BYTES } from '../../wire/limits.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';

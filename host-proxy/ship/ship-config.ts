@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import type { Configuration } from '../../wire/configuration.ts';
-import { isObjectKey } from '../../wire/object-keys.ts';
+import { isObjectKey } from '../../wire/host-keys.ts';
 import type { Refusal } from '../../wire/result.ts';
 
 const path = z.string().min(1).max(4096);

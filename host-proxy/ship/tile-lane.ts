@@ -8,7 +8,7 @@ import { concatBytes, equalBytes } from '../../wire/bytes.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import { parseLeaf } from '../../wire/leaf.ts';
 import { encodeBundleIndex } from '../../wire/log-index.ts';
-import { indexKey } from '../../wire/object-keys.ts';
+import { indexKey } from '../../wire/host-keys.ts';
 import { entriesKey, tileKey } from '../../wire/tile-keys.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import {

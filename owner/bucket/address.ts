@@ -8,7 +8,7 @@ import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { openS3Client } from '../../wire/node/objects/client.ts';
 import { StoreError } from '../../wire/node/objects/store.ts';
 import type { StoreErrorCode } from '../../wire/node/objects/store.ts';
-import { isObjectKey } from '../../wire/object-keys.ts';
+import { isObjectKey } from '../../wire/host-keys.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
 import type { RefusalDetail, Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';

@@ -1,7 +1,7 @@
 // What is in the bucket and until when it is locked: every version of every key, by part of the log. One HEAD per
 // version, because a list does not tell locks.
 
-import { isObjectKey } from '../../wire/object-keys.ts';
+import { isObjectKey } from '../../wire/host-keys.ts';
 import type { ObjectLock, ObjectStore, ObjectVersion } from '../../wire/node/objects/store.ts';
 import type { Finding, FindingCode } from './findings.ts';
 import { finding } from './findings.ts';

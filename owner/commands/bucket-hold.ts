@@ -2,7 +2,8 @@
 
 import { S3Store } from '../../wire/node/objects/s3.ts';
 import type { ObjectVersion } from '../../wire/node/objects/store.ts';
-import { epochPrefix, isObjectKey } from '../../wire/object-keys.ts';
+import { epochPrefix } from '../../wire/object-keys.ts';
+import { isObjectKey } from '../../wire/host-keys.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { BucketAddress } from '../bucket/address.ts';

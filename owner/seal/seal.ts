@@ -8,14 +8,8 @@ import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept } from '../../wire/result.ts';
 import type { SealStatement } from '../../wire/sealed.ts';
-import {
-  CONTENT_KEY_BYTES,
-  encodeSealed,
-  encodeStatement,
-  sealContent,
-  sealContext,
-  signedBytes,
-} from '../../wire/sealed.ts';
+import { CONTENT_KEY_BYTES, sealContext, signedBytes } from '../../wire/sealed.ts';
+import { encodeSealed, encodeStatement, sealContent } from '../../wire/seal.ts';
 import { encrypt } from '../kms-client.ts';
 import type { OwnerKey } from '../owner-key.ts';
 import type { SealMaterial } from './sources.ts';

@@ -5,7 +5,7 @@
 import type { Configuration } from '../../wire/configuration.ts';
 import { parseConfiguration } from '../../wire/configuration.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
-import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
+import { unwrapDisclosureKey } from '../../wire/open-disclosure.ts';
 import type { StrategyEntry } from '../../wire/header.ts';
 import { KIND, leafKey, openLeaf } from '../../wire/leaf.ts';
 import type { OpenedLeaf } from '../../wire/leaf.ts';

@@ -8,7 +8,7 @@ import { EpochVerifier } from '../../wire/log-verification/epoch-verifier.ts';
 import type { Item } from '../../wire/messages.ts';
 import { FRAME, parseRelease } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
-import { findRunner } from '../../wire/node/strategy-program.ts';
+import { findRunner } from '../../wire/node/find-runner.ts';
 import {
   clientOrderIdOf,
   CLOSE_REASON,

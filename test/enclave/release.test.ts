@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { toHex } from '../../wire/bytes.ts';
-import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
+import { unwrapDisclosureKey } from '../../wire/open-disclosure.ts';
 import { parseHeader } from '../../wire/header.ts';
 import { KIND, leafKey, openLeaf } from '../../wire/leaf.ts';
 import { FRAME, parseProgress, parseRelease } from '../../wire/messages.ts';

@@ -11,7 +11,8 @@ import { SimulatedNsm } from '../../simulator/nsm/device.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import { Channel } from '../../wire/channel.ts';
 import type { Commit } from '../../wire/commit.ts';
-import { encodeAck, parseCommit } from '../../wire/commit.ts';
+import { parseCommit } from '../../wire/commit.ts';
+import { encodeAck } from '../../wire/messages.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import { canonicalJson } from '../../wire/configuration.ts';
 import type { Frame } from '../../wire/frame.ts';
@@ -41,7 +42,7 @@ import {
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Transport } from '../../wire/node/transport.ts';
 import { parseHeader } from '../../wire/header.ts';
-import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
+import { unwrapDisclosureKey } from '../../wire/open-disclosure.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { inclusionProof, MemoryTree, leafHash } from '../../wire/tlog/merkle.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';

@@ -1,19 +1,14 @@
 // The objects of a built epoch as host and enclave leave them in a bucket (docs/PROTOCOL.md 7), by key.
 
 import { concatBytes } from '../../wire/bytes.ts';
-import { encodeCommit } from '../../wire/commit.ts';
+import { encodeCommit } from '../../wire/messages.ts';
 import { encodeBundleIndex } from '../../wire/log-index.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
-import {
-  blobKey,
-  checkpointKey,
-  claimKey,
-  closeKey,
-  commitsKey,
-  indexKey,
-} from '../../wire/object-keys.ts';
+import { claimKey, commitsKey } from '../../wire/object-keys.ts';
+import { blobKey, checkpointKey, closeKey, indexKey } from '../../wire/host-keys.ts';
 import { entriesKey, tileKey } from '../../wire/tile-keys.ts';
-import { encodeCommitGroup, encodeEpochClose } from '../../wire/objects.ts';
+import { encodeCommitGroup } from '../../wire/objects.ts';
+import { encodeEpochClose } from '../../wire/epoch-close.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { inclusionProof } from '../../wire/tlog/merkle.ts';
 import { TILE_WIDTH, encodeEntryBundle, tilesOf } from '../../wire/tlog/tile.ts';

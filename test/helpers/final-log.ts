@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ComplianceKey } from '../../verifier/compliance-key.ts';
 import { readU32, toHex } from '../../wire/bytes.ts';
-import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
+import { unwrapDisclosureKey } from '../../wire/open-disclosure.ts';
 import { parseHeader } from '../../wire/header.ts';
 import type { Leaf } from '../../wire/leaf.ts';
 import { KIND, leafKey, openLeaf, parseLeaf } from '../../wire/leaf.ts';

@@ -3,7 +3,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import { utf8 } from '../../wire/bytes.ts';
 import type { Commit } from '../../wire/commit.ts';
-import { encodeCommit } from '../../wire/commit.ts';
+import { encodeCommit } from '../../wire/messages.ts';
 import type { EpochHeader } from '../../wire/header.ts';
 import { encodeHeader, originOf } from '../../wire/header.ts';
 import type { EncodedLeaf, Kind } from '../../wire/leaf.ts';

@@ -15,13 +15,8 @@ import { FRAME } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import type { SealedItem, SealStatement } from '../../wire/sealed.ts';
-import {
-  encodeSealed,
-  encodeStatement,
-  sealContent,
-  sealContext,
-  signedBytes,
-} from '../../wire/sealed.ts';
+import { sealContext, signedBytes } from '../../wire/sealed.ts';
+import { encodeSealed, encodeStatement, sealContent } from '../../wire/seal.ts';
 import { serveStream } from './egress-host.ts';
 import type { HostOptions, TestHost } from './enclave-host.ts';
 import { hostConfiguration, startHost, testItems } from './enclave-host.ts';

@@ -10,17 +10,11 @@ import { blobOf, KIND, openLeaf, parseLeaf } from '../../wire/leaf.ts';
 import { encodeBundleIndex } from '../../wire/log-index.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { ObjectStore } from '../../wire/node/objects/store.ts';
-import {
-  blobKey,
-  checkpointKey,
-  claimKey,
-  closeKey,
-  commitsKey,
-  epochPrefix,
-  indexKey,
-} from '../../wire/object-keys.ts';
+import { claimKey, commitsKey, epochPrefix } from '../../wire/object-keys.ts';
+import { blobKey, checkpointKey, closeKey, indexKey } from '../../wire/host-keys.ts';
 import { entriesKey, tileKey } from '../../wire/tile-keys.ts';
-import { MAX_OBJECT_BYTES, parseCommitGroup, parseEpochClose } from '../../wire/objects.ts';
+import { MAX_OBJECT_BYTES, parseCommitGroup } from '../../wire/objects.ts';
+import { parseEpochClose } from '../../wire/epoch-close.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { verifyCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { leafHash, MemoryTree, verifyInclusion } from '../../wire/tlog/merkle.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CommitChecker } from '../../host-proxy/commit-check.ts';
 import { EpochTree } from '../../host-proxy/epoch-tree.ts';
-import { encodeCommit } from '../../wire/commit.ts';
+import { encodeCommit } from '../../wire/messages.ts';
 import type { Commit } from '../../wire/commit.ts';
 import { KIND } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';

@@ -8,7 +8,7 @@ import { failedItem, failureFields, nextStep } from '../../host-proxy/secrets/fa
 import { utf8 } from '../../wire/bytes.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
-import { encodeSealed, encodeStatement } from '../../wire/sealed.ts';
+import { encodeSealed, encodeStatement } from '../../wire/seal.ts';
 import type { SealedPurpose } from '../../wire/sealed.ts';
 
 const BASE = {

@@ -12,11 +12,11 @@ import { assertAccepted } from '../../wire/result.ts';
 import {
   dataKeyContext,
   encodeDataKeyRecord,
-  encodeSealed,
   parseSealed,
   parseStatement,
   sealContext,
 } from '../../wire/sealed.ts';
+import { encodeSealed } from '../../wire/seal.ts';
 import type { SealedItem, SealStatement } from '../../wire/sealed.ts';
 import { hostConfiguration, previousOf, testItems } from '../helpers/enclave-host.ts';
 import {

@@ -6,7 +6,7 @@ import { toHex } from '../../wire/bytes.ts';
 import type { Frame } from '../../wire/frame.ts';
 import { FrameDecoder } from '../../wire/frame.ts';
 import { FRAME } from '../../wire/messages.ts';
-import { findRunner } from '../../wire/node/strategy-program.ts';
+import { findRunner } from '../../wire/node/find-runner.ts';
 import type { RunnerProgram } from '../../wire/node/strategy-program.ts';
 import { parseSignal } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseUtf8 } from '../../wire/bytes.ts';
-import { findRunner, runnerFlags } from '../../wire/node/strategy-program.ts';
+import { runnerFlags } from '../../wire/node/strategy-program.ts';
+import { findRunner } from '../../wire/node/find-runner.ts';
 import { ROOT, runFrames } from '../enclave/strategy/support.ts';
 
 let folder = '';

@@ -17,7 +17,8 @@ import { EpochVerifier } from '../../wire/log-verification/epoch-verifier.ts';
 import type { Item } from '../../wire/messages.ts';
 import { FRAME } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
-import { findRunner, runnerFlags } from '../../wire/node/strategy-program.ts';
+import { runnerFlags } from '../../wire/node/strategy-program.ts';
+import { findRunner } from '../../wire/node/find-runner.ts';
 import type { RunnerProgram } from '../../wire/node/strategy-program.ts';
 import {
   CLOSE_REASON,

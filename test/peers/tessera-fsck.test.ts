@@ -13,7 +13,7 @@ import { EpochLog } from '../../host-proxy/epoch-log.ts';
 import { nodeFiles } from '../../host-proxy/files.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
-import { verifierKey } from '../../wire/tlog/note.ts';
+import { verifierKey } from '../../wire/tlog/verifier-key.ts';
 import { LogWriter } from '../helpers/log-writer.ts';
 
 const MODULE = 'github.com/transparency-dev/tessera/cmd/fsck@v1.0.4';

@@ -9,7 +9,7 @@ import { startStrategy } from '../../enclave/strategy/process.ts';
 import { ROOT } from '../../scripts/bundle.ts';
 import { utf8 } from '../../wire/bytes.ts';
 import type { Item } from '../../wire/messages.ts';
-import { findRunner } from '../../wire/node/strategy-program.ts';
+import { findRunner } from '../../wire/node/find-runner.ts';
 import { startEnclave } from '../../enclave/core.ts';
 import { deskInProcess } from '../helpers/desk.ts';
 import type { Enclave, EnclaveEnd, EnclaveTimeouts } from '../../enclave/core.ts';

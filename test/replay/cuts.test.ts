@@ -15,7 +15,7 @@ import { parseBatch, ROW } from '../../wire/batch.ts';
 import { toHex } from '../../wire/bytes.ts';
 import type { Instrument } from '../../wire/configuration.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
-import { findRunner } from '../../wire/node/strategy-program.ts';
+import { findRunner } from '../../wire/node/find-runner.ts';
 import type { Signal } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { ROOT, SEED } from '../enclave/strategy/support.ts';

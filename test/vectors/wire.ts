@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeUserData, PURPOSE } from '../../wire/attestation/user-data.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
-import { encodeAck, encodeCommit } from '../../wire/commit.ts';
+import { encodeAck, encodeCommit } from '../../wire/messages.ts';
 import { wrapDisclosureKey } from '../../wire/disclosure.ts';
 import type { ExchangePoll } from '../../wire/exchange-call.ts';
 import { encodeExchangePoll, OUTCOME, requestDigest, TRIGGER } from '../../wire/exchange-call.ts';
@@ -19,17 +19,12 @@ import { nodeCrypto } from '../../wire/node/crypto.ts';
 import * as payloads from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import type { SealStatement } from '../../wire/sealed.ts';
-import {
-  encodeDataKeyRecord,
-  encodeSealed,
-  encodeStatement,
-  sealContent,
-  sealContext,
-  signedBytes,
-} from '../../wire/sealed.ts';
+import { encodeDataKeyRecord, sealContext, signedBytes } from '../../wire/sealed.ts';
+import { encodeSealed, encodeStatement, sealContent } from '../../wire/seal.ts';
 import { encodeCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { leafHash, nodeHash } from '../../wire/tlog/merkle.ts';
-import { encodeNote, noteKeyId, verifierKey } from '../../wire/tlog/note.ts';
+import { encodeNote, noteKeyId } from '../../wire/tlog/note.ts';
+import { verifierKey } from '../../wire/tlog/verifier-key.ts';
 
 const ORIGIN = originOf('trackseal.example/vectors', 7);
 const TIME_NS = 1_723_161_254_024_619_568n;

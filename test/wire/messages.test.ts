@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { concatBytes } from '../../wire/bytes.ts';
 import type { CborValue } from '../../wire/cbor.ts';
 import { encodeCbor, parseCbor } from '../../wire/cbor.ts';
-import { encodeAck, encodeCommit, parseAck, parseCommit } from '../../wire/commit.ts';
+import { parseAck, parseCommit } from '../../wire/commit.ts';
+import { encodeAck, encodeCommit } from '../../wire/messages.ts';
 import { encodeHeader, originOf, parseHeader, parseOrigin } from '../../wire/header.ts';
 import type { EpochHeader } from '../../wire/header.ts';
 import * as desk from '../../wire/desk-messages.ts';
@@ -13,6 +14,7 @@ import * as messages from '../../wire/messages.ts';
 import * as payloads from '../../wire/payloads.ts';
 import type { Result } from '../../wire/result.ts';
 import { assertAccepted } from '../../wire/result.ts';
+import * as seal from '../../wire/seal.ts';
 import * as sealed from '../../wire/sealed.ts';
 import * as strategy from '../../wire/strategy-messages.ts';
 
@@ -128,13 +130,13 @@ const CODECS: readonly Codec[] = [
     sessionToken: 'token',
     expiresMs: 1_723_161_254_024,
   }),
-  codec('sealed', sealed.encodeSealed, sealed.parseSealed, {
+  codec('sealed', seal.encodeSealed, sealed.parseSealed, {
     statement: HASH,
     signature: new Uint8Array(70),
     wrappedKey: Uint8Array.of(1),
     content: new Uint8Array(61),
   }),
-  codec('seal statement', sealed.encodeStatement, sealed.parseStatement, {
+  codec('seal statement', seal.encodeStatement, sealed.parseStatement, {
     purpose: 'exchange_account',
     logId: 'trackseal.example/demo',
     name: 'binance/main',

@@ -1,13 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  blobKey,
-  checkpointKey,
-  claimKey,
-  closeKey,
-  commitsKey,
-  indexKey,
-  isObjectKey,
-} from '../../wire/object-keys.ts';
+import { claimKey, commitsKey } from '../../wire/object-keys.ts';
+import { blobKey, checkpointKey, closeKey, indexKey, isObjectKey } from '../../wire/host-keys.ts';
 import { entriesKey, tileKey } from '../../wire/tile-keys.ts';
 
 describe('keys of the log', () => {

@@ -1,13 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_LOG_OUT_BYTES } from '../../wire/limits.ts';
-import {
-  encodeCommitGroup,
-  encodeEpochClose,
-  MAX_COMMIT_GROUP_BYTES,
-  parseCommitGroup,
-  parseEpochClose,
-} from '../../wire/objects.ts';
+import { encodeCommitGroup, MAX_COMMIT_GROUP_BYTES, parseCommitGroup } from '../../wire/objects.ts';
+import { encodeEpochClose, parseEpochClose } from '../../wire/epoch-close.ts';
 import { assertAccepted } from '../../wire/result.ts';
 
 const commits = fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), {

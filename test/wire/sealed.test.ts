@@ -8,15 +8,13 @@ import { assertAccepted } from '../../wire/result.ts';
 import type { SealStatement } from '../../wire/sealed.ts';
 import {
   dataKeyContext,
-  encodeSealed,
-  encodeStatement,
   openContent,
   parseKeyArn,
   parseSealed,
   parseStatement,
-  sealContent,
   sealContext,
 } from '../../wire/sealed.ts';
+import { encodeSealed, encodeStatement, sealContent } from '../../wire/seal.ts';
 
 const ARN = 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const KEY = new Uint8Array(32).fill(9);

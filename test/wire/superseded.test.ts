@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeSuperseded, parseSuperseded } from '../../wire/superseded.ts';
+import { encodeSuperseded } from '../../wire/superseded.ts';
+import { parseSuperseded } from '../../wire/parse-superseded.ts';
 
 const VALUE = {
   origin: 'trackseal.test/log/e0000000003',

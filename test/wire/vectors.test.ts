@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseHex } from '../../wire/bytes.ts';
 import { parseCommit } from '../../wire/commit.ts';
-import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
+import { unwrapDisclosureKey } from '../../wire/open-disclosure.ts';
 import { parseHeader } from '../../wire/header.ts';
 import { leafKey, openLeaf, parseLeaf } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';

@@ -2,7 +2,7 @@
 // compliance's key also what the private leaves say. It reads, and holds the log together under its own
 // key; whether an enclave has that key is for `verify log`.
 
-import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
+import { unwrapDisclosureKey } from '../../wire/open-disclosure.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import { parseConfiguration } from '../../wire/configuration.ts';

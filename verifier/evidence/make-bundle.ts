@@ -6,7 +6,7 @@
 import { equalBytes, toHex } from '../../wire/bytes.ts';
 import { canonicalJson } from '../../wire/configuration.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
-import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
+import { unwrapDisclosureKey } from '../../wire/open-disclosure.ts';
 import { KIND, blobOf, leafKey, openLeaf, parseLeaf } from '../../wire/leaf.ts';
 import type { Kind } from '../../wire/leaf.ts';
 import { readAttestationLeaf, readHeaderLeaf } from '../../wire/log-verification/boot.ts';

@@ -12,7 +12,7 @@ import { encodeEvidence } from '../../wire/log-verification/evidence.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept } from '../../wire/result.ts';
 import { inclusionProof } from '../../wire/tlog/merkle.ts';
-import { verifierKey } from '../../wire/tlog/note.ts';
+import { verifierKey } from '../../wire/tlog/verifier-key.ts';
 import { encodeProofFile } from '../../wire/tlog/proof-file.ts';
 import type { Selection, WithheldReason } from './manifest.ts';
 import { PART, proofPart } from './manifest.ts';

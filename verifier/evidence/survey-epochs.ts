@@ -5,8 +5,10 @@
 
 import { parseCommit } from '../../wire/commit.ts';
 import { parseLeaf } from '../../wire/leaf.ts';
-import { claimKey, closeKey } from '../../wire/object-keys.ts';
-import { MAX_COMMIT_GROUP_BYTES, parseEpochClose } from '../../wire/objects.ts';
+import { claimKey } from '../../wire/object-keys.ts';
+import { closeKey } from '../../wire/host-keys.ts';
+import { MAX_COMMIT_GROUP_BYTES } from '../../wire/objects.ts';
+import { parseEpochClose } from '../../wire/epoch-close.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { EpochFiles, unsafeClaimedSize } from '../log/epoch-files.ts';

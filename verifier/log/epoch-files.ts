@@ -6,7 +6,7 @@ import { MAX_NOTE_BYTES, parseCommit } from '../../wire/commit.ts';
 import { MAX_BLOB_BYTES } from '../../wire/limits.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { MAX_COMMIT_GROUP_BYTES, parseCommitGroup } from '../../wire/objects.ts';
-import { parseSuperseded } from '../../wire/superseded.ts';
+import { parseSuperseded } from '../../wire/parse-superseded.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';

@@ -2,7 +2,7 @@
 // before it is written, so that a damaged copy of a log cannot make a proof that fails elsewhere; whether
 // the log itself is worth anything is for `verify log` and `verify proof`.
 
-import { unwrapDisclosureKey } from '../../wire/disclosure.ts';
+import { unwrapDisclosureKey } from '../../wire/open-disclosure.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { EpochHeader } from '../../wire/header.ts';
 import type { Leaf } from '../../wire/leaf.ts';

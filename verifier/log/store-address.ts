@@ -4,7 +4,7 @@
 import { Agent } from 'node:https';
 import { fromNodeProviderChain } from '@aws-sdk/credential-providers';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { isObjectKey } from '../../wire/object-keys.ts';
+import { isObjectKey } from '../../wire/host-keys.ts';
 import { openS3Client } from '../../wire/node/objects/client.ts';
 import { S3Store } from '../../wire/node/objects/s3.ts';
 import type { Result } from '../../wire/result.ts';

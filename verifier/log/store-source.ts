@@ -5,7 +5,8 @@
 
 import { concatBytes } from '../../wire/bytes.ts';
 import { parseCommit } from '../../wire/commit.ts';
-import { claimKey, isObjectKey } from '../../wire/object-keys.ts';
+import { claimKey } from '../../wire/object-keys.ts';
+import { isObjectKey } from '../../wire/host-keys.ts';
 import { readHeaderLeaf } from '../../wire/log-verification/boot.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { ObjectStore, ObjectVersion } from '../../wire/node/objects/store.ts';

@@ -4,9 +4,11 @@
 
 import { parseCommit } from '../../wire/commit.ts';
 import type { Commit } from '../../wire/commit.ts';
-import { claimKey, closeKey, commitsKey } from '../../wire/object-keys.ts';
+import { claimKey, commitsKey } from '../../wire/object-keys.ts';
+import { closeKey } from '../../wire/host-keys.ts';
 import { entriesKey } from '../../wire/tile-keys.ts';
-import { MAX_COMMIT_GROUP_BYTES, parseCommitGroup, parseEpochClose } from '../../wire/objects.ts';
+import { MAX_COMMIT_GROUP_BYTES, parseCommitGroup } from '../../wire/objects.ts';
+import { parseEpochClose } from '../../wire/epoch-close.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';

@@ -13,7 +13,7 @@ import type { Checkpoint } from '../../wire/tlog/checkpoint.ts';
 import { verifyCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import { TILE_WIDTH, tilesOf } from '../../wire/tlog/tile.ts';
 import { unsafeNoteText } from '../../wire/tlog/note.ts';
-import { parseSuperseded } from '../../wire/superseded.ts';
+import { parseSuperseded } from '../../wire/parse-superseded.ts';
 import { equalBytes } from '../../wire/bytes.ts';
 import type { EpochFiles } from './epoch-files.ts';
 import { hashLeaves, unsafeClaimedSize } from './epoch-files.ts';

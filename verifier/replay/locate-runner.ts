@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RunnerProgram } from '../../wire/node/strategy-program.ts';
-import { findRunner } from '../../wire/node/strategy-program.ts';
+import { findRunner } from '../../wire/node/find-runner.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 

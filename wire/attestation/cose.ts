@@ -5,14 +5,13 @@
 //   signed: ["Signature1", bstr a1013822, bstr '', bstr payload]
 
 import { concatBytes, toHex, utf8 } from '../bytes.ts';
-import { CborTag, encodeCborHead, parseCbor } from '../cbor.ts';
-import { MAX_DOCUMENT_BYTES } from '../limits.ts';
+import { encodeCborHead } from '../cbor.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
+import { parseCoseEnvelope } from './cose-envelope.ts';
 
 const SIGNATURE_BYTES = 96; // r and s of P-384, 48 bytes each
 const PROTECTED_ES384 = 'a1013822'; // {1: -35}
-const COSE_SIGN1_TAG = 18;
 
 export interface CoseSign1 {
   readonly payload: Uint8Array;
@@ -20,39 +19,6 @@ export interface CoseSign1 {
   readonly signature: Uint8Array;
   /** The bytes that the signature covers. */
   readonly signed: Uint8Array;
-}
-
-/** Before anything is said about its algorithm or its signature. */
-export interface CoseEnvelope {
-  readonly header: Uint8Array;
-  readonly unprotected: ReadonlyMap<unknown, unknown>;
-  readonly payload: Uint8Array;
-  readonly signature: Uint8Array;
-}
-
-/** The four parts and nothing else. */
-export function parseCoseEnvelope(bytes: Uint8Array): Result<CoseEnvelope> {
-  if (bytes.length > MAX_DOCUMENT_BYTES) {
-    return refuse('document_too_large', { bytes: bytes.length, maximum: MAX_DOCUMENT_BYTES });
-  }
-  const decoded = parseCbor(bytes, {
-    maxBytes: MAX_DOCUMENT_BYTES,
-    maxDepth: 3,
-    maxItems: 64,
-    tags: [COSE_SIGN1_TAG],
-  });
-  if (!decoded.ok) return decoded;
-  const parts = decoded.value instanceof CborTag ? decoded.value.value : decoded.value;
-  if (!Array.isArray(parts) || parts.length !== 4) return refuse('cose_malformed');
-  const [header, unprotected, payload, signature] = parts as readonly unknown[];
-  if (!(header instanceof Uint8Array) || !(unprotected instanceof Map)) {
-    return refuse('cose_malformed');
-  }
-  if (!(payload instanceof Uint8Array) || !(signature instanceof Uint8Array)) {
-    return refuse('cose_malformed');
-  }
-  if (payload.length === 0) return refuse('cose_malformed');
-  return accept({ header, unprotected, payload, signature });
 }
 
 export function parseCoseSign1(bytes: Uint8Array): Result<CoseSign1> {

@@ -3,7 +3,7 @@
 import type { Result } from '../result.ts';
 import { accept } from '../result.ts';
 import type { CoseSign1 } from './cose.ts';
-import { parseCoseEnvelope, parseCoseSign1 } from './cose.ts';
+import { parseCoseSign1 } from './cose.ts';
 import type { AttestationDocument } from './document.ts';
 import { parseDocument } from './document.ts';
 
@@ -18,15 +18,6 @@ export function parseSignedDocument(bytes: Uint8Array): Result<ParsedAttestation
   if (!cose.ok) return cose;
   const document = parseDocument(cose.value.payload);
   return document.ok ? accept({ cose: cose.value, document: document.value }) : document;
-}
-
-/**
- * What a document says, whoever signed it and however: for the enclave, which asks its own device and
- * leaves the judgement of signatures to verifiers.
- */
-export function parseOwnDocument(bytes: Uint8Array): Result<AttestationDocument> {
-  const envelope = parseCoseEnvelope(bytes);
-  return envelope.ok ? parseDocument(envelope.value.payload) : envelope;
 }
 
 /** Syntax only: nothing in the result is proven. */

@@ -10,7 +10,7 @@ import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 import { PCR_BYTES } from './document.ts';
 import type { Purpose, UserData } from './user-data.ts';
-import { parseUserData, purposeName } from './user-data.ts';
+import { parseUserData, purposeName } from './parse-user-data.ts';
 import type { VerifiedAttestation } from './verify.ts';
 
 /** The register that our enclave extends with its configuration's digest before it locks all. */

@@ -7,7 +7,7 @@
 import { isZero, toHex } from '../bytes.ts';
 import type { Result } from '../result.ts';
 import { refuse } from '../result.ts';
-import { parseCoseEnvelope } from './cose.ts';
+import { parseCoseEnvelope } from './cose-envelope.ts';
 import type { AttestationDocument } from './document.ts';
 import { parseDocument } from './document.ts';
 

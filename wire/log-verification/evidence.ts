@@ -5,8 +5,7 @@
 //
 //   extra of the tlog-proof file = CBOR {1: leaf, 2: leaf key or null, 3: leaf 0, 4: boot document, 5: blob or null}
 
-import { encodeCbor } from '../cbor.ts';
-import type { CborValue } from '../cbor.ts';
+import { encodeMap } from '../cbor.ts';
 import { equalBytes } from '../bytes.ts';
 import type { WireCrypto } from '../crypto.ts';
 import { parseFields } from '../fields.ts';
@@ -36,14 +35,12 @@ export interface Evidence {
 }
 
 export function encodeEvidence(evidence: Evidence): Uint8Array {
-  return encodeCbor(
-    new Map<number, CborValue>([
-      [1, evidence.leaf],
-      [2, evidence.leafKey],
-      [3, evidence.leafZero],
-      [4, evidence.document],
-      [5, evidence.blob],
-    ]),
+  return encodeMap(
+    [1, evidence.leaf],
+    [2, evidence.leafKey],
+    [3, evidence.leafZero],
+    [4, evidence.document],
+    [5, evidence.blob],
   );
 }
 

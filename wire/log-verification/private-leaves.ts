@@ -4,7 +4,7 @@
 
 import { equalBytes, parseHex } from '../bytes.ts';
 import type { WireCrypto } from '../crypto.ts';
-import { unwrapDisclosureKey } from '../disclosure.ts';
+import { unwrapDisclosureKey } from '../open-disclosure.ts';
 import type { Leaf } from '../leaf.ts';
 import { KIND, leafKey, openLeaf } from '../leaf.ts';
 import type { Report, Signal } from '../enclave-payloads.ts';

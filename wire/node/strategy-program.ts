@@ -4,9 +4,6 @@
 // kernel takes it before the enclave. docs/STRATEGY-BOUNDARY.md says what each line stops.
 
 import type { ChildProcessByStdio } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { execPath } from 'node:process';
 import type { Readable, Writable } from 'node:stream';
 import type { ChildProgram } from './child-program.ts';
 import { spawnProgram } from './child-program.ts';
@@ -41,17 +38,6 @@ export function runnerFlags(readable: readonly string[] = []): readonly string[]
     `--max-old-space-size=${HEAP_MEGABYTES}`,
     '--no-warnings',
   ];
-}
-
-/** The runner of the project or package at `root`: its bundle, or the sources of a checkout. */
-export function findRunner(root: string): RunnerProgram {
-  const source = join(root, 'enclave/strategy/runner.ts');
-  if (!existsSync(source)) {
-    const path = join(root, 'dist/strategy-runner.mjs');
-    return { execPath, flags: runnerFlags(), path };
-  }
-  const readable = ['wire', 'enclave/strategy', 'package.json'];
-  return { execPath, flags: runnerFlags(readable.map((name) => join(root, name))), path: source };
 }
 
 export type StrategyChild = ChildProcessByStdio<Writable, Readable, null>;

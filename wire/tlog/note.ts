@@ -4,21 +4,12 @@
 //
 //   text, ending in a newline | newline | one or more of: "— " name " " base64(key id (4) ‖ signature) newline
 
-import {
-  concatBytes,
-  equalBytes,
-  parseBase64,
-  parseUtf8,
-  toBase64,
-  toHex,
-  utf8,
-} from '../bytes.ts';
+import { concatBytes, equalBytes, parseBase64, parseUtf8, toBase64, utf8 } from '../bytes.ts';
 import type { WireCrypto } from '../crypto.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 
 const KEY_ID_BYTES = 4;
-const TYPE_ECDSA = 0x02;
 const SIGNATURE_START = '— ';
 /** More than the 16 that a verifier must accept; bounds the work on a hostile note. */
 export const MAX_NOTE_SIGNATURES = 64;
@@ -31,12 +22,6 @@ const KEY_NAME = /^[^\s+]+$/u;
 /** The first 4 bytes of SHA-256 over the key's SubjectPublicKeyInfo. */
 export function noteKeyId(crypto: WireCrypto, spki: Uint8Array): Uint8Array {
   return crypto.sha256(spki).slice(0, KEY_ID_BYTES);
-}
-
-/** The C2SP verifier key, `name+hex(key id)+base64(0x02 ‖ SPKI)`, as Tessera's tools take it. */
-export function verifierKey(crypto: WireCrypto, name: string, spki: Uint8Array): string {
-  const key = toBase64(concatBytes(Uint8Array.of(TYPE_ECDSA), spki));
-  return `${name}+${toHex(noteKeyId(crypto, spki))}+${key}`;
 }
 
 /** `text` is what was signed and ends in a newline; `name` is valid by construction. */

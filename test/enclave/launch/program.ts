@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { getuid } from 'node:process';
 import { BOOT_SOURCES, compileBoot } from '../../../eif/build/boot.ts';
 import type { RunnerProgram } from '../../../wire/node/strategy-program.ts';
-import { findRunner, runnerFlags } from '../../../wire/node/strategy-program.ts';
+import { runnerFlags } from '../../../wire/node/strategy-program.ts';
+import { findRunner } from '../../../wire/node/find-runner.ts';
 import { ROOT, imageRunner } from '../strategy/support.ts';
 import type { Ended } from './verdicts.ts';
 

@@ -8,7 +8,8 @@ import { encodeCbor } from '../../../wire/cbor.ts';
 import { toHex } from '../../../wire/bytes.ts';
 import type { Head } from '../../../wire/attestation/user-data.ts';
 import type { Commit } from '../../../wire/commit.ts';
-import { encodeAck, parseCommit } from '../../../wire/commit.ts';
+import { parseCommit } from '../../../wire/commit.ts';
+import { encodeAck } from '../../../wire/messages.ts';
 import { KIND, LABEL, leafKey, openLeaf, parseLeaf } from '../../../wire/leaf.ts';
 import {
   MAX_COMMIT_LEAVES,

@@ -11,7 +11,7 @@ import { claimKey, commitsKey } from '../../../wire/object-keys.ts';
 import { MAX_COMMIT_GROUP_BYTES, parseCommitGroup } from '../../../wire/objects.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { assertAccepted } from '../../../wire/result.ts';
-import { parseSuperseded } from '../../../wire/superseded.ts';
+import { parseSuperseded } from '../../../wire/parse-superseded.ts';
 import { verifyNote } from '../../../wire/tlog/note.ts';
 import type { TestHost } from '../../helpers/enclave-host.ts';
 import { previousOf, STREAM_A } from '../../helpers/enclave-host.ts';

@@ -10,7 +10,8 @@ import { encodeFrame } from '../../../wire/frame.ts';
 import { MAX_OUTPUT_BYTES, MAX_STRATEGY_OUT_BYTES } from '../../../wire/limits.ts';
 import { FRAME } from '../../../wire/messages.ts';
 import type { RunnerProgram } from '../../../wire/node/strategy-program.ts';
-import { findRunner, runnerFlags } from '../../../wire/node/strategy-program.ts';
+import { runnerFlags } from '../../../wire/node/strategy-program.ts';
+import { findRunner } from '../../../wire/node/find-runner.ts';
 import type { Signal } from '../../../wire/payloads.ts';
 import { encodeSignal } from '../../../wire/payloads.ts';
 import {

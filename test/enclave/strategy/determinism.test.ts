@@ -5,7 +5,7 @@ import type { Frame } from '../../../wire/frame.ts';
 import { FrameDecoder } from '../../../wire/frame.ts';
 import { FRAME } from '../../../wire/messages.ts';
 import { STATUS } from '../../../wire/payloads.ts';
-import { findRunner } from '../../../wire/node/strategy-program.ts';
+import { findRunner } from '../../../wire/node/find-runner.ts';
 import {
   ROOT,
   SEED,

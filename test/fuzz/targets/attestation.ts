@@ -28,6 +28,7 @@ import { mutateSignedDocument, signAgain } from './attestation-signing.ts';
 import { forgetVerifications, modelCrypto, rememberingCrypto } from './model-crypto.ts';
 
 const FILES = [
+  'wire/attestation/cose-envelope.ts',
   'wire/attestation/cose.ts',
   'wire/attestation/document.ts',
   'wire/attestation/parse.ts',
@@ -36,7 +37,7 @@ const FILES = [
   'wire/attestation/der.ts',
   'wire/attestation/verify.ts',
   'wire/attestation/policy.ts',
-  'wire/attestation/user-data.ts',
+  'wire/attestation/parse-user-data.ts',
   'wire/cbor.ts',
 ];
 const WORDS = [

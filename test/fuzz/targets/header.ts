@@ -1,8 +1,9 @@
 // wire/header.ts, with what hangs on it: origins, the wrapped disclosure key, and user data of documents.
 
-import { encodeUserData, parseUserData, PURPOSE } from '../../../wire/attestation/user-data.ts';
+import { encodeUserData, PURPOSE } from '../../../wire/attestation/user-data.ts';
+import { parseUserData } from '../../../wire/attestation/parse-user-data.ts';
 import { encodeEvidence, parseEvidence } from '../../../wire/log-verification/evidence.ts';
-import { unwrapDisclosureKey } from '../../../wire/disclosure.ts';
+import { unwrapDisclosureKey } from '../../../wire/open-disclosure.ts';
 import { encodeHeader, originOf, parseHeader, parseOrigin } from '../../../wire/header.ts';
 import type { EpochHeader } from '../../../wire/header.ts';
 import { MAX_LEAF_BYTES, MAX_USER_DATA_BYTES } from '../../../wire/limits.ts';
@@ -34,7 +35,7 @@ export function headerTarget(): Target {
   const first = { ...header, previous: null, strategies: [strategy], feedMode: 'live' } as const;
   return canonicalTarget({
     name: 'header',
-    files: ['wire/header.ts', 'wire/disclosure.ts', 'wire/fields.ts'],
+    files: ['wire/header.ts', 'wire/disclosure.ts', 'wire/open-disclosure.ts', 'wire/fields.ts'],
     maxBytes: MAX_LEAF_BYTES,
     words: ['a/e0000000001', 'a/e0000000000', 'A/e0000000001', 'a/b/e9999999999', '/e0000000001'],
     codecs: [codec('header', parseHeader, encodeHeader, [header, first], checkHeader)],
@@ -47,7 +48,7 @@ export function userDataTarget(): Target {
   );
   return canonicalTarget({
     name: 'user-data',
-    files: ['wire/attestation/user-data.ts', 'wire/fields.ts'],
+    files: ['wire/attestation/parse-user-data.ts', 'wire/fields.ts'],
     maxBytes: 2 * MAX_USER_DATA_BYTES,
     words: ['a b', 'a/e0000000001', '~'.repeat(96), '~'.repeat(97)],
     codecs: [

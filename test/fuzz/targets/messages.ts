@@ -105,10 +105,10 @@ export function commitTarget(): Target {
   const leaf = vector('heartbeat leaf, public');
   return canonicalTarget({
     name: 'commit',
-    files: ['wire/commit.ts', 'wire/fields.ts'],
+    files: ['wire/commit.ts', 'wire/messages.ts', 'wire/fields.ts'],
     maxBytes: 256 * 1024,
     codecs: [
-      codec('commit', commits.parseCommit, commits.encodeCommit, [
+      codec('commit', commits.parseCommit, messages.encodeCommit, [
         {
           epoch: 7,
           firstIndex: 0,
@@ -117,7 +117,7 @@ export function commitTarget(): Target {
           note: vector('note with a signature of 8 made-up bytes'),
         },
       ]),
-      codec('ack', commits.parseAck, commits.encodeAck, [{ epoch: 7, size: 2, root: HASH }]),
+      codec('ack', commits.parseAck, messages.encodeAck, [{ epoch: 7, size: 2, root: HASH }]),
     ],
   });
 }

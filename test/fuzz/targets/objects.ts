@@ -2,13 +2,10 @@
 // a later epoch takes over. What is accepted has one form, so it must come out again as it went in.
 
 import { utf8 } from '../../../wire/bytes.ts';
-import {
-  encodeCommitGroup,
-  encodeEpochClose,
-  parseCommitGroup,
-  parseEpochClose,
-} from '../../../wire/objects.ts';
-import { encodeSuperseded, parseSuperseded } from '../../../wire/superseded.ts';
+import { encodeCommitGroup, parseCommitGroup } from '../../../wire/objects.ts';
+import { encodeEpochClose, parseEpochClose } from '../../../wire/epoch-close.ts';
+import { encodeSuperseded } from '../../../wire/superseded.ts';
+import { parseSuperseded } from '../../../wire/parse-superseded.ts';
 import type { Superseded } from '../../../wire/superseded.ts';
 import { mix, mutateBytes } from '../mutate/bytes.ts';
 import { mutateCbor } from '../mutate/cbor.ts';
@@ -72,7 +69,7 @@ export function epochCloseTarget(): Target {
   }));
   return {
     name: 'epoch-close',
-    files: ['wire/objects.ts', 'wire/fields.ts', 'wire/cbor.ts'],
+    files: ['wire/epoch-close.ts', 'wire/fields.ts', 'wire/cbor.ts'],
     maxBytes: MAX_CLOSE_BYTES,
     seeds: closes.map((close) => encodeEpochClose(close)),
     mutate: mix([4, mutateCbor({ maxBytes: MAX_CLOSE_BYTES })], [1, mutateBytes]),
@@ -123,7 +120,7 @@ export function supersededTarget(): Target {
   ];
   return {
     name: 'superseded',
-    files: ['wire/superseded.ts', 'wire/bytes.ts'],
+    files: ['wire/parse-superseded.ts', 'wire/bytes.ts'],
     maxBytes: MAX_TEXT_BYTES,
     seeds: seeds.map((seed) => utf8(encodeSuperseded(seed))),
     mutate: mix([4, mutateLines(WORDS)], [1, mutateBytes]),

@@ -12,6 +12,7 @@ import { isRefusalCode } from '../../../wire/codes.ts';
 import { toHex } from '../../../wire/bytes.ts';
 import * as kms from '../../../wire/kms-messages.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
+import * as seal from '../../../wire/seal.ts';
 import * as sealed from '../../../wire/sealed.ts';
 import { testConfiguration } from '../../helpers/epoch-header.ts';
 import { testHeader } from '../../helpers/log-writer.ts';
@@ -42,7 +43,7 @@ const statement: sealed.SealStatement = {
 };
 
 function itemOf(changes: Partial<sealed.SealStatement> = {}): sealed.SealedItem {
-  const encoded = sealed.encodeStatement({ ...statement, ...changes });
+  const encoded = seal.encodeStatement({ ...statement, ...changes });
   const wrappedKey = new Uint8Array(100);
   return {
     statement: encoded,
@@ -62,8 +63,8 @@ export function sealedMessagesTarget(): Target {
     maxBytes: MAX_BYTES,
     words: [ARN, OTHER_ARN, 'strategy', 'client_ca', 'example', 'book', 'kms.example'],
     codecs: [
-      codec('sealed', sealed.parseSealed, sealed.encodeSealed, [itemOf()]),
-      codec('statement', sealed.parseStatement, sealed.encodeStatement, [statement]),
+      codec('sealed', sealed.parseSealed, seal.encodeSealed, [itemOf()]),
+      codec('statement', sealed.parseStatement, seal.encodeStatement, [statement]),
       codec('record', sealed.parseDataKeyRecord, sealed.encodeDataKeyRecord, [record]),
       codec('credentials', kms.parseCredentials, kms.encodeCredentials, [
         { ...credentials, sessionToken: 'token' },
@@ -101,7 +102,7 @@ const terms: SealTerms = {
   },
 };
 const CLIENT_CA = signed(
-  sealed.encodeSealed(
+  seal.encodeSealed(
     itemOf({ purpose: 'client_ca', name: 'main', label: '', keyArn: OTHER_ARN, version: 1 }),
   ),
 );
@@ -111,7 +112,7 @@ function signed(bytes: Uint8Array): Uint8Array {
   const parsed = sealed.parseSealed(bytes);
   if (!parsed.ok) return bytes;
   const signature = signDer(OWNER, sealed.signedBytes(parsed.value.statement)).subarray(0, 72);
-  return sealed.encodeSealed({ ...parsed.value, signature });
+  return seal.encodeSealed({ ...parsed.value, signature });
 }
 
 /** The model's signatures are longer than those of P-256: the first bytes of one count. */
@@ -154,7 +155,7 @@ const mutateStatement: Mutator = (random, input, other) => {
   const parsed = sealed.parseSealed(input);
   if (!parsed.ok) return mutateItem(random, input, other);
   const changed = mutateItem(random, parsed.value.statement, other);
-  return signed(sealed.encodeSealed({ ...parsed.value, statement: changed.slice(0, 2048) }));
+  return signed(seal.encodeSealed({ ...parsed.value, statement: changed.slice(0, 2048) }));
 };
 
 export function sealedItemsTarget(): Target {
@@ -172,7 +173,7 @@ export function sealedItemsTarget(): Target {
     name: 'sealed-items',
     files: ['enclave/kms/sealed-items.ts', 'wire/sealed.ts', 'wire/fields.ts'],
     maxBytes: MAX_BYTES,
-    seeds: variants.map((changes) => signed(sealed.encodeSealed(itemOf(changes)))),
+    seeds: variants.map((changes) => signed(seal.encodeSealed(itemOf(changes)))),
     mutate: mix([4, mutateStatement], [2, mutateItem], [1, mutateBytes]),
     run: runItems,
   };

@@ -21,7 +21,7 @@ import { KIND } from '../../../wire/leaf.ts';
 import type { Item } from '../../../wire/messages.ts';
 import { FRAME, parseProgress, parseRelease } from '../../../wire/messages.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
-import { findRunner } from '../../../wire/node/strategy-program.ts';
+import { findRunner } from '../../../wire/node/find-runner.ts';
 import { CLOSE_REASON, parseSeed } from '../../../wire/payloads.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import { inclusionProof } from '../../../wire/tlog/merkle.ts';

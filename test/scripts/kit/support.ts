@@ -12,7 +12,7 @@ import { bundleStrategy } from '../../../scripts/strategy-bundle.ts';
 import { utf8 } from '../../../wire/bytes.ts';
 import type { Instrument } from '../../../wire/configuration.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
-import { findRunner } from '../../../wire/node/strategy-program.ts';
+import { findRunner } from '../../../wire/node/find-runner.ts';
 import { ROOT, SEED } from '../../enclave/strategy/support.ts';
 import type { TapeParameters } from '../../helpers/tape-strategy.ts';
 import { writeTapeStrategy } from '../../helpers/tape-strategy.ts';

@@ -13,7 +13,7 @@ import { HeadMemory } from '../../../verifier/heads.ts';
 import { isoOfNs } from '../../../verifier/log/payload.ts';
 import { concatBytes, toBase64, toHex, utf8 } from '../../../wire/bytes.ts';
 import { canonicalJson } from '../../../wire/configuration.ts';
-import { unwrapDisclosureKey } from '../../../wire/disclosure.ts';
+import { unwrapDisclosureKey } from '../../../wire/open-disclosure.ts';
 import { KIND, leafKey } from '../../../wire/leaf.ts';
 import { encodeBundleIndex } from '../../../wire/log-index.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';

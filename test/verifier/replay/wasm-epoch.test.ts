@@ -16,7 +16,7 @@ import { KIND } from '../../../wire/leaf.ts';
 import type { Item } from '../../../wire/messages.ts';
 import { FRAME, parseRelease } from '../../../wire/messages.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
-import { findRunner } from '../../../wire/node/strategy-program.ts';
+import { findRunner } from '../../../wire/node/find-runner.ts';
 import type { Signal } from '../../../wire/payloads.ts';
 import { CLOSE_REASON, clientOrderIdOf, parseSignal } from '../../../wire/payloads.ts';
 import { assertAccepted } from '../../../wire/result.ts';

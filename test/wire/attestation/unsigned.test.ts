@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { concatBytes } from '../../../wire/bytes.ts';
 import { parseUnsignedDocument } from '../../../wire/attestation/unsigned.ts';
 import { UNSAFE_UNSIGNED, verifyAttestation } from '../../../wire/attestation/verify.ts';
-import { parseOwnDocument } from '../../../wire/attestation/parse.ts';
+import { parseOwnDocument } from '../../../wire/attestation/own-document.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import { MANIFEST, readFixture, ROOT_DER } from './fixtures.ts';

@@ -1,12 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Purpose, UserData } from '../../../wire/attestation/user-data.ts';
-import {
-  encodeUserData,
-  parseUserData,
-  PURPOSE,
-  purposeName,
-} from '../../../wire/attestation/user-data.ts';
+import { encodeUserData, PURPOSE } from '../../../wire/attestation/user-data.ts';
+import { parseUserData, purposeName } from '../../../wire/attestation/parse-user-data.ts';
 import { toHex } from '../../../wire/bytes.ts';
 import type { CborValue } from '../../../wire/cbor.ts';
 import { encodeCbor, parseCbor } from '../../../wire/cbor.ts';

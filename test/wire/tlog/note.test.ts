@@ -8,9 +8,9 @@ import {
   MAX_NOTE_SIGNATURES,
   encodeNote,
   noteKeyId,
-  verifierKey,
   verifyNote,
 } from '../../../wire/tlog/note.ts';
+import { verifierKey } from '../../../wire/tlog/verifier-key.ts';
 
 interface TestKey {
   readonly spki: Uint8Array;

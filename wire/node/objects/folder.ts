@@ -9,7 +9,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { link, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { equalBytes } from '../../bytes.ts';
-import { isObjectKey } from '../../object-keys.ts';
+import { isObjectKey } from '../../host-keys.ts';
 import { nodeCrypto } from '../crypto.ts';
 import { StoreError } from './store.ts';
 import type {

@@ -14,7 +14,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { ListObjectVersionsCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import { equalBytes } from '../../bytes.ts';
-import { isObjectKey } from '../../object-keys.ts';
+import { isObjectKey } from '../../host-keys.ts';
 import { DEFAULT_RETRY, retryTransient } from './retry.ts';
 import type { RetryPolicy } from './retry.ts';
 import { s3Outcome } from './s3-error.ts';
