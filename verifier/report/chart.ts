@@ -1,17 +1,15 @@
 // Line charts as inline SVG: no script, no font, no image from anywhere. What is not known is a band, and the line stops at
-// it. Each chart says in words what it shows; the tables of the report have the figures.
+// it. Each chart says in words what it shows; the tables of the report have the figures. Places are in per cent and text in
+// pixels, so that a chart is as wide as the screen and its text can be read there.
 
 import type { Html } from './html.ts';
 import { html } from './html.ts';
-import { day } from './numbers.ts';
+import { day, minute } from './numbers.ts';
 
-const WIDTH = 960;
-const LEFT = 84;
-const RIGHT = 12;
-const TOP = 12;
-const BOTTOM = 26;
-/** Columns of pixels that a line has. */
-const COLUMNS: number = WIDTH - LEFT - RIGHT;
+/** Units that a line has, in both directions; they are stretched to the box. */
+const UNITS = 1000;
+/** Below that many days labels have a time of day. */
+const TIMES_BELOW_MS: number = 4 * 86_400_000;
 
 export interface ChartPoint {
   readonly atMs: number;
@@ -41,10 +39,10 @@ export interface Chart {
   readonly endMs: number;
   readonly bands: readonly Band[];
   readonly marks: readonly Mark[];
-  readonly height: number;
-  /** From the top down to the line: for drawdowns. */
+  /** From zero at the top down to the line, and not as high: for drawdowns. */
   readonly isFilled: boolean;
-  readonly format: (value: number) => string;
+  /** A level beside the chart, where levels are `step` apart. */
+  readonly format: (value: number, step: number) => string;
 }
 
 interface Scale {
@@ -54,24 +52,39 @@ interface Scale {
   readonly high: number;
 }
 
+/** Digits behind the point that tell levels apart which are `step` apart. */
+export function digitsOf(step: number): number {
+  return Math.min(Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), 12);
+}
+
 function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-function scaleOf({ points, startMs, endMs, height }: Chart): Scale {
+function percentOf(units: number): string {
+  return `${round((units * 1000) / UNITS) / 10}%`;
+}
+
+/** Null where no value is known: then there are no levels. */
+function rangeOf({ points, isFilled }: Chart): { low: number; high: number } | null {
   const values = points.flatMap(({ value }) => (value === null ? [] : [value]));
-  let low = values.reduce((a, b) => Math.min(a, b), values[0] ?? 0);
-  let high = values.reduce((a, b) => Math.max(a, b), values[0] ?? 1);
-  const spread = high - low;
-  const room = spread > 0 ? 0 : Math.abs(high) * 0.01 || 1;
-  low -= room;
-  high += room;
+  const [first] = values;
+  if (first === undefined) return null;
+  const low = values.reduce((a, b) => Math.min(a, b), first);
+  const high = isFilled ? 0 : values.reduce((a, b) => Math.max(a, b), first);
+  if (isFilled) return { low: Math.min(low, -0.001), high };
+  const room = high > low ? 0 : Math.abs(high) * 0.01 || 1;
+  return { low: low - room, high: high + room };
+}
+
+function scaleOf(chart: Chart, { low, high }: { low: number; high: number }): Scale {
+  const { startMs, endMs } = chart;
   const duration = Math.max(endMs - startMs, 1);
   return {
     low,
     high,
-    x: (ms) => round(LEFT + ((ms - startMs) / duration) * COLUMNS),
-    y: (value) => round(TOP + ((high - value) / (high - low)) * (height - TOP - BOTTOM)),
+    x: (ms) => round((Math.min(Math.max(ms - startMs, 0), duration) / duration) * UNITS),
+    y: (value) => round(((high - value) / (high - low)) * UNITS),
   };
 }
 
@@ -119,12 +132,11 @@ function pathOf(run: readonly ChartPoint[], { x, y }: Scale): string {
 }
 
 function lines(chart: Chart, scale: Scale): readonly Html[] {
-  const top = scale.y(scale.high);
   return runsOf(thin(chart.points, scale)).map((run) => {
     const path = pathOf(run, scale);
     if (!chart.isFilled) return html`<polyline class="line" points="${path}" />`;
     const [from, to] = [scale.x(run[0]?.atMs ?? 0), scale.x(run.at(-1)?.atMs ?? 0)];
-    return html`<polygon class="area" points="${from},${top} ${path} ${to},${top}" /><polyline
+    return html`<polygon class="area" points="${from},0 ${path} ${to},0" /><polyline
         class="line loss"
         points="${path}"
       />`;
@@ -132,71 +144,108 @@ function lines(chart: Chart, scale: Scale): readonly Html[] {
 }
 
 /** Steps of 1, 2 or 5 times a power of ten. */
-function ticksOf({ low, high }: Scale): readonly number[] {
+function stepOf({ low, high }: Scale): number {
   const rough = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = ([1, 2, 5, 10].find((one) => one * power >= rough) ?? 10) * power;
-  const ticks: number[] = [];
-  for (let at = Math.ceil(low / step); at * step <= high && ticks.length < 12; at++) {
-    ticks.push(at * step);
-  }
-  return ticks;
+  return ([1, 2, 5, 10].find((one) => one * power >= rough) ?? 10) * power;
 }
 
-function axis(chart: Chart, scale: Scale): readonly Html[] {
-  const levels = ticksOf(scale).map((value) => {
-    const y = scale.y(value);
-    return html`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y}" y2="${y}" /><text
-        class="level"
-        x="${LEFT - 6}"
-        y="${y + 4}"
-        >${chart.format(value)}</text
-      >`;
-  });
-  const dates = [0, 1, 2, 3, 4].map((part) => {
-    const ms = chart.startMs + ((chart.endMs - chart.startMs) * part) / 4;
-    const anchor = part === 0 ? 'first' : part === 4 ? 'last' : 'date';
-    return html`<text class="${anchor}" x="${scale.x(ms)}" y="${chart.height - 8}"
-      >${day(ms)}</text
-    >`;
-  });
-  return [...levels, ...dates];
+function levels(chart: Chart, scale: Scale): readonly Html[] {
+  const { low, high } = scale;
+  const step = stepOf(scale);
+  const first = Math.ceil(low / step);
+  const all = Array.from({ length: 12 }, (_, at) => (first + at) * step);
+  return all
+    .filter((value) => value <= high)
+    .map((value) => {
+      const y = percentOf(scale.y(value));
+      return html`<line class="grid" x1="0" x2="100%" y1="${y}" y2="${y}" /><text
+          class="level"
+          x="-6"
+          y="${y}"
+          dy="4"
+          >${chart.format(value, step)}</text
+        >`;
+    });
 }
 
-function bandsOf(chart: Chart, scale: Scale): readonly Html[] {
+/** On a narrow screen every second one is left out. */
+function dates({ startMs, endMs }: Chart): readonly Html[] {
+  const label = (ms: number): string =>
+    endMs - startMs < TIMES_BELOW_MS ? minute(ms).slice(5, 16) : day(ms);
+  const places = ['first', 'date minor', 'date', 'date minor', 'last'];
+  return places.map(
+    (place, at) =>
+      html`<text class="${place}" x="${at * 25}%" y="100%" dy="18"
+        >${label(startMs + ((endMs - startMs) * at) / 4)}</text
+      >`,
+  );
+}
+
+function bandsOf(chart: Chart, { x }: Scale): readonly Html[] {
   return chart.bands.map(({ fromMs, toMs }) => {
-    const from = scale.x(Math.max(fromMs, chart.startMs));
-    const width = round(Math.max(scale.x(Math.min(toMs, chart.endMs)) - from, 1));
-    const height = chart.height - TOP - BOTTOM;
-    return html`<rect class="gap" x="${from}" y="${TOP}" width="${width}" height="${height}"
-      ><title>not known: ${day(fromMs)}</title></rect
+    const width = Math.max(x(toMs) - x(fromMs), 1);
+    return html`<rect
+      class="gap"
+      x="${percentOf(x(fromMs))}"
+      y="0"
+      width="${percentOf(width)}"
+      height="100%"
+      ><title>not known: ${minute(fromMs)} to ${minute(toMs)}</title></rect
     >`;
   });
 }
 
 function marksOf(chart: Chart, scale: Scale): readonly Html[] {
-  const bottom = chart.height - BOTTOM;
   return chart.marks.map(({ atMs, label, kind }) => {
-    const x = scale.x(atMs);
-    return html`<line class="flow ${kind}" x1="${x}" x2="${x}" y1="${bottom - 10}" y2="${bottom}"
+    const x = percentOf(scale.x(atMs));
+    return html`<line class="flow ${kind}" x1="${x}" x2="${x}" y1="94%" y2="100%"
       ><title>${label}</title></line
     >`;
   });
 }
 
+function legend({ bands, marks }: Chart): Html {
+  const kinds = [
+    ...(bands.length > 0 ? [html`<span><i class="key-gap"></i> not known</span>`] : []),
+    ...(marks.some(({ kind }) => kind === 'in')
+      ? [html`<span><i class="key-in"></i> paid in</span>`]
+      : []),
+    ...(marks.some(({ kind }) => kind === 'out')
+      ? [html`<span><i class="key-out"></i> paid out</span>`]
+      : []),
+  ];
+  return kinds.length === 0 ? html`` : html`<p class="legend" aria-hidden="true">${kinds}</p>`;
+}
+
 export function renderChart(chart: Chart): Html {
-  const scale = scaleOf(chart);
-  const { name, title, description, height } = chart;
+  const range = rangeOf(chart);
+  const scale = scaleOf(chart, range ?? { low: 0, high: 1 });
+  const { name, title, description, isFilled } = chart;
   return html`<figure>
-    <figcaption>${title}</figcaption>
+    <figcaption>${title}${legend(chart)}</figcaption>
     <svg
-      viewBox="0 0 ${WIDTH} ${height}"
+      class="chart${isFilled ? ' low' : ''}"
       role="img"
       aria-labelledby="${name}-title ${name}-description"
     >
       <title id="${name}-title">${title}</title>
       <desc id="${name}-description">${description}</desc>
-      ${axis(chart, scale)}${bandsOf(chart, scale)}${lines(chart, scale)}${marksOf(chart, scale)}
+      ${bandsOf(chart, scale)}${range === null ? nothing() : levels(chart, scale)}${dates(chart)}
+      <svg
+        class="plot"
+        viewBox="0 0 ${UNITS} ${UNITS}"
+        width="100%"
+        height="100%"
+        preserveAspectRatio="none"
+      >
+        ${lines(chart, scale)}
+      </svg>
+      ${marksOf(chart, scale)}
     </svg>
   </figure>`;
+}
+
+function nothing(): Html {
+  return html`<text class="date" x="50%" y="50%">nothing is known</text>`;
 }

@@ -4,17 +4,14 @@
 
 import { createHash } from 'node:crypto';
 import { toHex } from '../../wire/bytes.ts';
-import { indexOf } from '../../wire/performance/drawdown.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
-import { HOUR_MS } from '../../wire/track/figures.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import type { VerifiedRecord } from '../track/check-record.ts';
 import type { RecordVerdict } from '../track/record-verdict.ts';
-import type { ChartPoint, Mark } from './chart.ts';
-import { renderChart } from './chart.ts';
+import { charts } from './charts.ts';
 import type { Html } from './html.ts';
 import { html } from './html.ts';
-import { count, day, dollars, minute, percent } from './numbers.ts';
+import { count, minute, named } from './numbers.ts';
 import { jumps, reconciliation } from './reconciliation.ts';
 import {
   falls,
@@ -26,10 +23,10 @@ import {
   risk,
   section,
   sums,
-  table,
-  text,
 } from './sections.ts';
 import { STYLE } from './style.ts';
+import type { Cell } from './table.ts';
+import { table, text, textHead } from './table.ts';
 
 export interface Report {
   readonly verdict: RecordVerdict;
@@ -37,88 +34,9 @@ export interface Report {
   readonly performance: Performance;
 }
 
-/** Of the hours, with a null where one is missing. */
-function pointsOf(
-  hours: readonly HourStatement[],
-  value: (hour: HourStatement) => number | null,
-): readonly ChartPoint[] {
-  return hours.flatMap((hour, at): readonly ChartPoint[] => {
-    const { startMs } = hour.figures;
-    const before = hours[at - 1]?.figures.startMs;
-    const point = { atMs: startMs + HOUR_MS, value: value(hour) };
-    const isHole = before !== undefined && before !== startMs - HOUR_MS;
-    return isHole ? [{ atMs: startMs, value: null }, point] : [point];
-  });
-}
-
-/** For the eye only: a double of an exact amount. */
-function approximate(value: bigint | null): number | null {
-  return value === null ? null : Number(value / 10n ** 12n) / 1e6;
-}
-
-function flowMarks(hours: readonly HourStatement[]): readonly Mark[] {
-  return hours.flatMap(({ figures }) =>
-    figures.flows.flatMap(({ atMs, amount }): readonly Mark[] => {
-      if (amount === null || amount === 0n) return [];
-      const kind = amount > 0n ? 'in' : 'out';
-      const label = `${minute(atMs)}: ${dollars(amount)} US dollars`;
-      return [{ atMs, label, kind }];
-    }),
-  );
-}
-
-function charts(performance: Performance, hours: readonly HourStatement[]): readonly Html[] {
-  const { coverage, linked, points } = performance;
-  const { startMs, endMs } = coverage;
-  const line = new Map(indexOf(points).map((point) => [point.atMs, point] as const));
-  const at = (hour: HourStatement): ReturnType<typeof line.get> =>
-    line.get(hour.figures.startMs + HOUR_MS);
-  const shared = {
-    startMs,
-    endMs,
-    bands: linked.gaps,
-    marks: [],
-    isFilled: false,
-    height: 240,
-  };
-  const span = `${day(startMs)} to ${day(endMs)}`;
-  const gaps = `${linked.gaps.length} gaps are shown as bands.`;
-  const fall = performance.hourly.maximum_drawdown;
-  return [
-    renderChart({
-      ...shared,
-      name: 'equity',
-      title: 'Value of the account, US dollars',
-      description: `${span}: from ${dollars(performance.totals.equityStart)} to ${dollars(performance.totals.equityEnd)}. ${gaps} Marks at the bottom are deposits and withdrawals.`,
-      points: pointsOf(hours, ({ figures }) => approximate(figures.equityEnd)),
-      marks: flowMarks(hours),
-      format: (value) => Math.round(value).toLocaleString('en-US'),
-    }),
-    renderChart({
-      ...shared,
-      name: 'index',
-      title: 'Time-weighted index: deposits and withdrawals do not move it',
-      description: `${span}: 1 at the start; ${linked.ratio === null ? `over the hours that are known ${percent(linked.observed)}` : percent(linked.ratio)}. ${gaps}`,
-      points: pointsOf(hours, (hour) => {
-        const found = at(hour);
-        return found === undefined ? null : Number(found.index);
-      }),
-      format: (value) => value.toFixed(3),
-    }),
-    renderChart({
-      ...shared,
-      name: 'drawdown',
-      title: 'Drawdown from the highest index',
-      description: `${span}: ${fall === null ? 'the index never fell' : `deepest ${percent(fall.depth)} at ${minute(fall.troughMs)}`}. ${gaps}`,
-      points: pointsOf(hours, (hour) => {
-        const found = at(hour);
-        return found === undefined ? null : -Number(found.drawdown);
-      }),
-      isFilled: true,
-      height: 160,
-      format: (value) => `${(value * 100).toFixed(1)} %`,
-    }),
-  ];
+/** Green only where nothing was switched off. */
+function badge({ verdict, unsafe }: RecordVerdict): string {
+  return unsafe.length > 0 ? 'undecided' : verdict;
 }
 
 function warnings({ verdict, record }: Report): readonly Html[] {
@@ -138,13 +56,13 @@ function warnings({ verdict, record }: Report): readonly Html[] {
   const rebuilt = record.hours.filter(({ statement }) => statement.figures.rebuilt).length;
   if (rebuilt > 0) {
     said.push(
-      `${count(rebuilt)} hours were worked out backwards, from before the enclave saw the account.`,
+      `${named(rebuilt, 'hour')} worked out backwards, from before the enclave saw the account.`,
     );
   }
   const found = jumps(record.hours.map(({ statement }) => statement)).length;
   if (found > 0) {
     said.push(
-      `${count(found)} hours begin with another value than the hour before ended with: they have no return here.`,
+      `${named(found, 'hour')} with another value at the start than the hour before had at its end, and without a return here.`,
     );
   }
   return [
@@ -155,10 +73,19 @@ function warnings({ verdict, record }: Report): readonly Html[] {
 
 function conventions({ verdict }: Report): Html {
   const all = Object.entries(verdict.record?.conventions ?? {});
+  const values = new Map(all);
+  const rows = all.flatMap(([name, value]): readonly (readonly Cell[])[] => {
+    const [basis, own] = name.split('.', 2);
+    if (own === undefined) return [[name, html`<td class="text" colspan="2">${value}</td>`]];
+    const daily = values.get(`daily.${own}`) ?? '';
+    if (basis !== 'hourly') return values.has(`hourly.${own}`) ? [] : [[name, text(value)]];
+    if (daily === value) return [[own, html`<td class="text" colspan="2">${value}</td>`]];
+    return [[own, text(value), text(daily)]];
+  });
   return table(
     'These are part of every figure above: the same name with other conventions is another figure',
-    ['', 'convention'],
-    all.map(([name, value]) => [name, text(value)]),
+    ['', textHead('of hours'), textHead('of days')],
+    rows,
   );
 }
 
@@ -178,7 +105,11 @@ function corrections({ record }: Report): Html {
     ]),
   ];
   if (rows.length === 0) return html`<p>No statement was corrected or revoked.</p>`;
-  return table('What was replaced stays in the chain', ['statement', 'does', 'of', 'why'], rows);
+  return table(
+    'What was replaced stays in the chain',
+    ['statement', textHead('does'), textHead('of'), textHead('why')],
+    rows,
+  );
 }
 
 function references({ record, verdict }: Report): readonly Html[] {
@@ -187,16 +118,23 @@ function references({ record, verdict }: Report): readonly Html[] {
     text(`${epoch.firstCounter} to ${epoch.lastCounter}`),
     text(`${epoch.firstLeaf} to ${epoch.lastLeaf}`),
     text(minute(epoch.timestampMs)),
-    text(html`<code>${epoch.moduleId}</code>`),
-    text(html`<code>${epoch.pcr0}</code>`),
-    text(html`<code>${epoch.documentSha256}</code>`),
+    html`<td class="text keys">
+      Enclave <code>${epoch.moduleId}</code><br />PCR0 <code>${epoch.pcr0}</code><br />SHA-256 of
+      the document <code>${epoch.documentSha256}</code>
+    </td>`,
   ]);
   const head = record.head.hash === null ? '' : toHex(record.head.hash);
   const { sha256, aws } = verdict.root_certificate;
   return [
     table(
       'Epochs of the log whose attested result key signed the statements',
-      ['epoch', 'statements', 'leaves', 'attested', 'enclave', 'PCR0', 'SHA-256 of the document'],
+      [
+        'epoch',
+        textHead('statements'),
+        textHead('leaves'),
+        textHead('attested'),
+        textHead('attestation document'),
+      ],
       rows,
     ),
     html`<p>
@@ -241,7 +179,7 @@ function prices(hours: readonly HourStatement[]): Html {
     }
   }
   const rows = [...sources].map(([source, found]) => [
-    source,
+    html`<span class="long">${source}</span>`,
     html`<td>${count(found.rows)}</td>`,
     html`<td>${count(Math.round(found.oldestAgeMs / 1000))} s</td>`,
   ]);
@@ -292,7 +230,7 @@ export function renderReport(report: Report): string {
       <body>
         <header>
           <h1>Track record</h1>
-          <p><span class="badge ${verdict.verdict}">${verdict.verdict}</span></p>
+          <p><span class="badge ${badge(verdict)}">${verdict.verdict}</span></p>
           <p>
             Account <code>${commitment}</code>, ${account.venue}, ${account.environment}.
             ${minute(coverage.startMs)} to ${minute(coverage.endMs)}.

@@ -49,3 +49,8 @@ export function minute(ms: number): string {
 export function count(value: number): string {
   return grouped(String(value));
 }
+
+/** 1 hour, 2 hours. */
+export function named(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+}

@@ -6,8 +6,9 @@ import type { HourStatement } from '../../wire/track/hour.ts';
 import type { Html } from './html.ts';
 import { html } from './html.ts';
 import { count, dollars, minute } from './numbers.ts';
-import type { Cell } from './sections.ts';
-import { money, table } from './sections.ts';
+import { money } from './sections.ts';
+import type { Cell } from './table.ts';
+import { table } from './table.ts';
 
 export function reconciliation(
   { totals: { residual } }: Performance,

@@ -9,13 +9,13 @@ import { GrowthIndex, INDEX_ONE } from '../../wire/performance/link.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
 import type { RiskMetrics, Statistic } from '../../wire/performance/risk.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
-import type { Html, Value } from './html.ts';
+import type { Html } from './html.ts';
 import { html } from './html.ts';
-import { count, day, decimal, dollars, minute, percent, UNKNOWN } from './numbers.ts';
+import { count, day, decimal, dollars, minute, named, percent, UNKNOWN } from './numbers.ts';
 import { inWords } from './reasons.ts';
+import type { Cell } from './table.ts';
+import { dense, table, text, textHead } from './table.ts';
 
-/** Rows of a list; what is beyond is counted, and is in the JSON. */
-const MAX_ROWS = 100;
 const YEAR_MS: number = 365 * 86_400_000;
 
 export function section(title: string, ...parts: readonly Html[]): Html {
@@ -23,45 +23,6 @@ export function section(title: string, ...parts: readonly Html[]): Html {
     <h2>${title}</h2>
     ${parts}
   </section>`;
-}
-
-export type Cell = Html | string;
-
-/** The first column names its row. */
-export function table(
-  caption: string,
-  head: readonly string[],
-  rows: readonly (readonly Cell[])[],
-): Html {
-  const shown = rows.slice(0, MAX_ROWS);
-  const more = rows.length - shown.length;
-  const body = shown.map(([name = '', ...cells]) => {
-    const all = cells.map((cell) => (typeof cell === 'string' ? html`<td>${cell}</td>` : cell));
-    return html`<tr>
-      <th scope="row">${name}</th>
-      ${all}
-    </tr>`;
-  });
-  return html`<div class="scroll">
-      <table>
-        <caption>
-          ${caption}
-        </caption>
-        <thead>
-          <tr>
-            ${head.map((name) => html`<th scope="col">${name}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${body}
-        </tbody>
-      </table>
-    </div>
-    ${more > 0 ? html`<p class="soft">and ${count(more)} more, in the JSON of this report</p>` : html``}`;
-}
-
-export function text(value: Value): Html {
-  return html`<td class="text">${value}</td>`;
 }
 
 function none(reason: string | null): Html {
@@ -80,7 +41,7 @@ export function money(value: Fixed | null): Html {
 /** What there was of hours, where a return is not known. */
 function partly({ observed, periods, gaps }: LinkedReturn): Html {
   if (observed === null) return none(gaps[0]?.reason ?? 'no_returns');
-  return html`<td class="none">${UNKNOWN}: ${percent(observed)} in ${count(periods)} hours</td>`;
+  return html`<td class="none">${UNKNOWN}: ${percent(observed)} in ${named(periods, 'hour')}</td>`;
 }
 
 function box(name: string, value: string, note: string): Html {
@@ -93,7 +54,9 @@ function box(name: string, value: string, note: string): Html {
 export function headline({ linked, moneyWeighted, hourly, totals, coverage }: Performance): Html {
   const whole =
     linked.ratio === null
-      ? `gaps: ${percent(linked.observed)} in the hours that are known`
+      ? linked.observed === null
+        ? inWords('no_returns')
+        : `gaps: ${percent(linked.observed)} in the hours that are known`
       : linked.method === 'twr'
         ? 'time-weighted, valued at each flow'
         : 'time-weighted, partly modified Dietz';
@@ -111,21 +74,21 @@ export function headline({ linked, moneyWeighted, hourly, totals, coverage }: Pe
       ),
       box(
         'Maximum drawdown',
-        fall === null ? 'none' : percent(fall.depth),
-        `${linked.gaps.length > 0 ? 'at least; ' : ''}${fall === null ? 'the index never fell' : `${day(fall.peakMs)} to ${day(fall.troughMs)}`}`,
+        fall !== null ? percent(fall.depth) : coverage.returns === 0 ? UNKNOWN : 'none',
+        `${linked.gaps.length > 0 && fall !== null ? 'at least; ' : ''}${fall !== null ? `${day(fall.peakMs)} to ${day(fall.troughMs)}` : inWords(coverage.returns === 0 ? 'no_returns' : 'no_drawdown')}`,
       ),
       box('Value at the end', dollars(totals.equityEnd), 'US dollars'),
       box(
         'Hours with a return',
         `${count(coverage.returns)} of ${count(coverage.hours)}`,
-        `${linked.gaps.length} gaps`,
+        named(linked.gaps.length, 'gap'),
       ),
       box(
         'Residual',
         dollars(totals.residual.absolute),
         totals.residual.absolute === null
           ? inWords('not_compared')
-          : `US dollars without signs; ${totals.residual.beyond} hours beyond tolerance`,
+          : `US dollars without signs; ${named(totals.residual.beyond, 'hour')} beyond tolerance`,
       ),
     ]}
   </dl>`;
@@ -199,17 +162,17 @@ export function risk(hourly: RiskMetrics, daily: RiskMetrics): Html {
 const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');
 
 function monthCell(month: CalendarReturn | undefined): Html {
-  if (month === undefined) return html`<td class="none">–</td>`;
+  if (month === undefined) return html`<td class="empty">–</td>`;
   const star = month.whole ? '' : '*';
   if (month.ratio === null) {
-    return html`<td class="none">gap${star}<br />(${percent(month.observed)})</td>`;
+    return html`<td class="empty">gap${star}<br />(${percent(month.observed)})</td>`;
   }
   const kind = month.ratio.startsWith('-') ? 'loss' : 'gain';
   return html`<td class="${kind}">${percent(month.ratio)}${star}</td>`;
 }
 
 function yearCell(months: readonly CalendarReturn[]): Html {
-  if (months.some(({ ratio }) => ratio === null)) return html`<td class="none">gap</td>`;
+  if (months.some(({ ratio }) => ratio === null)) return html`<td class="empty">gap</td>`;
   const index = new GrowthIndex();
   for (const { ratio } of months) if (ratio !== null) index.apply(ratio);
   return ratioCell(exactRatio(index.value - INDEX_ONE, INDEX_ONE), 'too_large');
@@ -225,7 +188,7 @@ function yearRow(year: number, own: readonly CalendarReturn[]): readonly Cell[] 
 export function months(all: readonly CalendarReturn[]): Html {
   const years = Map.groupBy(all, ({ startMs }) => new Date(startMs).getUTCFullYear());
   const rows = [...years].map(([year, own]) => yearRow(year, own));
-  return table(
+  return dense(
     'Time-weighted, months of UTC. * began or ended in the month. A month with a gap has no return; in brackets what the hours that are known made together',
     ['', ...MONTHS, 'Year'],
     rows,
@@ -253,7 +216,7 @@ export function monthDetails(
     ];
   });
   const head = ['', 'return', 'hours', 'paid in', 'paid out', 'fees', 'funding', 'statements'];
-  return table('Amounts in US dollars; statements by their counter in the chain', head, rows);
+  return dense('Amounts in US dollars; statements by their counter in the chain', head, rows);
 }
 
 export function falls({ points }: Performance): Html {
@@ -286,7 +249,7 @@ function total(hours: readonly HourStatement[], pick: Pick): Html {
     known++;
   }
   if (known === hours.length) return html`<td>${dollars(sum)}</td>`;
-  return html`<td class="none">${UNKNOWN}: ${dollars(sum)} in ${count(known)} hours</td>`;
+  return html`<td class="none">${UNKNOWN}: ${dollars(sum)} in ${named(known, 'hour')}</td>`;
 }
 
 export function sums({ totals }: Performance, hours: readonly HourStatement[]): Html {
@@ -334,7 +297,7 @@ export function markets({ markets: all, totals }: Performance): Html {
       money(one.equity),
     ];
   });
-  return table(
+  return dense(
     'Returns on the capital of the whole account; amounts in US dollars',
     [
       '',
@@ -363,7 +326,7 @@ export function gapList(gaps: readonly ReturnGap[]): Html {
   ]);
   return table(
     'Nothing is known of these times, and nothing was put in their place',
-    ['from', 'to', 'why'],
+    ['from', textHead('to'), textHead('why')],
     rows,
   );
 }

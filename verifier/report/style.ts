@@ -97,6 +97,7 @@ export const STYLE: Html = css`
   }
   .scroll {
     overflow-x: auto;
+    margin: 0.5rem 0 1.2rem;
   }
   table {
     border-collapse: collapse;
@@ -108,12 +109,24 @@ export const STYLE: Html = css`
     color: var(--soft);
     padding: 0.3rem 0;
   }
+  /* Stays in sight, and breaks, where its table is wider than the screen. */
+  caption span {
+    position: sticky;
+    left: 0;
+    display: inline-block;
+    max-width: min(100%, 100vw - 3rem);
+  }
   th,
   td {
     padding: 0.25rem 0.5rem;
     border-bottom: 1px solid var(--rule);
     text-align: right;
     vertical-align: top;
+    white-space: nowrap;
+  }
+  td.none {
+    min-width: 6rem;
+    white-space: normal;
   }
   th:first-child,
   td:first-child,
@@ -121,11 +134,41 @@ export const STYLE: Html = css`
   td.text {
     text-align: left;
   }
+  td.text {
+    min-width: 8rem;
+    white-space: normal;
+  }
+  td.text.keys {
+    min-width: 18rem;
+  }
+  th[scope='row'] {
+    position: sticky;
+    left: 0;
+    min-width: 6.5rem;
+    max-width: 34rem;
+    background: var(--back);
+    white-space: normal;
+  }
+  .long {
+    overflow-wrap: anywhere;
+  }
+  .dense {
+    font-size: 0.85rem;
+  }
+  .dense th,
+  .dense td {
+    padding: 0.25rem;
+  }
+  .dense th[scope='row'] {
+    min-width: 0;
+    white-space: nowrap;
+  }
   thead th {
     color: var(--soft);
     font-weight: 600;
   }
-  td.none {
+  td.none,
+  td.empty {
     color: var(--soft);
     font-style: italic;
   }
@@ -134,7 +177,7 @@ export const STYLE: Html = css`
   }
   .key {
     display: grid;
-    grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr));
+    grid-template-columns: repeat(3, 1fr);
     gap: 0.8rem;
     margin: 1rem 0;
     padding: 0;
@@ -166,12 +209,46 @@ export const STYLE: Html = css`
   figcaption {
     font-weight: 600;
   }
-  svg {
-    width: 100%;
-    height: auto;
-    display: block;
+  .legend {
+    display: flex;
+    gap: 1.2rem;
+    margin: 0;
+    color: var(--soft);
+    font-size: 0.8rem;
+    font-weight: 400;
   }
-  svg text {
+  .legend i {
+    display: inline-block;
+    width: 0.9rem;
+    height: 0.7rem;
+    border: 0 solid var(--gap);
+    border-left-width: 0.9rem;
+  }
+  .legend .key-in {
+    width: 0.2rem;
+    border-color: var(--in);
+    border-left-width: 0.2rem;
+  }
+  .legend .key-out {
+    width: 0.2rem;
+    border-color: var(--out);
+    border-left-width: 0.2rem;
+  }
+  /* The box is where lines are; text stands outside of it. */
+  .chart {
+    display: block;
+    width: calc(100% - 6rem);
+    height: 13rem;
+    margin: 0.8rem 0.8rem 2.8rem 5.2rem;
+    overflow: visible;
+  }
+  .chart.low {
+    height: 8rem;
+  }
+  .plot {
+    overflow: visible;
+  }
+  .chart text {
     fill: var(--soft);
     font:
       12px system-ui,
@@ -194,6 +271,7 @@ export const STYLE: Html = css`
     fill: none;
     stroke: var(--line);
     stroke-width: 1.6;
+    vector-effect: non-scaling-stroke;
     stroke-linejoin: round;
     stroke-linecap: round;
   }
@@ -226,6 +304,28 @@ export const STYLE: Html = css`
   li {
     margin: 0.15rem 0;
   }
+  @media (max-width: 40rem) {
+    body {
+      padding: 1rem;
+    }
+    .key {
+      grid-template-columns: repeat(2, 1fr);
+    }
+    .key dd {
+      font-size: 1.1rem;
+    }
+    .chart {
+      width: calc(100% - 5rem);
+      margin-left: 4.4rem;
+    }
+    .minor {
+      display: none;
+    }
+    th,
+    td {
+      padding: 0.25rem 0.35rem;
+    }
+  }
   @media print {
     :root {
       color-scheme: light;
@@ -253,14 +353,35 @@ export const STYLE: Html = css`
       break-inside: avoid;
     }
     h2,
-    h3 {
+    h3,
+    caption,
+    thead {
       break-after: avoid;
+    }
+    .dense,
+    tbody tr:first-child {
+      break-before: avoid;
+    }
+    .dense {
+      break-inside: avoid;
     }
     thead {
       display: table-header-group;
     }
     .scroll {
       overflow: visible;
+    }
+    .dense {
+      font-size: 7.5pt;
+    }
+    th[scope='row'] {
+      position: static;
+    }
+    .key {
+      grid-template-columns: repeat(3, 1fr);
+    }
+    .key div {
+      border: 1px solid var(--rule);
     }
   }
 `;

@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../../verifier/commands/report.ts';
-import { renderChart } from '../../../verifier/report/chart.ts';
+import { digitsOf, renderChart } from '../../../verifier/report/chart.ts';
 import type { Chart } from '../../../verifier/report/chart.ts';
 import { escapeText, html } from '../../../verifier/report/html.ts';
 import { decimal, dollars, percent } from '../../../verifier/report/numbers.ts';
@@ -100,8 +100,8 @@ describe('a report', () => {
       '958 hours reconcile, 1 are beyond their tolerance, of 1 it is not known',
       'without their signs to 0.50 US dollars',
       'nobody saw the account',
-      'hourly.periods_per_year 8760',
-      'daily.periods_per_year 365',
+      'of hours of days',
+      'periods_per_year 8760 365',
       'trackseal.test/log/e0000000001',
       'SHA-256 of the document',
       'PCR0',
@@ -132,7 +132,7 @@ describe('a report', () => {
     };
     expect(parsed.html['@_lang']).toBe('en');
     expect(Object.keys(parsed.html.body)).toEqual(['header', 'main']);
-    const charts = page.match(/<svg[^]*?<\/svg>/gu) ?? [];
+    const charts = page.match(/<svg\s+class="chart[^]*?<\/figure>/gu) ?? [];
     expect(charts).toHaveLength(3);
     for (const chart of charts) {
       const [, title = '', description = ''] = /aria-labelledby="(\S+) (\S+)"/u.exec(chart) ?? [];
@@ -140,13 +140,19 @@ describe('a report', () => {
       expect(chart).toMatch(new RegExp(`<desc id="${description}">[^<]{20,}</desc>`, 'u'));
       expect(chart).toContain('role="img"');
     }
-    const tables = page.match(/<table>[^]*?<\/table>/gu) ?? [];
+    const tables = page.match(/<table [^]*?<\/table>/gu) ?? [];
     expect(tables.length).toBeGreaterThan(7);
     for (const one of tables) {
       expect(one).toMatch(/<caption>\s*\S/u);
       expect(one).toContain('scope="col"');
       expect(one).toContain('scope="row"');
     }
+    // A table that is wider than the screen can be moved by key, and a corner is no header.
+    const boxes = page.match(
+      /<div class="scroll" role="group" aria-label="[^"]{20,}" tabindex="0">/gu,
+    );
+    expect(boxes).toHaveLength(tables.length);
+    expect(page).not.toMatch(/<th[^>]*>\s*<\/th>/u);
     const ids = Array.from(page.matchAll(/ id="([^"]+)"/gu), ([, id]) => id);
     expect(new Set(ids).size).toBe(ids.length);
   });
@@ -167,7 +173,7 @@ describe('a report', () => {
 
   it('stops the line where nothing is known, and shows a band', async () => {
     const page = await report(honest);
-    const [equity = ''] = page.match(/<svg[^]*?<\/svg>/gu) ?? [];
+    const [equity = ''] = page.match(/<svg\s+class="chart[^]*?<\/figure>/gu) ?? [];
     expect(equity.match(/class="line"/gu)).toHaveLength(2);
     expect(equity.match(/class="gap"/gu)).toHaveLength(1);
     expect(equity.match(/class="flow in"/gu)).toHaveLength(1);
@@ -181,6 +187,44 @@ describe('a report', () => {
     expect(out).toContain('Nobody said which image is trusted');
     expect(out).toContain('--unsafe-root');
     expect(out).toContain('class="badge undecided"');
+  });
+
+  it('is not green where a check was switched off', async () => {
+    const page = await report(honest);
+    expect(page).toContain('<span class="badge undecided">verified</span>');
+    expect(page).toContain('Checks were switched off: --unsafe-root');
+  });
+
+  it.each([
+    ['one hour', 1, '01-01 00:00', '01-01 01:00'],
+    ['four days less an hour', 95, '01-01 00:00', '01-04 23:00'],
+    ['four days', 96, '2026-01-01', '2026-01-05'],
+  ])('of %s draws all of it, with times that differ', async (_, size, first, last) => {
+    const builder = await RecordBuilder.create();
+    builder.addHours(hours().slice(0, size));
+    const path = folder.path(`short-${size}.json`);
+    await writeFile(path, builder.file());
+    const charts = (await report(path)).match(/<svg\s+class="chart[^]*?<\/figure>/gu) ?? [];
+    expect(charts).toHaveLength(3);
+    for (const one of charts) {
+      const labels = Array.from(one.matchAll(/>([\d:\s-]+)<\/text/gu), ([, label]) => label);
+      expect(labels.filter((label) => label?.includes('-'))).toContain(first);
+      expect(labels.at(-1)).toBe(last);
+      const [, path = ''] = /<polyline\s+class="line[^"]*"\s+points="([^"]*)"/u.exec(one) ?? [];
+      expect(path).toMatch(/^0,/u);
+      expect(path).toMatch(/ 1000,[\d.]+$/u);
+    }
+  });
+
+  it('in which no hour is known says so, and has no level and no drawdown', async () => {
+    const builder = await RecordBuilder.create();
+    builder.addHours([blindHour(0), blindHour(1)]);
+    const path = folder.path('blind.json');
+    await writeFile(path, builder.file());
+    const page = await report(path);
+    expect(page.match(/nothing is known/gu)).toHaveLength(3);
+    expect(page).not.toContain('class="level"');
+    expect(readable(page)).toContain('Maximum drawdown not known no hour has a return');
   });
 
   it('names corrections and jumps of the value', async () => {
@@ -197,7 +241,7 @@ describe('a report', () => {
     const path = folder.path('jump.json');
     await writeFile(path, builder.file());
     const page = readable(await report(path));
-    expect(page).toContain('1 hours begin with another value than the hour before ended with');
+    expect(page).toContain('1 hour with another value at the start than the hour before had');
     expect(page).toMatch(/4 replaces 1 2026-01-01 00:00 UTC late_data/u);
   });
 
@@ -281,7 +325,6 @@ describe('a chart', () => {
     endMs: 1_000_000,
     bands: [],
     marks: [],
-    height: 200,
     isFilled: false,
     format: String,
   };
@@ -293,9 +336,38 @@ describe('a chart', () => {
     }));
     const { text } = renderChart({ ...chart, points });
     // Top and bottom of the drawing.
-    expect(text).toMatch(/,12[ "]/u);
-    expect(text).toMatch(/,174[ "]/u);
+    expect(text).toMatch(/,0[ "]/u);
+    expect(text).toMatch(/,1000[ "]/u);
     expect(text.length).toBeLessThan(60_000);
+  });
+
+  it.each([
+    [100, 0],
+    [1, 0],
+    [0.5, 1],
+    [0.1, 1],
+    [0.02, 2],
+    [0.000_1, 4],
+  ])('whose levels are %s apart has %s digits behind the point', (step, digits) => {
+    expect(digitsOf(step)).toBe(digits);
+  });
+
+  it('of a fall begins at zero, also where nothing fell', () => {
+    const points = [
+      { atMs: 0, value: 0 },
+      { atMs: 1_000_000, value: 0 },
+    ];
+    const { text } = renderChart({ ...chart, points, isFilled: true });
+    expect(text).toContain('points="0,0 1000,0"');
+    expect(text).not.toMatch(/>0\.\d*[1-9]/u);
+  });
+
+  it('draws no band and no line beyond its box', () => {
+    const points = [{ atMs: 2_000_000, value: 1 }];
+    const bands = [{ fromMs: -5, toMs: 3_000_000 }];
+    const { text } = renderChart({ ...chart, points, bands });
+    expect(text).toMatch(/x="0%"\s+y="0"\s+width="100%"/u);
+    expect(text).toMatch(/points="1000,[\d.]+ 1000,/u);
   });
 
   it.each([

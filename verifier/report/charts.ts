@@ -1,0 +1,109 @@
+// The three charts of a report: value, index and drawdown, hour by hour, with gaps where they are. Doubles are for the eye
+// only; the figures are in the tables.
+
+import { indexOf } from '../../wire/performance/drawdown.ts';
+import type { Performance } from '../../wire/performance/performance.ts';
+import { HOUR_MS } from '../../wire/track/figures.ts';
+import type { HourStatement } from '../../wire/track/hour.ts';
+import type { ChartPoint, Mark } from './chart.ts';
+import { digitsOf, renderChart } from './chart.ts';
+import type { Html } from './html.ts';
+import { day, dollars, minute, named, percent } from './numbers.ts';
+
+interface Ends {
+  /** Null: as the last one that is known. */
+  readonly start: number | null;
+  /** Null: the line stops. */
+  readonly end: number | null;
+}
+
+/** Each hour from its start to its end, so that the first one and the one after a gap are lines, too. */
+function pointsOf(
+  hours: readonly HourStatement[],
+  first: number | null,
+  ends: (hour: HourStatement) => Ends,
+): readonly ChartPoint[] {
+  let last = first;
+  let lastMs: number | null = null;
+  return hours.flatMap((hour): readonly ChartPoint[] => {
+    const { startMs } = hour.figures;
+    const { start, end } = ends(hour);
+    const from = { atMs: startMs, value: start ?? last };
+    const isOn = lastMs === startMs;
+    lastMs = end === null ? null : startMs + HOUR_MS;
+    if (end === null) return [{ atMs: startMs, value: null }];
+    last = end;
+    const to = { atMs: startMs + HOUR_MS, value: end };
+    return isOn ? [to] : [{ atMs: startMs, value: null }, from, to];
+  });
+}
+
+/** For the eye only: a double of an exact amount. */
+function approximate(value: bigint | null): number | null {
+  return value === null ? null : Number(value / 10n ** 12n) / 1e6;
+}
+
+function flowMarks(hours: readonly HourStatement[]): readonly Mark[] {
+  return hours.flatMap(({ figures }) =>
+    figures.flows.flatMap(({ atMs, amount }): readonly Mark[] => {
+      if (amount === null || amount === 0n) return [];
+      const kind = amount > 0n ? 'in' : 'out';
+      const label = `${minute(atMs)}: ${dollars(amount)} US dollars`;
+      return [{ atMs, label, kind }];
+    }),
+  );
+}
+
+function level(value: number, digits: number): string {
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return value.toLocaleString('en-US', options).replace('-', '\u2212');
+}
+
+export function charts(performance: Performance, hours: readonly HourStatement[]): readonly Html[] {
+  const { coverage, linked, points } = performance;
+  const { startMs, endMs } = coverage;
+  const line = new Map(indexOf(points).map((point) => [point.atMs, point] as const));
+  const at = (hour: HourStatement): ReturnType<typeof line.get> =>
+    line.get(hour.figures.startMs + HOUR_MS);
+  const shared = { startMs, endMs, bands: linked.gaps, marks: [], isFilled: false };
+  const span = `${day(startMs)} to ${day(endMs)}`;
+  const gaps = `${named(linked.gaps.length, 'gap')} shown as bands.`;
+  const fall = performance.hourly.maximum_drawdown;
+  return [
+    renderChart({
+      ...shared,
+      name: 'equity',
+      title: 'Value of the account, US dollars',
+      description: `${span}: from ${dollars(performance.totals.equityStart)} to ${dollars(performance.totals.equityEnd)}. ${gaps} Marks at the bottom are deposits and withdrawals.`,
+      points: pointsOf(hours, null, ({ figures }) => ({
+        start: approximate(figures.equityStart),
+        end: approximate(figures.equityEnd),
+      })),
+      marks: flowMarks(hours),
+      format: (value, step) => level(value, digitsOf(step)),
+    }),
+    renderChart({
+      ...shared,
+      name: 'index',
+      title: 'Time-weighted index: deposits and withdrawals do not move it',
+      description: `${span}: 1 at the start; ${linked.ratio === null ? `over the hours that are known ${percent(linked.observed)}` : percent(linked.ratio)}. ${gaps}`,
+      points: pointsOf(hours, 1, (hour) => {
+        const found = at(hour);
+        return { start: null, end: found === undefined ? null : Number(found.index) };
+      }),
+      format: (value, step) => level(value, digitsOf(step)),
+    }),
+    renderChart({
+      ...shared,
+      name: 'drawdown',
+      title: 'Drawdown from the highest index',
+      description: `${span}: ${fall === null ? 'the index never fell' : `deepest ${percent(fall.depth)} at ${minute(fall.troughMs)}`}. ${gaps}`,
+      points: pointsOf(hours, 0, (hour) => {
+        const found = at(hour);
+        return { start: null, end: found === undefined ? null : -Number(found.drawdown) };
+      }),
+      isFilled: true,
+      format: (value, step) => `${level(value * 100, digitsOf(step * 100))} %`,
+    }),
+  ];
+}
