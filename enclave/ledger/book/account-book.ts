@@ -69,7 +69,8 @@ export class AccountBook implements Book {
     const observed = observedOf(observation, this.#options.marginPositions ?? false);
     if (observed === null) return 'too_precise';
     const hour = hourOf(observed.atMs);
-    if (this.#opening === null && this.#nextHourMs === null) {
+    const isUnclear = this.#state === null && this.#opening !== null && this.#isBusy(this.#opening);
+    if ((this.#opening === null && this.#nextHourMs === null) || isUnclear) {
       this.#opening = observed;
       this.#openedAtMs = observed.atMs;
       this.#nextHourMs = this.#firstHourMs(observed);
@@ -101,23 +102,30 @@ export class AccountBook implements Book {
     if (!opens) this.#checkpoints.keep(startMs, state);
     this.#state = state;
     const { referenceOf } = this.#options;
+    const nextMs = startMs + HOUR_MS;
+    const observed = this.#timeline.observed(startMs);
     const figures = runHour(state, this.#pricesOf(table, state), {
       startMs,
       events: this.#timeline.events(startMs),
-      observed: this.#timeline.observed(startMs),
+      observed,
+      next: this.#timeline.observed(nextMs),
+      ahead: this.#timeline.events(nextMs).filter(({ atMs }) => atMs <= (observed?.endsMs ?? 0)),
       coverage,
       rebuilt: startMs < (this.#openedAtMs ?? 0),
       opens,
       ...(referenceOf === undefined ? {} : { referenceOf }),
     });
-    this.#nextHourMs = startMs + HOUR_MS;
+    this.#nextHourMs = nextMs;
     this.#settle(this.#nextHourMs - (this.#options.keepHours ?? DEFAULT_KEEP_HOURS) * HOUR_MS);
     return figures;
   }
 
-  reopen(startMs: number): readonly number[] | null {
+  reopen(hourMs: number): readonly number[] | null {
     const until = this.#nextHourMs;
-    if (until === null || !this.#isOpenAt(startMs)) return null;
+    if (until === null || !this.#isOpenAt(hourMs)) return null;
+    const beforeMs = hourMs - HOUR_MS;
+    const isSeen = this.#isSeenBefore(hourMs) && this.#isOpenAt(beforeMs);
+    const startMs = isSeen ? beforeMs : hourMs;
     let from = startMs;
     if (this.#opening !== null && startMs <= hourOf(this.#opening.fromMs)) {
       // What was held before it follows from other records now.
@@ -250,7 +258,20 @@ export class AccountBook implements Book {
       return 'new';
     }
     const isHistory = this.#opening !== null && atMs <= this.#opening.fromMs;
-    return isHistory || hourOf(atMs) < nextHourMs ? 'late' : 'new';
+    const isClosed = hourOf(atMs) < nextHourMs;
+    const isSeen = hourOf(atMs) === nextHourMs && this.#isSeenBefore(atMs);
+    return isHistory || isClosed || isSeen ? 'late' : 'new';
+  }
+
+  /** What the hour before has been compared with may have had in it already what happened at this time. */
+  #isSeenBefore(atMs: number): boolean {
+    return (this.#timeline.observed(hourOf(atMs) - HOUR_MS)?.endsMs ?? 0) >= atMs;
+  }
+
+  /** Something happened while the venue was asked: what was there before is not certain. */
+  #isBusy({ beginsMs, endsMs }: Observed): boolean {
+    const events = this.#timeline.all(hourOf(beginsMs)).filter(isCounted);
+    return events.some(({ atMs }) => atMs >= beginsMs && atMs <= endsMs);
   }
 
   #firstHourMs(opening: Observed): number {

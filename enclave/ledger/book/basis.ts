@@ -116,6 +116,7 @@ export class Basis {
     const copy = new Basis(this.method);
     for (const [asset, lots] of this.#assets) copy.#assets.set(asset, lots.copy());
     for (const [symbol, lots] of this.#contracts) copy.#contracts.set(symbol, lots.copy());
+    for (const [key, deferred] of this.#deferred) copy.#deferred.set(key, deferred);
     copy.#cost = this.#cost;
     return copy;
   }

@@ -3,6 +3,7 @@
 import type { Fixed } from '../../../wire/fixed.ts';
 import type { FigureMarket } from '../../../wire/track/figures.ts';
 import { Basis } from './basis.ts';
+import type { Comparison } from './comparison.ts';
 import type { Instrument } from './instrument.ts';
 import { Ledger } from './ledger.ts';
 import { REPORTING_CURRENCY } from './price-table.ts';
@@ -24,6 +25,8 @@ export class BookState {
   /** At the end of the last hour; null: not known. */
   equity: Fixed | null = null;
   unrealised: Fixed | null = null;
+  /** With what a poll told that began in the last hour. A restart forgets it, and that poll is not compared. */
+  begun: Comparison | null = null;
 
   copy(): BookState {
     const copy = new BookState();
@@ -37,6 +40,7 @@ export class BookState {
     copy.excluded = new Set(this.excluded);
     copy.equity = this.equity;
     copy.unrealised = this.unrealised;
+    copy.begun = this.begun?.copy() ?? null;
     return copy;
   }
 

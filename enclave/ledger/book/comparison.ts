@@ -1,84 +1,163 @@
 // The ledger held against what the venue says. A poll asks for several wallets one after the other while the account
-// may trade, so each figure is compared at every moment between its begin and its end, and the smallest difference
-// counts: a fill in the middle of a poll is no residual. What is left is posted as unexplained.
+// may trade, so each figure is compared with and without each of the events between its begin and its end, and the
+// smallest difference counts: nothing that happens in the middle of a poll is a residual. A poll may begin in one hour
+// and end in the next. What is left is posted as unexplained.
 
 import type { Fixed } from '../../../wire/fixed.ts';
 import { absolute } from '../../../wire/fixed.ts';
 import type { BookState } from './book-state.ts';
 import type { Observed } from './observed.ts';
 
-/** Clocks of a venue and of the enclave differ by as much, and no more is forgiven. */
-export const CLOCK_SLACK_MS = 2_000;
+/** Of one figure: ten events in all their combinations, and beyond that in their order. */
+const MAX_DIFFERENCES = 1024;
+
+/** Venue less ledger, of one figure: all that it may be. */
+class Difference {
+  #now: Fixed;
+  readonly #all: Set<Fixed>;
+
+  constructor(first: Fixed, all: Iterable<Fixed> = [first]) {
+    this.#now = first;
+    this.#all = new Set(all);
+  }
+
+  next(now: Fixed): void {
+    this.with(now - this.#now);
+    this.#now = now;
+    this.#all.add(now);
+  }
+
+  /** The venue may have told it before or after something. */
+  with(change: Fixed): void {
+    if (change === 0n || this.#all.size > MAX_DIFFERENCES / 2) return;
+    const changed = Array.from(this.#all, (one) => one + change);
+    for (const one of changed) this.#all.add(one);
+  }
+
+  get smallest(): Fixed {
+    let found = this.#now;
+    for (const one of this.#all) if (absolute(one) < absolute(found)) found = one;
+    return found;
+  }
+
+  copy(): Difference {
+    return new Difference(this.#now, this.#all);
+  }
+}
+
+type Differences = Map<string, Difference>;
 
 export class Comparison {
   readonly observed: Observed;
-  /** Venue less ledger, in cash as if contracts had been paid for. */
-  readonly assets: Map<string, Fixed> = new Map();
-  /** Venue less ledger, in contracts. */
-  readonly contracts: Map<string, Fixed> = new Map();
+  /** By symbol, in contracts. */
+  readonly #contracts: Differences = new Map();
+  /** By asset, in cash as if contracts had been paid for: by the venue's entries, which may be rounded, and by our own. */
+  readonly #told: Differences = new Map();
+  readonly #own: Differences = new Map();
+  /** What contracts settle in. */
+  readonly #settles = new Map<string, string>();
   /** Currencies that contracts of unknown worth settle in: nothing can be said of them. */
-  readonly incomparable: Set<string> = new Set();
-
+  readonly #opaque = new Set<string>();
   #isBegun = false;
 
   constructor(observed: Observed) {
     this.observed = observed;
   }
 
-  get beginsMs(): number {
-    return this.observed.fromMs - CLOCK_SLACK_MS;
+  get isBegun(): boolean {
+    return this.#isBegun;
   }
 
-  get endsMs(): number {
-    return this.observed.atMs + CLOCK_SLACK_MS;
+  copy(): Comparison {
+    const copy = new Comparison(this.observed);
+    copy.#isBegun = this.#isBegun;
+    for (const [all, own] of [
+      [this.#contracts, copy.#contracts],
+      [this.#told, copy.#told],
+      [this.#own, copy.#own],
+    ] as const) {
+      for (const [name, one] of all) own.set(name, one.copy());
+    }
+    for (const [symbol, settle] of this.#settles) copy.#settles.set(symbol, settle);
+    for (const name of this.#opaque) copy.#opaque.add(name);
+    return copy;
   }
 
   /** Once at the begin, and after each event until the end. */
   compare(state: BookState): void {
-    const moved = this.#compareContracts(state);
-    const settled = this.#costs(state);
-    const names = new Set([...state.assets, ...this.observed.assets.keys(), ...settled.keys()]);
-    for (const name of this.assets.keys()) names.add(name);
-    for (const name of names) {
-      if (this.incomparable.has(name)) continue;
-      const told = this.observed.assets.get(name) ?? 0n;
-      const cost = settled.get(name);
-      // By the venue's entries, which may be rounded; by our own, if that leaves nothing or there are none.
-      if (cost !== null) {
-        this.#keep(this.assets, name, told - (cost ?? 0n) - state.ledger.balance('wallet', name));
-      }
-      const own = told - state.average.quantity(name) - pending(state, name);
-      const agrees = !moved.has(name) && (cost === null || absolute(own) <= tiny(told));
-      if (agrees) this.#keep(this.assets, name, own);
-      else if (cost === null) this.incomparable.add(name);
+    const { assets, contracts } = this.observed;
+    for (const symbol of new Set([
+      ...state.fifo.symbols,
+      ...contracts.keys(),
+      ...this.#contracts.keys(),
+    ])) {
+      const told = contracts.get(symbol);
+      const difference = (told?.contracts ?? 0n) - state.fifo.contracts(symbol);
+      this.#next(this.#contracts, symbol, difference);
+      const instrument = told?.instrument ?? state.instruments.get(symbol);
+      if (instrument === undefined) continue;
+      this.#settles.set(symbol, instrument.settle);
+      if (instrument.style === 'opaque') this.#opaque.add(instrument.settle);
+    }
+    const costs = this.#costs();
+    for (const name of new Set([
+      ...state.assets,
+      ...assets.keys(),
+      ...costs.keys(),
+      ...this.#own.keys(),
+    ])) {
+      const told = assets.get(name) ?? 0n;
+      const cost = costs.get(name) ?? 0n;
+      this.#next(this.#told, name, told - cost - state.ledger.balance('wallet', name));
+      // The halves of a transfer move no lots as long as the other half is not there.
+      const pending = state.ledger.balance('transfer_pending', name);
+      this.#next(this.#own, name, told - state.average.quantity(name) + pending);
     }
     this.#isBegun = true;
   }
 
-  /** Gives what the contracts settle in that do not agree. */
-  #compareContracts(state: BookState): ReadonlySet<string> {
-    const moved = new Set<string>();
-    const symbols = new Set([...state.fifo.symbols, ...this.observed.contracts.keys()]);
-    for (const symbol of this.contracts.keys()) symbols.add(symbol);
-    for (const symbol of symbols) {
-      const told = this.observed.contracts.get(symbol);
-      const instrument = told?.instrument ?? state.instruments.get(symbol);
-      const difference = (told?.contracts ?? 0n) - state.fifo.contracts(symbol);
-      this.#keep(this.contracts, symbol, difference);
-      if (instrument === undefined) continue;
-      if (difference !== 0n) moved.add(instrument.settle);
-      if (instrument.style === 'opaque') this.incomparable.add(instrument.settle);
+  /** Something went from one wallet to another: the venue may have told it twice, or not at all. */
+  transfer(asset: string, amount: Fixed): void {
+    for (const all of [this.#told, this.#own]) {
+      all.get(asset)?.with(amount);
+      all.get(asset)?.with(-amount);
     }
-    return moved;
+  }
+
+  /** Venue less ledger, in contracts. */
+  contracts(): ReadonlyMap<string, Fixed> {
+    return new Map([...this.#contracts].map(([symbol, one]) => [symbol, one.smallest] as const));
+  }
+
+  /** Venue less ledger, in cash as if contracts had been paid for; null where nothing can be said. */
+  assets(): ReadonlyMap<string, Fixed | null> {
+    const moved = new Set<string>();
+    for (const [symbol, difference] of this.contracts()) {
+      if (difference !== 0n) moved.add(this.#settles.get(symbol) ?? '');
+    }
+    const costs = this.#costs();
+    const settled = new Set(this.#settles.values());
+    const differences = new Map<string, Fixed | null>();
+    for (const [name, own] of this.#own) {
+      if (this.#opaque.has(name)) {
+        differences.set(name, null);
+        continue;
+      }
+      const isTold = costs.get(name) !== null;
+      const found = isTold ? (this.#told.get(name)?.smallest ?? null) : null;
+      const byOwn = own.smallest;
+      const fits = !settled.has(name) || !isTold || absolute(byOwn) <= this.#tiny(name);
+      const isOwn = fits && !moved.has(name);
+      const isLess = found === null || absolute(byOwn) < absolute(found);
+      differences.set(name, isOwn && isLess ? byOwn : found);
+    }
+    return differences;
   }
 
   /** Of open contracts by the venue's entries, by what they settle in; null where one is not told. */
-  #costs(state: BookState): ReadonlyMap<string, Fixed | null> {
+  #costs(): ReadonlyMap<string, Fixed | null> {
     const costs = new Map<string, Fixed | null>();
-    for (const symbol of state.fifo.symbols) {
-      const settle = state.instruments.get(symbol)?.settle;
-      if (settle !== undefined) costs.set(settle, 0n);
-    }
+    for (const settle of this.#settles.values()) costs.set(settle, 0n);
     for (const { instrument, cost } of this.observed.contracts.values()) {
       const before = costs.get(instrument.settle);
       const unknown = before === null || cost === null;
@@ -87,20 +166,19 @@ export class Comparison {
     return costs;
   }
 
-  #keep(all: Map<string, Fixed>, name: string, difference: Fixed): void {
-    // What neither had at an earlier moment was no different then.
-    const known = all.get(name) ?? (this.#isBegun ? 0n : undefined);
-    if (known !== undefined && !all.has(name)) all.set(name, known);
-    if (known === undefined || absolute(difference) < absolute(known)) all.set(name, difference);
+  #next(all: Differences, name: string, difference: Fixed): void {
+    let known = all.get(name);
+    if (known === undefined) {
+      // What neither had at an earlier moment was no different then.
+      known = new Difference(this.#isBegun ? 0n : difference);
+      all.set(name, known);
+    }
+    known.next(difference);
   }
-}
 
-/** What a venue rounds in a wallet. */
-function tiny(told: Fixed): Fixed {
-  return 10_000_000_000n + absolute(told) / 1_000_000_000n;
-}
-
-/** What the halves of a transfer have moved without lots, as long as the other half is not there. */
-function pending(state: BookState, name: string): Fixed {
-  return -state.ledger.balance('transfer_pending', name);
+  /** What a venue rounds in a wallet. */
+  #tiny(name: string): Fixed {
+    const told = this.observed.assets.get(name) ?? 0n;
+    return 10_000_000_000n + absolute(told) / 1_000_000_000n;
+  }
 }

@@ -6,6 +6,7 @@ import { createHmac } from 'node:crypto';
 import type { Fixed } from '../../../wire/fixed.ts';
 import { formatFixed, multiplyFixed } from '../../../wire/fixed.ts';
 import type { PriceSource } from '../../../wire/track/figures.ts';
+import type { BookState } from './book-state.ts';
 import type { Instrument } from './instrument.ts';
 import type { SeriesRow } from './price-series.ts';
 import type { PriceTable, Valuation } from './price-table.ts';
@@ -44,6 +45,11 @@ export class HourPrices {
     this.#table = table;
     this.#last = last;
     this.#instruments = instruments;
+  }
+
+  /** The same prices for a copy of the state; what is used of them is not noted here. */
+  of({ last, instruments }: Pick<BookState, 'last' | 'instruments'>): HourPrices {
+    return new HourPrices(this.#table, last, instruments);
   }
 
   /** Of one unit of a coin, a currency or a security, in dollars. */

@@ -14,6 +14,7 @@ import { EVENT_MAX_AGE_MS } from './hour-prices.ts';
 import type { Instrument } from './instrument.ts';
 import { worthOf } from './instrument.ts';
 import type { Observed } from './observed.ts';
+import type { Role } from './pairs.ts';
 import { rolesOf } from './pairs.ts';
 import { Poster } from './poster.ts';
 import { Tally } from './tally.ts';
@@ -28,6 +29,10 @@ export interface Hour {
   /** Sorted. */
   readonly events: readonly BookEvent[];
   readonly observed: Observed | null;
+  /** Of the hour after it: its poll may have begun in this one. */
+  readonly next: Observed | null;
+  /** Events of that hour that the poll of this one may have told, too. */
+  readonly ahead: readonly BookEvent[];
   readonly coverage: HourCoverage;
   readonly rebuilt: boolean;
   /** The book's first one: what is held gets the prices of its begin. */
@@ -39,34 +44,75 @@ class HourRun {
   readonly #state: BookState;
   readonly #prices: HourPrices;
   readonly #tally = new Tally();
+  readonly #roles: ReadonlyMap<string, Role>;
   readonly #poster: Poster;
 
-  constructor(state: BookState, prices: HourPrices, { events, referenceOf }: Hour) {
+  constructor(
+    state: BookState,
+    prices: HourPrices,
+    { events, referenceOf }: Pick<Hour, 'events' | 'referenceOf'>,
+  ) {
     this.#state = state;
     this.#prices = prices;
-    const roles = rolesOf(events, state.wallets, (name) => isExcluded(prices, name));
-    this.#poster = new Poster(state, this.#prices, this.#tally, roles, referenceOf);
+    this.#roles = rolesOf(events, state.wallets, (name) => isExcluded(prices, name));
+    this.#poster = new Poster(state, this.#prices, this.#tally, this.#roles, referenceOf);
   }
 
-  run({ startMs, events, observed, coverage, rebuilt, opens }: Hour): HourFigures {
+  run(hour: Hour): HourFigures {
+    const { startMs, events, observed, next, coverage, rebuilt, opens } = hour;
     if (opens) this.#open(startMs);
-    const comparison = observed === null ? null : new Comparison(observed);
-    let phase: 'before' | 'within' | 'after' = comparison === null ? 'after' : 'before';
+    const endMs = startMs + HOUR_MS;
+    const own = observed === null ? null : this.#comparisonOf(observed, hour);
+    const later = next === null || next.beginsMs >= endMs ? null : new Comparison(next);
+    let isOpen = own !== null;
     for (const event of events) {
-      if (comparison !== null && phase === 'before' && event.atMs > comparison.beginsMs) {
-        phase = 'within';
-        comparison.compare(this.#state);
-      }
-      if (comparison !== null && phase === 'within' && event.atMs > comparison.endsMs) {
-        phase = 'after';
-        this.#settle(comparison);
+      for (const one of [own, later]) if (one !== null) this.#begin(one, event.atMs);
+      if (own !== null && isOpen && event.atMs > own.observed.endsMs) {
+        isOpen = false;
+        this.#settle(own);
+        if (later?.isBegun === true) later.compare(this.#state);
       }
       this.#poster.post(event);
-      if (phase === 'within') comparison?.compare(this.#state);
+      if (own !== null && isOpen) this.#follow(own, event);
+      if (later !== null) this.#follow(later, event);
     }
-    if (comparison !== null && phase === 'before') comparison.compare(this.#state);
-    if (comparison !== null && phase !== 'after') this.#settle(comparison);
-    return this.#figures(startMs, coverage, comparison !== null, rebuilt);
+    if (own !== null && isOpen) {
+      this.#begin(own, endMs);
+      this.#lookAhead(own, hour.ahead);
+      this.#settle(own);
+    }
+    later?.compare(this.#state);
+    this.#state.begun = later;
+    return this.#figures(startMs, coverage, own !== null, rebuilt);
+  }
+
+  /** Null: what happened since the poll began is not known any more, and what it told cannot be compared. */
+  #comparisonOf(observed: Observed, { startMs, opens }: Hour): Comparison | null {
+    const { begun } = this.#state;
+    if (begun?.observed === observed) return begun;
+    return observed.beginsMs >= startMs || opens ? new Comparison(observed) : null;
+  }
+
+  #begin(comparison: Comparison, atMs: number): void {
+    if (!comparison.isBegun && atMs > comparison.observed.beginsMs) comparison.compare(this.#state);
+  }
+
+  #follow(comparison: Comparison, event: BookEvent): void {
+    if (!comparison.isBegun) return;
+    comparison.compare(this.#state);
+    const isMoved = event.kind === 'flow' && this.#roles.get(event.key) === 'internal';
+    if (isMoved) comparison.transfer(event.currency, event.amount);
+  }
+
+  /** What comes in the first moments of the next hour, on a copy: all but the comparison is of that hour. */
+  #lookAhead(comparison: Comparison, ahead: readonly BookEvent[]): void {
+    if (ahead.length === 0) return;
+    const state = this.#state.copy();
+    const run = new HourRun(state, this.#prices.of(state), { events: ahead });
+    for (const event of ahead) {
+      run.#poster.post(event);
+      run.#follow(comparison, event);
+    }
   }
 
   #open(startMs: number): void {
@@ -79,15 +125,16 @@ class HourRun {
   }
 
   /** Posts what is different, at what it is worth when the venue told it. */
-  #settle({ observed, assets, contracts, incomparable }: Comparison): void {
+  #settle(comparison: Comparison): void {
+    const { observed } = comparison;
     const { atMs } = observed;
     const state = this.#state;
+    const assets = comparison.assets();
     for (const wallet of observed.wallets) state.wallets.add(wallet);
     for (const [symbol, instrument] of observed.securities) {
       state.instruments.set(symbol, instrument);
     }
-    if (incomparable.size > 0) this.#tally.residual.add(0n, false);
-    for (const [symbol, difference] of contracts) {
+    for (const [symbol, difference] of comparison.contracts()) {
       if (difference === 0n) continue;
       const told = observed.contracts.get(symbol);
       const instrument = told?.instrument ?? state.instruments.get(symbol);
@@ -96,7 +143,8 @@ class HourRun {
       this.#settleContracts(instrument, difference, told?.mark ?? null, atMs);
     }
     for (const [asset, difference] of assets) {
-      if (difference !== 0n) this.#settleAsset(asset, difference, atMs);
+      if (difference === null) this.#tally.residual.add(0n, false);
+      else if (difference !== 0n) this.#settleAsset(asset, difference, atMs);
     }
   }
 

@@ -9,6 +9,9 @@ import type { Observation } from './contract.ts';
 import type { Instrument } from './instrument.ts';
 import { instrumentOf, worthOf } from './instrument.ts';
 
+/** Clocks of a venue and of the enclave differ by as much, and no more is forgiven. */
+export const CLOCK_SLACK_MS = 2_000;
+
 export interface ObservedContract {
   readonly instrument: Instrument;
   readonly contracts: Fixed;
@@ -20,8 +23,11 @@ export interface ObservedContract {
 export interface Observed {
   /** What it was read from. */
   readonly observation: Observation;
+  /** Begin and end of the asking, and so much before and after them. */
   readonly fromMs: number;
   readonly atMs: number;
+  readonly beginsMs: number;
+  readonly endsMs: number;
   /** Coins and currencies as wallets have them, and securities. */
   readonly assets: ReadonlyMap<string, Fixed>;
   readonly securities: ReadonlyMap<string, Instrument>;
@@ -89,5 +95,7 @@ export function observedOf(observation: Observation, marginPositions: boolean): 
       add(assets, instrument.symbol, position.side === 'short' ? -size : size);
     }
   }
-  return { observation, fromMs, atMs, assets, securities, contracts, wallets };
+  const [beginsMs, endsMs] = [fromMs - CLOCK_SLACK_MS, atMs + CLOCK_SLACK_MS];
+  const times = { fromMs, atMs, beginsMs, endsMs };
+  return { observation, ...times, assets, securities, contracts, wallets };
 }

@@ -55,6 +55,7 @@ export class Timeline {
     this.#pending.delete(event.key);
   }
 
+  /** It belongs to the hour in which it was over. */
   observe(observed: Observed): void {
     const hour = hourOf(observed.atMs);
     const known = this.#observed.get(hour);

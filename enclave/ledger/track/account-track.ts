@@ -9,6 +9,7 @@ import { accept } from '../../../wire/result.ts';
 import type { ChainCheck } from '../../../wire/track/chain.ts';
 import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
 import type { Applied, BookRecord } from '../book/contract.ts';
+import { CLOCK_SLACK_MS } from '../book/observed.ts';
 import type { PriceTable } from '../book/price-table.ts';
 import type { LedgerAccount, LedgerMissed } from '../protocol.ts';
 import { MAX_SIGN_BYTES } from '../protocol.ts';
@@ -225,7 +226,9 @@ export class AccountTrack {
     if (applied === 'late') this.#reopenMs = Math.min(this.#reopenMs ?? startMs, startMs);
     const isLate = applied === 'late' || startMs <= (this.#chain?.lastHourMs ?? -1);
     if (isUnstated && isLate) {
-      this.#correctMs = Math.min(this.#correctMs ?? startMs, startMs);
+      // What was told of the end of an hour may have had it, too.
+      const fromMs = hourOf(record.timeMs - CLOCK_SLACK_MS);
+      this.#correctMs = Math.min(this.#correctMs ?? fromMs, fromMs);
       this.#coverage.addLate(startMs);
     }
     return applied;

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Fill } from '../../../../enclave/connector/records.ts';
 import type { Observation } from '../../../../enclave/ledger/book/contract.ts';
 import { AccountBook } from '../../../../enclave/ledger/book/account-book.ts';
-import { CLOCK_SLACK_MS } from '../../../../enclave/ledger/book/comparison.ts';
+import { CLOCK_SLACK_MS } from '../../../../enclave/ledger/book/observed.ts';
 import { CONVERSION_MATCH_MS, TRANSFER_MATCH_MS } from '../../../../enclave/ledger/book/pairs.ts';
 import { PriceTable } from '../../../../enclave/ledger/book/price-table.ts';
 import { HOUR_MS } from '../../../../wire/track/figures.ts';

@@ -19,6 +19,7 @@ import {
   balance,
   COVERED,
   fx,
+  MINUTE_MS,
   observation,
   position,
   row,
@@ -118,7 +119,7 @@ function run({ transactions, positions }: Fund): readonly Day[] {
     const told = [...held].filter(([, shares]) => shares !== 0n);
     const seen = told.map(([symbol, shares]) => sharesOf(symbol, shares));
     const money = balance('USD', canonicalDecimal(cash.toFixed(12)) ?? '');
-    book.observe(observation(endMs - 1, [money], seen));
+    book.observe(observation(endMs - MINUTE_MS, [money], seen));
     const stocks = values.slice(1, -1).reduce((sum, value) => sum + Number(value), 0);
     return {
       day: day.slice(0, 10),
