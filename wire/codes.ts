@@ -235,7 +235,7 @@ export const REFUSAL_CODES = {
   chain_previous: 'a statement that does not follow the one before it',
   chain_order:
     'an hour or a day that does not follow the one before it, or an epoch that goes back',
-  chain_supersedes: 'a correction or revocation of what does not hold, or of another hour or day',
+  chain_supersedes: 'a correction of what does not hold, or of another hour or day',
   chain_ended: 'a statement behind the end of its track record',
   database_unreachable: 'the database does not answer',
   database_refused: 'the database refuses what it is asked, or is older than PostgreSQL 15',

@@ -91,6 +91,8 @@ export interface ConfiguredDatabase {
   readonly roots: string;
   /** The name in the server's certificate, where it is another one than `host`. */
   readonly server_name?: string | undefined;
+  /** A record of which the database has lost the end goes on, and says so for ever; else it stops. Default false. */
+  readonly accept_loss?: boolean | undefined;
 }
 
 /** Inputs: from the host, label `host`; with a source from the enclave's own connection, label `tls`. */
@@ -267,6 +269,7 @@ const configurationSchema: z.ZodType<Configuration> = z.strictObject({
       user: z.string().regex(SQL_NAME),
       roots: z.string().max(MAX_ROOTS_CHARACTERS).regex(PEM_CERTIFICATES),
       server_name: dnsName.optional(),
+      accept_loss: z.boolean().optional(),
     })
     .optional(),
 });

@@ -163,6 +163,7 @@ export class Ledger {
       accountType: account.accountType,
       environment: account.environment,
       createdMs: Number(account.createdNs / MS),
+      head: null,
     };
     this.#accounts.set(account.id, told);
     this.#commitments.set(toHex(account.commitment), account.id);

@@ -27,6 +27,7 @@ export const LEDGER_FRAME = {
   audit: 0xa5,
   answer: 0xa6,
   counters: 0xa7,
+  stated: 0xa8,
 } as const;
 
 /** Frame types of wire/node/stream-mux.ts. */
@@ -64,6 +65,7 @@ export const FROM_LEDGER_TYPES: readonly number[] = [
   LEDGER_FRAME.audit,
   LEDGER_FRAME.answer,
   LEDGER_FRAME.counters,
+  LEDGER_FRAME.stated,
   ...STREAM_TYPES,
 ];
 

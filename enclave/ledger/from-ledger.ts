@@ -7,6 +7,7 @@ import { isRefusalCode } from '../../wire/codes.ts';
 import { parseFields } from '../../wire/fields.ts';
 import { MAX_DESK_PLAINTEXT_BYTES } from '../../wire/limits.ts';
 import type { Result } from '../../wire/result.ts';
+import { MAX_LOST_COUNTER } from '../../wire/track/signing.ts';
 import { VENUES } from '../connector/classes.ts';
 import { mapOf, MAX_TIME_MS, oneOf, PRICE_KINDS } from '../connector/records.ts';
 import type {
@@ -14,6 +15,7 @@ import type {
   LedgerAudit,
   LedgerResync,
   LedgerSign,
+  LedgerStated,
   LedgerTaken,
   NeedPrices,
 } from './frames.ts';
@@ -30,6 +32,7 @@ const MAX_SMALL_BYTES = 4096;
 const MAX_NEED_BYTES: number = 64 * 1024;
 const MAX_NAME = 64;
 const MAX_STATEMENT_BYTES: number = 64 * 1024;
+const HASH_BYTES = 32;
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 /** What one question may be about: a year of hours or a week of minutes. */
@@ -48,6 +51,18 @@ export function parseLedgerTaken(bytes: Uint8Array): Result<LedgerTaken> {
     id: readAccountId(fields, 1),
     poll: fields.uint(2),
     stored: fields.bool(3),
+  }));
+}
+
+export function encodeLedgerStated({ id, counter, hash }: LedgerStated): Uint8Array {
+  return encodeMap([accountIdBytes(id), counter, hash]);
+}
+
+export function parseLedgerStated(bytes: Uint8Array): Result<LedgerStated> {
+  return parseFields('ledger_stated', bytes, MAX_SMALL_BYTES, (fields) => ({
+    id: readAccountId(fields, 1),
+    counter: fields.uint(2, MAX_LOST_COUNTER, 1),
+    hash: fields.bytes(3, HASH_BYTES),
   }));
 }
 

@@ -39,6 +39,14 @@ export interface LedgerState {
   readonly stalled: boolean;
 }
 
+/** How far the chain of an account is stored. */
+export interface StatedHead {
+  /** Of the last statement, from 1. */
+  readonly counter: number;
+  /** SHA-256 of it. */
+  readonly hash: Uint8Array;
+}
+
 export interface LedgerAccount {
   /** Hex, 16 bytes. */
   readonly id: string;
@@ -50,6 +58,8 @@ export interface LedgerAccount {
   readonly accountType: AccountType;
   readonly environment: Environment;
   readonly createdMs: number;
+  /** What a ledger has said last, whichever it was; null: nothing yet, as far as the desk knows. */
+  readonly head: StatedHead | null;
 }
 
 /** A page of what a poll brought. */
@@ -137,6 +147,10 @@ export interface LedgerTaken {
   readonly poll: number;
   /** False: there is no database, and a restart forgets it. */
   readonly stored: boolean;
+}
+
+export interface LedgerStated extends StatedHead {
+  readonly id: string;
 }
 
 export interface LedgerResync {

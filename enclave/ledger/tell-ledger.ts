@@ -61,6 +61,7 @@ export function encodeLedgerAccount(account: LedgerAccount): Uint8Array {
     account.accountType,
     account.environment,
     account.createdMs,
+    account.head === null ? null : mapOf([account.head.counter, account.head.hash]),
   ]);
 }
 

@@ -8,6 +8,7 @@ import { parseFields } from '../../wire/fields.ts';
 import { SALT_BYTES } from '../../wire/leaf.ts';
 import { MAX_CONFIGURATION_BYTES, MAX_ORIGIN_CHARACTERS } from '../../wire/limits.ts';
 import type { Result } from '../../wire/result.ts';
+import { MAX_LOST_COUNTER } from '../../wire/track/signing.ts';
 import { MAX_DATA_KEY_RECORDS, MAX_PASSWORD_BYTES } from '../../wire/sealed.ts';
 import {
   ACCOUNT_TYPES,
@@ -104,6 +105,10 @@ export function parseLedgerAccount(bytes: Uint8Array): Result<LedgerAccount> {
     accountType: oneOf(fields, 6, ACCOUNT_TYPES),
     environment: oneOf(fields, 7, ['live', 'sandbox']),
     createdMs: readTime(fields, 8),
+    head: fields.mapOrNull(9, (head) => ({
+      counter: head.uint(1, MAX_LOST_COUNTER, 1),
+      hash: head.bytes(2, HASH_BYTES),
+    })),
   }));
 }
 

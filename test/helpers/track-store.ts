@@ -27,6 +27,7 @@ export const LEDGER_ACCOUNT: LedgerAccount = {
   accountType: 'spot',
   environment: 'live',
   createdMs: Date.UTC(2026, 10, 20, 20),
+  head: null,
 };
 
 export interface StoreScene {

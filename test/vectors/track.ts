@@ -176,7 +176,7 @@ export function snapshotAt(atMs: number, lastCounter: number): Place {
   };
 }
 
-/** Hour, snapshot, gap, correction of the first hour, revocation of the snapshot, end. */
+/** Hour, snapshot, gap, correction of the first hour, revocation of the correction as lost, end. */
 export function vectorChain(): Chain {
   const chain = new Chain();
   const first = hourAt(HOUR, { figures: FIGURES });
@@ -189,14 +189,14 @@ export function vectorChain(): Chain {
   } as Place);
   chain.link({
     kind: 'revocation',
-    revokes: 2,
-    reason: 'superseded_hours',
+    lost: { from: 4, to: 4 },
+    reason: 'store_lost',
     atMs: HOUR + 7_200_000,
   });
   chain.link({
     kind: 'revocation',
-    revokes: null,
-    reason: 'account_removed',
+    lost: null,
+    reason: 'removed',
     atMs: HOUR + 7_200_001,
   });
   return chain;
@@ -245,7 +245,7 @@ export function trackVectors(): Readonly<Record<string, string>> {
     snapshot: toHex(snapshot ?? missing),
     'hour without a return': toHex(gap ?? missing),
     'hour, a correction': toHex(correction ?? missing),
-    'revocation of a snapshot': toHex(revocation ?? missing),
+    'revocation of what was lost': toHex(revocation ?? missing),
     'end of the chain': toHex(end ?? missing),
     metrics: toHex(encodeTrackStatement(metricsOf(chain))),
     leaf: toHex(encodeTrackLeaf([hour ?? missing, gap ?? missing])),

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { toHex } from '../../wire/bytes.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
+import type { LostRange } from '../../wire/track/revocation.ts';
 import type { VerifiedRecord } from '../track/check-record.ts';
 import type { RecordVerdict } from '../track/record-verdict.ts';
 import { charts } from './charts.ts';
@@ -89,6 +90,10 @@ function conventions({ verdict }: Report): Html {
   );
 }
 
+function lostText(lost: LostRange | null): string {
+  return lost === null ? 'ends the chain' : `takes back ${lost.from} to ${lost.to}: they were lost`;
+}
+
 function corrections({ record }: Report): Html {
   const rows = [
     ...record.corrections.map(({ statement }) => [
@@ -99,7 +104,7 @@ function corrections({ record }: Report): Html {
     ]),
     ...record.revocations.map(({ statement }) => [
       String(statement.counter),
-      text(statement.revokes === null ? 'ends the chain' : `revokes ${statement.revokes}`),
+      text(lostText(statement.lost)),
       text(minute(statement.atMs)),
       text(statement.reason),
     ]),

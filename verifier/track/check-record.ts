@@ -117,14 +117,15 @@ function checkSignatures(
 /** The chain as it is walked: what holds at each place of it. */
 class Walk {
   readonly chain: ChainCheck = new ChainCheck(nodeCrypto);
-  /** By counter - 1. */
-  readonly #hashes: Uint8Array[] = [];
+  readonly #hashes = new Map<number, Uint8Array>();
   /** By start. */
   readonly hours = new Map<number, Placed<HourStatement>>();
   readonly snapshots = new Map<number, Placed<SnapshotStatement>>();
   readonly corrections: Placed<HourStatement | SnapshotStatement>[] = [];
   readonly revocations: Placed<RevocationStatement>[] = [];
   readonly metrics: Placed<MetricsStatement>[] = [];
+  /** All hours and snapshots, in the order of the chain. */
+  readonly #placed: Placed<HourStatement | SnapshotStatement>[] = [];
   /** By the last counter they rest on: judged when the chain is there, as it was then. */
   readonly #waiting: ReadonlyMap<number, readonly Placed<MetricsStatement>[]>;
 
@@ -148,7 +149,7 @@ class Walk {
         .filter(
           ({ figures: { startMs } }) => startMs >= statement.fromMs && startMs < statement.toMs,
         );
-      const checked = checkMetrics(statement, hours, (at) => this.#hashes[at - 1] ?? null);
+      const checked = checkMetrics(statement, hours, (at) => this.#hashes.get(at) ?? null);
       if (!checked.ok) return checked;
       this.metrics.push(metrics);
     }
@@ -158,14 +159,15 @@ class Walk {
   #place({ signed }: Parsed, statement: ChainStatement): Result<null> {
     const added = this.chain.add(signed.statement, statement);
     if (!added.ok) return added;
-    this.#hashes.push(nodeCrypto.sha256(signed.statement));
+    this.#hashes.set(statement.counter, nodeCrypto.sha256(signed.statement));
     const { leafIndex, position } = signed;
     if (statement.kind === 'revocation') {
       this.revocations.push({ statement, leafIndex, position });
-      this.#forget(statement.revokes);
+      if (statement.lost !== null) this.#goBack();
       return accept(null);
     }
     if (statement.supersedes !== null) this.corrections.push({ statement, leafIndex, position });
+    this.#placed.push({ statement, leafIndex, position });
     if (statement.kind === 'hour') {
       this.hours.set(statement.figures.startMs, { statement, leafIndex, position });
       return checkHour(statement);
@@ -183,9 +185,16 @@ class Walk {
     return hours;
   }
 
-  #forget(counter: number | null): void {
-    for (const map of [this.hours, this.snapshots]) {
-      for (const [key, { statement }] of map) if (statement.counter === counter) map.delete(key);
+  /** To what the chain says that holds: some of it was taken back. */
+  #goBack(): void {
+    this.hours.clear();
+    this.snapshots.clear();
+    for (const { statement, ...place } of this.#placed) {
+      const { kind, counter } = statement;
+      const atMs = kind === 'hour' ? statement.figures.startMs : statement.atMs;
+      if (this.chain.effective(kind, atMs) !== counter) continue;
+      if (kind === 'hour') this.hours.set(atMs, { statement, ...place });
+      else this.snapshots.set(atMs, { statement, ...place });
     }
   }
 }

@@ -55,7 +55,7 @@ class Numbers {
 class Periods {
   readonly stepMs: number;
   firstMs: number | null = null;
-  /** The counter that holds; negative: it was revoked. */
+  /** The counter that holds. */
   readonly counters = new Numbers(new Int32Array(32));
 
   constructor(stepMs: number) {
@@ -79,12 +79,19 @@ class Periods {
     this.firstMs ??= atMs;
     this.counters.push(counter);
   }
+
+  clear(): void {
+    this.firstMs = null;
+    this.counters.length = 0;
+  }
 }
 
 /** Of each hash as many bytes are kept: enough to tell one statement from another. */
 const KEPT_HASH_BYTES = 16;
+/** In place of a period: the statement is not here. */
+const LOST = Infinity;
 
-/** Takes the statements of one chain, one after the other, from its first. 28 bytes are kept of each. */
+/** Takes the statements of one chain, one after the other, from its first. 32 bytes are kept of each. */
 export class ChainCheck {
   readonly #crypto: Pick<WireCrypto, 'sha256'>;
   #account: TrackAccount | null;
@@ -92,8 +99,10 @@ export class ChainCheck {
   #head: ChainHead = { counter: 0, hash: null };
   readonly #hours = new Periods(HOUR_MS);
   readonly #days = new Periods(DAY_MS);
-  /** By counter - 1: an hour's start, a midnight as a negative number, or NaN. */
+  /** By counter - 1: an hour's start, a midnight as a negative number, NaN for a revocation, or LOST. */
   readonly #periods = new Numbers(new Float64Array(32));
+  /** By counter - 1: what is superseded, the first that is taken back, or 0. */
+  readonly #earlier = new Numbers(new Int32Array(32));
   readonly #epochs = new Map<string, number>();
   #ended = false;
 
@@ -141,10 +150,19 @@ export class ChainCheck {
     );
   }
 
-  /** The counter that holds for an hour or a day now; null where there is none, or it was revoked. */
+  /** It was signed, and is not in the list: a revocation behind it says so. */
+  isLost(counter: number): boolean {
+    return this.#periods.at(counter - 1) === LOST;
+  }
+
+  /** Whether a statement with this hash may be at this place: of one that is lost nobody can tell. */
+  agrees(counter: number, hash: Uint8Array): boolean {
+    return this.isLost(counter) || (counter <= this.#head.counter && this.#isKept(counter, hash));
+  }
+
+  /** The counter that holds for an hour or a day now; null where there is none, or it was taken back. */
   effective(kind: Period, atMs: number): number | null {
-    const counter = this.#of(kind).counterOf(atMs) ?? 0;
-    return counter > 0 ? counter : null;
+    return this.#of(kind).counterOf(atMs);
   }
 
   #of(kind: Period): Periods {
@@ -157,14 +175,14 @@ export class ChainCheck {
     return equalBytes(kept, hash.subarray(0, KEPT_HASH_BYTES));
   }
 
-  #keep(hash: Uint8Array): void {
+  #keep(hash: Uint8Array | null): void {
     const at = this.#head.counter * KEPT_HASH_BYTES;
     if (at === this.#hashes.length) {
       const grown = new Uint8Array(at * 2);
       grown.set(this.#hashes);
       this.#hashes = grown;
     }
-    this.#hashes.set(hash.subarray(0, KEPT_HASH_BYTES), at);
+    if (hash !== null) this.#hashes.set(hash.subarray(0, KEPT_HASH_BYTES), at);
     this.#head = { counter: this.#head.counter + 1, hash };
   }
 
@@ -180,13 +198,16 @@ export class ChainCheck {
     if (this.#ended) return refuse('chain_ended', { counter });
     const ordered = this.#checkOrigin(statement);
     if (!ordered.ok) return ordered;
-    const taken = statement.kind === 'revocation' ? this.#revoke(statement) : this.#take(statement);
+    const taken = statement.kind === 'revocation' ? accept(0) : this.#superseded(statement);
     if (!taken.ok) return taken;
+    if (statement.kind === 'revocation') this.#revoke(statement);
     const parsed = parseOrigin(statement.origin);
     if (parsed !== null) this.#epochs.set(parsed.logId, parsed.epoch);
     this.#account ??= accountOf(statement);
     this.#periods.push(periodKey(statement));
+    this.#earlier.push(statement.kind === 'revocation' ? (statement.lost?.from ?? 0) : taken.value);
     this.#keep(hash);
+    this.#hold(counter);
     return accept(null);
   }
 
@@ -199,7 +220,11 @@ export class ChainCheck {
     if (counter <= last) {
       return refuse(this.#isKept(counter, hash) ? 'chain_duplicate' : 'chain_fork', { counter });
     }
-    if (counter > last + 1) return refuse('chain_hole', { expected: last + 1, actual: counter });
+    if (counter > last + 1) {
+      const isLost =
+        statement.kind === 'revocation' && (statement.lost?.from ?? counter) <= last + 1;
+      return isLost ? accept(null) : refuse('chain_hole', { expected: last + 1, actual: counter });
+    }
     const before = this.#head.hash;
     const follows =
       before === null || previous === null ? before === previous : equalBytes(before, previous);
@@ -217,20 +242,16 @@ export class ChainCheck {
     return accept(null);
   }
 
-  #take(statement: Exclude<ChainStatement, { kind: 'revocation' }>): Result<null> {
+  /** The counter that this one supersedes, or 0. */
+  #superseded(statement: Exclude<ChainStatement, { kind: 'revocation' }>): Result<number> {
     const { kind, counter, supersedes } = statement;
     const atMs = kind === 'hour' ? statement.figures.startMs : statement.atMs;
-    const periods = this.#of(kind);
     if (supersedes === null) {
-      if (!this.#follows(kind, atMs)) return refuse('chain_order', { counter, what: kind });
-      periods.append(atMs, counter);
-      return accept(null);
+      return this.#follows(kind, atMs) ? accept(0) : refuse('chain_order', { counter, what: kind });
     }
-    if (periods.counterOf(atMs) !== supersedes.counter) {
-      return refuse('chain_supersedes', { counter, supersedes: supersedes.counter });
-    }
-    periods.counters.set(periods.indexOf(atMs), counter);
-    return accept(null);
+    return this.#of(kind).counterOf(atMs) === supersedes.counter
+      ? accept(supersedes.counter)
+      : refuse('chain_supersedes', { counter, supersedes: supersedes.counter });
   }
 
   /** Hours are never left out, and a day's snapshot comes when all its hours are there, and before the next. */
@@ -242,19 +263,40 @@ export class ChainCheck {
     return lastDayMs === null || atMs === lastDayMs + DAY_MS;
   }
 
-  #revoke(statement: Extract<ChainStatement, { kind: 'revocation' }>): Result<null> {
-    const { counter, revokes } = statement;
-    if (revokes === null) {
+  #revoke({ counter, lost }: Extract<ChainStatement, { kind: 'revocation' }>): void {
+    if (lost === null) {
       this.#ended = true;
-      return accept(null);
+      return;
     }
-    const key = this.#periods.at(revokes - 1) ?? Number.NaN;
-    const periods = this.#of(key < 0 ? 'snapshot' : 'hour');
-    if (periods.counterOf(Math.abs(key)) !== revokes) {
-      return refuse('chain_supersedes', { counter, supersedes: revokes });
+    const last = this.#head.counter;
+    while (this.#head.counter < counter - 1) {
+      this.#periods.push(LOST);
+      this.#earlier.push(0);
+      this.#keep(null);
     }
-    periods.counters.set(periods.indexOf(Math.abs(key)), -revokes);
-    return accept(null);
+    if (lost.from <= last) this.#goBack(lost.from - 1);
+  }
+
+  /** What holds is what held behind the statement `until`: what was lost by then does not count. */
+  #goBack(until: number): void {
+    this.#hours.clear();
+    this.#days.clear();
+    const counters: number[] = [];
+    for (let counter = until; counter > 0; counter--) {
+      const from = this.#earlier.at(counter - 1) ?? 0;
+      if (Number.isNaN(this.#periods.at(counter - 1) ?? 0)) counter = Math.min(counter, from);
+      else counters.push(counter);
+    }
+    for (const counter of counters.toReversed()) this.#hold(counter);
+  }
+
+  #hold(counter: number): void {
+    const period = this.#periods.at(counter - 1) ?? LOST;
+    if (Number.isNaN(period) || period === LOST) return;
+    const periods = this.#of(period < 0 ? 'snapshot' : 'hour');
+    const atMs = Math.abs(period);
+    if (this.#earlier.at(counter - 1) === 0) periods.append(atMs, counter);
+    else periods.counters.set(periods.indexOf(atMs), counter);
   }
 }
 

@@ -1,7 +1,8 @@
-// What an account's record takes back: one statement of its chain, or, with no counter, all that would follow. What was
-// stated stays in the chain and in the log; from here on nobody may count on it.
+// What an account's record takes back: statements right before this one that nobody has any more (they were signed, and the
+// database lost them, or there was none), or, without a range, all that would follow. What was stated stays in the log, and
+// its counters are not given again. Hours that were taken back are stated anew behind it.
 //
-//   {1..7: head, domain "trackseal/revocation/v1", 8: counter | null, 9: reason, 10: at ms}
+//   {1..7: head, domain "trackseal/revocation/v1", 8: [from counter, to counter] | null, 9: reason, 10: at ms}
 
 import { encodeCbor } from '../cbor.ts';
 import { parseFields } from '../fields.ts';
@@ -16,22 +17,29 @@ import {
   readHead,
   readWord,
 } from './head.ts';
-import { REVOCATION_DOMAIN } from './signing.ts';
+import { MAX_LOST_COUNTER, REVOCATION_DOMAIN } from './signing.ts';
 
 export { REVOCATION_DOMAIN };
 
+/** Counters; `to` is the one before the revocation, whose `previous` is its hash. */
+export interface LostRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface RevocationStatement extends StatementHead {
   readonly kind: 'revocation';
-  /** The statement that is taken back; null: the chain has ended. */
-  readonly revokes: number | null;
+  /** Null: the chain has ended. */
+  readonly lost: LostRange | null;
   readonly reason: string;
   readonly atMs: number;
 }
 
 /** Deterministic CBOR: the bytes that are hashed, signed and logged. */
 export function encodeRevocationStatement(statement: RevocationStatement): Uint8Array {
-  const { revokes, reason, atMs } = statement;
-  return encodeCbor(mapFrom1([...headToCbor(REVOCATION_DOMAIN, statement), revokes, reason, atMs]));
+  const { lost, reason, atMs } = statement;
+  const range = lost === null ? null : [lost.from, lost.to];
+  return encodeCbor(mapFrom1([...headToCbor(REVOCATION_DOMAIN, statement), range, reason, atMs]));
 }
 
 /** Refuses `message_malformed` and the codes of CBOR. */
@@ -39,12 +47,14 @@ export function parseRevocationStatement(bytes: Uint8Array): Result<RevocationSt
   return parseFields('revocation', bytes, MAX_TRACK_STATEMENT_BYTES, (fields) => {
     readConstant(fields, 1, REVOCATION_DOMAIN);
     const head = readHead(fields);
-    const revokes = fields.uintOrNull(8, head.counter - 1);
-    if (revokes === 0) fields.refuse(8);
+    const range = fields.take(8) === null ? null : fields.uints(8, 2);
+    const [from = 0, to = 0] = range ?? [];
+    if (range !== null && (from < 1 || from > to || to !== head.counter - 1)) fields.refuse(8);
+    if (to > MAX_LOST_COUNTER) fields.refuse(8);
     return {
       kind: 'revocation' as const,
       ...head,
-      revokes,
+      lost: range === null ? null : { from, to },
       reason: readWord(fields, 9),
       atMs: fields.uint(10, MAX_TRACK_MS),
     };

@@ -16,6 +16,8 @@ export const TRACK_DOMAINS: readonly string[] = [
 ];
 /** An hour of an account with 256 flows and 128 polls takes 45 KiB. */
 export const MAX_TRACK_STATEMENT_BYTES: number = 64 * 1024;
+/** Of a chain of which statements were lost: a century of hours and of days. */
+export const MAX_LOST_COUNTER = 1_000_000;
 
 export interface TrackSubject {
   readonly domain: string;

@@ -136,14 +136,16 @@ export async function insertChainRow(sql: Sql, keys: StoreKeys, row: ChainRow): 
     position,
   };
   const hash = nodeCrypto.sha256(statement);
-  await insert(sql, 'chain', { ...place, kind, previous: parsed.previous, hash, ...signed, mac });
+  // That of a statement that was lost is in no row.
+  const previous = kind === 'revocation' && parsed.lost !== null ? null : parsed.previous;
+  await insert(sql, 'chain', { ...place, kind, previous, hash, ...signed, mac });
   if (kind === 'hour') {
     await insert(sql, 'hourly_returns', { ...place, ...hourColumns(parsed), ...signed });
   } else if (kind === 'snapshot') {
     await insert(sql, 'balance_snapshots', { ...place, ...snapshotColumns(parsed), ...signed });
   }
   const replaced =
-    kind === 'revocation' ? { counter: parsed.revokes, reason: parsed.reason } : parsed.supersedes;
+    kind === 'revocation' ? { counter: null, reason: parsed.reason } : parsed.supersedes;
   if (replaced === null) return;
   const { reason } = replaced;
   await insert(sql, 'corrections', { ...place, kind, superseded: replaced.counter, reason });

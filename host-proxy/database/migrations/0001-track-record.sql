@@ -89,7 +89,7 @@ CREATE TABLE trackseal.chain (
   account trackseal.digest NOT NULL REFERENCES trackseal.accounts,
   counter trackseal.positive NOT NULL,
   kind TEXT NOT NULL CHECK (kind IN ('hour', 'snapshot', 'revocation')),
-  previous trackseal.digest CHECK ((previous IS NULL) = (counter = 1)),
+  previous trackseal.digest, -- NULL for the first, and for a revocation of what was lost: that has no row
   hash trackseal.digest NOT NULL, -- SHA-256 of the statement
   statement BYTEA NOT NULL CHECK (octet_length(statement) BETWEEN 1 AND 262144),
   signature BYTEA NOT NULL CHECK (octet_length(signature) = 64),
@@ -102,7 +102,8 @@ CREATE TABLE trackseal.chain (
   UNIQUE (account, counter, kind),
   UNIQUE (account, hash),
   UNIQUE (origin, leaf_index, position),
-  FOREIGN KEY (account, previous) REFERENCES trackseal.chain (account, hash)
+  FOREIGN KEY (account, previous) REFERENCES trackseal.chain (account, hash),
+  CHECK (kind = 'revocation' OR (previous IS NULL) = (counter = 1))
 );
 
 -- Where each chain ends, as its last writer says. A tail that was cut off differs from this.
@@ -196,7 +197,7 @@ CREATE UNIQUE INDEX balance_snapshots_first ON trackseal.balance_snapshots (acco
 CREATE INDEX balance_snapshots_time ON trackseal.balance_snapshots (account, at_ms, counter);
 
 -- Why a statement was superseded or taken back. `hour`, `snapshot`: `counter` supersedes another one of its kind;
--- `revocation`: of one statement, or (superseded NULL) the end of the chain.
+-- `revocation`: of statements that were lost, or the end of the chain (superseded NULL).
 CREATE TABLE trackseal.corrections (
   account trackseal.digest NOT NULL,
   counter trackseal.positive NOT NULL,

@@ -94,12 +94,22 @@ describe('a record', () => {
     ]);
   });
 
-  it('has a gap where an hour was revoked', async () => {
+  it('has what was stated anew in place of what was lost, whether the file has that or not', async () => {
     const builder = await built();
-    builder.add({ kind: 'revocation', revokes: 2, reason: 'wrong_prices', atMs: START_MS });
-    const { verdict } = await folder.verify(builder.file());
-    expect(verdict.record?.gaps).toMatchObject([{ reason: 'missing' }]);
-    expect(verdict.record?.statements).toMatchObject({ hours: 2, revocations: 1 });
+    const [, second, third] = threeHours();
+    if (second === undefined || third === undefined) throw new Error('three');
+    const lost = { from: 2, to: 3 };
+    builder.add({ kind: 'revocation', lost, reason: 'store_lost', atMs: START_MS });
+    builder.addHours([second, changed(third, { trades: 77 })]);
+    const { statements } = builder;
+    for (const list of [statements, statements.toSpliced(1, 2)]) {
+      const { exit, verdict } = await folder.verify(builder.file({ statements: list }));
+      expect([exit, verdict.record?.figures['return']]).toEqual([0, '0.0302']);
+      expect(verdict.record?.hourly.map(({ counter }) => counter)).toEqual([1, 5, 6]);
+      expect(verdict.record?.statements).toMatchObject({ hours: 3, revocations: 1 });
+    }
+    const more = builder.file({ statements: statements.toSpliced(0, 3) });
+    expect(await folder.codeOf(more)).toBe('chain_hole');
   });
 
   it('is shown to people', async () => {
@@ -246,7 +256,7 @@ describe('the log', () => {
   it('that ends before a leaf does not have it', async () => {
     const builder = await logged();
     const file = builder.file();
-    builder.add({ kind: 'revocation', revokes: null, reason: 'account_removed', atMs: START_MS });
+    builder.add({ kind: 'revocation', lost: null, reason: 'removed', atMs: START_MS });
     const { exit, verdict } = await folder.verify(builder.file(), '--log', folder.folder.log);
     expect([exit, verdict.code]).toEqual([1, 'record_unlogged']);
     expect((await folder.verify(file, '--log', folder.folder.log)).exit).toBe(0);
