@@ -221,7 +221,14 @@ export function metricsOf(chain: Chain): MetricsStatement {
     ]),
     reasons: new Map([['cumulative_return', 'gap']]),
     conventions: new Map([['frequency', 'hourly']]),
-    gaps: [{ fromMs: HOUR + 3_600_000, toMs: HOUR + 7_200_000, reason: 'exchange_unavailable' }],
+    gaps: [
+      {
+        fromMs: HOUR + 3_600_000,
+        toMs: HOUR + 7_200_000,
+        reason: 'exchange_unavailable',
+        change: '-0.012',
+      },
+    ],
   };
 }
 

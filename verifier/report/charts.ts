@@ -60,14 +60,15 @@ function level(value: number, digits: number): string {
 }
 
 export function charts(performance: Performance, hours: readonly HourStatement[]): readonly Html[] {
-  const { coverage, linked, points } = performance;
+  const { coverage, linked, gaps: told, points } = performance;
+  if (coverage.recorded === 0) return [];
   const { startMs, endMs } = coverage;
   const line = new Map(indexOf(points).map((point) => [point.atMs, point] as const));
   const at = (hour: HourStatement): ReturnType<typeof line.get> =>
     line.get(hour.figures.startMs + HOUR_MS);
-  const shared = { startMs, endMs, bands: linked.gaps, marks: [], isFilled: false };
+  const shared = { startMs, endMs, bands: told, marks: [], isFilled: false };
   const span = `${day(startMs)} to ${day(endMs)}`;
-  const gaps = `${named(linked.gaps.length, 'gap')} shown as bands.`;
+  const gaps = `${named(told.length, 'gap')} shown as bands.`;
   const fall = performance.hourly.maximum_drawdown;
   return [
     renderChart({
@@ -86,7 +87,7 @@ export function charts(performance: Performance, hours: readonly HourStatement[]
       ...shared,
       name: 'index',
       title: 'Time-weighted index: deposits and withdrawals do not move it',
-      description: `${span}: 1 at the start; ${linked.ratio === null ? `over the hours that are known ${percent(linked.observed)}` : percent(linked.ratio)}. ${gaps}`,
+      description: `${span}: 1 at the start; ${linked.ratio === null ? `with gaps ${percent(linked.bridged)}` : percent(linked.ratio)}. ${gaps}`,
       points: pointsOf(hours, 1, (hour) => {
         const found = at(hour);
         return { start: null, end: found === undefined ? null : Number(found.index) };

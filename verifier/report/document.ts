@@ -21,6 +21,7 @@ import {
   markets,
   monthDetails,
   months,
+  rebuiltPart,
   risk,
   section,
   sums,
@@ -57,7 +58,7 @@ function warnings({ verdict, record }: Report): readonly Html[] {
   const rebuilt = record.hours.filter(({ statement }) => statement.figures.rebuilt).length;
   if (rebuilt > 0) {
     said.push(
-      `${named(rebuilt, 'hour')} worked out backwards, from before the enclave saw the account.`,
+      `${named(rebuilt, 'hour')} worked out backwards, from before the enclave saw the account: in no figure but those named so.`,
     );
   }
   const found = jumps(record.hours.map(({ statement }) => statement)).length;
@@ -215,7 +216,9 @@ export function renderReport(report: Report): string {
   const { verdict, record, performance } = report;
   const { account } = record;
   const { coverage } = performance;
-  const hours = record.hours.map(({ statement }) => statement);
+  const all = record.hours.map(({ statement }) => statement);
+  const { startMs, endMs, recorded } = coverage;
+  const hours = all.filter(({ figures }) => figures.startMs >= startMs && figures.startMs < endMs);
   const commitment = toHex(account.accountCommitment);
   const title = `Track record ${commitment.slice(0, 16)}, ${account.venue}`;
   const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE.text).digest('base64')}'`;
@@ -238,7 +241,7 @@ export function renderReport(report: Report): string {
           <p><span class="badge ${badge(verdict)}">${verdict.verdict}</span></p>
           <p>
             Account <code>${commitment}</code>, ${account.venue}, ${account.environment}.
-            ${minute(coverage.startMs)} to ${minute(coverage.endMs)}.
+            ${recorded === 0 ? 'No hour of it was seen yet' : `${minute(startMs)} to ${minute(endMs)}`}.
           </p>
           ${warnings(report)}
         </header>
@@ -257,10 +260,11 @@ export function renderReport(report: Report): string {
                 ${count(coverage.incomplete)} of ${count(coverage.hours)} hours have a poll that
                 failed or told less than all.
               </p>`,
-              gapList(performance.linked.gaps),
+              gapList(performance.gaps),
               failures(hours),
               prices(hours),
             ),
+            section('Before it was seen', rebuiltPart(performance)),
             section('Corrections', corrections(report)),
             section('Conventions', conventions(report)),
             section('Attestation and log', ...references(report)),

@@ -20,6 +20,7 @@ const REASONS: Readonly<Record<string, string>> = {
   missing: 'no record, or it was revoked',
   flow_not_valued: 'a flow without a price',
   gain_unexplained: 'more was there than any record explains',
+  rebuilt: 'worked out backwards, later',
   value_jump: 'it begins with another value than the hour before ended with',
   no_capital: 'nothing was invested',
   capital_not_positive: 'no capital that a return could rest on',

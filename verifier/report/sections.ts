@@ -4,7 +4,8 @@ import type { Fixed } from '../../wire/fixed.ts';
 import { exactRatio, ratioOf } from '../../wire/performance/ratio.ts';
 import type { CalendarReturn } from '../../wire/performance/calendar.ts';
 import { drawdowns } from '../../wire/performance/drawdown.ts';
-import type { LinkedReturn, ReturnGap } from '../../wire/performance/link.ts';
+import type { BridgedGap } from '../../wire/performance/bridges.ts';
+import type { LinkedReturn } from '../../wire/performance/link.ts';
 import { GrowthIndex, INDEX_ONE } from '../../wire/performance/link.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
 import type { RiskMetrics, Statistic } from '../../wire/performance/risk.ts';
@@ -38,10 +39,16 @@ export function money(value: Fixed | null): Html {
   return value === null ? none('no_value') : html`<td>${dollars(value)}</td>`;
 }
 
-/** What there was of hours, where a return is not known. */
-function partly({ observed, periods, gaps }: LinkedReturn): Html {
-  if (observed === null) return none(gaps[0]?.reason ?? 'no_returns');
-  return html`<td class="none">${UNKNOWN}: ${percent(observed)} in ${named(periods, 'hour')}</td>`;
+/** Where a return is not known: with the gaps, and then what there was of hours, never alone. */
+function overGaps({ bridged, observed, periods }: LinkedReturn): string {
+  if (observed === null) return inWords('no_returns');
+  const whole = bridged === null ? `over gaps ${UNKNOWN}` : `${percent(bridged)} over gaps`;
+  return `${whole}, ${percent(observed)} in ${named(periods, 'hour')} that ${periods === 1 ? 'is' : 'are'} known`;
+}
+
+function partly(linked: LinkedReturn): Html {
+  if (linked.observed === null) return none(linked.gaps[0]?.reason ?? 'no_returns');
+  return html`<td class="none">${UNKNOWN}: ${overGaps(linked)}</td>`;
 }
 
 function box(name: string, value: string, note: string): Html {
@@ -51,12 +58,18 @@ function box(name: string, value: string, note: string): Html {
   </div>`;
 }
 
-export function headline({ linked, moneyWeighted, hourly, totals, coverage }: Performance): Html {
+export function headline({
+  linked,
+  gaps,
+  moneyWeighted,
+  hourly,
+  totals,
+  capital,
+  coverage,
+}: Performance): Html {
   const whole =
     linked.ratio === null
-      ? linked.observed === null
-        ? inWords('no_returns')
-        : `gaps: ${percent(linked.observed)} in the hours that are known`
+      ? overGaps(linked)
       : linked.method === 'twr'
         ? 'time-weighted, valued at each flow'
         : 'time-weighted, partly modified Dietz';
@@ -75,13 +88,19 @@ export function headline({ linked, moneyWeighted, hourly, totals, coverage }: Pe
       box(
         'Maximum drawdown',
         fall !== null ? percent(fall.depth) : coverage.returns === 0 ? UNKNOWN : 'none',
-        `${linked.gaps.length > 0 && fall !== null ? 'at least; ' : ''}${fall !== null ? `${day(fall.peakMs)} to ${day(fall.troughMs)}` : inWords(coverage.returns === 0 ? 'no_returns' : 'no_drawdown')}`,
+        `${hourly.gaps > 0 && fall !== null ? 'at least; ' : ''}${fall !== null ? `${day(fall.peakMs)} to ${day(fall.troughMs)}` : inWords(coverage.returns === 0 ? 'no_returns' : 'no_drawdown')}`,
       ),
       box('Value at the end', dollars(totals.equityEnd), 'US dollars'),
+      box('Gained', dollars(capital.gain), 'US dollars, without what was paid in or out'),
+      box(
+        'Capital',
+        dollars(capital.mean),
+        `US dollars, mean of ${dollars(capital.lowest)} to ${dollars(capital.highest)}; ${percent(capital.smallShare)} of the hours had less than a tenth of it`,
+      ),
       box(
         'Hours with a return',
         `${count(coverage.returns)} of ${count(coverage.hours)}`,
-        named(linked.gaps.length, 'gap'),
+        named(gaps.length, 'gap'),
       ),
       box(
         'Residual',
@@ -130,8 +149,10 @@ export function risk(hourly: RiskMetrics, daily: RiskMetrics): Html {
     ['', 'from daily returns', 'from hourly returns'],
     [
       both('Returns in the sample', ({ sample }) => html`<td>${count(sample)}</td>`),
-      both('Periods without a return', ({ gaps }) => html`<td>${count(gaps)}</td>`),
+      both('– of gaps whose change is known', ({ bridged }) => html`<td>${count(bridged)}</td>`),
+      both('Periods that are not known', ({ gaps }) => html`<td>${count(gaps)}</td>`),
       both('Return, a year', ({ annual_return: value }) => statistic(value, asPercent)),
+      both('– over gaps', ({ annual_return_bridged: value }) => statistic(value, asPercent)),
       both('Volatility', ({ volatility }) => statistic(volatility, asPercent)),
       both('Downside deviation', ({ downside_deviation: value }) => statistic(value, asPercent)),
       both('Sharpe ratio', ({ sharpe }) => statistic(sharpe, asNumber)),
@@ -153,6 +174,8 @@ export function risk(hourly: RiskMetrics, daily: RiskMetrics): Html {
         '– recovered',
         ofFall(({ recoveryMs }) => moment(recoveryMs)),
       ),
+      both('Worst period', ({ worst }) => ratioCell(worst?.ratio ?? null, 'no_returns')),
+      both('– its end', ({ worst }) => (worst === null ? none('no_returns') : moment(worst.endMs))),
       both('Win rate', ({ win_rate: value }) => statistic(value, asPercent)),
       both('Profit factor', ({ profit_factor: value }) => statistic(value, asNumber)),
     ],
@@ -165,7 +188,7 @@ function monthCell(month: CalendarReturn | undefined): Html {
   if (month === undefined) return html`<td class="empty">–</td>`;
   const star = month.whole ? '' : '*';
   if (month.ratio === null) {
-    return html`<td class="empty">gap${star}<br />(${percent(month.observed)})</td>`;
+    return html`<td class="empty">gap${star}<br />(${percent(month.bridged)})</td>`;
   }
   const kind = month.ratio.startsWith('-') ? 'loss' : 'gain';
   return html`<td class="${kind}">${percent(month.ratio)}${star}</td>`;
@@ -189,7 +212,7 @@ export function months(all: readonly CalendarReturn[]): Html {
   const years = Map.groupBy(all, ({ startMs }) => new Date(startMs).getUTCFullYear());
   const rows = [...years].map(([year, own]) => yearRow(year, own));
   return dense(
-    'Time-weighted, months of UTC. * began or ended in the month. A month with a gap has no return; in brackets what the hours that are known made together',
+    'Time-weighted, months of UTC. * began or ended in the month. A month with a gap has no return; in brackets what it made with the change over each gap that ends in it',
     ['', ...MONTHS, 'Year'],
     rows,
   );
@@ -277,6 +300,20 @@ export function sums({ totals }: Performance, hours: readonly HourStatement[]): 
   );
 }
 
+/** What was worked out backwards: beside the record, and no part of it. */
+export function rebuiltPart({ rebuilt, coverage }: Performance): Html {
+  if (rebuilt === null) return html`<p>No hour is from before the enclave saw the account.</p>`;
+  const { linked, capital } = rebuilt;
+  const known = linked.ratio === null ? overGaps(linked) : percent(linked.ratio);
+  const first = coverage.recorded === 0 ? 'none yet' : minute(coverage.startMs);
+  return html`<p>
+    ${minute(linked.startMs)} to ${minute(linked.endMs)}, worked out backwards from what the venue
+    told: ${known}, ${dollars(capital.gain)} US dollars. First hour that was seen: ${first}. Had
+    these hours gone wrong, the account need not have been shown: no figure of this report has them
+    in it.
+  </p>`;
+}
+
 export function markets({ markets: all, totals }: Performance): Html {
   const rows = totals.byMarket.map((one): readonly Cell[] => {
     const found = all.find(({ market }) => market === one.market);
@@ -317,16 +354,17 @@ export function markets({ markets: all, totals }: Performance): Html {
   );
 }
 
-export function gapList(gaps: readonly ReturnGap[]): Html {
+export function gapList(gaps: readonly BridgedGap[]): Html {
   if (gaps.length === 0) return html`<p>No gaps: every hour of the record has a return.</p>`;
-  const rows = gaps.map(({ fromMs, toMs, reason }): readonly Cell[] => [
+  const rows = gaps.map(({ fromMs, toMs, reason, change, unknown }): readonly Cell[] => [
     minute(fromMs),
     text(minute(toMs)),
     text(inWords(reason)),
+    ratioCell(change, unknown),
   ]);
   return table(
-    'Nothing is known of these times, and nothing was put in their place',
-    ['from', textHead('to'), textHead('why')],
+    'No return is known of these times. Change: from the last value before to the first behind, without what came in or went out; nothing that no record explains helps it',
+    ['from', textHead('to'), textHead('why'), 'change'],
     rows,
   );
 }

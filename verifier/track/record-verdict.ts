@@ -42,7 +42,7 @@ export interface RecordSummary {
   readonly figures: Readonly<Record<string, string | number | null>>;
   readonly reasons: Readonly<Record<string, string>>;
   readonly conventions: Readonly<Record<string, string>>;
-  readonly gaps: readonly SpanJson[];
+  readonly gaps: readonly GapJson[];
   readonly hourly: readonly HourJson[];
   readonly months: readonly PeriodJson[];
   readonly days: readonly PeriodJson[];
@@ -71,10 +71,13 @@ export interface HourJson {
   readonly position: number;
 }
 
-interface SpanJson {
+interface GapJson {
   readonly from_ms: number;
   readonly to_ms: number;
   readonly reason: string;
+  /** What the value changed over it; null is not known, for the reason beside it. */
+  readonly change: string | null;
+  readonly unknown: string | null;
 }
 
 interface PeriodJson {
@@ -82,6 +85,8 @@ interface PeriodJson {
   readonly end_ms: number;
   readonly whole: boolean;
   readonly return: string | null;
+  /** With what the value changed over gaps that end in it. */
+  readonly bridged: string | null;
   /** Over the hours that have a return: no return of the period where there are gaps. */
   readonly observed: string | null;
   readonly hours: number;
@@ -136,6 +141,7 @@ function periodJson({
   startMs,
   endMs,
   ratio,
+  bridged,
   observed,
   periods,
   method,
@@ -146,6 +152,7 @@ function periodJson({
     end_ms: endMs,
     whole: rest.whole,
     return: ratio,
+    bridged,
     observed,
     hours: periods,
     method,
@@ -209,7 +216,7 @@ function summaryOf(
   figures: MetricsFigures,
 ): RecordSummary {
   const { account, head, ended, hours, snapshots, corrections, revocations, metrics } = record;
-  const { coverage, linked, months, days, points } = performance;
+  const { coverage, gaps, months, days, points } = performance;
   return {
     account: toHex(account.accountCommitment),
     venue: account.venue,
@@ -227,10 +234,12 @@ function summaryOf(
     figures: Object.fromEntries(figures.figures),
     reasons: Object.fromEntries(figures.reasons),
     conventions: Object.fromEntries(figures.conventions),
-    gaps: linked.gaps.map(({ fromMs, toMs, reason }) => ({
+    gaps: gaps.map(({ fromMs, toMs, reason, change, unknown }) => ({
       from_ms: fromMs,
       to_ms: toMs,
       reason,
+      change,
+      unknown,
     })),
     hourly: hours.map(hourJson),
     months: months.map(periodJson),
@@ -298,13 +307,20 @@ export function verifiedRecord(
 
 const SHOWN = [
   'return',
+  'return_bridged',
   'return_observed',
+  'gain',
+  'capital_lowest',
+  'capital_mean',
+  'capital_highest',
+  'capital_small_share',
   'xirr',
   'daily.volatility',
   'daily.sharpe',
   'daily.sortino',
   'daily.calmar',
   'hourly.drawdown',
+  'hourly.worst',
   'equity_start',
   'equity_end',
   'inflow',
@@ -313,6 +329,9 @@ const SHOWN = [
   'hours',
   'hours_with_return',
   'gaps',
+  'gaps_unknown',
+  'hours_rebuilt',
+  'rebuilt.return',
   'trades',
 ] as const;
 
@@ -336,7 +355,7 @@ function renderFacts(verdict: RecordVerdict, record: RecordSummary): readonly st
     ...record.epochs.map(({ origin, statements: count }) =>
       row('signed by', `${origin}: ${count}`),
     ),
-    ...SHOWN.map((name) => {
+    ...SHOWN.filter((name) => name in figures).map((name) => {
       const value = figures[name] ?? null;
       return `  ${name.padEnd(20)}${printable(value === null ? `not known: ${reasons[name] ?? ''}` : String(value))}`;
     }),

@@ -15,12 +15,12 @@ export interface Conventions {
   readonly minimum_acceptable_return: '0';
   readonly sharpe: 'arithmetic mean / standard deviation * sqrt(periods per year)';
   readonly sortino: 'arithmetic mean / root mean square of shortfalls over all N * sqrt(periods per year)';
-  readonly annual_return: 'geometric, only from one year on';
-  readonly calmar: 'annual return / maximum drawdown, only from one year on';
+  readonly annual_return: 'geometric, only from one year on, none with gaps; _bridged: over gaps whose change is known';
+  readonly calmar: 'annual_return_bridged / maximum drawdown, only from one year on';
   readonly drawdown: 'on the linked index, which starts at 1, at the ends of periods';
   readonly win_rate: 'periods above zero / periods other than zero';
   readonly profit_factor: 'sum of returns above zero / sum of returns below zero, without its sign';
-  readonly gaps: 'left out of every sample and counted, never zero';
+  readonly gaps: 'the change over a gap is the return of its last period, those before it stand for nothing; not known: left out and counted';
   /** Fewer returns than these make a figure null. */
   readonly minimum_periods: MinimumPeriods;
 }
@@ -40,12 +40,13 @@ const COMMON = {
   minimum_acceptable_return: '0',
   sharpe: 'arithmetic mean / standard deviation * sqrt(periods per year)',
   sortino: 'arithmetic mean / root mean square of shortfalls over all N * sqrt(periods per year)',
-  annual_return: 'geometric, only from one year on',
-  calmar: 'annual return / maximum drawdown, only from one year on',
+  annual_return:
+    'geometric, only from one year on, none with gaps; _bridged: over gaps whose change is known',
+  calmar: 'annual_return_bridged / maximum drawdown, only from one year on',
   drawdown: 'on the linked index, which starts at 1, at the ends of periods',
   win_rate: 'periods above zero / periods other than zero',
   profit_factor: 'sum of returns above zero / sum of returns below zero, without its sign',
-  gaps: 'left out of every sample and counted, never zero',
+  gaps: 'the change over a gap is the return of its last period, those before it stand for nothing; not known: left out and counted',
 } as const;
 
 export const CONVENTIONS: Readonly<Record<Frequency, Conventions>> = {

@@ -1,9 +1,9 @@
 // Drawdowns of a linked index: from a peak to the first period that ends at it or above it again. The index starts at 1
-// where the first period starts; deposits do not move it. Across a gap the index goes on where it was, so that with gaps a
-// depth is a lower bound, and whoever shows it says so.
+// where the first period starts; deposits do not move it. Over a gap it moves by what the value changed; where that is not known it
+// goes on where it was, so that a depth is a lower bound then, and whoever shows it says so.
 
 import type { ReturnPoint } from './link.ts';
-import { GrowthIndex, INDEX_ONE } from './link.ts';
+import { GrowthIndex, INDEX_ONE, stepOf } from './link.ts';
 import { exactRatio, ratioUnits } from './ratio.ts';
 
 export interface Drawdown {
@@ -38,14 +38,16 @@ function fall(value: bigint, peak: bigint): string {
   return exactRatio(peak - value, peak) ?? '1';
 }
 
-/** The index at the end of each period that has a return, and how far below its peak. */
+/** The index at the end of each period that is known, and how far below its peak. */
 export function indexOf(points: readonly ReturnPoint[]): readonly IndexPoint[] {
   const index = new GrowthIndex();
   let peak = INDEX_ONE;
   const line: IndexPoint[] = [];
-  for (const { endMs, ratio } of points) {
-    if (ratio === null) continue;
-    const value = index.apply(ratio);
+  for (const point of points) {
+    const step = stepOf(point);
+    if (step === null) continue;
+    const { endMs } = point;
+    const value = index.apply(step);
     if (value > peak) peak = value;
     const written = exactRatio(value, INDEX_ONE);
     if (written === null) continue;
@@ -60,9 +62,11 @@ export function drawdowns(points: readonly ReturnPoint[]): readonly Drawdown[] {
   let peak = { value: INDEX_ONE, atMs: points[0]?.startMs ?? 0 };
   let open: Open | null = null;
   const found: Drawdown[] = [];
-  for (const { endMs, ratio } of points) {
-    if (ratio === null) continue;
-    const value = index.apply(ratio);
+  for (const point of points) {
+    const step = stepOf(point);
+    if (step === null) continue;
+    const { endMs } = point;
+    const value = index.apply(step);
     if (value >= peak.value) {
       if (open !== null) found.push(close(open, endMs));
       open = null;

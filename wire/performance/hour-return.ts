@@ -8,7 +8,7 @@ import { absolute } from '../fixed.ts';
 import type { HourFigures } from '../track/figures.ts';
 import { HOUR_MS } from '../track/figures.ts';
 import type { ReturnPoint } from './link.ts';
-import type { PeriodReturn } from './period-return.ts';
+import type { PeriodReturn, PeriodValues } from './period-return.ts';
 import { periodReturn } from './period-return.ts';
 
 /** Codes of `gaps` that say that something may still be missing; with others a later poll has told what earlier ones had not. */
@@ -57,7 +57,12 @@ export function mayHideFlow(figures: Pick<HourBasis, 'residual' | 'status'>): bo
   return figures.status === 'beyond' && unexplainedGain(figures) > 0n;
 }
 
-function hasLargeUnvalued({ startMs, equityStart, flows }: HourBasis): boolean {
+/** Whether flows without a value before them could be most of the capital: Modified Dietz says nothing then. */
+export function hasLargeUnvalued({
+  startMs,
+  equityStart,
+  flows,
+}: Pick<PeriodValues, 'startMs' | 'equityStart' | 'flows'>): boolean {
   let sum = 0n;
   for (const { atMs, amount, equityBefore } of flows) {
     if (equityBefore === null && atMs > startMs) sum += absolute(amount ?? 0n);

@@ -1,6 +1,7 @@
 // Linking returns of consecutive periods: hours to days, to months, to the whole record. A period without a return, or
-// a hole between two periods, makes the linked return null: nobody can say what happened there. What the other periods made
-// together is told beside it (`observed`), with the list of gaps, so that it cannot be taken for the whole.
+// a hole between two periods, makes the linked return null: nobody can say what happened there. Beside it stands what the
+// value changed over the gaps linked with the rest (`bridged`), and what the other periods made together (`observed`), which is
+// never shown without it: whoever has a gap in a bad hour would look better.
 
 import { divideRounded, FIXED_ONE } from '../fixed.ts';
 import type { PeriodReturn, ReturnReason } from './period-return.ts';
@@ -10,6 +11,13 @@ import { exactRatio, ratioUnits } from './ratio.ts';
 export interface ReturnPoint extends PeriodReturn {
   readonly startMs: number;
   readonly endMs: number;
+  /** Of a gap whose change is known (bridges.ts): the last period has it, those before it 0. */
+  readonly bridged?: string | null;
+}
+
+/** What moves an index over the period; null where nobody knows. */
+export function stepOf({ ratio, bridged }: ReturnPoint): string | null {
+  return ratio ?? bridged ?? null;
 }
 
 /** `missing`: no record of that time at all. */
@@ -26,7 +34,9 @@ export interface LinkedReturn {
   readonly endMs: number;
   /** Null when there is a gap. */
   readonly ratio: string | null;
-  /** Linked over the gaps, which is no return of the whole period; null when no period has a return. */
+  /** With what the value changed over the gaps; null when one of them is not known. */
+  readonly bridged: string | null;
+  /** Of the periods that have a return, which is none of the whole; null when there is none. */
   readonly observed: string | null;
   readonly method: PeriodReturn['method'];
   readonly periods: number;
@@ -75,6 +85,17 @@ export function gapsOf(
   return gaps;
 }
 
+function isStep(point: ReturnPoint): boolean {
+  return stepOf(point) !== null;
+}
+
+/** Null of none. */
+function grown(points: readonly ReturnPoint[]): string | null {
+  const index = new GrowthIndex();
+  for (const point of points) index.apply(stepOf(point) ?? '0');
+  return points.length === 0 ? null : exactRatio(index.value - INDEX_ONE, INDEX_ONE);
+}
+
 /** Of `[startMs, endMs)`: what the points leave uncovered is a gap. The points lie in it. */
 export function linkReturns(
   points: readonly ReturnPoint[],
@@ -82,16 +103,16 @@ export function linkReturns(
   endMs: number = points.at(-1)?.endMs ?? startMs,
 ): LinkedReturn {
   const gaps = gapsOf(points, startMs, endMs);
-  const index = new GrowthIndex();
   const known = points.filter(({ ratio }) => ratio !== null);
-  for (const { ratio } of known) if (ratio !== null) index.apply(ratio);
-  const observed = known.length === 0 ? null : exactRatio(index.value - INDEX_ONE, INDEX_ONE);
+  const observed = grown(known);
+  const isBridged = gaps.every(({ reason }) => reason !== 'missing') && points.every(isStep);
   const isDietz = known.some(({ method }) => method === 'modified_dietz');
   const method = isDietz ? 'modified_dietz' : 'twr';
   return {
     startMs,
     endMs,
     ratio: gaps.length === 0 ? observed : null,
+    bridged: isBridged ? grown(points) : null,
     observed,
     method: observed === null ? null : method,
     periods: known.length,

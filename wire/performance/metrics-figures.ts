@@ -6,6 +6,7 @@ import type { Fixed } from '../fixed.ts';
 import { formatFixed } from '../fixed.ts';
 import type { MetricsGap, MetricValue } from '../track/metrics.ts';
 import { MAX_METRICS_GAPS } from '../track/metrics.ts';
+import type { Capital } from './capital.ts';
 import type { Conventions } from './conventions.ts';
 import type { LinkedReturn } from './link.ts';
 import type { MarketPerformance, Performance } from './performance.ts';
@@ -27,6 +28,7 @@ const STATISTICS = [
   'sharpe',
   'sortino',
   'annual_return',
+  'annual_return_bridged',
   'calmar',
   'win_rate',
   'profit_factor',
@@ -49,13 +51,25 @@ class Named {
     this.put(name, value, reason);
   }
 
-  linked(name: string, { ratio, observed, gaps }: LinkedReturn): void {
+  linked(name: string, { ratio, bridged, observed, gaps }: LinkedReturn): void {
     this.put(name, ratio, gaps[0]?.reason ?? 'no_returns');
+    this.put(`${name}_bridged`, bridged, gaps.length > 0 ? 'gaps' : 'no_returns');
     this.put(`${name}_observed`, observed, 'no_returns');
+  }
+
+  capital(prefix: string, capital: Capital): void {
+    this.money(`${prefix}gain`, capital.gain);
+    this.money(`${prefix}capital_lowest`, capital.lowest);
+    this.money(`${prefix}capital_mean`, capital.mean);
+    this.money(`${prefix}capital_highest`, capital.highest);
+    this.put(`${prefix}capital_hours`, capital.hours, null);
+    this.put(`${prefix}capital_small_hours`, capital.smallHours, null);
+    this.put(`${prefix}capital_small_share`, capital.smallShare, 'no_value');
   }
 
   risk(prefix: string, metrics: RiskMetrics): void {
     this.put(`${prefix}.sample`, metrics.sample, null);
+    this.put(`${prefix}.bridged`, metrics.bridged, null);
     this.put(`${prefix}.gaps`, metrics.gaps, null);
     for (const name of STATISTICS) this.statistic(`${prefix}.${name}`, metrics[name]);
     const fall = metrics.maximum_drawdown;
@@ -65,6 +79,8 @@ class Named {
     this.put(`${prefix}.drawdown_trough_ms`, fall?.troughMs ?? null, none);
     const open = fall === null ? none : 'not_recovered';
     this.put(`${prefix}.drawdown_recovery_ms`, fall?.recoveryMs ?? null, open);
+    this.put(`${prefix}.worst`, metrics.worst?.ratio ?? null, 'below_minimum');
+    this.put(`${prefix}.worst_end_ms`, metrics.worst?.endMs ?? null, 'below_minimum');
   }
 
   market({ market, linked, hourly, daily }: MarketPerformance): void {
@@ -117,8 +133,19 @@ function minimumOf([name, value]: readonly [string, number]): readonly [string, 
 
 export function metricsFigures(performance: Performance): MetricsFigures {
   const { coverage, linked, moneyWeighted, hourly, daily, totals, markets } = performance;
+  const { gaps, capital, rebuilt } = performance;
   const named = new Named();
   named.linked('return', linked);
+  named.capital('', capital);
+  if (rebuilt !== null) {
+    named.linked('rebuilt.return', rebuilt.linked);
+    named.put('rebuilt.start_ms', rebuilt.linked.startMs, null);
+    named.put('rebuilt.end_ms', rebuilt.linked.endMs, null);
+    named.capital('rebuilt.', rebuilt.capital);
+  }
+  const isSeen = coverage.recorded > 0;
+  named.put('start_ms', isSeen ? coverage.startMs : null, 'no_returns');
+  named.put('end_ms', isSeen ? coverage.endMs : null, 'no_returns');
   named.put('xirr', moneyWeighted.annual, moneyWeighted.reason);
   named.put('xirr_period', moneyWeighted.period, moneyWeighted.reason);
   named.risk('hourly', hourly);
@@ -129,7 +156,8 @@ export function metricsFigures(performance: Performance): MetricsFigures {
   named.put('hours_incomplete', coverage.incomplete, null);
   named.put('hours_rebuilt', coverage.rebuilt, null);
   named.put('polls', coverage.polls, null);
-  named.put('gaps', linked.gaps.length, null);
+  named.put('gaps', gaps.length, null);
+  named.put('gaps_unknown', gaps.filter(({ change }) => change === null).length, null);
   for (const name of MONEY) named.money(snake(name), totals[name]);
   named.put('trades', totals.trades, null);
   named.money('residual', totals.residual.sum, 'not_compared');
@@ -160,8 +188,12 @@ export function metricsFigures(performance: Performance): MetricsFigures {
         'actual days / 365, all rates above -100 %; null when there is none or more than one, or below a year',
       ],
       ['fees', 'net of trading fees and funding; gross figures are not given'],
-      ['drawdown', 'with gaps a lower bound'],
+      ['return', 'null with gaps; _observed: without them, never to be shown without _bridged'],
+      ['bridged', 'change over each gap by its values before and behind, modified Dietz'],
+      ['drawdown', 'over gaps by their change; a lower bound where gaps_unknown is not 0'],
+      ['rebuilt', 'hours from before the enclave saw the account: in no other figure'],
+      ['capital', 'value at the start of an hour; small: below a tenth of the mean'],
     ]),
-    gaps: linked.gaps.slice(0, MAX_METRICS_GAPS),
+    gaps: gaps.slice(0, MAX_METRICS_GAPS).map(({ unknown: _unknown, ...gap }) => gap),
   };
 }

@@ -1,11 +1,16 @@
 // The record of an account over a time, from the figures of its hours: linked returns, money-weighted return, risk by
-// hours and by days, sums, reconciliation, and each market. Whoever has the signed hours gets the same answer to the last
+// hours and by days, capital, sums, reconciliation, and each market. It begins with the first hour that was seen: what was
+// worked out backwards from before it stands beside. Whoever has the signed hours gets the same answer to the last
 // digit: the verifier computes it again. Conventions are in the answer; docs/TRACK-RECORD.md has them for people.
 
 import type { FigureMarket, HourFigures } from '../track/figures.ts';
 import { HOUR_MS } from '../track/figures.ts';
+import type { BridgedGap } from './bridges.ts';
+import { bridge } from './bridges.ts';
 import type { CalendarReturn } from './calendar.ts';
 import { dailyReturns, monthlyReturns } from './calendar.ts';
+import type { Capital } from './capital.ts';
+import { capitalOf } from './capital.ts';
 import { CONVENTIONS } from './conventions.ts';
 import { hourPoint, isJump, isObserved } from './hour-return.ts';
 import type { LinkedReturn, ReturnPoint } from './link.ts';
@@ -29,7 +34,7 @@ export interface Coverage {
   readonly returns: number;
   /** Hours in which a poll that was due failed or told less than all. */
   readonly incomplete: number;
-  /** Hours that were worked out backwards. */
+  /** Hours that were worked out backwards; none of them has a return here. */
   readonly rebuilt: number;
   readonly polls: number;
 }
@@ -42,10 +47,21 @@ export interface MarketPerformance {
   readonly daily: RiskMetrics;
 }
 
+/** Hours before the first that was seen, worked out backwards from it: what would not have been shown had it gone wrong. */
+export interface Rebuilt {
+  readonly linked: LinkedReturn;
+  readonly capital: Capital;
+}
+
 export interface Performance {
   readonly coverage: Coverage;
-  /** The whole record: null over a gap, with what was observed beside it. */
+  /** The whole record: null over a gap, with what the gaps changed beside it. */
   readonly linked: LinkedReturn;
+  /** With what the value changed over each. */
+  readonly gaps: readonly BridgedGap[];
+  /** No part of any other figure; null without such hours. */
+  readonly rebuilt: Rebuilt | null;
+  readonly capital: Capital;
   readonly moneyWeighted: MoneyWeighted;
   readonly hourly: RiskMetrics;
   /** Of whole days of UTC. */
@@ -54,7 +70,7 @@ export interface Performance {
   readonly months: readonly CalendarReturn[];
   readonly totals: Totals;
   readonly markets: readonly MarketPerformance[];
-  /** One for each hour that has figures, without the empty ones at both ends. */
+  /** One for each hour that has figures, from the first that was seen, without the empty ones at both ends. */
   readonly points: readonly ReturnPoint[];
 }
 
@@ -69,16 +85,29 @@ function withCapital(hours: readonly HourFigures[]): readonly HourFigures[] {
 }
 
 /** An hour that does not begin where the one before ended links to nothing. */
-function pointsOf(hours: readonly HourFigures[]): readonly ReturnPoint[] {
+function pointsOf(hours: readonly HourFigures[], isSeen: boolean): readonly ReturnPoint[] {
   return hours.map((hour, at) => {
     const point = hourPoint(hour);
-    if (point.ratio === null || !isJump(hours[at - 1], hour)) return point;
+    const isRebuilt = isSeen && hour.rebuilt;
+    if (point.ratio === null || !(isRebuilt || isJump(hours[at - 1], hour))) return point;
     const { startMs, endMs } = point;
-    return { startMs, endMs, ratio: null, method: null, reason: 'value_jump' };
+    const reason = isRebuilt ? 'rebuilt' : 'value_jump';
+    return { startMs, endMs, ratio: null, method: null, reason };
   });
 }
 
-function coverageOf(hours: readonly HourFigures[], points: readonly ReturnPoint[]): Coverage {
+function rebuiltOf(all: readonly HourFigures[]): Rebuilt | null {
+  const hours = withCapital(all);
+  if (hours.length === 0) return null;
+  const { points } = bridge(hours, pointsOf(hours, false));
+  return { linked: linkReturns(points), capital: capitalOf(hours) };
+}
+
+function coverageOf(
+  all: readonly HourFigures[],
+  hours: readonly HourFigures[],
+  points: readonly ReturnPoint[],
+): Coverage {
   const startMs = hours[0]?.startMs ?? 0;
   const last = hours.at(-1);
   const endMs = last === undefined ? startMs : last.startMs + HOUR_MS;
@@ -89,7 +118,7 @@ function coverageOf(hours: readonly HourFigures[], points: readonly ReturnPoint[
     recorded: hours.length,
     returns: points.filter(({ ratio }) => ratio !== null).length,
     incomplete: hours.filter((hour) => !hour.complete || !isObserved(hour)).length,
-    rebuilt: hours.filter(({ rebuilt }) => rebuilt).length,
+    rebuilt: all.filter(({ rebuilt }) => rebuilt).length,
     polls: hours.reduce((sum, { polls }) => sum + polls, 0),
   };
 }
@@ -98,11 +127,10 @@ function coverageOf(hours: readonly HourFigures[], points: readonly ReturnPoint[
 function wholeDays(days: readonly CalendarReturn[]): readonly ReturnPoint[] {
   return days
     .filter(({ whole }) => whole)
-    .map(({ startMs, endMs, ratio, method, gaps }) =>
-      ratio === null
-        ? { startMs, endMs, ratio, method: null, reason: firstReason(gaps) }
-        : { startMs, endMs, ratio, method, reason: null },
-    );
+    .map(({ startMs, endMs, ratio, bridged, method, gaps }) => {
+      if (ratio !== null) return { startMs, endMs, ratio, method, reason: null };
+      return { startMs, endMs, ratio, bridged, method: null, reason: firstReason(gaps) };
+    });
 }
 
 function firstReason(gaps: LinkedReturn['gaps']): ReturnPoint['reason'] {
@@ -110,30 +138,47 @@ function firstReason(gaps: LinkedReturn['gaps']): ReturnPoint['reason'] {
   return reason === 'missing' ? 'incomplete' : reason;
 }
 
-function marketsOf(hours: readonly HourFigures[]): readonly MarketPerformance[] {
-  return marketReturns(hours).map(({ market, points }) => ({
-    market,
-    linked: linkReturns(points),
-    hourly: riskMetrics(points, CONVENTIONS.hourly),
-    daily: riskMetrics(wholeDays(dailyReturns(points)), CONVENTIONS.daily),
-  }));
+/** A market has no return where the account has none. */
+function marketsOf(
+  hours: readonly HourFigures[],
+  account: readonly ReturnPoint[],
+): readonly MarketPerformance[] {
+  const reasons = new Map(account.map(({ startMs, reason }) => [startMs, reason] as const));
+  return marketReturns(hours).map(({ market, points: own }) => {
+    const points = own.map((point): ReturnPoint => {
+      const reason = reasons.get(point.startMs) ?? point.reason;
+      const { startMs, endMs } = point;
+      return reason === null ? point : { startMs, endMs, ratio: null, method: null, reason };
+    });
+    return {
+      market,
+      linked: linkReturns(points),
+      hourly: riskMetrics(points, CONVENTIONS.hourly),
+      daily: riskMetrics(wholeDays(dailyReturns(points)), CONVENTIONS.daily),
+    };
+  });
 }
 
 /** `all` in the order of time, one for an hour: of a corrected hour the last one. Throws a RangeError otherwise, which is a bug. */
 export function performanceOf(all: readonly HourFigures[]): Performance {
-  const hours = withCapital(all);
-  const points = pointsOf(hours);
+  const firstSeen = all.findIndex(({ rebuilt }) => !rebuilt);
+  const seen = firstSeen < 0 ? all.length : firstSeen;
+  const hours = withCapital(all.slice(seen));
+  const { points, gaps } = bridge(hours, pointsOf(hours, true));
   const days = dailyReturns(points);
   return {
-    coverage: coverageOf(hours, points),
+    coverage: coverageOf(all, hours, points),
     linked: linkReturns(points),
+    gaps,
+    rebuilt: rebuiltOf(all.slice(0, seen)),
+    capital: capitalOf(hours),
     moneyWeighted: moneyWeighted(hours),
     hourly: riskMetrics(points, CONVENTIONS.hourly),
     daily: riskMetrics(wholeDays(days), CONVENTIONS.daily),
     days,
     months: monthlyReturns(points),
     totals: totalsOf(hours),
-    markets: marketsOf(hours),
+    markets: marketsOf(hours, points),
     points,
   };
 }

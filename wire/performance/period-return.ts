@@ -25,6 +25,8 @@ export type ReturnReason =
   | 'capital_not_positive'
   /** It begins with another value than the period before ended with: what happened in between is in no return. */
   | 'value_jump'
+  /** Worked out backwards after hours that were seen: it counts for nothing but the change over the gap. */
+  | 'rebuilt'
   /** A flow outside of its period: the figures contradict themselves. */
   | 'flow_outside'
   /** Not a figure that can be written with 30 digits before the point. */

@@ -1,5 +1,6 @@
-// Risk figures over a series of returns, by conventions that are part of the answer. Periods without a return are left
-// out of the sample and counted; below a minimum sample a figure is null and says why. Everything is computed from the
+// Risk figures over a series of returns, by conventions that are part of the answer. Over a gap the last period stands for
+// what the value changed, and those before it for nothing, so that a bad hour does not leave the sample with a gap; periods
+// of which that is not known are left out and counted. Below a minimum sample a figure is null and says why. Everything is computed from the
 // texts of the returns, so that whoever has the signed hours gets the same figures.
 
 import type { Fixed } from '../fixed.ts';
@@ -8,7 +9,7 @@ import type { Conventions } from './conventions.ts';
 import type { Drawdown } from './drawdown.ts';
 import { maximumDrawdown } from './drawdown.ts';
 import type { ReturnPoint } from './link.ts';
-import { gapsOf, GrowthIndex, INDEX_ONE } from './link.ts';
+import { gapsOf, GrowthIndex, INDEX_ONE, stepOf } from './link.ts';
 import { formatStatistic, NIL, quotient, Ratio, ratioOf, ratioUnits } from './ratio.ts';
 
 export type StatisticReason =
@@ -38,21 +39,33 @@ export interface Statistic {
 
 export interface RiskMetrics {
   readonly conventions: Conventions;
-  /** Returns in the sample. */
+  /** Returns in the sample, `bridged` among them. */
   readonly sample: number;
-  /** Periods that are not in it. */
+  /** Periods of gaps whose change is known; they count for no minimum. */
+  readonly bridged: number;
+  /** Periods that are not in the sample. */
   readonly gaps: number;
   readonly mean: Statistic;
   readonly volatility: Statistic;
   readonly downside_deviation: Statistic;
   readonly sharpe: Statistic;
   readonly sortino: Statistic;
+  /** Null with gaps. */
   readonly annual_return: Statistic;
+  /** The same over gaps whose change is known. */
+  readonly annual_return_bridged: Statistic;
   readonly calmar: Statistic;
-  /** With gaps a lower bound; null without a fall. */
+  /** A lower bound where `gaps` is not 0; null without a fall. */
   readonly maximum_drawdown: Drawdown | null;
+  /** The lowest return of the sample, of equals the first. */
+  readonly worst: Worst | null;
   readonly win_rate: Statistic;
   readonly profit_factor: Statistic;
+}
+
+export interface Worst {
+  readonly ratio: string;
+  readonly endMs: number;
 }
 
 type Computed = Ratio | StatisticReason;
@@ -73,6 +86,7 @@ function over(dividend: Computed, divisor: Computed, whenZero: StatisticReason):
 /** Sums over the sample in units of 10^-18, exact. */
 interface Sums {
   readonly count: number;
+  readonly bridged: number;
   readonly sum: Fixed;
   /** In units of 10^-36. */
   readonly squares: bigint;
@@ -82,16 +96,23 @@ interface Sums {
   readonly won: Fixed;
   /** Without its sign. */
   readonly lost: Fixed;
+  readonly worst: Worst | null;
 }
 
 function sumsOf(points: readonly ReturnPoint[]): Sums {
-  let [count, wins, losses] = [0, 0, 0];
+  let [count, bridged, wins, losses] = [0, 0, 0, 0];
+  let [worst, lowest]: [Worst | null, Fixed] = [null, 0n];
   let [sum, squares, shortfallSquares, won, lost] = [0n, 0n, 0n, 0n, 0n];
-  for (const { ratio } of points) {
+  for (const point of points) {
+    const ratio = stepOf(point);
     if (ratio === null) continue;
     const value = ratioUnits(ratio);
     const square = value * value;
     count++;
+    if (point.ratio === null) bridged++;
+    if (worst === null || value < lowest) {
+      [worst, lowest] = [{ ratio, endMs: point.endMs }, value];
+    }
     sum += value;
     squares += square;
     if (value > 0n) {
@@ -103,11 +124,11 @@ function sumsOf(points: readonly ReturnPoint[]): Sums {
       shortfallSquares += square;
     }
   }
-  return { count, sum, squares, shortfallSquares, wins, losses, won, lost };
+  return { count, bridged, sum, squares, shortfallSquares, wins, losses, won, lost, worst };
 }
 
-function atLeast(minimum: number, { count }: Sums, make: () => Computed): Computed {
-  return count < Math.max(minimum, 1) ? 'below_minimum' : make();
+function atLeast(minimum: number, { count, bridged }: Sums, make: () => Computed): Computed {
+  return count - bridged < Math.max(minimum, 1) ? 'below_minimum' : make();
 }
 
 /** Not annualised; N − 1: sqrt((N·Σx² − (Σx)²) / (N·(N − 1))). */
@@ -124,7 +145,7 @@ function downsideDeviation({ count, shortfallSquares }: Sums): Ratio {
 
 function annualReturn(points: readonly ReturnPoint[], sample: number, perYear: number): Computed {
   const index = new GrowthIndex();
-  for (const { ratio } of points) if (ratio !== null) index.apply(ratio);
+  for (const point of points) index.apply(stepOf(point) ?? '0');
   if (index.value <= 0n) return 'wiped_out';
   return quotient(index.value, INDEX_ONE).pow(new Ratio(perYear).div(sample)).minus(1);
 }
@@ -140,10 +161,11 @@ export function riskMetrics(points: readonly ReturnPoint[], conventions: Convent
   const sample = sumsOf(points);
   const length = points[0] === undefined ? 1 : points[0].endMs - points[0].startMs;
   const gaps = gapsOf(points, points[0]?.startMs ?? 0, points.at(-1)?.endMs ?? 0);
-  const missing = gaps.reduce(
+  const unreturned = gaps.reduce(
     (sum, { fromMs, toMs }) => sum + Math.ceil((toMs - fromMs) / length),
     0,
   );
+  const missing = unreturned - sample.bridged;
   const root = new Ratio(perYear).sqrt();
   const dispersion = (make: () => Computed): Computed =>
     atLeast(Math.max(minimum.dispersion, 2), sample, make);
@@ -161,17 +183,20 @@ export function riskMetrics(points: readonly ReturnPoint[], conventions: Convent
   return {
     conventions,
     sample: sample.count,
+    bridged: sample.bridged,
     gaps: missing,
     mean: statistic(mean),
     volatility: statistic(times(deviation)),
     downside_deviation: statistic(times(downside)),
     sharpe: statistic(times(over(mean, deviation, 'no_variance'))),
     sortino: statistic(times(over(mean, downside, 'no_shortfall'))),
-    annual_return: statistic(annual),
+    annual_return: statistic(sample.bridged > 0 && typeof annual !== 'string' ? 'gaps' : annual),
+    annual_return_bridged: statistic(annual),
     calmar: statistic(
       over(annual, drawdown === null ? NIL : ratioOf(drawdown.depth), 'no_drawdown'),
     ),
     maximum_drawdown: drawdown,
+    worst: sample.worst,
     win_rate: statistic(
       atLeast(minimum.counts, sample, () =>
         wins + losses === 0 ? 'no_moves' : quotient(BigInt(wins), BigInt(wins + losses)),

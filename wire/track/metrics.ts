@@ -4,7 +4,7 @@
 //
 //   {1: "trackseal/metrics/v1", 2: origin, 3: account commitment, 4: venue, 5: environment, 6: [from ms, to ms], 7: as of ms,
 //    8: {1: first counter, 2: its SHA-256, 3: last counter, 4: its SHA-256}, 9: {name: value | null}, 10: {name: reason},
-//    11: {name: text}, 12: [{1: from ms, 2: to ms, 3: reason}], 13: "tls"}
+//    11: {name: text}, 12: [{1: from ms, 2: to ms, 3: reason, 4: change | null}], 13: "tls"}
 
 import type { CborMap, CborValue } from '../cbor.ts';
 import { encodeCbor } from '../cbor.ts';
@@ -39,6 +39,8 @@ export interface MetricsGap {
   readonly fromMs: number;
   readonly toMs: number;
   readonly reason: string;
+  /** Decimal; what the value changed over the gap, or null: not known. */
+  readonly change: string | null;
 }
 
 export interface MetricsStatement extends TrackAccount, Pick<StatementHead, 'origin'> {
@@ -71,7 +73,9 @@ export function encodeMetricsStatement(statement: MetricsStatement): Uint8Array 
     statement.figures,
     statement.reasons,
     statement.conventions,
-    statement.gaps.map(({ fromMs, toMs, reason }) => mapFrom1([fromMs, toMs, reason])),
+    statement.gaps.map(({ fromMs, toMs, reason, change }) =>
+      mapFrom1([fromMs, toMs, reason, change]),
+    ),
     TRACK_LABEL,
   ];
   return encodeCbor(mapFrom1(values));
@@ -147,7 +151,9 @@ export function parseMetricsStatement(bytes: Uint8Array): Result<MetricsStatemen
           fromMs: inner.uint(1, MAX_TRACK_MS),
           toMs: inner.uint(2, MAX_TRACK_MS),
           reason: readWord(inner, 3),
+          change: inner.textOrNull(4, 80),
         };
+        if (gap.change !== null && !isRatio(gap.change)) inner.refuse(4);
         return gap.toMs < gap.fromMs ? inner.refuse(2) : gap;
       }),
     };

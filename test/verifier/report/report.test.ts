@@ -90,7 +90,7 @@ describe('a report', () => {
       'Value of the account, US dollars',
       'Time-weighted index',
       'Drawdown from the highest index',
-      'gaps: ',
+      'over gaps not known',
       '959 of 960',
       '2026 gap',
       'Sharpe ratio',

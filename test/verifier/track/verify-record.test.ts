@@ -74,9 +74,16 @@ describe('a record', () => {
     const { exit, verdict } = await folder.verify(builder.file());
     expect(exit).toBe(0);
     expect(verdict.record?.figures['return']).toBeNull();
+    expect(verdict.record?.figures['return_bridged']).toBeNull();
     expect(verdict.record?.reasons['return']).toBe('incomplete');
     expect(verdict.record?.gaps).toEqual([
-      { from_ms: START_MS + HOUR_MS, to_ms: START_MS + 2 * HOUR_MS, reason: 'incomplete' },
+      {
+        from_ms: START_MS + HOUR_MS,
+        to_ms: START_MS + 2 * HOUR_MS,
+        reason: 'incomplete',
+        change: null,
+        unknown: 'incomplete',
+      },
     ]);
   });
 
