@@ -6,7 +6,7 @@ import { positionOf } from './normalise.ts';
 import type { Raw } from './raw.ts';
 import { listOrNullAt, textAt } from './raw.ts';
 import type { Balance, MarketKind, Position } from './records.ts';
-import { isSound } from './records.ts';
+import { isSound } from './sound.ts';
 import type { MomentSource } from './source.ts';
 
 /** A list that has to be there; its absence is no empty account. */

@@ -11,22 +11,23 @@ import type { Result } from '../../wire/result.ts';
 import { CallError } from './call-error.ts';
 import type { CallClass } from './classes.ts';
 import type { Job } from './job.ts';
-import { parseJob } from './job.ts';
+import { parseJob } from './parse-job.ts';
 import type { Done, Fetch, Fetched } from './protocol.ts';
 import {
   CONNECTOR_FRAME,
+  MAX_ANSWER_BYTES,
+  MAX_CONNECTOR_FRAME_BYTES,
+  TO_CONNECTOR_TYPES,
+} from './protocol.ts';
+import {
   encodeCallMeaning,
   encodeDone,
   encodeFetch,
   encodeRecords,
-  MAX_ANSWER_BYTES,
-  MAX_CONNECTOR_FRAME_BYTES,
-  parseAbort,
   parseBody,
   parseFetched,
   parseFetchFailed,
-  TO_CONNECTOR_TYPES,
-} from './protocol.ts';
+} from './connector-frames.ts';
 import type { ConnectorRecord, RecordKind } from './records.ts';
 
 export interface Answer {
@@ -49,7 +50,6 @@ interface Pending {
 
 export interface LineHandlers {
   readonly onJob: (job: Job) => void;
-  readonly onAbort: (job: number) => void;
   /** The desk is gone, or broke the protocol: the process has nothing left to do. */
   readonly onEnd: () => void;
 }
@@ -108,9 +108,7 @@ export class Line {
 
   #receive({ type, payload }: Frame): void {
     if (type === CONNECTOR_FRAME.job) this.#take(parseJob(payload), this.#handlers.onJob);
-    else if (type === CONNECTOR_FRAME.abort) {
-      this.#take(parseAbort(payload), this.#handlers.onAbort);
-    } else if (type === CONNECTOR_FRAME.fetched) {
+    else if (type === CONNECTOR_FRAME.fetched) {
       this.#take(parseFetched(payload), (head) => {
         const pending = this.#pending.get(head.call);
         if (pending === undefined) return;

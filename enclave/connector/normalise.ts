@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import type { Exchange } from '../../node_modules/ccxt/js/src/base/Exchange.js';
 import { utf8 } from '../../wire/bytes.ts';
 import { addDecimals, assertDecimal, canonicalDecimal, formatDecimal } from '../../wire/decimal.ts';
-import type { Balance, Fill, Flow, FlowStatus, Funding, MarketKind, Money } from './records.ts';
+import type { Balance, Fill, Flow, FlowStatus, MarketKind, Money } from './records.ts';
 import { FLOW_STATUSES, MAX_TIME_MS } from './records.ts';
 import type { Position } from './records.ts';
 import type { Raw } from './raw.ts';
@@ -151,15 +151,6 @@ export function fillOf(exchange: Exchange, unified: unknown, extras: FillExtras 
 function timeOf(unified: Raw): number | null {
   const timeMs = timeAt(unified, 'timestamp');
   return timeMs !== null && timeMs > 0 && timeMs <= MAX_TIME_MS ? timeMs : null;
-}
-
-export function fundingOf(unified: unknown): Funding | null {
-  const currency = nameAt(unified, 'code');
-  const amount = decimalAt(unified, 'amount');
-  const id = idAt(unified, 'id');
-  const timeMs = timeOf(rawOf(unified));
-  if (currency === null || amount === null || timeMs === null || id === null) return null;
-  return { kind: 'funding', id, symbol: nameAt(unified, 'symbol'), currency, amount, timeMs };
 }
 
 function statusOf(status: unknown): FlowStatus {

@@ -2,7 +2,7 @@
 // time alone, the last moment of a full page is asked for again, because more of it may be on the next.
 
 import type { ConnectorRecord } from './records.ts';
-import { isSound } from './records.ts';
+import { isSound } from './sound.ts';
 import type { Raw } from './raw.ts';
 import type { Page, Span } from './source.ts';
 

@@ -12,7 +12,7 @@ import type { PriceItem } from './job.ts';
 import { HOUR_MS } from './job.ts';
 import { decimalAt, timeAt } from './raw.ts';
 import type { Price, PriceKind } from './records.ts';
-import { isSound } from './records.ts';
+import { isSound } from './sound.ts';
 import type { Run } from './run.ts';
 import type { Span, Walker } from './source.ts';
 import { failureOf, reasonOf } from './source.ts';

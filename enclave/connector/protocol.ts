@@ -3,7 +3,7 @@
 // desk. A connector has no other way out: each HTTP request is a FETCH. One job at a time on one connector;
 // RECORDS of a job count when its DONE is there, with the cursors that go with them, and not before.
 //
-//   desk → connector   JOB, FETCHED, BODY, FETCH_FAILED, ABORT
+//   desk → connector   JOB, FETCHED, BODY, FETCH_FAILED
 //   connector → desk   FETCH, RECORDS, CALL_CLASS, DONE
 
 import type { CborValue } from '../../wire/cbor.ts';
@@ -16,22 +16,13 @@ import type { CallClass, Coverage, ErrorClass } from './classes.ts';
 import { CALL_CLASSES, COVERAGE_REASONS, COVERAGE_SUBJECTS, ERROR_CLASSES } from './classes.ts';
 import { MAX_CURSOR_BYTES, MAX_ID } from './job.ts';
 import type { ConnectorRecord, RecordKind } from './records.ts';
-import {
-  mapOf,
-  MAX_TIME_MS,
-  oneOf,
-  oneOfOrNull,
-  READ_RECORD,
-  RECORD_KINDS,
-  recordToCbor,
-} from './records.ts';
+import { mapOf, MAX_TIME_MS, oneOf, oneOfOrNull, READ_RECORD, RECORD_KINDS } from './records.ts';
 
 export const CONNECTOR_FRAME = {
   job: 0x80,
   fetched: 0x81,
   body: 0x82,
   fetchFailed: 0x83,
-  abort: 0x84,
   fetch: 0x88,
   records: 0x89,
   callClass: 0x8a,
@@ -43,7 +34,6 @@ export const TO_CONNECTOR_TYPES: readonly number[] = [
   CONNECTOR_FRAME.fetched,
   CONNECTOR_FRAME.body,
   CONNECTOR_FRAME.fetchFailed,
-  CONNECTOR_FRAME.abort,
 ];
 export const FROM_CONNECTOR_TYPES: readonly number[] = [
   CONNECTOR_FRAME.fetch,
@@ -65,7 +55,7 @@ const MAX_URL_CHARACTERS = 8192;
 const MAX_HEADERS = 64;
 const MAX_HEADER_CHARACTERS = 4096;
 const MAX_COVERAGE = 1024;
-const MAX_SMALL_BYTES = 4096;
+export const MAX_SMALL_BYTES = 4096;
 
 export interface Fetch {
   readonly job: number;
@@ -139,34 +129,21 @@ export interface Done {
   readonly clockOffsetMs: number | null;
 }
 
-function encodeMap(values: readonly CborValue[]): Uint8Array {
+export function encodeMap(values: readonly CborValue[]): Uint8Array {
   return encodeCbor(mapOf(values));
 }
 
-function headersOf(headers: ReadonlyMap<string, string>): CborValue {
+export function headersOf(headers: ReadonlyMap<string, string>): CborValue {
   return [...headers].map(([name, value]) => mapOf([name, value]));
 }
 
-function readHeaders(fields: Fields, field: number): ReadonlyMap<string, string> {
+export function readHeaders(fields: Fields, field: number): ReadonlyMap<string, string> {
   const headers = fields.maps(
     field,
     MAX_HEADERS,
     (header) => [header.text(1, 128), header.text(2, MAX_HEADER_CHARACTERS, 0)] as const,
   );
   return new Map(headers);
-}
-
-export function encodeFetch(fetch: Fetch): Uint8Array {
-  return encodeMap([
-    fetch.job,
-    fetch.call,
-    fetch.method,
-    fetch.url,
-    headersOf(fetch.headers),
-    fetch.body,
-    fetch.weight,
-    fetch.attempt,
-  ]);
 }
 
 export function parseFetch(bytes: Uint8Array): Result<Fetch> {
@@ -190,50 +167,12 @@ export function encodeFetched(fetched: Fetched): Uint8Array {
   return encodeMap([fetched.call, fetched.status, headersOf(fetched.headers), fetched.more]);
 }
 
-export function parseFetched(bytes: Uint8Array): Result<Fetched> {
-  return parseFields('fetched', bytes, MAX_CONNECTOR_FRAME_BYTES, (fields) => ({
-    call: fields.uint(1, MAX_ID),
-    status: fields.uint(2, 999, 100),
-    headers: readHeaders(fields, 3),
-    more: fields.bool(4),
-  }));
-}
-
 export function encodeBody(body: Body): Uint8Array {
   return encodeMap([body.call, body.bytes, body.last]);
 }
 
-export function parseBody(bytes: Uint8Array): Result<Body> {
-  return parseFields('body', bytes, MAX_CONNECTOR_FRAME_BYTES, (fields) => ({
-    call: fields.uint(1, MAX_ID),
-    bytes: fields.bytes(2, 0, MAX_BODY_CHUNK_BYTES),
-    last: fields.bool(3),
-  }));
-}
-
 export function encodeFetchFailed(failed: FetchFailed): Uint8Array {
   return encodeMap([failed.call, failed.errorClass, failed.retryAfterMs]);
-}
-
-export function parseFetchFailed(bytes: Uint8Array): Result<FetchFailed> {
-  return parseFields('fetch_failed', bytes, MAX_SMALL_BYTES, (fields) => ({
-    call: fields.uint(1, MAX_ID),
-    errorClass: oneOf(fields, 2, ERROR_CLASSES),
-    retryAfterMs: fields.uintOrNull(3),
-  }));
-}
-
-export function encodeAbort(job: number): Uint8Array {
-  return encodeMap([job]);
-}
-
-export function parseAbort(bytes: Uint8Array): Result<number> {
-  return parseFields('abort', bytes, MAX_SMALL_BYTES, (fields) => fields.uint(1, MAX_ID));
-}
-
-/** At most MAX_RECORDS_PER_PAGE and MAX_RECORDS_BYTES; `pagesOf` in pages.ts cuts longer lists. */
-export function encodeRecords({ job, kind, records }: Records): Uint8Array {
-  return encodeMap([job, kind, records.map(recordToCbor)]);
 }
 
 export function parseRecords(bytes: Uint8Array): Result<Records> {
@@ -244,28 +183,11 @@ export function parseRecords(bytes: Uint8Array): Result<Records> {
   });
 }
 
-export function encodeCallMeaning(meaning: CallMeaning): Uint8Array {
-  return encodeMap([meaning.call, meaning.callClass]);
-}
-
 export function parseCallMeaning(bytes: Uint8Array): Result<CallMeaning> {
   return parseFields('call_class', bytes, MAX_SMALL_BYTES, (fields) => ({
     call: fields.uint(1, MAX_ID),
     callClass: oneOf(fields, 2, CALL_CLASSES),
   }));
-}
-
-function permissionsOf(permissions: Permissions): CborValue {
-  return mapOf([
-    permissions.read,
-    permissions.trade,
-    permissions.withdraw,
-    permissions.transfer,
-    permissions.ipRestricted,
-    permissions.subAccount,
-    permissions.expiresMs,
-    permissions.accountId,
-  ]);
 }
 
 function boolOrNull(fields: Fields, field: number): boolean | null {
@@ -283,20 +205,6 @@ function readPermissions(fields: Fields): Permissions {
     expiresMs: fields.uintOrNull(7, MAX_TIME_MS),
     accountId: fields.textOrNull(8, 128),
   };
-}
-
-export function encodeDone(done: Done): Uint8Array {
-  return encodeMap([
-    done.job,
-    done.outcome,
-    done.errorClass,
-    done.cursors,
-    done.coverage.map(({ what, market, fromMs, toMs, complete, reason }) =>
-      mapOf([what, market, fromMs, toMs, complete, reason]),
-    ),
-    done.permissions === null ? null : permissionsOf(done.permissions),
-    done.clockOffsetMs,
-  ]);
 }
 
 export function parseDone(bytes: Uint8Array): Result<Done> {

@@ -3,10 +3,8 @@
 // desk takes a connector's records as hostile: ccxt may be wrong about what a venue wrote.
 
 import type { CborValue } from '../../wire/cbor.ts';
-import { encodeCbor } from '../../wire/cbor.ts';
 import { isCanonicalDecimal } from '../../wire/decimal.ts';
 import type { Fields } from '../../wire/fields.ts';
-import { parseFields } from '../../wire/fields.ts';
 
 export const MARKET_KINDS = [
   'spot',
@@ -350,20 +348,3 @@ export const READ_RECORD: Readonly<Record<RecordKind, (fields: Fields) => Connec
   flow: readFlow,
   price: readPrice,
 };
-
-const MAX_RECORD_BYTES = 8192;
-
-/**
- * Whether the desk would take it. A record that it would not take ends the process with everything that is in it,
- * so one that a venue's answer has made is left out here, and counted.
- */
-export function isSound(record: ConnectorRecord): boolean {
-  try {
-    const bytes = encodeCbor(recordToCbor(record));
-    return parseFields('record', bytes, MAX_RECORD_BYTES, READ_RECORD[record.kind]).ok;
-  } catch (error) {
-    // A time that is no whole number.
-    if (error instanceof RangeError) return false;
-    throw error;
-  }
-}

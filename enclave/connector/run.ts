@@ -40,7 +40,6 @@ export class Run {
   readonly #random: () => number;
   #calls = 0;
   #offsetMs = 0;
-  #aborted = false;
   clockOffsetMs: number | null = null;
   /** Host and path of the last call. */
   source = '';
@@ -69,10 +68,6 @@ export class Run {
   setVenueTime(venueMs: number): void {
     this.#offsetMs = venueMs - this.nowMs();
     this.clockOffsetMs = this.#offsetMs;
-  }
-
-  abort(): void {
-    this.#aborted = true;
   }
 
   get leftMs(): number {
@@ -104,7 +99,7 @@ export class Run {
   }
 
   #spend(): void {
-    if (this.#aborted || this.#calls >= this.job.budget.calls || this.leftMs <= 0) {
+    if (this.#calls >= this.job.budget.calls || this.leftMs <= 0) {
       throw new BudgetError('budget');
     }
     this.#calls++;

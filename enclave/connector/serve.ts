@@ -14,16 +14,15 @@ const MAX_WAITING_JOBS = 16;
 /** `onEnd` once: the stream is over, or a bug of ours made the process useless. */
 export function serveConnector(stream: ByteStream, onEnd: (bug: boolean) => void): void {
   const waiting: Job[] = [];
-  let current: Run | null = null;
+  let working = false;
 
   const next = (): void => {
     const job = waiting.shift();
     if (job === undefined) return;
-    const run = new Run(job, line);
-    current = run;
-    work(run, line, job.kind === 'prices' ? openPrices : ADAPTERS[job.venue]).then(
+    working = true;
+    work(new Run(job, line), line, job.kind === 'prices' ? openPrices : ADAPTERS[job.venue]).then(
       () => {
-        current = null;
+        working = false;
         next();
       },
       () => {
@@ -39,14 +38,7 @@ export function serveConnector(stream: ByteStream, onEnd: (bug: boolean) => void
         return;
       }
       waiting.push(job);
-      if (current === null) next();
-    },
-    onAbort: (id) => {
-      const at = waiting.findIndex((job) => job.id === id);
-      if (at >= 0) waiting.splice(at, 1);
-      if (current?.job.id !== id) return;
-      current.abort();
-      line.dropCalls();
+      if (!working) next();
     },
     onEnd: () => {
       onEnd(false);

@@ -7,8 +7,9 @@ import { FIRST_CREDIT_BYTES } from '../../wire/limits.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import type { CallClass } from '../../enclave/connector/classes.ts';
 import type { Job } from '../../enclave/connector/job.ts';
-import { parseJob } from '../../enclave/connector/job.ts';
+import { parseJob } from '../../enclave/connector/parse-job.ts';
 import type { Done, Fetch, FetchFailed } from '../../enclave/connector/protocol.ts';
+import * as frames from '../../enclave/connector/connector-frames.ts';
 import * as protocol from '../../enclave/connector/protocol.ts';
 import type { ConnectorRecord, RecordKind } from '../../enclave/connector/records.ts';
 
@@ -83,15 +84,15 @@ function serve(stream: Duplex, entry: { ended: boolean; jobs: number }, script: 
         const job = assertAccepted(parseJob(payload.slice()));
         void script(lineOf(job));
       } else if (type === FRAME.fetched) {
-        const head = assertAccepted(protocol.parseFetched(payload));
+        const head = assertAccepted(frames.parseFetched(payload));
         const waiting = pending.get(head.call);
         if (waiting !== undefined) waiting.head = head;
       } else if (type === FRAME.body) {
-        const { call, bytes, last } = assertAccepted(protocol.parseBody(payload));
+        const { call, bytes, last } = assertAccepted(frames.parseBody(payload));
         pending.get(call)?.parts.push(bytes.slice());
         if (last) complete(call);
       } else if (type === FRAME.fetchFailed) {
-        const failed = assertAccepted(protocol.parseFetchFailed(payload));
+        const failed = assertAccepted(frames.parseFetchFailed(payload));
         pending.get(failed.call)?.resolve(failed);
         pending.delete(failed.call);
       }
@@ -130,14 +131,14 @@ function serve(stream: Duplex, entry: { ended: boolean; jobs: number }, script: 
           attempt: 0,
           ...fetch,
         };
-        channel.send(FRAME.fetch, protocol.encodeFetch(whole));
+        channel.send(FRAME.fetch, frames.encodeFetch(whole));
         return promise;
       },
       records: (kind, records) => {
-        channel.send(FRAME.records, protocol.encodeRecords({ job: job.id, kind, records }));
+        channel.send(FRAME.records, frames.encodeRecords({ job: job.id, kind, records }));
       },
       meaning: (call, callClass) => {
-        channel.send(FRAME.callClass, protocol.encodeCallMeaning({ call, callClass }));
+        channel.send(FRAME.callClass, frames.encodeCallMeaning({ call, callClass }));
       },
       done: (done = {}) => {
         const whole: Done = {
@@ -150,7 +151,7 @@ function serve(stream: Duplex, entry: { ended: boolean; jobs: number }, script: 
           clockOffsetMs: null,
           ...done,
         };
-        channel.send(FRAME.done, protocol.encodeDone(whole));
+        channel.send(FRAME.done, frames.encodeDone(whole));
       },
       raw: (type, payload) => {
         channel.send(type, payload);

@@ -6,7 +6,7 @@ import { nameAt } from '../normalise.ts';
 import type { Raw } from '../raw.ts';
 import { at, isRaw, textAt } from '../raw.ts';
 import type { ConnectorRecord } from '../records.ts';
-import { isSound } from '../records.ts';
+import { isSound } from '../sound.ts';
 import { endOfFlexDay, parseFlexTime } from './dates.ts';
 import type { Context, Taken, Untaken } from './elements.ts';
 import * as elements from './elements.ts';

@@ -14,7 +14,7 @@ import { convert } from '../paging.ts';
 import type { Raw } from '../raw.ts';
 import { boolAt, decimalAt, textAt } from '../raw.ts';
 import type { Balance, ConnectorRecord, FlowStatus, FlowType } from '../records.ts';
-import { isSound } from '../records.ts';
+import { isSound } from '../sound.ts';
 import type { Run } from '../run.ts';
 import type { HistorySource, MomentSource, Source } from '../source.ts';
 import { changedAssets } from '../symbols.ts';

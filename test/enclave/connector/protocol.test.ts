@@ -1,28 +1,29 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeJob, parseJob } from '../../../enclave/connector/job.ts';
+import { encodeJob } from '../../../enclave/connector/job.ts';
+import { parseJob } from '../../../enclave/connector/parse-job.ts';
 import type { Job } from '../../../enclave/connector/job.ts';
 import type { Done, Fetch, Fetched, Records } from '../../../enclave/connector/protocol.ts';
 import {
-  encodeAbort,
   encodeBody,
-  encodeCallMeaning,
-  encodeDone,
-  encodeFetch,
   encodeFetched,
   encodeFetchFailed,
-  encodeRecords,
   MAX_BODY_CHUNK_BYTES,
   MAX_RECORDS_PER_PAGE,
-  parseAbort,
-  parseBody,
   parseCallMeaning,
   parseDone,
   parseFetch,
-  parseFetched,
-  parseFetchFailed,
   parseRecords,
 } from '../../../enclave/connector/protocol.ts';
+import {
+  encodeCallMeaning,
+  encodeDone,
+  encodeFetch,
+  encodeRecords,
+  parseBody,
+  parseFetched,
+  parseFetchFailed,
+} from '../../../enclave/connector/connector-frames.ts';
 import type { Balance, Fill } from '../../../enclave/connector/records.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import { utf8 } from '../../../wire/bytes.ts';
@@ -119,7 +120,6 @@ describe('messages between desk and connector', () => {
     expect(assertAccepted(parseBody(encodeBody(body)))).toEqual(body);
     const failed = { call: 1, errorClass: 'rate_limited', retryAfterMs: 5000 } as const;
     expect(assertAccepted(parseFetchFailed(encodeFetchFailed(failed)))).toEqual(failed);
-    expect(assertAccepted(parseAbort(encodeAbort(7)))).toBe(7);
     const records: Records = { job: 7, kind: 'fill', records: [FILL] };
     expect(assertAccepted(parseRecords(encodeRecords(records)))).toEqual(records);
     const balances: Records = { job: 7, kind: 'balance', records: [BALANCE] };
