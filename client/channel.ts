@@ -5,14 +5,8 @@
 import { toHex, utf8 } from '../wire/bytes.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
 import type { AnswerKey, Metadata } from '../wire/envelope.ts';
-import {
-  encodeEnvelope,
-  ENVELOPE_NONCE_BYTES,
-  MAX_ANSWER_BYTES,
-  openAnswer,
-  parseAnswer,
-  sealRequest,
-} from '../wire/envelope.ts';
+import { ENVELOPE_NONCE_BYTES, MAX_ANSWER_BYTES } from '../wire/envelope.ts';
+import { encodeEnvelope, openAnswer, parseAnswer, sealRequest } from '../wire/client-envelope.ts';
 import type { ParsedOrigin } from '../wire/header.ts';
 import { parseOrigin } from '../wire/header.ts';
 import { MAX_DOCUMENT_BYTES } from '../wire/limits.ts';

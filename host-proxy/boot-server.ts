@@ -6,7 +6,8 @@
 import { Channel } from '../wire/channel.ts';
 import type { Frame } from '../wire/frame.ts';
 import type { VaultRecord, VaultWrite } from '../wire/desk-messages.ts';
-import { encodeVaultKept, encodeVaultRecord, parseVaultWrite } from '../wire/desk-messages.ts';
+import { parseVaultWrite } from '../wire/desk-messages.ts';
+import { encodeVaultKept, encodeVaultRecord } from '../wire/messages.ts';
 import type { AwsCredentials, DataKeys, HandOver } from '../wire/kms-messages.ts';
 import { encodeCredentials, encodeDataKeys, encodeHandOver } from '../wire/kms-messages.ts';
 import { FIRST_CREDIT_BULK_BYTES, MAX_BOOT_BYTES } from '../wire/limits.ts';

@@ -7,9 +7,6 @@
 
 import { encodeMap } from './cbor.ts';
 import type { RefusalCode } from './codes.ts';
-import { isRefusalCode } from './codes.ts';
-import { parseFields } from './fields.ts';
-import type { Result } from './result.ts';
 
 export const AUDIT_EVENT = {
   opened: 1,
@@ -34,9 +31,7 @@ export type AuditEvent = (typeof AUDIT_EVENT)[AuditEventName];
 
 /** 1,024 of 24 bytes fit into a leaf. */
 export const MAX_AUDIT_RECORDS = 1024;
-const MAX_AUDIT_BYTES = 32 * 1024;
-const HASH_BYTES = 32;
-export const AUDIT_RECORD_BYTES = 24;
+export const MAX_AUDIT_BYTES: number = 32 * 1024;
 
 export interface AuditEntry {
   readonly event: AuditEvent;
@@ -50,11 +45,6 @@ export interface AuditEntry {
   readonly records: readonly Uint8Array[] | null;
 }
 
-export function auditEventName(event: AuditEvent): AuditEventName {
-  const names = Object.keys(AUDIT_EVENT) as readonly AuditEventName[];
-  return names.find((name) => AUDIT_EVENT[name] === event) ?? 'administrative';
-}
-
 export function encodeAuditEntry(entry: AuditEntry): Uint8Array {
   return encodeMap(
     [1, entry.event],
@@ -64,23 +54,4 @@ export function encodeAuditEntry(entry: AuditEntry): Uint8Array {
     [5, entry.counter],
     [6, entry.records],
   );
-}
-
-/** Refuses `message_malformed` and the codes of CBOR. */
-export function parseAuditEntry(bytes: Uint8Array): Result<AuditEntry> {
-  return parseFields('audit', bytes, MAX_AUDIT_BYTES, (fields): AuditEntry => {
-    const code = fields.textOrNull(4, 64);
-    if (code !== null && !isRefusalCode(code)) return fields.refuse(4);
-    return {
-      event: fields.uint(1, AUDIT_EVENT.clientRefused, AUDIT_EVENT.opened) as AuditEvent,
-      sessionHash: fields.bytesOrNull(2, HASH_BYTES),
-      accountCommitment: fields.bytesOrNull(3, HASH_BYTES),
-      code,
-      counter: fields.uintOrNull(5),
-      records:
-        fields.take(6) === null
-          ? null
-          : fields.byteStrings(6, MAX_AUDIT_RECORDS, AUDIT_RECORD_BYTES),
-    };
-  });
 }

@@ -98,20 +98,8 @@ export function negateDecimal(value: Decimal): Decimal {
   return { units: -value.units, scale: value.scale };
 }
 
-export function subtractDecimals(a: Decimal, b: Decimal): Decimal {
-  return addDecimals(a, negateDecimal(b));
-}
-
 export function multiplyDecimals(a: Decimal, b: Decimal): Decimal {
   return normalise({ units: a.units * b.units, scale: a.scale + b.scale });
-}
-
-/** Negative, 0 or positive, as for Array.prototype.sort. */
-export function compareDecimals(a: Decimal, b: Decimal): number {
-  const scale = Math.max(a.scale, b.scale);
-  const difference = unitsAt(a, scale) - unitsAt(b, scale);
-  if (difference === 0n) return 0;
-  return difference < 0n ? -1 : 1;
 }
 
 export function isNegative(value: Decimal): boolean {

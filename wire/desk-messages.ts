@@ -80,11 +80,6 @@ export function encodeVaultWrite({ id, recordId, bytes }: VaultWrite): Uint8Arra
   return encodeMap([1, id], [2, recordId], [3, bytes]);
 }
 
-/** Which write the host has durably. */
-export function encodeVaultKept(id: number): Uint8Array {
-  return encodeMap([1, id]);
-}
-
 export function parseVaultKept(bytes: Uint8Array): Result<number> {
   return parseFields('vault_kept', bytes, MAX_SMALL_BYTES, (fields) => fields.uint(1));
 }
@@ -93,10 +88,6 @@ export function parseVaultKept(bytes: Uint8Array): Result<number> {
 export interface VaultRecord {
   readonly recordId: Uint8Array;
   readonly bytes: Uint8Array;
-}
-
-export function encodeVaultRecord({ recordId, bytes }: VaultRecord): Uint8Array {
-  return encodeMap([1, recordId], [2, bytes]);
 }
 
 export function parseVaultRecord(bytes: Uint8Array): Result<VaultRecord> {

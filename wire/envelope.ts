@@ -1,5 +1,5 @@
 // Envelopes between a trader's client and the enclave (docs/PROTOCOL.md 12e): what is inside is for the key that the
-// attestation names, whoever ends the TLS connection on the way. Pure; the client and the enclave both use it.
+// attestation names, whoever ends the TLS connection on the way. Pure; the client's half is in client-envelope.ts.
 // A hostile envelope is refused with a code; sizes are checked before anything is decoded.
 //
 //   shared   X25519(ephemeral, enclave key); all zeros (a point of low order) is refused
@@ -74,11 +74,11 @@ export function canonicalMetadata(metadata: Metadata): string {
   return `{${fields.join(',')}}`;
 }
 
-function requestData(metadata: Metadata): Uint8Array {
+export function requestData(metadata: Metadata): Uint8Array {
   return concatBytes(utf8('request'), ZERO, utf8(canonicalMetadata(metadata)));
 }
 
-function answerData(requestTag: Uint8Array): Uint8Array {
+export function answerData(requestTag: Uint8Array): Uint8Array {
   return concatBytes(utf8('answer'), ZERO, requestTag);
 }
 
@@ -88,7 +88,7 @@ interface Keys {
 }
 
 /** Wipes `shared`. Not every X25519 refuses points of low order by itself: zeros are refused here. */
-function deriveKeys(
+export function deriveKeys(
   crypto: EnvelopeCrypto,
   shared: Uint8Array | null,
   ephemeralKey: Uint8Array,
@@ -106,7 +106,7 @@ function deriveKeys(
   return accept({ requestKey, answerKey });
 }
 
-function sealBox(
+export function sealBox(
   crypto: EnvelopeCrypto,
   key: Uint8Array,
   nonce: Uint8Array,
@@ -116,31 +116,6 @@ function sealBox(
   const sealed = crypto.aes256GcmSeal(key, nonce, plaintext, data);
   const split = sealed.length - ENVELOPE_TAG_BYTES;
   return { nonce, ciphertext: sealed.slice(0, split), tag: sealed.slice(split) };
-}
-
-/**
- * The client's side. `ephemeral` is a fresh X25519 key pair and `nonce` 12 random bytes, both used for this request
- * only; `agree` is X25519 with the ephemeral private key. Refuses `envelope_key_refused`.
- */
-export function sealRequest(
-  crypto: EnvelopeCrypto,
-  ephemeral: {
-    readonly publicKey: Uint8Array;
-    readonly agree: (publicKey: Uint8Array) => Uint8Array | null;
-  },
-  nonce: Uint8Array,
-  context: EnvelopeContext,
-  metadata: Metadata,
-  plaintext: Uint8Array,
-): Result<{ readonly envelope: Envelope; readonly answer: AnswerKey }> {
-  const shared = ephemeral.agree(context.enclaveKey);
-  const keys = deriveKeys(crypto, shared, ephemeral.publicKey, context);
-  if (!keys.ok) return keys;
-  const { requestKey, answerKey } = keys.value;
-  const box = sealBox(crypto, requestKey, nonce, plaintext, requestData(metadata));
-  requestKey.fill(0);
-  const envelope = { ...box, ephemeralKey: ephemeral.publicKey, metadata };
-  return accept({ envelope, answer: { key: answerKey, requestTag: box.tag } });
 }
 
 /**
@@ -177,30 +152,8 @@ export function sealAnswer(
   return sealBox(crypto, key, nonce, plaintext, answerData(requestTag));
 }
 
-/** Refuses `envelope_unopened`: another request's answer, or not the enclave's. */
-export function openAnswer(
-  crypto: EnvelopeCrypto,
-  { key, requestTag }: AnswerKey,
-  { nonce, ciphertext, tag }: SealedBox,
-): Result<Uint8Array> {
-  const sealed = concatBytes(ciphertext, tag);
-  const plaintext = crypto.aes256GcmOpen(key, nonce, sealed, answerData(requestTag));
-  return plaintext === null ? refuse('envelope_unopened') : accept(plaintext);
-}
-
-function boxFields({ nonce, ciphertext, tag }: SealedBox): Readonly<Record<string, string>> {
+export function boxFields({ nonce, ciphertext, tag }: SealedBox): Readonly<Record<string, string>> {
   return { nonce: toBase64(nonce), ciphertext: toBase64(ciphertext), tag: toBase64(tag) };
-}
-
-/** The JSON body of a request. */
-export function encodeEnvelope(envelope: Envelope): string {
-  const { ephemeralKey, metadata } = envelope;
-  return JSON.stringify({
-    v: ENVELOPE_VERSION,
-    ephemeral_pub: toBase64(ephemeralKey),
-    ...boxFields(envelope),
-    metadata,
-  });
 }
 
 /** The JSON body of an answer. */
@@ -209,7 +162,7 @@ export function encodeAnswer(box: SealedBox): string {
 }
 
 /** Null unless it is an object of JSON with these keys and no others. */
-function parseObject(
+export function parseObject(
   bytes: Uint8Array,
   keys: readonly string[],
 ): Readonly<Record<string, unknown>> | null {
@@ -234,7 +187,10 @@ function readBase64(value: unknown, minimum: number, maximum: number): Uint8Arra
   return bytes === null || bytes.length < minimum || bytes.length > maximum ? null : bytes;
 }
 
-function readBox(record: Readonly<Record<string, unknown>>, maximum: number): SealedBox | null {
+export function readBox(
+  record: Readonly<Record<string, unknown>>,
+  maximum: number,
+): SealedBox | null {
   const nonce = readBase64(record['nonce'], ENVELOPE_NONCE_BYTES, ENVELOPE_NONCE_BYTES);
   const ciphertext = readBase64(record['ciphertext'], 0, maximum);
   const tag = readBase64(record['tag'], ENVELOPE_TAG_BYTES, ENVELOPE_TAG_BYTES);
@@ -282,14 +238,4 @@ export function parseEnvelope(bytes: Uint8Array): Result<Envelope> {
     return refuse('envelope_malformed');
   }
   return accept({ ...box, ephemeralKey, metadata });
-}
-
-/** Refuses `envelope_malformed`. */
-export function parseAnswer(bytes: Uint8Array): Result<SealedBox> {
-  if (bytes.length > MAX_ANSWER_BYTES) {
-    return refuse('envelope_malformed', { bytes: bytes.length, maximum: MAX_ANSWER_BYTES });
-  }
-  const record = parseObject(bytes, ['v', 'nonce', 'ciphertext', 'tag']);
-  const box = record === null ? null : readBox(record, MAX_ANSWER_BYTES);
-  return box === null ? refuse('envelope_malformed') : accept(box);
 }

@@ -19,6 +19,7 @@ import {
 } from './limits.ts';
 import type { Result } from './result.ts';
 import { MAX_SEALED_ITEMS, SEALED_PURPOSES } from './sealed.ts';
+import type { VaultRecord } from './desk-messages.ts';
 import type {
   Item,
   Previous,
@@ -139,4 +140,13 @@ export function encodeCommit(commit: Commit): Uint8Array {
 
 export function encodeAck(ack: Ack): Uint8Array {
   return encodeMap([1, ack.epoch], [2, ack.size], [3, ack.root]);
+}
+
+/** Which write the host has durably. */
+export function encodeVaultKept(id: number): Uint8Array {
+  return encodeMap([1, id]);
+}
+
+export function encodeVaultRecord({ recordId, bytes }: VaultRecord): Uint8Array {
+  return encodeMap([1, recordId], [2, bytes]);
 }

@@ -27,7 +27,7 @@ import { createGuard } from '../../enclave/fatal.ts';
 import { localPrograms } from '../../simulator/programs.ts';
 import { toHex } from '../../wire/bytes.ts';
 import type { ExchangePoll } from '../../wire/exchange-call.ts';
-import { parseExchangePoll } from '../../wire/exchange-call.ts';
+import { parseExchangePoll } from '../../wire/parse-exchange-call.ts';
 import { spawnProgram } from '../../wire/node/child-program.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { residentBytes, threadTimes } from '../process-usage.ts';

@@ -15,7 +15,7 @@ import { Ingress } from '../../host-proxy/ingress.ts';
 import { createLogger } from '../../host-proxy/logger.ts';
 import { utf8 } from '../../wire/bytes.ts';
 import { canonicalJson } from '../../wire/configuration.ts';
-import { encodeEnvelope, sealRequest } from '../../wire/envelope.ts';
+import { encodeEnvelope, sealRequest } from '../../wire/client-envelope.ts';
 import { decodeMessage, encodeMessage } from '../../wire/grpc/protobuf.ts';
 import type { GrpcMethod } from '../../wire/grpc/services.ts';
 import { enclaveService } from '../../wire/grpc/services.ts';

@@ -7,7 +7,8 @@ import { publicKeysOf } from '../../enclave/desk/keys.ts';
 import { PURPOSE } from '../../wire/attestation/user-data.ts';
 import { parseUserData } from '../../wire/attestation/parse-user-data.ts';
 import { verifyAttestation } from '../../wire/attestation/verify.ts';
-import { AUDIT_EVENT, parseAuditEntry } from '../../wire/audit.ts';
+import { AUDIT_EVENT } from '../../wire/audit.ts';
+import { parseAuditEntry } from '../../wire/parse-audit.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import { encodeCbor } from '../../wire/cbor.ts';
 import { Channel } from '../../wire/channel.ts';
@@ -18,7 +19,7 @@ import { parseHeader } from '../../wire/header.ts';
 import { KIND, LABEL, STREAM } from '../../wire/leaf.ts';
 import { FIRST_CREDIT_BULK_BYTES, MAX_DESK_PLAINTEXT_BYTES } from '../../wire/limits.ts';
 import { EpochVerifier } from '../../wire/log-verification/epoch-verifier.ts';
-import { FRAME } from '../../wire/messages.ts';
+import { encodeVaultKept, encodeVaultRecord, FRAME } from '../../wire/messages.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { CLOSE_REASON } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
@@ -315,7 +316,7 @@ describe('a desk', () => {
 
   it('gets the host’s records before OPEN, and has its own carried there', async () => {
     const records = [1, 2].map((byte) => {
-      return messages.encodeVaultRecord({
+      return encodeVaultRecord({
         recordId: new Uint8Array(16).fill(byte),
         bytes: Uint8Array.of(byte),
       });
@@ -337,10 +338,10 @@ describe('a desk', () => {
     desk.send(DESK_FRAME.vault, write);
     await host.until(() => host.bootFrames.some(({ type }) => type === FRAME.vault));
     expect(host.bootFrames.find(({ type }) => type === FRAME.vault)?.payload).toEqual(write);
-    host.sendBoot(FRAME.vaultKept, messages.encodeVaultKept(5));
+    host.sendBoot(FRAME.vaultKept, encodeVaultKept(5));
     host.sendBoot(FRAME.certificate, utf8('a chain'));
     await desk.until(() => desk.of(DESK_FRAME.certificate).length === 1);
-    expect(desk.of(DESK_FRAME.keptVault)).toEqual([messages.encodeVaultKept(5)]);
+    expect(desk.of(DESK_FRAME.keptVault)).toEqual([encodeVaultKept(5)]);
     // After GO no record is brought any more.
     host.sendBoot(FRAME.vault, records[0] ?? NOTHING);
     expect(await host.failed()).toBe('boot_order');

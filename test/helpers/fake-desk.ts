@@ -9,7 +9,7 @@ import { generateDeskKeys } from '../../enclave/desk/keys.ts';
 import type { DeskLeaf, DeskServices } from '../../enclave/desk/services.ts';
 import { createGuard } from '../../enclave/fatal.ts';
 import type { AuditEntry } from '../../wire/audit.ts';
-import { auditEventName, parseAuditEntry } from '../../wire/audit.ts';
+import { auditEventName, parseAuditEntry } from '../../wire/parse-audit.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import type { DeskKind, DeskSecret } from '../../wire/desk-messages.ts';

@@ -21,7 +21,7 @@ import type { RunningExchange } from '../../simulator/exchange/server.ts';
 import { startExchange } from '../../simulator/exchange/server.ts';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import type { ExchangePoll } from '../../wire/exchange-call.ts';
-import { parseExchangePoll } from '../../wire/exchange-call.ts';
+import { parseExchangePoll } from '../../wire/parse-exchange-call.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { egressHost } from './egress-host.ts';

@@ -10,7 +10,7 @@ import type { Fill } from '../../enclave/connector/records.ts';
 import { utf8 } from '../../wire/bytes.ts';
 import type { DeskOutput } from '../../wire/desk-messages.ts';
 import type { ExchangePoll } from '../../wire/exchange-call.ts';
-import { parseExchangePoll } from '../../wire/exchange-call.ts';
+import { parseExchangePoll } from '../../wire/parse-exchange-call.ts';
 import { KIND } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';

@@ -7,7 +7,12 @@ import { request } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import { utf8 } from '../../wire/bytes.ts';
 import type { AnswerKey, Metadata } from '../../wire/envelope.ts';
-import { encodeEnvelope, openAnswer, parseAnswer, sealRequest } from '../../wire/envelope.ts';
+import {
+  encodeEnvelope,
+  openAnswer,
+  parseAnswer,
+  sealRequest,
+} from '../../wire/client-envelope.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
 

@@ -5,13 +5,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex, utf8 } from '../../wire/bytes.ts';
 import type { EnvelopeContext, Metadata } from '../../wire/envelope.ts';
-import {
-  canonicalMetadata,
-  encodeAnswer,
-  encodeEnvelope,
-  sealAnswer,
-  sealRequest,
-} from '../../wire/envelope.ts';
+import { canonicalMetadata, encodeAnswer, sealAnswer } from '../../wire/envelope.ts';
+import { encodeEnvelope, sealRequest } from '../../wire/client-envelope.ts';
 import { originOf } from '../../wire/header.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';

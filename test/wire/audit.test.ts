@@ -1,13 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AuditEntry } from '../../wire/audit.ts';
-import {
-  AUDIT_EVENT,
-  auditEventName,
-  encodeAuditEntry,
-  MAX_AUDIT_RECORDS,
-  parseAuditEntry,
-} from '../../wire/audit.ts';
+import { AUDIT_EVENT, encodeAuditEntry, MAX_AUDIT_RECORDS } from '../../wire/audit.ts';
+import { auditEventName, parseAuditEntry } from '../../wire/parse-audit.ts';
 import type { CborValue } from '../../wire/cbor.ts';
 import { encodeCbor } from '../../wire/cbor.ts';
 import { assertAccepted } from '../../wire/result.ts';

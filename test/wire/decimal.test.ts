@@ -4,13 +4,12 @@ import {
   addDecimals,
   assertDecimal,
   canonicalDecimal,
-  compareDecimals,
   formatDecimal,
   isCanonicalDecimal,
   MAX_DECIMAL_DIGITS,
   multiplyDecimals,
+  negateDecimal,
   parseDecimal,
-  subtractDecimals,
 } from '../../wire/decimal.ts';
 
 const decimals = fc
@@ -93,17 +92,13 @@ describe('arithmetic', () => {
     expect(formatDecimal(addDecimals(assertDecimal('0.1'), assertDecimal('0.2')))).toBe('0.3');
   });
 
-  it('is exact: sums come apart again, products distribute, order is that of the difference', () => {
+  it('is exact: sums come apart again, products distribute', () => {
     fc.assert(
       fc.property(decimals, decimals, decimals, (one, two, three) => {
         const [a, b, c] = [assertDecimal(one), assertDecimal(two), assertDecimal(three)];
-        expect(formatDecimal(subtractDecimals(addDecimals(a, b), b))).toBe(one);
+        expect(formatDecimal(addDecimals(addDecimals(a, b), negateDecimal(b)))).toBe(one);
         expect(formatDecimal(multiplyDecimals(a, addDecimals(b, c)))).toBe(
           formatDecimal(addDecimals(multiplyDecimals(a, b), multiplyDecimals(a, c))),
-        );
-        const difference = subtractDecimals(a, b).units;
-        expect(Math.sign(compareDecimals(a, b))).toBe(
-          difference === 0n ? 0 : difference < 0n ? -1 : 1,
         );
       }),
     );

@@ -7,16 +7,18 @@ import type { Envelope, EnvelopeContext, Metadata } from '../../wire/envelope.ts
 import {
   canonicalMetadata,
   encodeAnswer,
-  encodeEnvelope,
   MAX_ANSWER_BYTES,
   MAX_ENVELOPE_BYTES,
-  openAnswer,
   openRequest,
-  parseAnswer,
   parseEnvelope,
   sealAnswer,
-  sealRequest,
 } from '../../wire/envelope.ts';
+import {
+  encodeEnvelope,
+  openAnswer,
+  parseAnswer,
+  sealRequest,
+} from '../../wire/client-envelope.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import {

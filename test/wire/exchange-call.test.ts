@@ -9,10 +9,10 @@ import {
   MAX_POLL_CALLS,
   MAX_POLL_COVERAGE,
   OUTCOME,
-  parseExchangePoll,
   requestDigest,
   TRIGGER,
 } from '../../wire/exchange-call.ts';
+import { parseExchangePoll } from '../../wire/parse-exchange-call.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
 

@@ -340,8 +340,8 @@ const CODECS: readonly Codec[] = [
     recordId: HASH.subarray(0, 16),
     bytes: null,
   }),
-  codec('vault kept', desk.encodeVaultKept, desk.parseVaultKept, 5),
-  codec('vault record', desk.encodeVaultRecord, desk.parseVaultRecord, {
+  codec('vault kept', messages.encodeVaultKept, desk.parseVaultKept, 5),
+  codec('vault record', messages.encodeVaultRecord, desk.parseVaultRecord, {
     recordId: HASH.subarray(0, 16),
     bytes: HASH,
   }),

@@ -4,11 +4,13 @@
 import { parseHandOver } from '../../wire/kms-messages.ts';
 import { parseBatch } from '../../wire/batch.ts';
 import type { AuditEntry } from '../../wire/audit.ts';
-import { AUDIT_EVENT, parseAuditEntry } from '../../wire/audit.ts';
+import { AUDIT_EVENT } from '../../wire/audit.ts';
+import { parseAuditEntry } from '../../wire/parse-audit.ts';
 import { toHex } from '../../wire/bytes.ts';
 import type { Configuration, Instrument } from '../../wire/configuration.ts';
 import type { ExchangePoll } from '../../wire/exchange-call.ts';
-import { OUTCOME, parseExchangePoll, TRIGGER } from '../../wire/exchange-call.ts';
+import { OUTCOME, TRIGGER } from '../../wire/exchange-call.ts';
+import { parseExchangePoll } from '../../wire/parse-exchange-call.ts';
 import type { Kind } from '../../wire/leaf.ts';
 import { KIND } from '../../wire/leaf.ts';
 import type { Report, Signal } from '../../wire/payloads.ts';

@@ -7,7 +7,7 @@ import { JobQueue, TURNS } from '../../../enclave/desk/job-queue.ts';
 import type { LimitedCall } from '../../../enclave/desk/limiter.ts';
 import { Limiter } from '../../../enclave/desk/limiter.ts';
 import { PRIORITY } from '../../../enclave/desk/poll-entry.ts';
-import { sleep } from '../../../enclave/desk/time.ts';
+import { sleep } from '../../helpers/sleep.ts';
 import { needOf, noteCost, VenueTable } from '../../../enclave/desk/venue-table.ts';
 import { settle, VirtualTime } from '../../helpers/virtual-time.ts';
 

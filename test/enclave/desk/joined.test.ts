@@ -5,7 +5,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Control } from '../../../simulator/exchange/control.ts';
 import type { AuditEntry } from '../../../wire/audit.ts';
-import { AUDIT_EVENT, parseAuditEntry } from '../../../wire/audit.ts';
+import { AUDIT_EVENT } from '../../../wire/audit.ts';
+import { parseAuditEntry } from '../../../wire/parse-audit.ts';
 import { parseBase64, toHex } from '../../../wire/bytes.ts';
 import { OUTCOME } from '../../../wire/exchange-call.ts';
 import { KIND } from '../../../wire/leaf.ts';

@@ -5,7 +5,7 @@ import type { AccountFigures } from '../../../enclave/desk/accounts.ts';
 import { PRIORITY } from '../../../enclave/desk/poll-entry.ts';
 import { dueMs } from '../../../enclave/desk/schedule.ts';
 import { OUTCOME, TRIGGER } from '../../../wire/exchange-call.ts';
-import { sleep } from '../../../enclave/desk/time.ts';
+import { sleep } from '../../helpers/sleep.ts';
 import { toHex } from '../../../wire/bytes.ts';
 import type { Script } from '../../helpers/fake-connector.ts';
 import { isAnswer } from '../../helpers/fake-connector.ts';

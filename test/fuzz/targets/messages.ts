@@ -197,7 +197,7 @@ export function deskMessagesTarget(): Target {
         { id: 1, recordId: id16, bytes: HASH },
         { id: 2, recordId: id16, bytes: null },
       ]),
-      codec('vault record', desk.parseVaultRecord, desk.encodeVaultRecord, [
+      codec('vault record', desk.parseVaultRecord, messages.encodeVaultRecord, [
         { recordId: id16, bytes: HASH },
       ]),
       codec('counters', desk.parseDeskCounters, desk.encodeDeskCounters, [

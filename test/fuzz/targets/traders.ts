@@ -6,11 +6,10 @@ import { parseUtf8, utf8 } from '../../../wire/bytes.ts';
 import {
   canonicalMetadata,
   encodeAnswer,
-  encodeEnvelope,
   MAX_ENVELOPE_BYTES,
-  parseAnswer,
   parseEnvelope,
 } from '../../../wire/envelope.ts';
+import { encodeEnvelope, parseAnswer } from '../../../wire/client-envelope.ts';
 import { encodeResultStatement, parseResultStatement } from '../../../wire/result-statement.ts';
 import { hoursOf, summaryOf } from '../../../wire/result-summary.ts';
 import { envelopeVectors } from '../../vectors/envelope.ts';
@@ -44,7 +43,7 @@ export function envelopeTarget(): Target {
   const { request = '', answer = '' } = envelopeVectors();
   return {
     name: 'envelope',
-    files: ['wire/envelope.ts'],
+    files: ['wire/envelope.ts', 'wire/client-envelope.ts'],
     maxBytes: MAX_ENVELOPE_BYTES + 1,
     seeds: [utf8(request), utf8(answer)],
     mutate: mix(
