@@ -1,5 +1,5 @@
-// The connector's half of the frames between desk and connector: what it says, and what it takes. Layouts, limits
-// and the desk's half are in protocol.ts.
+// The connector's half of the frames between desk and connector: what it says, and what it takes. Limits are in
+// protocol.ts, the desk's half in enclave/desk/connector-frames.ts.
 
 import type { CborValue } from '../../wire/cbor.ts';
 import { parseFields } from '../../wire/fields.ts';

@@ -11,16 +11,18 @@ import { encodeJob } from '../connector/job.ts';
 import type { Done, Records } from '../connector/protocol.ts';
 import {
   CONNECTOR_FRAME,
+  FROM_CONNECTOR_TYPES,
+  MAX_CONNECTOR_FRAME_BYTES,
+} from '../connector/protocol.ts';
+import {
   encodeBody,
   encodeFetched,
   encodeFetchFailed,
-  FROM_CONNECTOR_TYPES,
-  MAX_CONNECTOR_FRAME_BYTES,
   parseCallMeaning,
   parseDone,
   parseFetch,
   parseRecords,
-} from '../connector/protocol.ts';
+} from './connector-frames.ts';
 import type { CallSink, JobCalls } from './calls.ts';
 
 interface Running {

@@ -8,17 +8,19 @@ import { encodeJob } from '../../enclave/connector/job.ts';
 import type { Job } from '../../enclave/connector/job.ts';
 import {
   CONNECTOR_FRAME,
-  encodeBody,
-  encodeFetched,
-  encodeFetchFailed,
   FROM_CONNECTOR_TYPES,
   MAX_BODY_CHUNK_BYTES,
   MAX_CONNECTOR_FRAME_BYTES,
+} from '../../enclave/connector/protocol.ts';
+import {
+  encodeBody,
+  encodeFetched,
+  encodeFetchFailed,
   parseCallMeaning,
   parseDone,
   parseFetch,
   parseRecords,
-} from '../../enclave/connector/protocol.ts';
+} from '../../enclave/desk/connector-frames.ts';
 import type { CallMeaning, Done, Fetch } from '../../enclave/connector/protocol.ts';
 import type { ConnectorRecord } from '../../enclave/connector/records.ts';
 import { serveConnector } from '../../enclave/connector/serve.ts';

@@ -4,17 +4,16 @@ import { encodeJob } from '../../../enclave/connector/job.ts';
 import { parseJob } from '../../../enclave/connector/parse-job.ts';
 import type { Job } from '../../../enclave/connector/job.ts';
 import type { Done, Fetch, Fetched, Records } from '../../../enclave/connector/protocol.ts';
+import { MAX_BODY_CHUNK_BYTES, MAX_RECORDS_PER_PAGE } from '../../../enclave/connector/protocol.ts';
 import {
   encodeBody,
   encodeFetched,
   encodeFetchFailed,
-  MAX_BODY_CHUNK_BYTES,
-  MAX_RECORDS_PER_PAGE,
   parseCallMeaning,
   parseDone,
   parseFetch,
   parseRecords,
-} from '../../../enclave/connector/protocol.ts';
+} from '../../../enclave/desk/connector-frames.ts';
 import {
   encodeCallMeaning,
   encodeDone,
