@@ -11,13 +11,11 @@ import type { ReturnPoint } from './link.ts';
 import type { PeriodReturn, PeriodValues } from './period-return.ts';
 import { periodReturn } from './period-return.ts';
 
+/** There are records of the hour that are in no figure: what balances say does not make it known. */
+export const NOT_BOOKED = 'not_booked';
+
 /** Codes of `gaps` that say that something may still be missing; with others a later poll has told what earlier ones had not. */
-const MISSING: ReadonlySet<string> = new Set([
-  'not_completed',
-  'not_booked',
-  'not_known',
-  'too_precise',
-]);
+const MISSING: ReadonlySet<string> = new Set(['not_completed', 'not_known', 'too_precise']);
 
 /** Flows without a value before them that come to more than a tenth of the capital are large: only values tell them apart. */
 const LARGE_FLOW_PARTS = 10n;
@@ -43,6 +41,7 @@ export function isObserved({
   status,
   gaps,
 }: Pick<HourBasis, 'complete' | 'status' | 'gaps'>): boolean {
+  if (gaps.includes(NOT_BOOKED)) return false;
   if (complete || status !== 'unknown') return true;
   return gaps.length > 0 && !gaps.some((gap) => MISSING.has(gap));
 }

@@ -1,7 +1,8 @@
 // What the track record of an account is made with, and what its polls tell of a moment.
 
+import { setTimeout } from 'node:timers/promises';
 import type { RefusalCode } from '../../../wire/codes.ts';
-import type { Refusal } from '../../../wire/result.ts';
+import type { Refusal, Result } from '../../../wire/result.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import { DAY_MS } from '../../../wire/track/head.ts';
 import type { Book } from '../book/contract.ts';
@@ -55,6 +56,20 @@ const TEMPORARY: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
 
 export function isTemporary({ code }: Refusal): boolean {
   return TEMPORARY.has(code);
+}
+
+const MAX_RETRY_MS = 60_000;
+
+/** Again and again until it is done, refused for good, or the ledger closes. */
+export async function insist<T>(
+  work: () => Promise<Result<T>>,
+  { closing, retryMs }: Pick<AccountTrackOptions, 'closing' | 'retryMs'>,
+): Promise<Result<T>> {
+  for (let waitMs = retryMs; ; waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)) {
+    const done = await work();
+    if (done.ok || !isTemporary(done.refusal) || closing.aborted) return done;
+    await setTimeout(waitMs, undefined, { signal: closing }).catch(() => undefined);
+  }
 }
 
 /** Only of a poll in which all balances and positions were told. */

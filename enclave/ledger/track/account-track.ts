@@ -3,11 +3,10 @@
 // grace is over; what is told after that corrects exactly the hours that change. One thing at a time, in the order of its
 // coming; a crash between any two steps loses nothing that was told to be taken.
 
-import { setTimeout } from 'node:timers/promises';
 import type { Refusal, Result } from '../../../wire/result.ts';
 import { accept } from '../../../wire/result.ts';
 import type { ChainCheck } from '../../../wire/track/chain.ts';
-import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
+import { HOUR_MS } from '../../../wire/track/head.ts';
 import type { Applied, BookRecord } from '../book/contract.ts';
 import { CLOCK_SLACK_MS } from '../book/observed.ts';
 import type { PriceTable } from '../book/price-table.ts';
@@ -28,11 +27,11 @@ import { askPrices } from './price-questions.ts';
 import type { Round } from './stated-hours.ts';
 import { StatedHours } from './stated-hours.ts';
 import type { AccountTrackOptions, TrackBook } from './account-parts.ts';
-import { HISTORY_MS, isTemporary, observedIn } from './account-parts.ts';
+import { HISTORY_MS, insist, isTemporary, observedIn } from './account-parts.ts';
 import type { Made } from './statements.ts';
 import { boundedFigures, StatementMaker } from './statements.ts';
-import { encodeTrackState, parseTrackState } from './track-state.ts';
-import { LATE_UNBOOKED, Unbooked } from './unbooked.ts';
+import { parseTrackState, StateCandidate, stateOf } from './track-state.ts';
+import { LATE_UNBOOKED, readerOf, stateUnbooked, Unbooked } from './unbooked.ts';
 
 /** Hours that one round closes, with prices asked for together. */
 const MAX_ROUND_HOURS = 24;
@@ -41,7 +40,6 @@ const CORRECTED_HOURS = 264;
 /** A month of hours of which nothing is known. */
 const MAX_MISSING_HOURS = 744;
 const MAX_STATEMENT_BYTES_OF_ROUND: number = MAX_SIGN_BYTES - 64 * 1024;
-const MAX_RETRY_MS = 60_000;
 /** A new account is polled from its beginning anyway. */
 const NEW_ACCOUNT_MS = 600_000;
 
@@ -60,6 +58,7 @@ export class AccountTrack {
   #coverage: CoverageLog;
   #chain: ChainCheck | null = null;
   #recordCount = 0;
+  #statedRecords = 0;
   #sync: StoredPoll | null = null;
   #loadedMs = 0;
   #loadedCounter = 0;
@@ -68,8 +67,7 @@ export class AccountTrack {
   #reopenMs: number | null = null;
   /** From this hour on what was stated may have to be corrected. */
   #correctMs: number | null = null;
-  /** What is stored next as the state: it has to be a day old, so that late records can be booked after a restart. */
-  #candidate: { readonly hourMs: number; readonly state: StoredState } | null = null;
+  readonly #states = new StateCandidate();
   #pending: Pending | null = null;
   /** Why nothing is stated any more. */
   #refusal: Refusal | null = null;
@@ -133,6 +131,7 @@ export class AccountTrack {
     this.#chain = chain;
     this.#loadedCounter = chain.head.counter;
     this.#recordCount = loaded.recordCount;
+    this.#statedRecords = statedRecords;
     this.#sync = loaded.sync;
     for (const { parsed: statement } of loaded.recent) this.#stated.remember(statement);
     records.forEach((record, at) => {
@@ -205,8 +204,7 @@ export class AccountTrack {
     for (const record of poll.outcome === 'failed' ? [] : poll.records) {
       if (record.kind === 'balance' || record.kind === 'position' || record.kind === 'price')
         continue;
-      const applied = this.#apply(record, true);
-      if (this.#unbooked.has(record, applied)) findings.add(LATE_UNBOOKED);
+      const applied = this.#apply(record, true, findings);
       if (applied === 'too_precise') tooPrecise.add(hourOf(record.timeMs));
       else if (applied !== 'repeated') kept.push(record);
     }
@@ -217,8 +215,9 @@ export class AccountTrack {
   }
 
   /** `isUnstated`: no statement rests on it yet. */
-  #apply(record: BookRecord, isUnstated: boolean): Applied {
+  #apply(record: BookRecord, isUnstated: boolean, findings?: Set<string>): Applied {
     const applied = this.#book.apply(record);
+    if (this.#unbooked.has(record, applied, isUnstated)) findings?.add(LATE_UNBOOKED);
     const name = `records_${applied}`;
     this.#options.counters[name] = (this.#options.counters[name] ?? 0) + 1;
     if (applied !== 'new' && applied !== 'late') return applied;
@@ -250,6 +249,8 @@ export class AccountTrack {
   /** False: nothing is due. */
   async #makeRound(chain: ChainCheck): Promise<boolean> {
     if (chain.ended || !this.#options.services.isReady()) return false;
+    const unbooked = await this.#makeUnbooked(chain);
+    if (!unbooked.ok || unbooked.value) return unbooked.ok;
     if (this.#reopenMs !== null) {
       // Beyond what can be reopened the record stays as it was stated; a counter says so.
       if (this.#book.reopen(this.#reopenMs) === null) this.#count('hours_not_reopened');
@@ -257,9 +258,14 @@ export class AccountTrack {
     }
     const fromMs = this.#book.nextHourMs;
     if (fromMs === null) return false;
-    const toMs = this.#dueUntil(fromMs);
+    const { account, services, graceMs } = this.#options;
+    const toMs = this.#coverage.dueUntil(fromMs, {
+      nowMs: services.nowMs(),
+      waitsFromMs: this.#loadedMs,
+      graceMs,
+      maxHours: MAX_ROUND_HOURS,
+    });
     if (toMs === fromMs) return false;
-    const { account, services } = this.#options;
     const maker = new StatementMaker(trackAccountOf(account), services.origin, chain.head);
     const { lastHourMs } = chain;
     const missingMs = lastHourMs === null ? fromMs : lastHourMs + HOUR_MS;
@@ -282,6 +288,25 @@ export class AccountTrack {
     return true;
   }
 
+  /** Hours with records that came too late for the book, before all others: false for none. */
+  async #makeUnbooked(chain: ChainCheck): Promise<Result<boolean>> {
+    const { account, services, store } = this.#options;
+    const read = readerOf(store, account, chain, (rows) => this.#insist(rows));
+    for (let hours = this.#unbooked.take(); hours.length > 0; hours = this.#unbooked.take()) {
+      const maker = new StatementMaker(trackAccountOf(account), services.origin, chain.head);
+      const round = { chain, maker, coverage: this.#coverage };
+      const stated = await stateUnbooked(round, this.#stated, hours, read);
+      if (!stated.ok) return stated;
+      const { made } = maker;
+      if (made.length === 0) continue;
+      for (const { parsed } of made) if (parsed.kind === 'hour') this.#noteCorrection();
+      // Other records may be stated by none yet.
+      this.#pending = { made, statedRecords: this.#statedRecords, state: null };
+      return accept(true);
+    }
+    return accept(false);
+  }
+
   #closeHours(round: Round, table: PriceTable, fromMs: number, toMs: number): void {
     const { made } = round.maker;
     let bytes = 0;
@@ -293,26 +318,10 @@ export class AccountTrack {
       const coverage = this.#coverage.coverage(startMs);
       const figures = boundedFigures(this.#book.closeHour(startMs, table, coverage));
       if (this.#stated.stateHour(round, figures)) {
-        this.#count('corrections');
-        this.#options.services.audit({ event: 'correction', account: this.account.id, code: null });
+        this.#noteCorrection();
       }
       bytes = made.reduce((sum, one) => sum + one.bytes.length, 0);
     }
-  }
-
-  /** End of the last hour that can be closed now. */
-  #dueUntil(fromMs: number): number {
-    const { services, graceMs } = this.#options;
-    const nowMs = services.nowMs();
-    let toMs = fromMs;
-    while (toMs - fromMs < MAX_ROUND_HOURS * HOUR_MS) {
-      const endMs = toMs + HOUR_MS;
-      const isTold = this.#coverage.lastCompleteMs >= endMs;
-      const isOver = nowMs >= Math.max(endMs, this.#loadedMs) + graceMs;
-      if (endMs > nowMs || (!isTold && !isOver)) break;
-      toMs = endMs;
-    }
-    return toMs;
   }
 
   /** Signs and stores what was made; it stays as it is until both have happened. */
@@ -345,19 +354,14 @@ export class AccountTrack {
     }
     counters['statements'] = (counters['statements'] ?? 0) + rows.length;
     this.#pending = null;
+    this.#statedRecords = statedRecords;
     return accept(null);
   }
 
   /** Until it is stored, can never be, or the ledger closes: everything that is written can be written again. */
   async #insist<T>(work: () => Promise<Result<T>>): Promise<Result<T>> {
-    const { closing, retryMs } = this.#options;
-    for (let waitMs = retryMs; ; waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)) {
-      const done = await work();
-      if (done.ok) return done;
-      if (!isTemporary(done.refusal)) return this.#invalid(done.refusal);
-      if (closing.aborted) return done;
-      await setTimeout(waitMs, undefined, { signal: closing }).catch(() => undefined);
-    }
+    const done = await insist(work, this.#options);
+    return done.ok || isTemporary(done.refusal) ? done : this.#invalid(done.refusal);
   }
 
   /** The store is not what was stored: nothing is stated or served of this account any more. */
@@ -377,22 +381,17 @@ export class AccountTrack {
     this.#stated.forget(nextMs - CORRECTED_HOURS * HOUR_MS);
   }
 
+  #nextState(hourMs: number): StoredState | null {
+    const records = this.#recordCount;
+    return this.#states.next(hourMs, () => stateOf(this.#book, this.#coverage, records));
+  }
+
+  #noteCorrection(): void {
+    this.#count('corrections');
+    this.#options.services.audit({ event: 'correction', account: this.account.id, code: null });
+  }
+
   #count(name: string): void {
     this.#options.counters[name] = (this.#options.counters[name] ?? 0) + 1;
-  }
-
-  /** Between one and two days old when it is stored: a restart closes the hours since then again. */
-  #nextState(hourMs: number): StoredState | null {
-    const candidate = this.#candidate;
-    if (candidate !== null && hourMs - candidate.hourMs < DAY_MS) return null;
-    this.#candidate = { hourMs, state: this.#state() };
-    return candidate?.state ?? null;
-  }
-
-  #state(): StoredState {
-    const { lastCompleteMs } = this.#coverage;
-    const book = this.#book.encode();
-    const bytes = encodeTrackState({ book, lastCompleteMs, hours: this.#coverage.hours() });
-    return { records: this.#recordCount, bytes };
   }
 }

@@ -100,6 +100,13 @@ function isSamePoll(a: HourPoll, b: HourPoll): boolean {
   );
 }
 
+interface Due {
+  readonly nowMs: number;
+  readonly waitsFromMs: number;
+  readonly graceMs: number;
+  readonly maxHours: number;
+}
+
 export class CoverageLog {
   readonly #origin: string;
   readonly #hours = new Map<number, Hour>();
@@ -149,6 +156,10 @@ export class CoverageLog {
     this.#hour(startMs).late++;
   }
 
+  addGap(startMs: number, reason: string): void {
+    this.#hour(startMs).reasons.add(reason);
+  }
+
   polls(startMs: number): readonly HourPoll[] {
     return this.#hours.get(startMs)?.polls ?? [];
   }
@@ -166,6 +177,22 @@ export class CoverageLog {
     if (this.lastCompleteMs < startMs + HOUR_MS) reasons.add('not_completed');
     const gaps = [...reasons].toSorted().slice(0, MAX_FIGURES_GAPS);
     return { polls: told.length, complete: gaps.length === 0, gaps };
+  }
+
+  /**
+   * End of the last hour that can be closed now: a complete poll began after it, or nobody waits for one any more. Those
+   * that were over before `waitsFromMs` are waited for from then on.
+   */
+  dueUntil(fromMs: number, { nowMs, waitsFromMs, graceMs, maxHours }: Due): number {
+    let toMs = fromMs;
+    while (toMs - fromMs < maxHours * HOUR_MS) {
+      const endMs = toMs + HOUR_MS;
+      const isTold = this.lastCompleteMs >= endMs;
+      const isOver = nowMs >= Math.max(endMs, waitsFromMs) + graceMs;
+      if (endMs > nowMs || (!isTold && !isOver)) break;
+      toMs = endMs;
+    }
+    return toMs;
   }
 
   /** What is kept of it, oldest first. */

@@ -1,6 +1,7 @@
 // What an account has stated of its hours and days, as far back as it can be corrected: new hours become statements, of
 // hours that are closed again only those that say something else, and days follow their hours.
 
+import { NOT_BOOKED } from '../../../wire/performance/hour-return.ts';
 import type { ChainCheck } from '../../../wire/track/chain.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
@@ -60,7 +61,7 @@ export class StatedHours {
     if (lastHourMs === null) return;
     for (let startMs = lastHourMs + HOUR_MS; startMs < fromMs; startMs += HOUR_MS) {
       const { polls, gaps } = round.coverage.coverage(startMs);
-      this.stateHour(round, gapHour(startMs, polls, [...new Set([...gaps, 'not_booked'])]));
+      this.stateHour(round, gapHour(startMs, polls, [...new Set([...gaps, NOT_BOOKED])]));
     }
   }
 
@@ -115,7 +116,8 @@ function dayHourOf(figures: HourFigures): DayHour {
   return { startMs, equityEnd, unrealisedEnd, inflow, outflow, byMarket, complete, gaps };
 }
 
-function lastCounterOf(chain: ChainCheck, maker: StatementMaker, atMs: number): number {
+/** Of the hour before a midnight. */
+export function lastCounterOf(chain: ChainCheck, maker: StatementMaker, atMs: number): number {
   const made = maker.made.findLast(
     ({ parsed }) => parsed.kind === 'hour' && parsed.figures.startMs === atMs - HOUR_MS,
   );

@@ -100,11 +100,11 @@ export class StatementMaker {
   ): SnapshotStatement {
     const { hours, completeHours, ...figures } = day;
     const statement: SnapshotStatement = {
+      ...figures,
       kind: 'snapshot',
       ...this.#head(),
       supersedes,
       atMs,
-      ...figures,
       basis: { lastCounter, hours, completeHours },
     };
     this.#add(statement);

@@ -8,10 +8,12 @@ import { parseFields } from '../../../wire/fields.ts';
 import type { Outcome } from '../../../wire/exchange-call.ts';
 import { OUTCOME } from '../../../wire/exchange-call.ts';
 import { MAX_ORIGIN_CHARACTERS } from '../../../wire/limits.ts';
-import { mapFrom1, MAX_TRACK_MS } from '../../../wire/track/head.ts';
+import { DAY_MS, mapFrom1, MAX_TRACK_MS } from '../../../wire/track/head.ts';
 import { MAX_HOUR_POLLS } from '../../../wire/track/hour.ts';
 import { MAX_STATE_BYTES } from '../store/account-rows.ts';
-import type { CoveredHour } from './hour-coverage.ts';
+import type { StoredState } from '../store/contract.ts';
+import type { TrackBook } from './account-parts.ts';
+import type { CoveredHour, CoverageLog } from './hour-coverage.ts';
 
 const LAYOUT = 1;
 const MAX_HOURS = 1024;
@@ -60,4 +62,27 @@ export function parseTrackState(bytes: Uint8Array): TrackState | null {
     };
   });
   return parsed.ok ? parsed.value : null;
+}
+
+export function stateOf(
+  book: Pick<TrackBook, 'encode'>,
+  coverage: CoverageLog,
+  records: number,
+): StoredState {
+  const { lastCompleteMs } = coverage;
+  const state = { book: book.encode(), lastCompleteMs, hours: coverage.hours() };
+  return { records, bytes: encodeTrackState(state) };
+}
+
+/** What is stored next as the state: it has to be a day old, so that late records can be booked after a restart. */
+export class StateCandidate {
+  #candidate: { readonly hourMs: number; readonly state: StoredState } | null = null;
+
+  /** Between one and two days old: a restart closes the hours since then again. */
+  next(hourMs: number, make: () => StoredState): StoredState | null {
+    const candidate = this.#candidate;
+    if (candidate !== null && hourMs - candidate.hourMs < DAY_MS) return null;
+    this.#candidate = { hourMs, state: make() };
+    return candidate?.state ?? null;
+  }
 }

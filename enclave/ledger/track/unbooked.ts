@@ -1,31 +1,115 @@
-// Records that came too late for the book: stored, in no figure, and said once in the hour of the poll that told them. Those
-// from before the record began are none of them: a venue's history is longer than ours.
+// Records that came too late for the book: stored, in no figure, and said once in the hour of the poll that told them. The
+// hour that they belong to is stated anew, however old it is: the same figures, and that they lack something. Those from
+// before the record began are none of them: a venue's history is longer than ours.
 
-import type { LedgerAccount } from '../protocol.ts';
+import { NOT_BOOKED } from '../../../wire/performance/hour-return.ts';
+import type { Result } from '../../../wire/result.ts';
+import { accept } from '../../../wire/result.ts';
+import type { ChainCheck } from '../../../wire/track/chain.ts';
+import { MAX_FIGURES_GAPS } from '../../../wire/track/figures-codec.ts';
+import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
+import type { ChainStatement } from '../../../wire/track/statement.ts';
+import { parseChainStatement } from '../../../wire/track/statement.ts';
 import type { Applied, BookRecord } from '../book/contract.ts';
+import type { LedgerAccount } from '../protocol.ts';
+import type { TrackStore } from '../store/contract.ts';
 import { HISTORY_MS } from './account-parts.ts';
+import { hourOf } from './hour-coverage.ts';
+import type { Round, StatedHours } from './stated-hours.ts';
+import { lastCounterOf } from './stated-hours.ts';
 
-/** The gap's code. */
+/** The gap's code, and why the hour of the record is stated anew. */
 export const LATE_UNBOOKED = 'late_unbooked';
 /** Beyond it one may be said again. */
 const MAX_TOLD = 4096;
+/** Stated anew at once, each with its day. */
+const MAX_HOURS = 12;
+
+/** The statement of this counter; null: it is not held any more. */
+export type ReadStatement = (counter: number) => Promise<Result<ChainStatement | null>>;
 
 export class Unbooked {
   readonly #sinceMs: number;
   readonly #told = new Set<string>();
+  readonly #hours = new Set<number>();
 
   constructor({ createdMs }: Pick<LedgerAccount, 'createdMs'>) {
     this.#sinceMs = createdMs - HISTORY_MS;
   }
 
-  /** True for one that is told for the first time and that no figure has. */
-  has(record: BookRecord, applied: Applied): boolean {
+  /** True for one that is told for the first time and that no figure has. `isUnstated`: no statement says so yet. */
+  has(record: BookRecord, applied: Applied, isUnstated: boolean): boolean {
     if (applied !== 'settled' || record.timeMs < this.#sinceMs) return false;
     const place = 'symbol' in record ? (record.symbol ?? '') : '';
     const key = `${record.kind}\n${place}\n${record.id}`;
     if (this.#told.has(key)) return false;
     if (this.#told.size >= MAX_TOLD) this.#told.clear();
     this.#told.add(key);
+    if (isUnstated) this.#hours.add(hourOf(record.timeMs));
     return true;
   }
+
+  /** Hours of such records, each once; they are not given again. */
+  take(): readonly number[] {
+    const hours = [...this.#hours].slice(0, MAX_HOURS);
+    for (const startMs of hours) this.#hours.delete(startMs);
+    return hours;
+  }
+}
+
+/** Reads as long as it takes, as `insist` does; what memory has forgotten is not held any more. */
+export function readerOf(
+  store: TrackStore,
+  account: LedgerAccount,
+  chain: ChainCheck,
+  insist: <T>(work: () => Promise<Result<T>>) => Promise<Result<T>>,
+): ReadStatement {
+  return async (counter) => {
+    if (counter === 0) return accept(null);
+    const rows = (): ReturnType<TrackStore['rows']> => store.rows(account, chain, [counter]);
+    const read = store.persistent ? await insist(rows) : await rows();
+    if (!read.ok) return store.persistent ? read : accept(null);
+    const [row] = read.value;
+    return row === undefined ? accept(null) : parseChainStatement(row.statement);
+  };
+}
+
+function withGap(gaps: readonly string[]): readonly string[] {
+  return [...new Set([NOT_BOOKED, ...gaps])].slice(0, MAX_FIGURES_GAPS).toSorted();
+}
+
+/** States hours anew, once each whatever else is told of them, and their midnights. Refuses what `read` does. */
+export async function stateUnbooked(
+  { chain, maker, coverage }: Pick<Round, 'chain' | 'maker' | 'coverage'>,
+  stated: StatedHours,
+  hours: readonly number[],
+  read: ReadStatement,
+): Promise<Result<null>> {
+  /** Of each midnight, how many hours are not complete any more. */
+  const days = new Map<number, number>();
+  const reason = LATE_UNBOOKED;
+  for (const startMs of hours) {
+    const before = await read(chain.effective('hour', startMs) ?? 0);
+    if (!before.ok) return before;
+    if (before.value?.kind !== 'hour' || before.value.figures.gaps.includes(NOT_BOOKED)) continue;
+    const { figures, basis, counter } = before.value;
+    const { missingPrices, ...rest } = basis;
+    const lacking = { ...figures, complete: false, gaps: withGap(figures.gaps) };
+    const late = { ...rest, late: basis.late + 1 };
+    stated.remember(maker.hour(lacking, late, missingPrices, { counter, reason }));
+    coverage.addGap(startMs, NOT_BOOKED);
+    const dayMs = Math.ceil((startMs + HOUR_MS) / DAY_MS) * DAY_MS;
+    days.set(dayMs, (days.get(dayMs) ?? 0) + (figures.complete ? 1 : 0));
+  }
+  for (const [atMs, lost] of days) {
+    const before = await read(chain.effective('snapshot', atMs) ?? 0);
+    if (!before.ok) return before;
+    if (before.value?.kind !== 'snapshot') continue;
+    const { basis, counter, gaps, ...figures } = before.value;
+    const completeHours = basis.completeHours - Math.min(lost, basis.completeHours);
+    const day = { ...figures, hours: basis.hours, completeHours, gaps: withGap(gaps) };
+    const last = lastCounterOf(chain, maker, atMs);
+    stated.remember(maker.snapshot(atMs, day, last, { counter, reason }));
+  }
+  return accept(null);
 }
