@@ -9,6 +9,7 @@ import { run as verifyRecord } from '../verifier/commands/verify-record.ts';
 import type { CommandIo } from '../verifier/io.ts';
 import type { HourJson, RecordVerdict } from '../verifier/track/record-verdict.ts';
 import type { Fixed } from '../wire/fixed.ts';
+import { absolute, formatFixed, parseFixed } from '../wire/fixed.ts';
 import { assertAccepted } from '../wire/result.ts';
 import { parseTrackEvidence } from '../wire/track/evidence.ts';
 import type { HourStatement } from '../wire/track/hour.ts';
@@ -26,6 +27,8 @@ export interface RecordDemo {
   readonly returns: number;
   /** Over the hours that are known. */
   readonly observed: string | null;
+  /** With what the value changed over the gaps. */
+  readonly bridged: string | null;
   /** The newest hours, newest last. */
   readonly latest: readonly HourJson[];
   readonly deposits: readonly DepositHour[];
@@ -113,24 +116,33 @@ export async function proveRecord(
   await capture(report, [...args, '-o', output]);
   const record = verdict?.record ?? null;
   const hours = record?.hourly ?? [];
-  const figure = record?.figures['residual_absolute'] ?? null;
+  // Hours of before the registration are in no figure but their own.
+  const part = hours.some(({ rebuilt }) => rebuilt) ? 'rebuilt.' : '';
   return {
     verdict: verdict?.verdict ?? null,
     code: verdict?.code ?? null,
     report: output,
     hours: hours.length,
     returns: hours.filter((hour) => hour.return !== null).length,
-    observed: textOrNull(record?.figures['return_observed']),
+    observed: textOrNull(record?.figures[`${part}return_observed`]),
+    bridged: textOrNull(record?.figures[`${part}return_bridged`]),
     latest: hours.slice(-8),
     deposits: depositsOf(hours),
-    gaps: record?.gaps ?? [],
+    gaps: [...(record?.rebuilt_gaps ?? []), ...(record?.gaps ?? [])],
     reconciled: hours.filter(({ status }) => status === 'reconciled').length,
-    residual: textOrNull(figure),
+    residual: residualOf(hours),
     opening: hours[0]?.equity_start ?? null,
     explained: (await readHours(file)).filter(
       (hour) => hour.return.ratio !== null && unexplainedOf(hour) === 0n,
     ).length,
   };
+}
+
+/** Without signs; null where balances and ledger were compared in no hour. */
+function residualOf(hours: readonly HourJson[]): string | null {
+  const known = hours.flatMap(({ residual }) => (residual === null ? [] : [residual]));
+  const sum = known.reduce((total, text) => total + absolute(parseFixed(text) ?? 0n), 0n);
+  return known.length === 0 ? null : formatFixed(sum);
 }
 
 function textOrNull(value: string | number | null | undefined): string | null {
@@ -181,8 +193,11 @@ export function recordRows(record: RecordDemo): readonly (readonly [string, stri
       ] as const,
   );
   const missing = gaps.map(
-    ({ from_ms: from, to_ms: to, reason }) =>
-      ['', `${clock(from)} to ${clock(to)}  a gap (${reason}), never a zero`] as const,
+    ({ from_ms: from, to_ms: to, reason, change }) =>
+      [
+        '',
+        `${clock(from)} to ${clock(to)}  a gap (${reason}), never a zero; change over it ${percent(change)}`,
+      ] as const,
   );
   return [
     ['track record', head],
@@ -190,7 +205,10 @@ export function recordRows(record: RecordDemo): readonly (readonly [string, stri
       '',
       'of before the registration, rebuilt from what the simulated exchange shows, and marked so',
     ],
-    ['', `${percent(observed)} in the hours that are known; the last of all:`],
+    [
+      '',
+      `${percent(record.bridged)} with what the gaps changed, ${percent(observed)} in the hours that are known; the last of all:`,
+    ],
     ...hourly,
     ...paid,
     ...missing,

@@ -14,6 +14,7 @@ import { assertAccepted } from '../../wire/result.ts';
 import type { SignedStatement, TrackEvidence } from '../../wire/track/evidence.ts';
 import { encodeTrackEvidence } from '../../wire/track/evidence.ts';
 import type { HourFigures } from '../../wire/track/figures.ts';
+import { HOUR_MS } from '../../wire/track/figures.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import type { MetricsStatement } from '../../wire/track/metrics.ts';
 import type { ChainStatement, TrackStatement } from '../../wire/track/statement.ts';
@@ -124,7 +125,8 @@ export class RecordBuilder {
   addMetrics(change: (statement: MetricsStatement) => MetricsStatement = (same) => same): void {
     const hours = [...this.#hours].toSorted(([a], [b]) => a - b).map(([, figures]) => figures);
     const performance = performanceOf(hours);
-    const { startMs: fromMs, endMs: toMs } = performance.coverage;
+    const fromMs = hours[0]?.startMs ?? 0;
+    const toMs = (hours.at(-1)?.startMs ?? 0) + HOUR_MS;
     const first = this.statements[0]?.statement ?? new Uint8Array();
     this.sign([
       change({

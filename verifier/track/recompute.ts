@@ -144,11 +144,29 @@ export function checkMetrics(
   }
   const place = { as_of_ms: metrics.asOfMs };
   const made = metricsFigures(performanceOf(hours.map(({ figures }) => figures)));
-  for (const [name, value] of metrics.figures) {
-    const expected = made.figures.get(name);
-    // A figure that this version does not know cannot be vouched for.
-    if (expected === undefined) return differs(name, place, 'no such figure', String(value));
-    if (expected !== value) return differs(name, place, String(expected), String(value));
+  // Neither one that this version does not know, nor one that is left out: what is beside a figure is a part of it.
+  const lists = [
+    ['', made.figures, metrics.figures],
+    ['reason of ', made.reasons, metrics.reasons],
+    ['convention ', made.conventions, metrics.conventions],
+    ['gap ', gapTexts(made.gaps), gapTexts(metrics.gaps)],
+  ] as const;
+  for (const [what, expected, stated] of lists) {
+    for (const name of new Set([...expected.keys(), ...stated.keys()])) {
+      const [own, theirs] = [expected.get(name), stated.get(name)];
+      if (own !== theirs) {
+        return differs(`${what}${name}`, place, String(own ?? null), String(theirs ?? null));
+      }
+    }
   }
   return accept(null);
+}
+
+function gapTexts(gaps: MetricsStatement['gaps']): ReadonlyMap<string, string> {
+  return new Map(
+    gaps.map(({ fromMs, toMs, reason, change }, at) => [
+      String(at),
+      `${fromMs} to ${toMs}, ${reason}: ${change ?? 'null'}`,
+    ]),
+  );
 }

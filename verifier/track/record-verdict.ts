@@ -4,6 +4,7 @@
 import { toHex } from '../../wire/bytes.ts';
 import type { Fixed } from '../../wire/fixed.ts';
 import { formatFixed } from '../../wire/fixed.ts';
+import type { BridgedGap } from '../../wire/performance/bridges.ts';
 import { drawdowns } from '../../wire/performance/drawdown.ts';
 import { hourReturn } from '../../wire/performance/hour-return.ts';
 import type { MetricsFigures } from '../../wire/performance/metrics-figures.ts';
@@ -43,6 +44,8 @@ export interface RecordSummary {
   readonly reasons: Readonly<Record<string, string>>;
   readonly conventions: Readonly<Record<string, string>>;
   readonly gaps: readonly GapJson[];
+  /** Of the hours that were worked out backwards, which are in no figure but those named `rebuilt.`. */
+  readonly rebuilt_gaps: readonly GapJson[];
   readonly hourly: readonly HourJson[];
   readonly months: readonly PeriodJson[];
   readonly days: readonly PeriodJson[];
@@ -159,6 +162,10 @@ function periodJson({
   };
 }
 
+function gapJson({ fromMs, toMs, reason, change, unknown }: BridgedGap): GapJson {
+  return { from_ms: fromMs, to_ms: toMs, reason, change, unknown };
+}
+
 function epochJson(epoch: SigningEpoch): EpochJson {
   return {
     origin: epoch.origin,
@@ -216,7 +223,7 @@ function summaryOf(
   figures: MetricsFigures,
 ): RecordSummary {
   const { account, head, ended, hours, snapshots, corrections, revocations, metrics } = record;
-  const { coverage, gaps, months, days, points } = performance;
+  const { coverage, gaps, rebuilt, months, days, points } = performance;
   return {
     account: toHex(account.accountCommitment),
     venue: account.venue,
@@ -234,13 +241,8 @@ function summaryOf(
     figures: Object.fromEntries(figures.figures),
     reasons: Object.fromEntries(figures.reasons),
     conventions: Object.fromEntries(figures.conventions),
-    gaps: gaps.map(({ fromMs, toMs, reason, change, unknown }) => ({
-      from_ms: fromMs,
-      to_ms: toMs,
-      reason,
-      change,
-      unknown,
-    })),
+    gaps: gaps.map(gapJson),
+    rebuilt_gaps: (rebuilt?.gaps ?? []).map(gapJson),
     hourly: hours.map(hourJson),
     months: months.map(periodJson),
     days: days.map(periodJson),

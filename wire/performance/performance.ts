@@ -50,6 +50,7 @@ export interface MarketPerformance {
 /** Hours before the first that was seen, worked out backwards from it: what would not have been shown had it gone wrong. */
 export interface Rebuilt {
   readonly linked: LinkedReturn;
+  readonly gaps: readonly BridgedGap[];
   readonly capital: Capital;
 }
 
@@ -99,8 +100,8 @@ function pointsOf(hours: readonly HourFigures[], isSeen: boolean): readonly Retu
 function rebuiltOf(all: readonly HourFigures[]): Rebuilt | null {
   const hours = withCapital(all);
   if (hours.length === 0) return null;
-  const { points } = bridge(hours, pointsOf(hours, false));
-  return { linked: linkReturns(points), capital: capitalOf(hours) };
+  const { points, gaps } = bridge(hours, pointsOf(hours, false));
+  return { linked: linkReturns(points), gaps, capital: capitalOf(hours) };
 }
 
 function coverageOf(

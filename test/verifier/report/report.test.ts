@@ -112,6 +112,64 @@ describe('a report', () => {
     }
   });
 
+  it('says what a gap changed, and never shows the hours that are known without it', async () => {
+    const path = await recordFile((builder) => {
+      builder.add(
+        hourStatement(
+          changed(hours()[200] ?? blindHour(200), {
+            complete: false,
+            status: 'unknown',
+            residual: null,
+            gaps: ['not_completed'],
+          }),
+          { supersedes: { counter: 201, reason: 'late_data' } },
+        ),
+      );
+      const blind = hours()[400] ?? blindHour(400);
+      const [before, behind] = [hours()[399]?.equityEnd ?? null, hours()[401]?.equityStart ?? null];
+      const priced = { equityStart: before, equityEnd: behind, inflow: 0n, outflow: 0n };
+      builder.add(
+        hourStatement(changed(blind, priced), {
+          supersedes: { counter: 401, reason: 'late_data' },
+        }),
+      );
+    });
+    const page = readable(await report(path));
+    expect(page).toMatch(
+      /Return not known [\d.]+ % over gaps, [\d.]+ % in 958 hours that are known/u,
+    );
+    expect(page).toContain('2026 gap (');
+    expect(page).not.toContain('at least; 2026');
+    expect(page).toMatch(/nobody saw the account \u2212?0\.\d+ %/u);
+  });
+
+  it('has the hours before the account was seen beside the record, and in nothing else', async () => {
+    const first = hours().map((one, at) => (at < 240 ? changed(one, { rebuilt: true }) : one));
+    const builder = await RecordBuilder.create();
+    builder.addHours(first);
+    const path = folder.path('rebuilt.json');
+    await writeFile(path, builder.file());
+    const page = readable(await report(path));
+    expect(page).toContain('2026-01-11 00:00 UTC to 2026-02-10 00:00 UTC');
+    expect(page).toContain('719 of 720');
+    expect(page).toMatch(/2026-01-01 00:00 UTC to 2026-01-11 00:00 UTC, worked out backwards/u);
+    expect(page).toContain('First hour that was seen: 2026-01-11 00:00 UTC');
+    // The deposit of the fifth day is in no sum.
+    expect(page).toContain('Paid in not known: 0.00 in 719 hours');
+  });
+
+  it('of hours that were all worked out backwards has no figure but theirs', async () => {
+    const builder = await RecordBuilder.create();
+    builder.addHours(hours().map((one) => changed(one, { rebuilt: true })));
+    const path = folder.path('all-rebuilt.json');
+    await writeFile(path, builder.file());
+    const page = readable(await report(path));
+    expect(page).toContain('No hour of it was seen yet');
+    expect(page).toContain('First hour that was seen: none yet');
+    expect(page).toContain('Return not known no hour has a return');
+    expect(page).not.toContain('1970');
+  });
+
   it('is one file: nothing is loaded, nothing runs, and its policy says so', async () => {
     const page = await report(honest);
     expect(page).not.toMatch(/<(?:script|link|img|iframe|object|embed|base|form|use|image)\b/iu);

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HourFigures } from '../../../wire/track/figures.ts';
+import type { MetricsStatement } from '../../../wire/track/metrics.ts';
 import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
 import type { Placeless } from '../../helpers/track-record.ts';
 import { hourStatement, RecordBuilder } from '../../helpers/track-record.ts';
@@ -10,6 +11,7 @@ import { blindHour, changed, hour, HOUR_MS, START_MS } from '../../wire/performa
 import { built, RecordFolder, threeHours } from './record-folder.ts';
 
 const DAY_MS = 24 * HOUR_MS;
+const UNSEEN = { complete: false, residual: null, gaps: ['not_completed'] };
 
 let folder: RecordFolder;
 
@@ -32,6 +34,16 @@ function snapshot(atMs: number, more: Partial<SnapshotStatement>): Placeless {
     basis: { lastCounter: 24, hours: 24, completeHours: 24 },
     gaps: [],
     ...more,
+  };
+}
+
+function without(
+  metrics: MetricsStatement,
+  name: string,
+): Pick<MetricsStatement, 'figures' | 'reasons'> {
+  return {
+    figures: new Map([...metrics.figures].filter(([one]) => one !== name)),
+    reasons: new Map([...metrics.reasons].filter(([one]) => one !== name)),
   };
 }
 
@@ -121,6 +133,39 @@ describe('figures that contradict themselves are refused, whoever signed them', 
       ...metrics,
       figures: new Map([...metrics.figures, [name, value]]),
     }));
+    expect(await folder.codeOf(builder.file())).toBe('record_mismatch');
+  });
+
+  it.each<[string, (metrics: MetricsStatement) => Partial<MetricsStatement>]>([
+    ['without the return over gaps', (metrics) => without(metrics, 'return_bridged')],
+    [
+      'with another reason',
+      ({ reasons }) => ({ reasons: new Map([...reasons, ['xirr', 'none']]) }),
+    ],
+    [
+      'with other conventions',
+      ({ conventions }) => ({
+        conventions: new Map([...conventions, ['daily.periods_per_year', '252']]),
+      }),
+    ],
+    ['without a gap', () => ({ gaps: [] })],
+    [
+      'with another change over a gap',
+      ({ gaps }) => ({
+        gaps: gaps.map((gap) => ({ ...gap, change: '0' })),
+      }),
+    ],
+  ])('a metrics statement %s', async (_, change) => {
+    const [first, second, third] = threeHours();
+    if (first === undefined || second === undefined || third === undefined) throw new Error('3');
+    const hours = [first, second, changed(third, { status: 'unknown', ...UNSEEN })];
+    const honest = await built(hours);
+    honest.addMetrics();
+    const { exit, verdict } = await folder.verify(honest.file());
+    expect([exit, verdict.record?.gaps[0]?.reason]).toEqual([0, 'incomplete']);
+    expect(verdict.record?.gaps[0]?.change).toMatch(/^0\.0\d+$/u);
+    const builder = await built(hours);
+    builder.addMetrics((metrics) => ({ ...metrics, ...change(metrics) }));
     expect(await folder.codeOf(builder.file())).toBe('record_mismatch');
   });
 
