@@ -6,7 +6,7 @@ import { equalBytes } from '../wire/bytes.ts';
 import type { WireCrypto } from '../wire/crypto.ts';
 import type { EpochHeader, PreviousEpoch } from '../wire/header.ts';
 import { parseHeader, parseOrigin } from '../wire/header.ts';
-import { KIND, openLeaf, parseLeaf } from '../wire/leaf.ts';
+import { KIND, parseLeaf } from '../wire/leaf.ts';
 import type { Previous } from '../wire/enclave-messages.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';
@@ -35,11 +35,15 @@ function readLeafZero(
   if (!included.ok) return included;
   const leaf = parseLeaf(leafZero);
   if (!leaf.ok) return leaf;
-  const opened = openLeaf(crypto, leaf.value, null, null);
-  if (!opened.ok) return opened;
-  const header = parseHeader(opened.value.plaintext);
+  const { body, digest, kind } = leaf.value;
+  // Sealed, or a blob beside its leaf: the host brings leaf 0 and nothing else.
+  if (body.form !== 'public') return refuse('header_mismatch');
+  if (!equalBytes(crypto.sha256(body.salt, body.plaintext), digest)) {
+    return refuse('leaf_digest_mismatch');
+  }
+  const header = parseHeader(body.plaintext);
   if (!header.ok) return header;
-  return leaf.value.kind === KIND.header &&
+  return kind === KIND.header &&
     header.value.origin === origin &&
     equalBytes(header.value.logKey, logKey)
     ? header

@@ -4,7 +4,8 @@
 
 import type { WireCrypto } from '../wire/crypto.ts';
 import { parseHeader } from '../wire/header.ts';
-import { openLeaf, parseLeaf } from '../wire/leaf.ts';
+import { parseLeaf } from '../wire/leaf.ts';
+import { openLeaf } from '../wire/open-leaf.ts';
 import type { Previous } from '../wire/messages.ts';
 import type { Result } from '../wire/result.ts';
 import { accept, refuse } from '../wire/result.ts';

@@ -62,19 +62,6 @@ export interface Signal {
 
 export const MAX_TTL_MS = 86_400_000;
 
-export function encodeSignal(signal: Signal): Uint8Array {
-  return encodeMap(
-    [1, signal.id],
-    [2, signal.instrument],
-    [3, signal.side],
-    [4, signal.quantity],
-    [5, signal.limit],
-    [6, signal.ttlMs],
-    [7, signal.decisionNs],
-    [8, signal.causes],
-  );
-}
-
 export function parseSignal(bytes: Uint8Array): Result<Signal> {
   return parseFields('signal', bytes, MAX_OUTPUT_BYTES, (fields) => ({
     id: fields.uint(1),
@@ -194,8 +181,6 @@ export type CloseReason = (typeof CLOSE_REASON)[keyof typeof CLOSE_REASON];
 export function encodeClose(reason: CloseReason): Uint8Array {
   return encodeMap([1, reason]);
 }
-
-export const SEED_BYTES = 32;
 
 export function encodeSeed(seed: Uint8Array): Uint8Array {
   return encodeMap([1, seed]);

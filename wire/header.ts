@@ -4,7 +4,6 @@
 // then signed evidence of a rollback.
 
 import { utf8 } from './bytes.ts';
-import type { CborValue } from './cbor.ts';
 import { cborMap, encodeMap } from './cbor.ts';
 import type { CommitPolicy, Configuration } from './configuration.ts';
 import { WRAPPED_KEY_BYTES } from './disclosure.ts';
@@ -138,37 +137,11 @@ export function parseOrigin(origin: string): ParsedOrigin | null {
   return { logId: match[1], epoch };
 }
 
-function encodeSecrets({ version, sealed, dataKeys }: EpochHeader): [number, CborValue][] {
-  if (version === 1) return [];
-  return [
-    [
-      16,
-      sealed.map((entry) =>
-        cborMap(
-          [1, entry.purpose],
-          [2, entry.name],
-          [3, entry.version],
-          [4, entry.commitment],
-          [5, entry.keyArn],
-        ),
-      ),
-    ],
-    [17, dataKeys.map((entry) => cborMap([1, entry.name], [2, entry.version], [3, entry.mark]))],
-  ];
-}
-
-function encodeDeskKeys({ version, x25519Key, ed25519Key }: EpochHeader): [number, CborValue][] {
-  if (version < 3) return [];
-  return [
-    [18, x25519Key],
-    [19, ed25519Key],
-  ];
-}
-
+/** As this version writes it; older ones are only read. */
 export function encodeHeader(header: EpochHeader): Uint8Array {
   const { previous, clock } = header;
   return encodeMap(
-    [1, header.version],
+    [1, HEADER_VERSION],
     [2, header.origin],
     [3, header.epoch],
     [4, header.logKey],
@@ -205,8 +178,24 @@ export function encodeHeader(header: EpochHeader): Uint8Array {
     ],
     [14, cborMap([1, clock.wallNs], [2, clock.nsmTimestampMs], [3, clock.errorBoundNs])],
     [15, header.moduleId],
-    ...encodeSecrets(header),
-    ...encodeDeskKeys(header),
+    [
+      16,
+      header.sealed.map((entry) =>
+        cborMap(
+          [1, entry.purpose],
+          [2, entry.name],
+          [3, entry.version],
+          [4, entry.commitment],
+          [5, entry.keyArn],
+        ),
+      ),
+    ],
+    [
+      17,
+      header.dataKeys.map(({ name, version, mark }) => cborMap([1, name], [2, version], [3, mark])),
+    ],
+    [18, header.x25519Key],
+    [19, header.ed25519Key],
   );
 }
 

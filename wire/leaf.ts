@@ -4,7 +4,7 @@
 //   {1: version, 2: kind, 3: time ns, 4: stream, 5: label, 6: sequence, 7: causes, 8: digest, 9: body}
 //   body [0, salt, plaintext] | [1, sealed] | [2, salt, blob hash, length] | [3, blob hash, length]
 
-import { concatBytes, equalBytes, isZero, readU32, u64, utf8, writeU32 } from './bytes.ts';
+import { concatBytes, u64, utf8, writeU32 } from './bytes.ts';
 import type { CborValue } from './cbor.ts';
 import { encodeCbor, encodeCborHead, encodeMap } from './cbor.ts';
 import type { WireCrypto } from './crypto.ts';
@@ -17,7 +17,7 @@ import {
   MAX_LEAF_BYTES,
 } from './limits.ts';
 import type { Result } from './result.ts';
-import { accept, refuse } from './result.ts';
+import { refuse } from './result.ts';
 
 export const KIND = {
   header: 0,
@@ -91,13 +91,13 @@ export interface EncodedLeaf {
 
 export const SALT_BYTES = 16;
 const TAG_BYTES = 16;
-const ZERO_NONCE = new Uint8Array(12);
+export const ZERO_NONCE: Uint8Array = new Uint8Array(12);
 const LEAF_VERSION = 1;
 /** Room for the header, the digest and the heads of the body. */
 const LEAF_OVERHEAD_BYTES = 1024;
 
 /** The associated data of a private body: the leaf without it. */
-function encodeAssociated(header: LeafHeader, digest: Uint8Array): Uint8Array {
+export function encodeAssociated(header: LeafHeader, digest: Uint8Array): Uint8Array {
   return encodeMap(
     [1, LEAF_VERSION],
     [2, header.kind],
@@ -179,7 +179,7 @@ function assertBlobSize(bytes: number): void {
 }
 
 /** salt ‖ u32 length ‖ plaintext ‖ zeros, up to a size class. */
-function pad(salt: Uint8Array, plaintext: Uint8Array): Uint8Array {
+export function pad(salt: Uint8Array, plaintext: Uint8Array): Uint8Array {
   const needed = SALT_BYTES + 4 + plaintext.length;
   const size =
     INLINE_SIZE_CLASSES.find((limit) => needed <= limit) ??
@@ -256,78 +256,4 @@ function isBytes(value: CborValue | undefined, length?: number): value is Uint8A
 
 function isBlobSize(value: CborValue | undefined): value is number {
   return typeof value === 'number' && value > 0 && value <= MAX_BLOB_BYTES;
-}
-
-/** The blob that a leaf names, or null for a leaf without one. */
-export function blobOf(leaf: Leaf): { readonly hash: Uint8Array; readonly bytes: number } | null {
-  const { body } = leaf;
-  if (body.form === 'public-blob' || body.form === 'private-blob') {
-    return { hash: body.blobHash, bytes: body.blobBytes };
-  }
-  return null;
-}
-
-export function checkBlob(crypto: WireCrypto, leaf: Leaf, blob: Uint8Array | null): Result<null> {
-  const named = blobOf(leaf);
-  if (named === null) return accept(null);
-  if (blob === null) return refuse('blob_missing');
-  if (blob.length !== named.bytes || !equalBytes(crypto.sha256(blob), named.hash)) {
-    return refuse('blob_mismatch', { expected: named.bytes, actual: blob.length });
-  }
-  return accept(null);
-}
-
-export interface OpenedLeaf {
-  readonly salt: Uint8Array;
-  readonly plaintext: Uint8Array;
-}
-
-/**
- * The plaintext of a leaf, checked against its digest. `key` is needed for private leaves (null is
- * refused as `leaf_key_wrong`), `blob` for leaves that name one.
- */
-export function openLeaf(
-  crypto: WireCrypto,
-  leaf: Leaf,
-  key: Uint8Array | null,
-  blob: Uint8Array | null,
-): Result<OpenedLeaf> {
-  const checked = checkBlob(crypto, leaf, blob);
-  if (!checked.ok) return checked;
-  const { body } = leaf;
-  const opened =
-    body.form === 'public' || body.form === 'public-blob'
-      ? accept({
-          salt: body.salt,
-          plaintext: body.form === 'public' ? body.plaintext : (blob ?? new Uint8Array()),
-        })
-      : openSealed(
-          crypto,
-          leaf,
-          key,
-          body.form === 'private' ? body.sealed : (blob ?? new Uint8Array()),
-        );
-  if (!opened.ok) return opened;
-  const digest = crypto.sha256(opened.value.salt, opened.value.plaintext);
-  if (!equalBytes(digest, leaf.digest)) return refuse('leaf_digest_mismatch');
-  return opened;
-}
-
-function openSealed(
-  crypto: WireCrypto,
-  leaf: Leaf,
-  key: Uint8Array | null,
-  sealed: Uint8Array,
-): Result<OpenedLeaf> {
-  if (key === null || key.length !== 32) return refuse('leaf_key_wrong');
-  const associated = encodeAssociated(leaf, leaf.digest);
-  const padded = crypto.aes256GcmOpen(key, ZERO_NONCE, sealed, associated);
-  if (padded === null) return refuse('leaf_key_wrong');
-  const length = readU32(padded, SALT_BYTES);
-  const end = SALT_BYTES + 4 + length;
-  if (end > padded.length || !isZero(padded.subarray(end))) return refuse('leaf_padding');
-  const plaintext = padded.subarray(SALT_BYTES + 4, end);
-  const salt = padded.subarray(0, SALT_BYTES);
-  if (pad(salt, plaintext).length !== padded.length) return refuse('leaf_padding');
-  return accept({ salt, plaintext });
 }

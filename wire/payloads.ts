@@ -15,9 +15,10 @@ import type {
   CloseReason,
   Recovery,
   StrategyEventType,
+  Signal,
   StrategyEvent,
 } from './enclave-payloads.ts';
-import { GAP, CLOSE_REASON, SEED_BYTES, STRATEGY_EVENT } from './enclave-payloads.ts';
+import { GAP, CLOSE_REASON, STRATEGY_EVENT } from './enclave-payloads.ts';
 
 export * from './enclave-payloads.ts';
 
@@ -104,3 +105,18 @@ export function parseStrategyEvent(bytes: Uint8Array): Result<StrategyEvent> {
     return { event, code: text };
   });
 }
+
+export function encodeSignal(signal: Signal): Uint8Array {
+  return encodeMap(
+    [1, signal.id],
+    [2, signal.instrument],
+    [3, signal.side],
+    [4, signal.quantity],
+    [5, signal.limit],
+    [6, signal.ttlMs],
+    [7, signal.decisionNs],
+    [8, signal.causes],
+  );
+}
+
+export const SEED_BYTES = 32;

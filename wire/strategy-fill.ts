@@ -4,9 +4,6 @@
 //   {1: leaf index of the report, 2: report bytes, 3: id of the signal in the report's output leaf}
 
 import { encodeMap } from './cbor.ts';
-import { parseFields } from './fields.ts';
-import { MAX_REPORT_BYTES } from './limits.ts';
-import type { Result } from './result.ts';
 
 export interface StrategyFill {
   readonly leafIndex: number;
@@ -17,12 +14,4 @@ export interface StrategyFill {
 
 export function encodeStrategyFill(fill: StrategyFill): Uint8Array {
   return encodeMap([1, fill.leafIndex], [2, fill.report], [3, fill.signal]);
-}
-
-export function parseStrategyFill(bytes: Uint8Array): Result<StrategyFill> {
-  return parseFields('strategy_fill', bytes, MAX_REPORT_BYTES + 64, (fields) => ({
-    leafIndex: fields.uint(1),
-    report: fields.bytes(2, 1, MAX_REPORT_BYTES),
-    signal: fields.uint(3),
-  }));
 }

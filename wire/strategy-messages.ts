@@ -7,9 +7,10 @@ import type { Instrument } from './configuration.ts';
 import { parseFields } from './fields.ts';
 import { MARKETS, SEQUENCE_RULES } from './instrument.ts';
 import { STREAM } from './leaf.ts';
-import { MAX_ITEM_BYTES, MAX_STRATEGY_IN_BYTES } from './limits.ts';
+import { MAX_ITEM_BYTES, MAX_REPORT_BYTES, MAX_STRATEGY_IN_BYTES } from './limits.ts';
 import { SEED_BYTES } from './payloads.ts';
 import type { Result } from './result.ts';
+import type { StrategyFill } from './strategy-fill.ts';
 import type { StrategyStart, StrategyInput, StrategyOutputs } from './strategy-frames.ts';
 
 export * from './strategy-frames.ts';
@@ -62,4 +63,12 @@ export function encodeStrategyOutputs(outputs: StrategyOutputs): Uint8Array {
 
 export function encodeStrategyEnded(code: RefusalCode): Uint8Array {
   return encodeMap([1, code]);
+}
+
+export function parseStrategyFill(bytes: Uint8Array): Result<StrategyFill> {
+  return parseFields('strategy_fill', bytes, MAX_REPORT_BYTES + 64, (fields) => ({
+    leafIndex: fields.uint(1),
+    report: fields.bytes(2, 1, MAX_REPORT_BYTES),
+    signal: fields.uint(3),
+  }));
 }

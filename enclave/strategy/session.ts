@@ -12,10 +12,11 @@ import type { Frame } from '../../wire/frame.ts';
 import { MAX_BATCH_ROWS, MAX_CAUSES, MAX_OUTPUTS_PER_BATCH } from '../../wire/limits.ts';
 import { FRAME } from '../../wire/enclave-messages.ts';
 import type { Side } from '../../wire/enclave-payloads.ts';
-import { MAX_TTL_MS, encodeSignal, parseReport } from '../../wire/enclave-payloads.ts';
+import { MAX_TTL_MS, parseReport } from '../../wire/enclave-payloads.ts';
+import { encodeSignal } from '../../wire/payloads.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { isWebAssembly } from '../../wire/strategy-bundle.ts';
-import { parseStrategyFill } from '../../wire/strategy-fill.ts';
+import { parseStrategyFill } from '../../wire/strategy-messages.ts';
 import type { StrategyStart } from '../../wire/strategy-frames.ts';
 import {
   encodeStrategyEnded,

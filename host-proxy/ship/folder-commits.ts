@@ -6,7 +6,8 @@
 import { readU32, parseUtf8, toHex } from '../../wire/bytes.ts';
 import { MAX_NOTE_BYTES } from '../../wire/commit.ts';
 import { encodeCommit } from '../../wire/messages.ts';
-import { blobOf, parseLeaf } from '../../wire/leaf.ts';
+import { parseLeaf } from '../../wire/leaf.ts';
+import { blobOf } from '../../wire/open-leaf.ts';
 import { MAX_BLOB_BYTES } from '../../wire/limits.ts';
 import { parseCheckpoint } from '../../wire/tlog/checkpoint.ts';
 import {

@@ -7,8 +7,9 @@ import { parseConfiguration } from '../../wire/configuration.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import { unwrapDisclosureKey } from '../../wire/open-disclosure.ts';
 import type { StrategyEntry } from '../../wire/header.ts';
-import { KIND, leafKey, openLeaf } from '../../wire/leaf.ts';
-import type { OpenedLeaf } from '../../wire/leaf.ts';
+import { KIND, leafKey } from '../../wire/leaf.ts';
+import { openLeaf } from '../../wire/open-leaf.ts';
+import type { OpenedLeaf } from '../../wire/open-leaf.ts';
 import { parseBatch } from '../../wire/batch.ts';
 import type { PrivateKeys } from '../../wire/log-verification/private-leaves.ts';
 import {

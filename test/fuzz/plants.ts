@@ -77,14 +77,14 @@ export const PLANTS: readonly Plant[] = [
   {
     target: 'leaf',
     what: 'the digest of an opened leaf is not compared',
-    file: 'wire/leaf.ts',
+    file: 'wire/open-leaf.ts',
     search: "if (!equalBytes(digest, leaf.digest)) return refuse('leaf_digest_mismatch');",
     replace: '',
   },
   {
     target: 'leaf',
     what: 'padding may be anything',
-    file: 'wire/leaf.ts',
+    file: 'wire/open-leaf.ts',
     search: 'end > padded.length || !isZero(padded.subarray(end))',
     replace: 'end > padded.length',
   },
@@ -150,9 +150,10 @@ export const PLANTS: readonly Plant[] = [
     what: 'every input is kept',
     grows: true,
     file: 'wire/fields.ts',
-    search: '  const decoded = parseCbor(bytes, { maxBytes });\n',
+    search:
+      '  const decoded = parseCbor(bytes, maxItems === undefined ? { maxBytes } : { maxBytes, maxItems });\n',
     replace:
-      '  const decoded = parseCbor(bytes, { maxBytes });\n  (globalThis as { kept?: unknown[] }).kept = [...((globalThis as { kept?: unknown[] }).kept ?? []).slice(-1e6), decoded];\n',
+      '  const decoded = parseCbor(bytes, maxItems === undefined ? { maxBytes } : { maxBytes, maxItems });\n  (globalThis as { kept?: unknown[] }).kept = [...((globalThis as { kept?: unknown[] }).kept ?? []).slice(-1e6), decoded];\n',
   },
   {
     target: 'eif',

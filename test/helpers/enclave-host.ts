@@ -18,7 +18,8 @@ import { canonicalJson } from '../../wire/configuration.ts';
 import type { Frame } from '../../wire/frame.ts';
 import type { MeasuredManifest } from '../../wire/manifest.ts';
 import type { Leaf } from '../../wire/leaf.ts';
-import { leafKey, openLeaf, parseLeaf } from '../../wire/leaf.ts';
+import { leafKey, parseLeaf } from '../../wire/leaf.ts';
+import { openLeaf } from '../../wire/open-leaf.ts';
 import {
   FIRST_CREDIT_BULK_BYTES,
   FIRST_CREDIT_BYTES,

@@ -8,13 +8,12 @@ import {
   KIND,
   LABEL,
   STREAM,
-  blobOf,
   encodePublicLeaf,
   leafKey,
-  openLeaf,
   parseLeaf,
   sealLeaf,
 } from '../../wire/leaf.ts';
+import { blobOf, openLeaf } from '../../wire/open-leaf.ts';
 import { INLINE_SIZE_CLASSES, MAX_CAUSES, MAX_LEAF_BYTES } from '../../wire/limits.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';

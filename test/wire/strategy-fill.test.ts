@@ -2,7 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../wire/bytes.ts';
 import { MAX_REPORT_BYTES } from '../../wire/limits.ts';
-import { encodeStrategyFill, parseStrategyFill } from '../../wire/strategy-fill.ts';
+import { encodeStrategyFill } from '../../wire/strategy-fill.ts';
+import { parseStrategyFill } from '../../wire/strategy-messages.ts';
 
 describe('FILL', () => {
   it('has the layout of docs/PROTOCOL.md', () => {

@@ -5,7 +5,8 @@
 import { equalBytes, parseHex, toHex } from '../../wire/bytes.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { Leaf } from '../../wire/leaf.ts';
-import { KIND, openLeaf, parseLeaf, blobOf } from '../../wire/leaf.ts';
+import { KIND, parseLeaf } from '../../wire/leaf.ts';
+import { openLeaf, blobOf } from '../../wire/open-leaf.ts';
 import type { LogTrust, VerifiedBoot } from '../../wire/log-verification/boot.ts';
 import { readAttestationLeaf, verifyBoot } from '../../wire/log-verification/boot.ts';
 import { clientOrderIdOf } from '../../wire/payloads.ts';

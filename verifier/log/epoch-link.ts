@@ -9,7 +9,8 @@ import type { PreviousEpoch } from '../../wire/header.ts';
 import { originOf } from '../../wire/header.ts';
 import type { HandOver } from '../../wire/kms-messages.ts';
 import { parseHandOver } from '../../wire/kms-messages.ts';
-import { KIND, openLeaf, parseLeaf } from '../../wire/leaf.ts';
+import { KIND, parseLeaf } from '../../wire/leaf.ts';
+import { openLeaf } from '../../wire/open-leaf.ts';
 import type { LogTrust, VerifiedBoot } from '../../wire/log-verification/boot.ts';
 import {
   readAttestationLeaf,

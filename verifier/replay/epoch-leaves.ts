@@ -5,7 +5,8 @@
 import type { WireCrypto } from '../../wire/crypto.ts';
 import type { EpochHeader } from '../../wire/header.ts';
 import type { Leaf } from '../../wire/leaf.ts';
-import { blobOf, checkBlob, parseLeaf } from '../../wire/leaf.ts';
+import { parseLeaf } from '../../wire/leaf.ts';
+import { blobOf, checkBlob } from '../../wire/open-leaf.ts';
 import { readHeaderLeaf } from '../../wire/log-verification/boot.ts';
 import { equalBytes, toHex } from '../../wire/bytes.ts';
 import type { Result } from '../../wire/result.ts';

@@ -7,7 +7,8 @@ import type { Configuration } from '../../wire/configuration.ts';
 import { parseConfiguration } from '../../wire/configuration.ts';
 import type { WireCrypto } from '../../wire/crypto.ts';
 import { unwrapDisclosureKey } from '../../wire/open-disclosure.ts';
-import { KIND, leafKey, openLeaf } from '../../wire/leaf.ts';
+import { KIND, leafKey } from '../../wire/leaf.ts';
+import { openLeaf } from '../../wire/open-leaf.ts';
 import type { PrivateKeys } from '../../wire/log-verification/private-leaves.ts';
 import type { RunnerProgram } from '../../wire/node/strategy-program.ts';
 import {

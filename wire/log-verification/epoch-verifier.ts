@@ -9,7 +9,8 @@ import { equalBytes, toHex } from '../bytes.ts';
 import type { WireCrypto } from '../crypto.ts';
 import { BatchMemory, parseBatch } from '../batch.ts';
 import type { Kind, Leaf } from '../leaf.ts';
-import { KIND, blobOf, checkBlob, openLeaf, parseLeaf } from '../leaf.ts';
+import { KIND, parseLeaf } from '../leaf.ts';
+import { blobOf, checkBlob, openLeaf } from '../open-leaf.ts';
 import type { CloseReason, Gap } from '../enclave-payloads.ts';
 import {
   CLOSE_REASON,

@@ -10,7 +10,8 @@ import type { Head } from '../../../wire/attestation/user-data.ts';
 import type { Commit } from '../../../wire/commit.ts';
 import { parseCommit } from '../../../wire/commit.ts';
 import { encodeAck } from '../../../wire/messages.ts';
-import { KIND, LABEL, leafKey, openLeaf, parseLeaf } from '../../../wire/leaf.ts';
+import { KIND, LABEL, leafKey, parseLeaf } from '../../../wire/leaf.ts';
+import { openLeaf } from '../../../wire/open-leaf.ts';
 import {
   MAX_COMMIT_LEAVES,
   MAX_COMMITS_IN_FLIGHT,

@@ -4,7 +4,8 @@ import { encodeUserData, PURPOSE } from '../../../wire/attestation/user-data.ts'
 import { parseUserData } from '../../../wire/attestation/parse-user-data.ts';
 import { encodeEvidence, parseEvidence } from '../../../wire/log-verification/evidence.ts';
 import { unwrapDisclosureKey } from '../../../wire/open-disclosure.ts';
-import { encodeHeader, originOf, parseHeader, parseOrigin } from '../../../wire/header.ts';
+import { originOf, parseHeader, parseOrigin } from '../../../wire/header.ts';
+import { encodeAnyHeader } from '../../helpers/old-header.ts';
 import type { EpochHeader } from '../../../wire/header.ts';
 import { MAX_LEAF_BYTES, MAX_USER_DATA_BYTES } from '../../../wire/limits.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
@@ -38,7 +39,7 @@ export function headerTarget(): Target {
     files: ['wire/header.ts', 'wire/disclosure.ts', 'wire/open-disclosure.ts', 'wire/fields.ts'],
     maxBytes: MAX_LEAF_BYTES,
     words: ['a/e0000000001', 'a/e0000000000', 'A/e0000000001', 'a/b/e9999999999', '/e0000000001'],
-    codecs: [codec('header', parseHeader, encodeHeader, [header, first], checkHeader)],
+    codecs: [codec('header', parseHeader, encodeAnyHeader, [header, first], checkHeader)],
   });
 }
 

@@ -5,16 +5,8 @@ import { concatBytes, equalBytes, writeU32 } from '../../../wire/bytes.ts';
 import type { CborValue } from '../../../wire/cbor.ts';
 import { encodeCbor, parseCbor } from '../../../wire/cbor.ts';
 import type { Leaf, LeafBody, LeafHeader } from '../../../wire/leaf.ts';
-import {
-  blobOf,
-  encodePublicLeaf,
-  KIND,
-  LABEL,
-  openLeaf,
-  parseLeaf,
-  sealLeaf,
-  STREAM,
-} from '../../../wire/leaf.ts';
+import { encodePublicLeaf, KIND, LABEL, parseLeaf, sealLeaf, STREAM } from '../../../wire/leaf.ts';
+import { blobOf, openLeaf } from '../../../wire/open-leaf.ts';
 import { BLOB_SIZE_CLASSES, INLINE_SIZE_CLASSES, MAX_LEAF_BYTES } from '../../../wire/limits.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import type { Mutator } from '../mutate/bytes.ts';
@@ -169,7 +161,7 @@ export function leafTarget(): Target {
   ];
   return {
     name: 'leaf',
-    files: ['wire/leaf.ts', 'wire/fields.ts'],
+    files: ['wire/leaf.ts', 'wire/open-leaf.ts', 'wire/fields.ts'],
     maxBytes: MAX_LEAF_BYTES + 1,
     seeds: leaves.map(({ bytes }) => concatBytes(bytes)),
     mutate: mix(

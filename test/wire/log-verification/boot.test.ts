@@ -4,7 +4,7 @@ import type { LeafHeader } from '../../../wire/leaf.ts';
 import { readAttestationLeaf, readHeaderLeaf } from '../../../wire/log-verification/boot.ts';
 import { canonicalJson } from '../../../wire/configuration.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
-import { encodeHeader } from '../../../wire/header.ts';
+import { encodeAnyHeader } from '../../helpers/old-header.ts';
 import type { DataKeyEntry, EpochHeader, SealedEntry, StreamEntry } from '../../../wire/header.ts';
 import type { Result } from '../../../wire/result.ts';
 import { EpochBuilder } from '../../helpers/epoch-builder.ts';
@@ -32,7 +32,7 @@ function leafOf(changes: Partial<LeafHeader>, plaintext: Uint8Array): Uint8Array
 describe('the first two leaves', () => {
   it('stand where they must', async () => {
     const { header } = await EpochBuilder.create();
-    const bytes = encodeHeader(header);
+    const bytes = encodeAnyHeader(header);
     const code = (changes: Partial<LeafHeader>): string =>
       codeOf(readHeaderLeaf(nodeCrypto, leafOf(changes, bytes)));
     expect(code({})).toBe('accepted');
@@ -57,7 +57,9 @@ describe('the first two leaves', () => {
       const streams = header.streams.map((entry) =>
         entry.id === 1 ? { ...entry, ...change } : entry,
       );
-      return codeOf(readHeaderLeaf(nodeCrypto, leafOf({}, encodeHeader({ ...header, streams }))));
+      return codeOf(
+        readHeaderLeaf(nodeCrypto, leafOf({}, encodeAnyHeader({ ...header, streams }))),
+      );
     };
     expect(code({})).toBe('accepted');
     // A label of its own would take what a host can do out of the verdict, a name could be anything.
@@ -92,7 +94,7 @@ describe('the first two leaves', () => {
       dataKeys: [dataKey, { ...dataKey, version: 2 }],
     };
     const code = (changes: Partial<EpochHeader>): string =>
-      codeOf(readHeaderLeaf(nodeCrypto, leafOf({}, encodeHeader({ ...honest, ...changes }))));
+      codeOf(readHeaderLeaf(nodeCrypto, leafOf({}, encodeAnyHeader({ ...honest, ...changes }))));
     expect(code({})).toBe('accepted');
     const wrong: readonly Partial<EpochHeader>[] = [
       { sealed: [] },
@@ -108,7 +110,7 @@ describe('the first two leaves', () => {
     for (const changes of wrong) expect(code(changes)).toBe('header_mismatch');
     // An epoch from before is as it was.
     expect(
-      codeOf(readHeaderLeaf(nodeCrypto, leafOf({}, encodeHeader({ ...header, version: 1 })))),
+      codeOf(readHeaderLeaf(nodeCrypto, leafOf({}, encodeAnyHeader({ ...header, version: 1 })))),
     ).toBe('accepted');
   });
 
