@@ -61,6 +61,7 @@ const link = new LedgerLink(
       ready.resolve(null);
     },
     onTaken: () => undefined,
+    onStated: () => undefined,
     onResync: () => undefined,
     onAudit: () => undefined,
     onDatabase: (stream) => stream.destroy(),

@@ -4,7 +4,8 @@
 //
 //   {1: version, 2: commitment, 3: observed since ms, 4: period start ms, 5: as of ms or null, 6: cursors or null, 7: last slot ms or
 //    null, 8: [scheduled, complete, partial, failed, missed], 9: [gap], 10: a gap is open, 11: [stream], 12: [trades, matched,
-//    unvalued, late], 13: [sums] as SUMS, 14: [hour], 15: [host, SPKI hash]…, 16: [seen] as COUNTED_KINDS, 17: overflowed}
+//    unvalued, late], 13: [sums] as SUMS, 14: [hour], 15: [host, SPKI hash]…, 16: [seen] as COUNTED_KINDS, 17: overflowed,
+//    18: {1: counter, 2: hash} of the chain's head, or null}
 
 import { parseHex, toHex } from '../../wire/bytes.ts';
 import type { CborValue } from '../../wire/cbor.ts';
@@ -12,6 +13,7 @@ import { encodeCbor } from '../../wire/cbor.ts';
 import type { Fields } from '../../wire/fields.ts';
 import { parseFields } from '../../wire/fields.ts';
 import type { Result } from '../../wire/result.ts';
+import { MAX_LOST_COUNTER } from '../../wire/track/signing.ts';
 import { MAX_CURSOR_BYTES } from '../connector/job.ts';
 import { AccountState, HOUR_MS, HOURS_KEPT, MAX_HOSTS } from './account-state.ts';
 import type { Stream } from './coverage.ts';
@@ -63,6 +65,7 @@ export function encodeAccountState(state: AccountState, commitment: Uint8Array):
       [...state.hosts].map(([host, hash]) => map(host, parseHex(hash))),
       COUNTED_KINDS.map((kind) => map(state.seen[kind].floorMs, state.seen[kind].encode())),
       state.overflowed,
+      state.head === null ? null : map(state.head.counter, state.head.hash),
     ),
   );
   return bytes.length > MAX_STATE_BYTES ? null : bytes;
@@ -154,6 +157,13 @@ export function parseAccountState(bytes: Uint8Array, commitment: Uint8Array): Re
       state.seen[kind] = seen[at] ?? fields.refuse(16);
     });
     state.overflowed = fields.bool(17);
+    // States of before had none.
+    if (fields.has(18)) {
+      state.head = fields.mapOrNull(18, (head) => ({
+        counter: head.uint(1, MAX_LOST_COUNTER, 1),
+        hash: head.bytes(2, 32).slice(),
+      }));
+    }
     return state;
   });
 }

@@ -4,6 +4,7 @@
 
 import { toHex } from '../../wire/bytes.ts';
 import type { Coverage } from '../connector/classes.ts';
+import type { StatedHead } from '../ledger/messages.ts';
 import type { AccountFigures, HourRow } from './accounts.ts';
 import { CoverageMap, coveredToMs, Gaps } from './coverage.ts';
 import type { CountedKind, PollRecords } from './poll-records.ts';
@@ -61,6 +62,8 @@ export class AccountState {
   fromMs: number;
   asOfMs: number | null = null;
   cursors: Uint8Array | null = null;
+  /** How far its chain of statements is stored; null: nothing is known of it. */
+  head: StatedHead | null = null;
   /** The last slot of the schedule that has its leaf. */
   lastSlotMs: number | null = null;
   readonly polls: PollCounts = { scheduled: 0, complete: 0, partial: 0, failed: 0, missed: 0 };

@@ -18,6 +18,7 @@ import type {
   LedgerAudit,
   LedgerOpen,
   LedgerResync,
+  LedgerStated,
   LedgerTaken,
 } from '../ledger/protocol.ts';
 import {
@@ -33,6 +34,7 @@ import {
   parseLedgerAudit,
   parseLedgerResync,
   parseLedgerSign,
+  parseLedgerStated,
   parseLedgerTaken,
   parseNeedPrices,
 } from '../ledger/from-ledger.ts';
@@ -64,6 +66,7 @@ export interface LedgerLinkOptions {
   readonly runAsync: (work: () => Promise<void>) => Promise<void>;
   readonly onReady: () => void;
   readonly onTaken: (taken: LedgerTaken) => void;
+  readonly onStated: (stated: LedgerStated) => void;
   readonly onResync: (resync: LedgerResync) => void;
   readonly onAudit: (entry: LedgerAudit) => void;
   readonly onDatabase: (stream: Duplex) => void;
@@ -203,13 +206,15 @@ export class LedgerLink {
 
   /** False: against the rules. A promise: when it may go on. */
   #take({ type, payload }: Frame): boolean | Promise<void> {
-    const { onTaken, onResync, onAudit } = this.#options;
+    const { onTaken, onStated, onResync, onAudit } = this.#options;
     if (STREAM_TYPES.has(type)) return this.#mux.receive(type, payload) === null;
     switch (type) {
       case LEDGER_FRAME.ready:
         return this.#takeReady(payload);
       case LEDGER_FRAME.taken:
         return takes(parseLedgerTaken(payload), onTaken);
+      case LEDGER_FRAME.stated:
+        return takes(parseLedgerStated(payload), onStated);
       case LEDGER_FRAME.resync:
         return takes(parseLedgerResync(payload), onResync);
       case LEDGER_FRAME.audit:

@@ -6,19 +6,20 @@
 import { randomBytes } from 'node:crypto';
 import { pipeline } from 'node:stream';
 import type { Duplex } from 'node:stream';
-import { toHex, utf8 } from '../../wire/bytes.ts';
+import { utf8 } from '../../wire/bytes.ts';
 import type { DeskState } from '../../wire/desk-frames.ts';
 import { KIND } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
-import { encodeTrackLeaf, trackSignedBytes, trackSubjectOf } from '../../wire/track/signing.ts';
-import type { LedgerAccount, LedgerAudit, LedgerOpen } from '../ledger/protocol.ts';
+import { encodeTrackLeaf, trackSignedBytes } from '../../wire/track/signing.ts';
+import type { LedgerAccount, LedgerAudit, LedgerOpen, StatedHead } from '../ledger/protocol.ts';
 import { LEDGER_EVENTS } from '../ledger/frames.ts';
 import type { PriceAnswer, PriceQuestion, SignedLeaf } from '../ledger/services.ts';
 import { userHashOf } from '../ledger/user-hash.ts';
 import type { Account } from './accounts.ts';
 import type { AuditTrail } from './audit-trail.ts';
+import { LedgerAccounts } from './ledger-accounts.ts';
 import { LedgerLink } from './ledger-link.ts';
 import type { PollDraft } from './ledger-polls.ts';
 import { LedgerPolls, MAX_KEPT_BYTES } from './ledger-polls.ts';
@@ -81,11 +82,7 @@ export class Ledger {
   readonly #polls: LedgerPolls;
   readonly #storageKeys: LedgerOpen['storageKeys'];
   readonly #userKey: Uint8Array;
-  readonly #accounts = new Map<string, LedgerAccount>();
-  /** Commitments of all that were polled in this epoch, in hex, with the id of those that are. */
-  readonly #commitments = new Map<string, string | null>();
-  /** The last place of each chain that was signed in this epoch, by commitment in hex. */
-  readonly #signed = new Map<string, number>();
+  readonly #accounts = new LedgerAccounts();
   readonly #resyncs = new Map<string, Resync>();
   readonly #gone = new Set<() => void>();
   #polling: LedgerPolling | null = null;
@@ -153,7 +150,8 @@ export class Ledger {
     this.#start();
   }
 
-  add(account: Account): void {
+  /** `head`: how far its chain was stored when `keep` was called last. */
+  add(account: Account, head: StatedHead | null, keep: (head: StatedHead) => void): void {
     const told: LedgerAccount = {
       id: account.id,
       commitment: account.commitment,
@@ -163,18 +161,14 @@ export class Ledger {
       accountType: account.accountType,
       environment: account.environment,
       createdMs: Number(account.createdNs / MS),
-      head: null,
+      head,
     };
-    this.#accounts.set(account.id, told);
-    this.#commitments.set(toHex(account.commitment), account.id);
+    this.#accounts.add(told, keep);
     this.#link?.account(told);
   }
 
   remove(id: string): void {
-    const account = this.#accounts.get(id);
-    if (account === undefined || this.#closed) return;
-    this.#accounts.delete(id);
-    this.#commitments.set(toHex(account.commitment), null);
+    if (this.#closed || !this.#accounts.remove(id)) return;
     this.#polls.forget(id);
     this.#resyncs.get(id)?.cancel();
     this.#resyncs.delete(id);
@@ -241,6 +235,9 @@ export class Ledger {
       onTaken: ({ id, poll }) => {
         this.#polls.taken(id, poll);
       },
+      onStated: (stated) => {
+        this.#accounts.stated(stated);
+      },
       onResync: ({ id, fromMs }) => {
         this.#resync(id, fromMs);
       },
@@ -259,7 +256,12 @@ export class Ledger {
     });
     this.#link = link;
     link.state(this.#state);
-    for (const account of this.#accounts.values()) link.account(account);
+    for (const account of this.#accounts.polled) link.account(account);
+    // The one before has not stated the end of their chains.
+    for (const account of this.#accounts.leaving) {
+      link.account(account);
+      link.remove(account.id);
+    }
   }
 
   #open(): LedgerOpen {
@@ -346,10 +348,10 @@ export class Ledger {
       this.#counters.ledger_audits_left_out++;
       return;
     }
-    const known = account === null ? undefined : this.#accounts.get(account);
+    const accountCommitment = account === null ? null : this.#accounts.commitmentOf(account);
     void services.guard.runAsync(async () => {
       await audit.append('ledger', {
-        accountCommitment: known?.commitment ?? null,
+        accountCommitment,
         code,
         counter: LEDGER_EVENTS.indexOf(event) + 1,
       });
@@ -367,27 +369,10 @@ export class Ledger {
 
   async #sign(statements: readonly Uint8Array[]): Promise<Result<SignedLeaf> | null> {
     const { services } = this.#options;
-    const domains: string[] = [];
-    const forked = new Set<string>();
-    const places = new Map<string, number>();
-    for (const statement of statements) {
-      const subject = trackSubjectOf(statement);
-      if (subject?.origin !== services.origin) return null;
-      const commitment = toHex(subject.accountCommitment);
-      const account = this.#commitments.get(commitment);
-      if (account === undefined) return null;
-      if (account === null) return refuse('session_unknown');
-      domains.push(subject.domain);
-      if (subject.counter === null) continue;
-      const before = places.get(commitment) ?? this.#signed.get(commitment) ?? 0;
-      if (subject.counter <= before) forked.add(account);
-      places.set(commitment, subject.counter);
-    }
-    for (const [commitment, counter] of places) this.#signed.set(commitment, counter);
-    // A ledger that died before it stored, or a store that went back: the trail says it before anybody has the signature.
-    for (const account of forked) {
-      this.#audit({ event: 'store_invalid', account, code: 'chain_fork' });
-    }
+    const admitted = this.#accounts.admit(statements, services.origin);
+    if (admitted?.ok !== true) return admitted;
+    const { domains, notes } = admitted.value;
+    for (const note of notes) this.#audit(note);
     const leaf = await services.append(KIND.result, encodeTrackLeaf(statements));
     const signatures = statements.map((statement, position) => {
       const domain = domains[position] ?? '';

@@ -1,5 +1,6 @@
 // What polling is given: the desk's services, its time, and a way to the venues.
 
+import type { StatedHead } from '../ledger/messages.ts';
 import type { Account } from './accounts.ts';
 import type { HttpClient } from './http.ts';
 import type { PollDraft } from './ledger-polls.ts';
@@ -8,7 +9,8 @@ import type { Time } from './time.ts';
 
 /** Who hears of all records beside the sums. */
 export interface PollSink {
-  add(account: Account): void;
+  /** `head`: of its chain, as `keep` was told last. */
+  add(account: Account, head: StatedHead | null, keep: (head: StatedHead) => void): void;
   remove(id: string): void;
   /** Of a poll that begins. */
   draft(id: string): PollDraft;

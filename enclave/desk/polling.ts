@@ -155,7 +155,10 @@ export class AccountPolling implements Polling {
       known?.ok === true ? known.value : new AccountState(sinceMs, createdMs - HISTORY_MS);
     const entry = newEntry(account, state);
     this.#entries.set(account.id, entry);
-    this.#options.ledger?.add(account);
+    this.#options.ledger?.add(account, state.head, (head) => {
+      state.head = head;
+      this.#keepState(account, state);
+    });
     const { lastSlotMs } = state;
     const next = nextSlot(nowMs, this.#intervalMs, account.id);
     if (lastSlotMs !== null) {
@@ -281,8 +284,6 @@ export class AccountPolling implements Polling {
     this.#underWay.add(running);
   }
 
-  // One poll
-
   async #poll(entry: Entry, due: Due): Promise<void> {
     const { services, time } = this.#options;
     const { account, state } = entry;
@@ -370,6 +371,10 @@ export class AccountPolling implements Polling {
     const { account, state } = entry;
     const slot = isOfSchedule({ trigger }) ? slotMs : slotOf(slotMs, this.#intervalMs);
     state.lastSlotMs = Math.max(state.lastSlotMs ?? 0, slot);
+    this.#keepState(account, state);
+  }
+
+  #keepState(account: Account, state: AccountState): void {
     const bytes = encodeAccountState(state, account.commitment);
     if (bytes === null) this.#counters.states_too_large++;
     else for (const listener of this.#listeners) listener(account.id, bytes);

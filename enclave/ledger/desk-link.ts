@@ -22,12 +22,14 @@ import type {
   LedgerState,
   MissingPrice,
   PriceRow,
+  StatedHead,
 } from './protocol.ts';
 import {
   encodeLedgerAnswer,
   encodeLedgerAudit,
   encodeLedgerResync,
   encodeLedgerSign,
+  encodeLedgerStated,
   encodeLedgerTaken,
   encodeNeedPrices,
   FINGERPRINT_BYTES,
@@ -83,6 +85,7 @@ type Link = Pick<
   | 'onPoll'
   | 'onMissed'
   | 'takePoll'
+  | 'stated'
   | 'resync'
   | 'needPrices'
   | 'sign'
@@ -190,6 +193,10 @@ export class DeskLink implements Link {
 
   takePoll(id: string, poll: number, stored: boolean): void {
     this.#channel.send(LEDGER_FRAME.taken, encodeLedgerTaken({ id, poll, stored }));
+  }
+
+  stated(id: string, head: StatedHead): void {
+    this.#channel.send(LEDGER_FRAME.stated, encodeLedgerStated({ id, ...head }));
   }
 
   resync(id: string, fromMs: number): void {

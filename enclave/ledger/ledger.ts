@@ -106,6 +106,9 @@ class Ledger {
       takePoll: (accountId, poll, stored) => {
         link.takePoll(accountId, poll, stored);
       },
+      stated: (accountId, head) => {
+        link.stated(accountId, head);
+      },
       resync: (accountId, fromMs) => {
         link.resync(accountId, fromMs);
       },

@@ -16,6 +16,7 @@ import type {
   MissingPrice,
   NeedPrices,
   PriceRow,
+  StatedHead,
 } from './protocol.ts';
 
 /** A poll with all that it brought, in the order in which the connector told it. */
@@ -79,6 +80,8 @@ export interface LedgerServices {
    * store them in. The desk keeps it until then.
    */
   takePoll(accountId: string, poll: number, stored: boolean): void;
+  /** The chain of this account is stored up to this statement: the desk tells it to the next ledger, and the next epoch. */
+  stated(accountId: string, head: StatedHead): void;
   /** The store is behind: the desk polls this account with empty cursors, from here on. */
   resync(accountId: string, fromMs: number): void;
 
@@ -86,7 +89,8 @@ export interface LedgerServices {
   needPrices(question: PriceQuestion): Promise<PriceAnswer>;
   /**
    * One leaf with all statements (at most MAX_SIGN_STATEMENTS and MAX_SIGN_BYTES) and a signature of each, after the
-   * leaf is acknowledged. Refuses what the desk does: `session_unknown` for an account that is not known (any more).
+   * leaf is acknowledged. Refuses what the desk does: `session_unknown` for an account that is not known (any more; but
+   * for the end of its chain), `chain_fork` at a place that is stored.
    * A statement that is none of wire/track/ ends the ledger.
    */
   sign(statements: readonly Uint8Array[]): Promise<Result<SignedLeaf>>;

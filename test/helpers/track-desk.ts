@@ -36,7 +36,11 @@ export class TrackDesk {
   readonly fatal: string[] = [];
   readonly asked: string[] = [];
   nowMs: number;
+  acceptLoss = false;
   ready = true;
+  /** How far ledgers have said that the chain is stored. */
+  head: LedgerAccount['head'] = null;
+  readonly #removed: ((account: LedgerAccount) => void)[] = [];
   /** Prices that cannot be had. */
   readonly lacking: Set<string> = new Set();
   #life: Life | null = null;
@@ -54,11 +58,14 @@ export class TrackDesk {
     if (this.#life !== null) this.#life.alive = false;
     const life: Life = { polls: [], missed: [], alive: true };
     this.#life = life;
-    const { account } = this;
+    const account = { ...this.account, head: this.head };
     return {
       origin: STORE_ORIGIN,
       epoch: 7,
-      configuration: { desk: { polling_ms: 300_000 } } as unknown as Configuration,
+      configuration: {
+        desk: { polling_ms: 300_000 },
+        database: { accept_loss: this.acceptLoss },
+      } as unknown as Configuration,
       guard: createGuard((code) => {
         if (life.alive) this.fatal.push(code);
       }),
@@ -77,7 +84,9 @@ export class TrackDesk {
       onAccount: (listener) => {
         listener(account);
       },
-      onRemoved: () => undefined,
+      onRemoved: (listener) => {
+        this.#removed.splice(0, Infinity, listener);
+      },
       onPoll: (listener) => {
         life.polls.push(listener);
         for (const poll of this.untaken) listener(poll);
@@ -88,6 +97,10 @@ export class TrackDesk {
       takePoll: (_, poll) => {
         const at = this.untaken.findIndex((one) => one.poll === poll);
         if (life.alive && at >= 0) this.untaken.splice(at, 1);
+      },
+      stated: (_, head) => {
+        // What an older ledger says late is no news.
+        if (life.alive && head.counter > (this.head?.counter ?? 0)) this.head = head;
       },
       resync: (_, fromMs) => {
         this.resyncs.push(fromMs);
@@ -161,6 +174,10 @@ export class TrackDesk {
 
   tell(poll: TakenPoll): void {
     for (const listener of this.#life?.polls ?? []) listener(poll);
+  }
+
+  remove(): void {
+    for (const listener of this.#removed) listener(this.account);
   }
 
   missed(fromMs: number, toMs: number, reason: string): void {

@@ -101,6 +101,7 @@ function joinLedger(keys: DeskKeys, track: TrackService, fatal: string[]): Ledge
     runAsync: (work) => work(),
     onReady: () => undefined,
     onTaken: () => undefined,
+    onStated: () => undefined,
     onResync: () => undefined,
     onAudit: () => undefined,
     onDatabase: (stream) => stream.destroy(),

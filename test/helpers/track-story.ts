@@ -102,7 +102,8 @@ export async function signedOf({ record, desk }: Story): Promise<readonly Signed
   const track = record.track(desk.account.id);
   const chain = track?.chain ?? null;
   if (track === null || chain === null) throw new Error('no track');
-  const counters = Array.from({ length: chain.head.counter }, (_, at) => at + 1);
+  const all = Array.from({ length: chain.head.counter }, (_, at) => at + 1);
+  const counters = all.filter((counter) => !chain.isLost(counter));
   return assertAccepted(await record.store.rows(track.account, chain, counters));
 }
 

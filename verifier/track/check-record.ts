@@ -190,11 +190,10 @@ class Walk {
     this.hours.clear();
     this.snapshots.clear();
     for (const { statement, ...place } of this.#placed) {
-      const { kind, counter } = statement;
-      const atMs = kind === 'hour' ? statement.figures.startMs : statement.atMs;
-      if (this.chain.effective(kind, atMs) !== counter) continue;
-      if (kind === 'hour') this.hours.set(atMs, { statement, ...place });
-      else this.snapshots.set(atMs, { statement, ...place });
+      if (!this.chain.holds(statement)) continue;
+      if (statement.kind === 'hour') {
+        this.hours.set(statement.figures.startMs, { statement, ...place });
+      } else this.snapshots.set(statement.atMs, { statement, ...place });
     }
   }
 }

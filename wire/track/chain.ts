@@ -165,6 +165,14 @@ export class ChainCheck {
     return this.#of(kind).counterOf(atMs);
   }
 
+  /** Whether an hour or a day of this chain holds: it was not superseded, and not taken back. */
+  holds(statement: ChainStatement): boolean {
+    const { kind, counter } = statement;
+    if (kind === 'revocation') return false;
+    const atMs = kind === 'hour' ? statement.figures.startMs : statement.atMs;
+    return this.effective(kind, atMs) === counter;
+  }
+
   #of(kind: Period): Periods {
     return kind === 'hour' ? this.#hours : this.#days;
   }

@@ -14,7 +14,6 @@ import type { LedgerAccount, LedgerMissed } from '../protocol.ts';
 import { MAX_SIGN_BYTES } from '../protocol.ts';
 import type { TakenPoll } from '../services.ts';
 import type {
-  ChainRow,
   LoadedAccount,
   StoredPoll,
   StoredPollRecord,
@@ -23,13 +22,14 @@ import type {
 } from '../store/contract.ts';
 import { trackAccountOf } from '../store/postgres-store.ts';
 import { CoverageLog, hourOf, KEPT_HOURS, pollRecordOf } from './hour-coverage.ts';
+import { endOf, lossOf } from './loss.ts';
 import { askPrices } from './price-questions.ts';
 import type { Round } from './stated-hours.ts';
 import { StatedHours } from './stated-hours.ts';
 import type { AccountTrackOptions, TrackBook } from './account-parts.ts';
 import { HISTORY_MS, insist, isTemporary, observedIn } from './account-parts.ts';
-import type { Made } from './statements.ts';
-import { boundedFigures, StatementMaker } from './statements.ts';
+import type { Pending } from './statements.ts';
+import { addRows, boundedFigures, signMade, StatementMaker } from './statements.ts';
 import { parseTrackState, StateCandidate, stateOf } from './track-state.ts';
 import { LATE_UNBOOKED, readerOf, stateUnbooked, Unbooked } from './unbooked.ts';
 
@@ -42,12 +42,6 @@ const MAX_MISSING_HOURS = 744;
 const MAX_STATEMENT_BYTES_OF_ROUND: number = MAX_SIGN_BYTES - 64 * 1024;
 /** A new account is polled from its beginning anyway. */
 const NEW_ACCOUNT_MS = 600_000;
-
-interface Pending {
-  readonly made: readonly Made[];
-  readonly statedRecords: number;
-  readonly state: StoredState | null;
-}
 
 export class AccountTrack {
   readonly account: LedgerAccount;
@@ -110,7 +104,12 @@ export class AccountTrack {
     const { account, services, store } = this.#options;
     const loaded = await this.#insist(() => store.load(account));
     if (!loaded.ok) return loaded;
+    const { chain, statedRecords } = loaded.value;
+    const lost = lossOf(chain, this.#options);
+    if (!lost.ok) return this.#invalid(lost.refusal);
     this.#restore(loaded.value);
+    if (lost.value.length > 0) this.#pending = { made: lost.value, statedRecords, state: null };
+    this.#tellHead(chain);
     const nowMs = services.nowMs();
     this.#loadedMs = nowMs;
     const sinceMs = this.#sync?.lastSyncMs ?? account.createdMs - HISTORY_MS;
@@ -133,7 +132,7 @@ export class AccountTrack {
     this.#recordCount = loaded.recordCount;
     this.#statedRecords = statedRecords;
     this.#sync = loaded.sync;
-    for (const { parsed: statement } of loaded.recent) this.#stated.remember(statement);
+    for (const { parsed: one } of loaded.recent) if (chain.holds(one)) this.#stated.remember(one);
     records.forEach((record, at) => {
       // What came behind the last statement and belongs before it is late still.
       this.#replay(record, (state?.records ?? 0) + at + 1 > statedRecords);
@@ -218,8 +217,7 @@ export class AccountTrack {
   #apply(record: BookRecord, isUnstated: boolean, findings?: Set<string>): Applied {
     const applied = this.#book.apply(record);
     if (this.#unbooked.has(record, applied, isUnstated)) findings?.add(LATE_UNBOOKED);
-    const name = `records_${applied}`;
-    this.#options.counters[name] = (this.#options.counters[name] ?? 0) + 1;
+    this.#count(`records_${applied}`);
     if (applied !== 'new' && applied !== 'late') return applied;
     const startMs = hourOf(record.timeMs);
     if (applied === 'late') this.#reopenMs = Math.min(this.#reopenMs ?? startMs, startMs);
@@ -235,7 +233,7 @@ export class AccountTrack {
 
   /** Closes what is due, signs and stores it. Resolves when nothing is left to do now. */
   async close(): Promise<Result<null>> {
-    while (this.#refusal === null && this.#chain !== null) {
+    while (this.#refusal === null && this.#chain !== null && this.#options.services.isReady()) {
       if (this.#pending === null) {
         const made = await this.#makeRound(this.#chain);
         if (!made) return accept(null);
@@ -248,7 +246,7 @@ export class AccountTrack {
 
   /** False: nothing is due. */
   async #makeRound(chain: ChainCheck): Promise<boolean> {
-    if (chain.ended || !this.#options.services.isReady()) return false;
+    if (chain.ended) return false;
     const unbooked = await this.#makeUnbooked(chain);
     if (!unbooked.ok || unbooked.value) return unbooked.ok;
     if (this.#reopenMs !== null) {
@@ -329,36 +327,39 @@ export class AccountTrack {
     const pending = this.#pending;
     if (pending === null) return accept(null);
     const { account, services, store, counters } = this.#options;
-    const rows: ChainRow[] = [];
-    if (pending.made.length > 0) {
-      const signed = await services.sign(pending.made.map(({ bytes }) => bytes));
-      if (!signed.ok) return signed;
-      const { leafIndex, leafSalt, signatures } = signed.value;
-      pending.made.forEach(({ bytes, parsed }, position) => {
-        const signature = signatures[position];
-        if (signature === undefined) return;
-        const { origin } = services;
-        rows.push({ statement: bytes, signature, origin, leafIndex, leafSalt, position, parsed });
-      });
-    }
+    const signed = await signMade(services, pending.made);
+    if (!signed.ok) return signed;
+    const rows = signed.value;
     const { state, statedRecords } = pending;
     if (rows.length > 0 || state !== null) {
       const addition = { chain, rows, statedRecords, state };
       const stored = await this.#insist(() => store.append(account, addition));
       if (!stored.ok) return stored;
     }
-    for (const { statement, parsed } of rows) {
-      const added = chain.add(statement, parsed);
-      // We made it: what we refuse ourselves is a bug.
-      if (!added.ok) throw new Error(`own chain refused: ${added.refusal.code}`);
-    }
+    addRows(chain, rows);
     counters['statements'] = (counters['statements'] ?? 0) + rows.length;
     this.#pending = null;
     this.#statedRecords = statedRecords;
+    if (rows.length > 0) this.#tellHead(chain);
     return accept(null);
   }
 
-  /** Until it is stored, can never be, or the ledger closes: everything that is written can be written again. */
+  /** The account was removed: nothing follows in its chain. */
+  async end(): Promise<void> {
+    const chain = this.#chain;
+    if (this.#refusal !== null || chain === null) return;
+    // What was lost is said before; hours are not signed any more.
+    await this.#flush(chain);
+    if (chain.ended || chain.head.counter === 0) return;
+    const made = endOf(chain, this.#options);
+    this.#pending = { made, statedRecords: this.#recordCount, state: null };
+    await this.#flush(chain);
+  }
+
+  #tellHead({ head: { counter, hash } }: ChainCheck): void {
+    if (hash !== null) this.#options.services.stated(this.account.id, { counter, hash });
+  }
+
   async #insist<T>(work: () => Promise<Result<T>>): Promise<Result<T>> {
     const done = await insist(work, this.#options);
     return done.ok || isTemporary(done.refusal) ? done : this.#invalid(done.refusal);

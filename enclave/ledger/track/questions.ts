@@ -51,19 +51,22 @@ async function answer(
   if (chain === null) return refuse('not_ready');
   const after = asked.value;
   const head = chain.head.counter;
+  const counters: number[] = [];
   // One place is left for the figures.
-  const length = Math.min(Math.max(0, head - after), MAX_PAGE_STATEMENTS - 1);
-  const counters = Array.from({ length }, (_, at) => after + 1 + at);
+  for (let at = after + 1; at <= head && counters.length < MAX_PAGE_STATEMENTS - 1; at++) {
+    if (!chain.isLost(at)) counters.push(at);
+  }
   const rows = await record.store.rows(track.account, chain, counters);
   if (!rows.ok) return rows;
   const shown = rows.value.slice(0, fitting(rows.value));
-  const isWhole = after + shown.length >= head;
+  const last = counters[shown.length - 1] ?? head;
+  const isWhole = last === head;
   const made = isWhole && head > 0 ? await metrics.make(track) : null;
   const figures = made?.ok === true ? [made.value.signed] : [];
   const page = {
     statements: [...shown, ...figures].map(signedStatementToJson),
     head,
-    next: isWhole ? null : after + shown.length,
+    next: isWhole ? null : last,
     freshness: fresh ? ('fresh' as const) : ('consistent' as const),
   };
   return accept(encodeTrackPage(page));

@@ -3,7 +3,9 @@
 
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { hourReturn } from '../../../wire/performance/hour-return.ts';
-import type { ChainHead } from '../../../wire/track/chain.ts';
+import type { Result } from '../../../wire/result.ts';
+import { accept } from '../../../wire/result.ts';
+import type { ChainCheck, ChainHead } from '../../../wire/track/chain.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import {
   figuresToCbor,
@@ -12,11 +14,14 @@ import {
 } from '../../../wire/track/figures-codec.ts';
 import type { StatementHead, Supersedes, TrackAccount } from '../../../wire/track/head.ts';
 import type { HourBasis, HourStatement, MissingPrices } from '../../../wire/track/hour.ts';
+import type { LostRange } from '../../../wire/track/revocation.ts';
 import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
 import type { ChainStatement } from '../../../wire/track/statement.ts';
 import { encodeTrackStatement } from '../../../wire/track/statement.ts';
 import { encodeCbor } from '../../../wire/cbor.ts';
 import { toHex } from '../../../wire/bytes.ts';
+import type { LedgerServices } from '../services.ts';
+import type { ChainRow, StoredState } from '../store/contract.ts';
 import type { DayFigures } from './day-figures.ts';
 
 /** What realised figures are stated by first; the other method is beside it. */
@@ -48,6 +53,38 @@ export function markOfDay(day: Omit<DayFigures, 'hours' | 'completeHours' | 'gap
   const values = [day.equity, day.balance, day.unrealised, day.deposits, day.withdrawals];
   const markets = day.byMarket.map(marketToCbor);
   return toHex(nodeCrypto.sha256(encodeCbor([values.map(String), markets])).subarray(0, 8));
+}
+
+/** What a round made, until it is signed and stored. */
+export interface Pending {
+  readonly made: readonly Made[];
+  readonly statedRecords: number;
+  readonly state: StoredState | null;
+}
+
+/** Rows for the store, in one leaf. Refuses what `sign` does. */
+export async function signMade(
+  { sign, origin }: Pick<LedgerServices, 'sign' | 'origin'>,
+  made: readonly Made[],
+): Promise<Result<readonly ChainRow[]>> {
+  if (made.length === 0) return accept([]);
+  const signed = await sign(made.map(({ bytes }) => bytes));
+  if (!signed.ok) return signed;
+  const { leafIndex, leafSalt, signatures } = signed.value;
+  return accept(
+    made.map(({ bytes, parsed }, position) => {
+      const signature = signatures[position] ?? new Uint8Array(0);
+      return { statement: bytes, signature, origin, leafIndex, leafSalt, position, parsed };
+    }),
+  );
+}
+
+/** We made them: what we refuse ourselves is a bug. */
+export function addRows(chain: ChainCheck, rows: readonly ChainRow[]): void {
+  for (const { statement, parsed } of rows) {
+    const added = chain.add(statement, parsed);
+    if (!added.ok) throw new Error(`own chain refused: ${added.refusal.code}`);
+  }
 }
 
 export class StatementMaker {
@@ -109,6 +146,10 @@ export class StatementMaker {
     };
     this.#add(statement);
     return statement;
+  }
+
+  revocation(lost: LostRange | null, reason: string, atMs: number): void {
+    this.#add({ kind: 'revocation', ...this.#head(), lost, reason, atMs });
   }
 
   #head(): StatementHead {

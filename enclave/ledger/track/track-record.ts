@@ -10,6 +10,8 @@ import { AccountTrack } from './account-track.ts';
 
 /** Polls of an account that wait for the store; an hour and more. */
 export const MAX_QUEUED_POLLS = 24;
+/** Accounts that were removed and wait for the store; as many as the desk remembers. */
+const MAX_ENDING = 256;
 const TICK_MS = 5000;
 const RETRY_MS = 1000;
 const MIN_GRACE_MS = 600_000;
@@ -40,6 +42,8 @@ export class TrackRecord implements LedgerPart {
   readonly #options: TrackRecordOptions;
   readonly #graceMs: number;
   readonly #queues = new Map<string, Queue>();
+  /** Of accounts that were removed. */
+  readonly #ending = new Set<Queue>();
   readonly #closing = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #counters: Record<string, number> = {
@@ -125,7 +129,7 @@ export class TrackRecord implements LedgerPart {
 
   /** Resolves when nothing that was queued before is left. */
   async idle(): Promise<void> {
-    await Promise.all([...this.#queues.values()].map(({ last }) => last));
+    await Promise.all([...this.#queues.values(), ...this.#ending].map(({ last }) => last));
   }
 
   async close(): Promise<void> {
@@ -163,14 +167,16 @@ export class TrackRecord implements LedgerPart {
     });
   }
 
-  /** What is stored of it stays. */
+  /** What is stored of it stays; its chain ends, behind what is under way. */
   #remove(id: string): void {
     const queue = this.#queues.get(id);
     if (queue === undefined) return;
-    queue.abort.abort();
     this.#queues.delete(id);
-    // Behind what is under way, which may still write.
+    this.#enqueue(queue, (track) => track.end());
+    this.#ending.add(queue);
+    for (const { abort } of [...this.#ending].slice(0, -MAX_ENDING)) abort.abort();
     void queue.last.then(() => {
+      this.#ending.delete(queue);
       if (!this.#queues.has(id)) this.#options.store.forget(queue.track.account);
     });
   }

@@ -71,6 +71,7 @@ function played(options: Partial<LedgerLinkOptions> = {}): Played {
       runAsync: (work) => work(),
       onReady: () => heard.push('ready'),
       onTaken: (taken) => heard.push(taken),
+      onStated: (stated) => heard.push(stated),
       onResync: (resync) => heard.push(resync),
       onAudit: (entry) => heard.push(entry),
       onDatabase: (stream) => databases.push(stream),
@@ -87,6 +88,11 @@ function played(options: Partial<LedgerLinkOptions> = {}): Played {
 
 const SMALL: readonly (readonly [string, number, Uint8Array])[] = [
   ['TAKEN', LEDGER_FRAME.taken, protocol.encodeLedgerTaken({ id: ID, poll: 1, stored: true })],
+  [
+    'STATED',
+    LEDGER_FRAME.stated,
+    protocol.encodeLedgerStated({ id: ID, counter: 1, hash: new Uint8Array(32) }),
+  ],
   ['RESYNC', LEDGER_FRAME.resync, protocol.encodeLedgerResync({ id: ID, fromMs: 1 })],
   [
     'AUDIT',

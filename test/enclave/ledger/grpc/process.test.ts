@@ -72,6 +72,7 @@ it('answers health, reflection and refusals', async () => {
         ready.resolve('ready');
       },
       onTaken: () => undefined,
+      onStated: () => undefined,
       onResync: () => undefined,
       onAudit: () => undefined,
       onDatabase: (stream) => stream.destroy(),
