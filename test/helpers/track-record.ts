@@ -65,18 +65,20 @@ export class RecordBuilder {
   readonly statements: SignedStatement[] = [];
   readonly attestations: Uint8Array[] = [];
   readonly #epochs: EpochBuilder[] = [];
+  readonly #account: typeof RECORD_ACCOUNT;
   #signer: Signer;
   #counter = 0;
   #previous: Uint8Array | null = null;
   readonly #hours = new Map<number, HourFigures>();
 
-  private constructor(signer: Signer) {
+  private constructor(signer: Signer, account: typeof RECORD_ACCOUNT) {
     this.#signer = signer;
+    this.#account = account;
     this.#attest();
   }
 
-  static async create(): Promise<RecordBuilder> {
-    return new RecordBuilder(await signerOf(1));
+  static async create(account: typeof RECORD_ACCOUNT = RECORD_ACCOUNT): Promise<RecordBuilder> {
+    return new RecordBuilder(await signerOf(1), account);
   }
 
   get origin(): string {
@@ -103,7 +105,7 @@ export class RecordBuilder {
     const linked = statements.map((statement) => {
       const complete = {
         origin: this.origin,
-        ...RECORD_ACCOUNT,
+        ...this.#account,
         counter: this.#counter + 1,
         previous: this.#previous,
         ...statement,
@@ -133,7 +135,7 @@ export class RecordBuilder {
       change({
         kind: 'metrics',
         origin: this.origin,
-        ...RECORD_ACCOUNT,
+        ...this.#account,
         fromMs,
         toMs,
         asOfMs: toMs,

@@ -7,7 +7,6 @@ import { formatFixed } from '../../wire/fixed.ts';
 import type { BridgedGap } from '../../wire/performance/bridges.ts';
 import { drawdowns } from '../../wire/performance/drawdown.ts';
 import { hourReturn } from '../../wire/performance/hour-return.ts';
-import type { MetricsFigures } from '../../wire/performance/metrics-figures.ts';
 import { metricsFigures } from '../../wire/performance/metrics-figures.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
 import { performanceOf } from '../../wire/performance/performance.ts';
@@ -26,13 +25,12 @@ import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-r
 import type { SigningEpoch, VerifiedRecord } from './check-record.ts';
 
 /** Times in ms since the Unix epoch, hashes in hex, ratios and amounts as decimal texts; null is not known. */
-export interface RecordSummary {
+export interface RecordSummary extends FiguresJson {
   readonly account: string;
   readonly venue: string;
   readonly environment: 'live' | 'sandbox';
   readonly lot_method: string | null;
   readonly chain: { readonly counter: number; readonly hash: string; readonly ended: boolean };
-  readonly period: { readonly start_ms: number; readonly end_ms: number };
   readonly statements: {
     readonly hours: number;
     readonly snapshots: number;
@@ -40,18 +38,23 @@ export interface RecordSummary {
     readonly revocations: number;
     readonly metrics: number;
   };
+  readonly hourly: readonly HourJson[];
+  readonly corrected: readonly CorrectionJson[];
+  readonly epochs: readonly EpochJson[];
+}
+
+/** What is computed from hours, of one account or of several. */
+export interface FiguresJson {
+  readonly period: { readonly start_ms: number; readonly end_ms: number };
   readonly figures: Readonly<Record<string, string | number | null>>;
   readonly reasons: Readonly<Record<string, string>>;
   readonly conventions: Readonly<Record<string, string>>;
   readonly gaps: readonly GapJson[];
   /** Of the hours that were worked out backwards, which are in no figure but those named `rebuilt.`. */
   readonly rebuilt_gaps: readonly GapJson[];
-  readonly hourly: readonly HourJson[];
   readonly months: readonly PeriodJson[];
   readonly days: readonly PeriodJson[];
   readonly drawdowns: readonly DrawdownJson[];
-  readonly corrected: readonly CorrectionJson[];
-  readonly epochs: readonly EpochJson[];
 }
 
 /** One that holds now; amounts in US dollars. */
@@ -217,33 +220,16 @@ function correctionJson({ statement }: VerifiedRecord['corrections'][number]): C
   };
 }
 
-function summaryOf(
-  record: VerifiedRecord,
-  performance: Performance,
-  figures: MetricsFigures,
-): RecordSummary {
-  const { account, head, ended, hours, snapshots, corrections, revocations, metrics } = record;
+export function figuresJson(performance: Performance): FiguresJson {
   const { coverage, gaps, rebuilt, months, days, points } = performance;
+  const { figures, reasons, conventions } = metricsFigures(performance);
   return {
-    account: toHex(account.accountCommitment),
-    venue: account.venue,
-    environment: account.environment,
-    lot_method: hours.at(-1)?.statement.lotMethod ?? null,
-    chain: { counter: head.counter, hash: head.hash === null ? '' : toHex(head.hash), ended },
     period: { start_ms: coverage.startMs, end_ms: coverage.endMs },
-    statements: {
-      hours: hours.length,
-      snapshots: snapshots.length,
-      corrections: corrections.length,
-      revocations: revocations.length,
-      metrics: metrics.length,
-    },
-    figures: Object.fromEntries(figures.figures),
-    reasons: Object.fromEntries(figures.reasons),
-    conventions: Object.fromEntries(figures.conventions),
+    figures: Object.fromEntries(figures),
+    reasons: Object.fromEntries(reasons),
+    conventions: Object.fromEntries(conventions),
     gaps: gaps.map(gapJson),
     rebuilt_gaps: (rebuilt?.gaps ?? []).map(gapJson),
-    hourly: hours.map(hourJson),
     months: months.map(periodJson),
     days: days.map(periodJson),
     drawdowns: drawdowns(points).map(({ depth, peakMs, troughMs, recoveryMs }) => ({
@@ -252,6 +238,26 @@ function summaryOf(
       trough_ms: troughMs,
       recovery_ms: recoveryMs,
     })),
+  };
+}
+
+function summaryOf(record: VerifiedRecord, performance: Performance): RecordSummary {
+  const { account, head, ended, hours, snapshots, corrections, revocations, metrics } = record;
+  return {
+    account: toHex(account.accountCommitment),
+    venue: account.venue,
+    environment: account.environment,
+    lot_method: hours.at(-1)?.statement.lotMethod ?? null,
+    chain: { counter: head.counter, hash: head.hash === null ? '' : toHex(head.hash), ended },
+    statements: {
+      hours: hours.length,
+      snapshots: snapshots.length,
+      corrections: corrections.length,
+      revocations: revocations.length,
+      metrics: metrics.length,
+    },
+    ...figuresJson(performance),
+    hourly: hours.map(hourJson),
     corrected: corrections.map(correctionJson),
     epochs: record.epochs.map(epochJson),
   };
@@ -301,7 +307,7 @@ export function verifiedRecord(
   const verdict = {
     ...verifiedJudgement(source, trust, logged ? [] : ['log']),
     logged,
-    record: summaryOf(record, performance, metricsFigures(performance)),
+    record: summaryOf(record, performance),
     ...riskFields(trust, risksOf(trust, record, logged), [venue]),
   };
   return { verdict, performance };
@@ -342,8 +348,15 @@ export function renderRecord(verdict: RecordVerdict): string {
   return renderJudgement(verdict, record === null ? [] : renderFacts(verdict, record));
 }
 
+export function renderFigures({ figures, reasons }: FiguresJson): readonly string[] {
+  return SHOWN.filter((name) => name in figures).map((name) => {
+    const value = figures[name] ?? null;
+    return `  ${name.padEnd(20)}${printable(value === null ? `not known: ${reasons[name] ?? ''}` : String(value))}`;
+  });
+}
+
 function renderFacts(verdict: RecordVerdict, record: RecordSummary): readonly string[] {
-  const { period, statements, chain, figures, reasons } = record;
+  const { period, statements, chain } = record;
   const [from, to] = [period.start_ms, period.end_ms].map((ms) => new Date(ms).toISOString());
   const lines = [
     row('account', record.account),
@@ -357,10 +370,7 @@ function renderFacts(verdict: RecordVerdict, record: RecordSummary): readonly st
     ...record.epochs.map(({ origin, statements: count }) =>
       row('signed by', `${origin}: ${count}`),
     ),
-    ...SHOWN.filter((name) => name in figures).map((name) => {
-      const value = figures[name] ?? null;
-      return `  ${name.padEnd(20)}${printable(value === null ? `not known: ${reasons[name] ?? ''}` : String(value))}`;
-    }),
+    ...renderFigures(record),
   ];
   const { operator_could_still: operator, rests_on: rests, residual_risks: risks } = verdict;
   if (operator === null || rests === null || risks === null) return lines;
