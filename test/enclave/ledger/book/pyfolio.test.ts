@@ -12,6 +12,7 @@ import { PriceTable } from '../../../../enclave/ledger/book/price-table.ts';
 import { canonicalDecimal } from '../../../../wire/decimal.ts';
 import { divideFixed, formatFixed } from '../../../../wire/fixed.ts';
 import { hourReturn } from '../../../../wire/performance/hour-return.ts';
+import { marketReturns } from '../../../../wire/performance/market-returns.ts';
 import type { HourFigures } from '../../../../wire/track/figures.ts';
 import { HOUR_MS } from '../../../../wire/track/figures.ts';
 import { ROOT } from '../../../../scripts/bundle.ts';
@@ -144,6 +145,16 @@ function checkedDays({ transactions, positions, returns }: Fund): number {
       Math.abs(Number(ratio) - (returns.get(day) ?? Number.NaN)),
       `${day}: return`,
     ).toBeLessThan(1e-9);
+  }
+  // All of it was made with stocks: what is left for cash is how the published numbers are rounded.
+  const markets = marketReturns(days.map(({ figures }) => figures));
+  expect(markets.map(({ market }) => market)).toEqual(['spot', 'stock']);
+  for (const { market, points } of markets) {
+    expect(points).toHaveLength(days.length - 1);
+    for (const [at, { ratio }] of points.entries()) {
+      const made = market === 'stock' ? returns.get(days[at + 1]?.day ?? '') : 0;
+      expect(Math.abs(Number(ratio) - (made ?? Number.NaN)), market).toBeLessThan(1e-9);
+    }
   }
   expect(days.reduce((sum, { figures }) => sum + figures.trades, 0)).toBe(transactions.length);
   return days.length;
