@@ -191,7 +191,7 @@ export function accountYear(hours: number, fills: number): AccountYear {
 function pricesOf(fromHour: number, toHour: number): readonly PriceRow[] {
   const rows: PriceRow[] = [];
   const add = (symbol: string, atMs: number, price: string, kind: PriceRow['kind']): void => {
-    rows.push({ kind, symbol, atMs, price, source: 'api.venue.example/klines' });
+    rows.push({ kind, symbol, atMs, price, source: 'api.venue.example/klines', tradedMs: atMs });
   };
   for (let hour = fromHour; hour <= toHour; hour++) {
     const times = [START_MS + hour * HOUR_MS];

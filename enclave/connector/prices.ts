@@ -1,6 +1,7 @@
-// Prices of markets, for no account: opening prices of a venue's candles of an hour or a minute, of spot markets or as
-// the venue marks derivatives, in its own digits. A candle's opening price does not change any more. What a venue does not
-// have, or does not show any more, is a line of coverage, and no price is ever made from another one.
+// Prices of markets, for no account: what a venue's finished candles of an hour or a minute closed at, of spot markets or as
+// the venue marks derivatives, in its own digits, at their end: nothing that came later is in it. A candle without deals
+// says the price of the last deal, and how old that is. What a venue does not have, or does not show any more, is a line
+// of coverage, and no price is ever made from another one.
 
 import type { Exchange } from '../../node_modules/ccxt/js/src/base/Exchange.js';
 import type { Adapter } from './adapter.ts';
@@ -46,13 +47,26 @@ const MARKETS: Readonly<Partial<Record<Venue, Markets>>> = {
 
 /** Of one question; the fewest that a venue gives are those of OKX's marks. */
 const PAGE = 100;
+/** Candles before those that are asked for, in which the last deal is looked for. */
+const LOOK_BACK = 24;
 
 /** Of a span that is longer than an answer; so its end has to be said. */
 const SHOW_NEWEST: ReadonlySet<string> = new Set(['bitget', 'bybit', 'mexc']);
 
 export interface Candle {
-  readonly atMs: number | null;
-  readonly price: string | null;
+  /** Its begin. */
+  readonly fromMs: number | null;
+  /** Of its last deal, or of the last one before it. */
+  readonly close: string | null;
+  /** Null: not told. */
+  readonly volume: string | null;
+}
+
+interface Rows {
+  readonly source: string;
+  readonly rows: readonly Candle[];
+  readonly lastMs: number;
+  readonly dealtMs: number;
 }
 
 type Ask = (span: Span) => Promise<readonly Candle[]>;
@@ -105,17 +119,26 @@ async function candles(
   if (!Array.isArray(rows)) throw new CallError('bad_response');
   return rows.map((row: unknown) => {
     const candle = { ...(row as object) };
-    return { atMs: timeAt(candle, '0'), price: decimalAt(candle, '1') };
+    const [fromMs, close] = [timeAt(candle, '0'), decimalAt(candle, '4')];
+    // Marks are made, not dealt.
+    return { fromMs, close, volume: kind === 'mark' ? null : decimalAt(candle, '5') };
   });
 }
 
-/** Of a market that was closed for a while, the last price before the span too. */
-function pricesOf(item: PriceItem, source: string, rows: readonly Candle[]): Price[] {
+/** Of a market that was closed for a while, the last price before the span too; `dealtMs` is that of the last deal before `rows`. */
+function pricesOf(
+  { kind: of, symbol, fromMs, stepMs }: PriceItem,
+  { source, rows, lastMs, dealtMs }: Rows,
+): Price[] {
   const prices: Price[] = [];
-  for (const { atMs, price } of rows) {
-    if (atMs === null || price === null || price === '0' || atMs > item.toMs) continue;
-    if (atMs <= item.fromMs) prices.length = 0;
-    prices.push({ kind: 'price', of: item.kind, symbol: item.symbol, atMs, price, source });
+  let tradedMs = dealtMs;
+  for (const { fromMs: beginMs, close: price, volume } of rows) {
+    if (beginMs === null || price === null || price === '0') continue;
+    const atMs = beginMs + stepMs;
+    if (atMs > lastMs) continue;
+    if (volume !== '0') tradedMs = atMs;
+    if (atMs <= fromMs) prices.length = 0;
+    prices.push({ kind: 'price', of, symbol, atMs, price, source, stepMs, tradedMs });
   }
   return prices.filter(isSound);
 }
@@ -138,11 +161,15 @@ async function walkItem(
     }
     let count = 0;
     const lastMs = Math.min(toMs, walker.nowMs());
-    let atMs = Math.ceil(fromMs / stepMs) * stepMs;
-    for (; atMs <= lastMs; atMs += PAGE * stepMs) {
-      const endMs = atMs + stepMs * Math.min(PAGE - 1, Math.floor((lastMs - atMs) / stepMs));
+    // Begins of candles: one ends at each moment that is asked for.
+    const lastFromMs = Math.floor(lastMs / stepMs - 1) * stepMs;
+    let atMs = (Math.ceil(fromMs / stepMs) - 1 - LOOK_BACK) * stepMs;
+    let dealtMs = atMs;
+    for (; atMs <= lastFromMs; atMs += PAGE * stepMs) {
+      const endMs = Math.min(atMs + (PAGE - 1) * stepMs, lastFromMs);
       const rows = await ask({ fromMs: atMs, toMs: endMs });
-      const prices = pricesOf(item, run.source, rows);
+      const prices = pricesOf(item, { source: run.source, rows, lastMs, dealtMs });
+      dealtMs = prices.at(-1)?.tradedMs ?? dealtMs;
       count += prices.length;
       await walker.emit(prices);
     }

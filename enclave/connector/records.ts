@@ -124,17 +124,21 @@ export interface Flow {
 export const PRICE_KINDS = ['spot', 'mark'] as const;
 export type PriceKind = (typeof PRICE_KINDS)[number];
 
-/** What somebody else would have paid at a moment: the opening price of a candle, or a statement's own. */
+/** What somebody else paid last before a moment: the closing price of a candle, or a statement's own. */
 export interface Price {
   readonly kind: 'price';
   readonly of: PriceKind;
   readonly symbol: string;
-  /** A candle's begin; the end of the day of a statement. */
+  /** A candle's end; the end of the day of a statement. */
   readonly atMs: number;
   /** In the quote currency. */
   readonly price: string;
   /** Host and endpoint. */
   readonly source: string;
+  /** Length of the candle; 0 for a statement. */
+  readonly stepMs: number;
+  /** End of the last candle in which there was a deal, or earlier. */
+  readonly tradedMs: number;
 }
 
 export type ConnectorRecord = Fill | Balance | Position | Funding | Flow | Price;
@@ -197,8 +201,10 @@ export function recordToCbor(record: ConnectorRecord): CborValue {
     ]);
   if (record.kind === 'funding')
     return mapOf([record.id, record.symbol, record.currency, record.amount, record.timeMs]);
-  if (record.kind === 'price')
-    return mapOf([record.of, record.symbol, record.atMs, record.price, record.source]);
+  if (record.kind === 'price') {
+    const { of, symbol, atMs, price, source, stepMs, tradedMs } = record;
+    return mapOf([of, symbol, atMs, price, source, stepMs, tradedMs]);
+  }
   return mapOf([
     record.id,
     record.type,
@@ -336,6 +342,8 @@ function readPrice(fields: Fields): Price {
     atMs: time(fields, 3),
     price: amount(fields, 4),
     source: fields.text(5, MAX_ID),
+    stepMs: fields.uint(6),
+    tradedMs: fields.uint(7, time(fields, 3)),
   };
 }
 

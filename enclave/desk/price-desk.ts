@@ -1,5 +1,5 @@
 // Prices for whoever values accounts: asked of the venue's own candles by jobs without keys, behind everything else that the
-// venue is asked for. What was answered is kept, since the opening price of a candle does not change, and questions of many
+// venue is asked for. What was answered is kept, since the price of a finished candle does not change, and questions of many
 // accounts become one job. A price that cannot be had is missing, with the reason; it is never made from another one.
 
 import type { Environment } from '../../wire/exchange-call.ts';
@@ -7,7 +7,7 @@ import { TRIGGER } from '../../wire/exchange-call.ts';
 import type { Venue } from '../connector/classes.ts';
 import type { PriceItem } from '../connector/job.ts';
 import { MAX_PRICE_ITEMS } from '../connector/job.ts';
-import type { Price, PriceKind } from '../connector/records.ts';
+import type { Price } from '../connector/records.ts';
 import type { MissingPrice, PriceRow } from '../ledger/protocol.ts';
 import type { Account } from './accounts.ts';
 import type { JobQueue } from './job-queue.ts';
@@ -36,6 +36,10 @@ interface Batch {
   steps: number;
   /** Why something is missing, by symbol; of all of it under the empty one. */
   readonly reasons: Promise<ReadonlyMap<string, string>>;
+}
+
+interface Market extends Pick<PriceItem, 'kind' | 'symbol'> {
+  readonly stepMs: number;
 }
 
 /** By time; null: asked for, and the venue has none. */
@@ -96,14 +100,14 @@ export class PriceDesk {
     const answers = items.map(async (item) => {
       const at = (item.kind === 'spot' ? SPOT_AT[venue] : undefined) ?? venue;
       const place = `${at}|${environment}`;
-      const { kind, symbol } = item;
+      const { symbol } = item;
       let reason = at === BY_STATEMENT ? 'delayed' : 'history_limit';
       if (stepsOf(item, item.toMs).length > MAX_STEPS) reason = 'too_large';
       else if (at !== BY_STATEMENT && !this.#isKnown(place, item)) {
         const reasons = await this.#join(at, environment, item);
         reason = reasons.get(symbol) ?? reasons.get('') ?? reason;
       }
-      const rows = this.#found(this.#seriesOf(place, kind, symbol), item);
+      const rows = this.#found(this.#seriesOf(place, item), item);
       return { rows, missing: rows.length === 0 ? [{ symbol, reason }] : [] };
     });
     const given = await Promise.all(answers);
@@ -113,10 +117,10 @@ export class PriceDesk {
 
   /** Prices that came with a poll. */
   learn(of: Pick<Account, 'environment' | 'venue'>, prices: readonly Price[]): void {
-    for (const { kind: _, of: kind, ...price } of prices) {
+    for (const { kind: _, of: kind, stepMs, ...price } of prices) {
       if (price.price === '0') continue;
-      const series = this.#seriesOf(`${of.venue}|${of.environment}`, kind, price.symbol);
-      series.set(price.atMs, { kind, ...price });
+      const row: PriceRow = { kind, ...price };
+      this.#seriesOf(`${of.venue}|${of.environment}`, { ...row, stepMs }).set(row.atMs, row);
     }
     let rows = 0;
     for (const [key, series] of [...this.#series].toReversed()) {
@@ -125,8 +129,9 @@ export class PriceDesk {
     }
   }
 
-  #seriesOf(place: string, kind: PriceKind, symbol: string): Series {
-    const key = `${place}|${kind}|${symbol}`;
+  /** Candles of minutes say more of when something was dealt than those of hours, and are kept by themselves. */
+  #seriesOf(place: string, { kind, symbol, stepMs }: Market): Series {
+    const key = `${place}|${kind}|${symbol}|${place.startsWith(BY_STATEMENT) ? 0 : stepMs}`;
     const series: Series = this.#series.get(key) ?? new Map();
     this.#series.delete(key);
     this.#series.set(key, series);
@@ -136,7 +141,7 @@ export class PriceDesk {
   }
 
   #isKnown(place: string, item: PriceItem): boolean {
-    const series = this.#seriesOf(place, item.kind, item.symbol);
+    const series = this.#seriesOf(place, item);
     return stepsOf(item, this.#parts.time.nowMs()).every((atMs) => series.has(atMs));
   }
 
@@ -192,7 +197,7 @@ export class PriceDesk {
     }
     for (const item of items) {
       if (reasons.has('') || reasons.has(item.symbol)) continue;
-      const series = this.#seriesOf(`${venue}|${environment}`, item.kind, item.symbol);
+      const series = this.#seriesOf(`${venue}|${environment}`, item);
       for (const atMs of stepsOf(item, time.nowMs() - LATE_MS)) {
         if (!series.has(atMs)) series.set(atMs, null);
       }

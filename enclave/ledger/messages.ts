@@ -109,6 +109,7 @@ export interface PriceRow {
   readonly price: string;
   /** Host and endpoint. */
   readonly source: string;
+  readonly tradedMs: number;
 }
 
 export interface MissingPrice {

@@ -98,7 +98,9 @@ export function encodeLedgerMissed({ id, fromMs, toMs, reason }: LedgerMissed): 
 export function encodeLedgerPrices({ id, rows, missing, last }: LedgerPrices): Uint8Array {
   return encodeMap([
     id,
-    rows.map(({ kind, symbol, atMs, price, source }) => mapOf([kind, symbol, atMs, price, source])),
+    rows.map(({ kind, symbol, atMs, price, source, tradedMs }) =>
+      mapOf([kind, symbol, atMs, price, source, tradedMs]),
+    ),
     missing.map(({ symbol, reason }) => mapOf([symbol, reason])),
     last,
   ]);

@@ -167,6 +167,7 @@ function readPrice(fields: Fields): PriceRow {
     atMs: readTime(fields, 3),
     price,
     source: fields.text(5, MAX_SOURCE),
+    tradedMs: fields.uint(6, readTime(fields, 3)),
   };
 }
 

@@ -5,6 +5,7 @@
 import { divide, parseAmount } from './amount.ts';
 import type { Amount } from './amount.ts';
 import type { Market } from './markets.ts';
+import type { Outage } from './prices.ts';
 import type { Venue } from './world.ts';
 
 export interface Candle {
@@ -66,6 +67,17 @@ function candleAt(venue: Venue, { symbol }: Market, openMs: number, stepMs: numb
   };
 }
 
+/** At the price of the last deal before. */
+function quietCandle(
+  venue: Venue,
+  { symbol }: Market,
+  { openMs, closeMs }: Candle,
+  { fromMs }: Outage,
+): Candle {
+  const last = venue.prices.get(symbol, fromMs - 1) ?? 0n;
+  return { openMs, closeMs, open: last, high: last, low: last, close: last, volume: 0n };
+}
+
 /** The oldest first; none that has not begun. */
 export function candlesOf(
   venue: Venue,
@@ -77,11 +89,15 @@ export function candlesOf(
   const count = Math.max(0, (lastMs - firstMs) / stepMs + 1);
   const shown = Math.min(count, limit);
   const startMs = shows === 'oldest' ? firstMs : lastMs - (shown - 1) * stepMs;
-  const isClosed = (openMs: number): boolean =>
-    venue.prices.outages.some((one) => openMs >= one.fromMs && openMs < one.toMs);
+  const spanAt = (openMs: number): Outage | undefined =>
+    venue.prices.outages.find((one) => openMs >= one.fromMs && openMs < one.toMs);
   return Array.from({ length: shown }, (_, at) => startMs + at * stepMs)
-    .filter((openMs) => !isClosed(openMs))
-    .map((openMs) => candleAt(venue, market, openMs, stepMs));
+    .filter((openMs) => spanAt(openMs)?.isQuiet !== false)
+    .map((openMs) => {
+      const quiet = spanAt(openMs);
+      const candle = candleAt(venue, market, openMs, stepMs);
+      return quiet === undefined ? candle : quietCandle(venue, market, candle, quiet);
+    });
 }
 
 /** A line of most venues: a moment, the four prices, and what else there is. */

@@ -167,9 +167,10 @@ export class Control {
     readonly venue: VenueName;
     readonly fromMs: number;
     readonly toMs: number;
+    readonly isQuiet?: boolean;
   }): void {
-    const { venue, fromMs, toMs } = options;
-    this.world.venue(venue).prices.outages.push({ fromMs, toMs });
+    const { venue, fromMs, toMs, isQuiet = false } = options;
+    this.world.venue(venue).prices.outages.push({ fromMs, toMs, isQuiet });
   }
 
   /** A market's price at a moment, now without one. */

@@ -11,6 +11,12 @@ interface Set {
   readonly price: Amount;
 }
 
+export interface Outage {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly isQuiet: boolean;
+}
+
 const ONE = parseAmount('1');
 const HOUR_MS = 3_600_000;
 /** How far a currency goes, each way, and how its courses are shifted against each other. */
@@ -53,8 +59,8 @@ export class Prices {
   readonly #markets: ReadonlyMap<string, Market>;
   readonly #nowMs: () => number;
   readonly #sets = new Map<string, Set[]>();
-  /** Spans in which no market was open: there are no candles of them. */
-  readonly outages: { readonly fromMs: number; readonly toMs: number }[] = [];
+  /** Spans in which no market was open: there are no candles of them. Quiet ones: candles, and no deal in them. */
+  readonly outages: Outage[] = [];
   /** False: prices stay where they were set. */
   isMoving = false;
 

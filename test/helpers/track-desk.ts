@@ -117,7 +117,8 @@ export class TrackDesk {
           const first = Math.ceil(fromMs / stepMs) * stepMs;
           for (let atMs = first; atMs <= toMs; atMs += stepMs) {
             const price = String(60_000 + ((atMs / 60_000) % 500));
-            rows.push({ kind, symbol, atMs, price, source: 'api.kraken.com/0/public/OHLC' });
+            const source = 'api.kraken.com/0/public/OHLC';
+            rows.push({ kind, symbol, atMs, price, source, tradedMs: atMs });
           }
         }
         return Promise.resolve({ rows, missing });

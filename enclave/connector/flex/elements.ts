@@ -301,7 +301,7 @@ function priceRow(
 ): Price | null {
   const atMs = endOfFlexDay(day);
   if (atMs === null || price === null || price === '0' || price.startsWith('-')) return null;
-  return { kind: 'price', of, symbol, atMs, price, source: SOURCE };
+  return { kind: 'price', of, symbol, atMs, price, source: SOURCE, stepMs: 0, tradedMs: atMs };
 }
 
 /** Of the currencies that the statement has, and of the dollar; there are thirty others for every day. */

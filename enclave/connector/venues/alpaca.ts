@@ -98,7 +98,8 @@ export async function alpacaBars(
   });
   return listAt(answer, 'bars', symbol).map((raw) => {
     const atMs = Date.parse(textAt(raw, 't') ?? '');
-    return { atMs: Number.isSafeInteger(atMs) ? atMs : null, price: decimalAt(raw, 'o') };
+    const fromMs = Number.isSafeInteger(atMs) ? atMs : null;
+    return { fromMs, close: decimalAt(raw, 'c'), volume: decimalAt(raw, 'v') };
   });
 }
 

@@ -162,7 +162,9 @@ async function walk(run: Run, walker: Walker): Promise<CallError | null> {
 
 /** The end of a day that is not over is now. */
 function notAhead(record: ConnectorRecord, nowMs: number): ConnectorRecord {
-  return record.kind === 'price' && record.atMs > nowMs ? { ...record, atMs: nowMs } : record;
+  return record.kind === 'price' && record.atMs > nowMs
+    ? { ...record, atMs: nowMs, tradedMs: nowMs }
+    : record;
 }
 
 async function take(statement: FlexStatement, walker: Walker, nowMs: number): Promise<void> {

@@ -36,6 +36,8 @@ export interface PriceRow {
   readonly price: string;
   /** Host and endpoint. */
   readonly source: string;
+  /** When it was dealt: of a bar without deals the end of the last one with some. */
+  readonly tradedMs: number;
 }
 
 export interface PriceQuestion {

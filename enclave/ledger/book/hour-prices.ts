@@ -112,7 +112,7 @@ export class HourPrices {
     const { price, rows } = valuation;
     let old = false;
     for (const row of rows) {
-      const ageMs = atMs - row.atMs;
+      const ageMs = atMs - row.tradedMs;
       if (ageMs > VALUATION_MAX_AGE_MS && !mayBeOld) old = true;
       if (ageMs >= (this.#ages.get(row) ?? 0)) this.#ages.set(row, ageMs);
     }

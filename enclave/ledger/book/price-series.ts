@@ -1,5 +1,5 @@
 // The prices of one pair or contract in the order of time. At one time there is one price: of several sources the one
-// whose name sorts first, so that the order in which rows came in does not matter.
+// whose name sorts first, of one source the one that is dated earlier, so that the order in which rows came in does not matter.
 
 import type { Fixed } from '../../../wire/fixed.ts';
 
@@ -9,6 +9,8 @@ export interface SeriesRow {
   readonly atMs: number;
   readonly price: Fixed;
   readonly source: string;
+  /** When it was dealt, at the latest then. */
+  readonly tradedMs: number;
 }
 
 export class PriceSeries {
@@ -31,6 +33,7 @@ export class PriceSeries {
     const there = rows[at];
     if (there?.atMs !== row.atMs) rows.splice(at + 1, 0, row);
     else if (row.source < there.source) rows[at] = row;
+    else if (row.source === there.source && row.tradedMs < there.tradedMs) rows[at] = row;
   }
 
   /** The last row at or before `atMs`, if it is not older than `maxAgeMs`. */

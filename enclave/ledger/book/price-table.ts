@@ -54,11 +54,11 @@ export class PriceTable {
   /** Gives how many were left out because they are no price: not positive, not exact, or of a symbol that is no pair. */
   add(rows: readonly PriceRow[]): number {
     let refused = 0;
-    for (const { kind, symbol, atMs, price, source } of rows) {
-      const fixed = parseFixed(price);
-      const series = fixed === null || fixed <= 0n ? null : this.#seriesOf(kind, symbol);
+    for (const row of rows) {
+      const fixed = parseFixed(row.price);
+      const series = fixed === null || fixed <= 0n ? null : this.#seriesOf(row.kind, row.symbol);
       if (fixed === null || series === null) refused++;
-      else series.add({ kind, symbol, atMs, price: fixed, source });
+      else series.add({ ...row, price: fixed });
     }
     return refused;
   }

@@ -23,7 +23,7 @@ import {
   parseFetched,
   parseFetchFailed,
 } from '../../../enclave/connector/connector-frames.ts';
-import type { Balance, Fill } from '../../../enclave/connector/records.ts';
+import type { Balance, Fill, Price } from '../../../enclave/connector/records.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import { utf8 } from '../../../wire/bytes.ts';
 
@@ -152,6 +152,14 @@ function refusalOfFill(change: Partial<Fill>): unknown {
   return parsed.ok ? null : parsed.refusal;
 }
 
+/** Of the moment 1000. */
+function isPriceAccepted(tradedMs: number): boolean {
+  const market = { of: 'spot', symbol: 'BTC/USDT', source: 'a.example/b' } as const;
+  const dated = { atMs: 1000, price: '1', stepMs: 60_000, tradedMs } as const;
+  const records: readonly Price[] = [{ kind: 'price', ...market, ...dated }];
+  return parseRecords(encodeRecords({ job: 7, kind: 'price', records })).ok;
+}
+
 function isPageAccepted(count: number): boolean {
   const records = Array.from({ length: count }, () => BALANCE);
   return parseRecords(encodeRecords({ job: 7, kind: 'balance', records })).ok;
@@ -162,6 +170,10 @@ function isBodyAccepted(bytes: number): boolean {
 }
 
 describe('what a connector may not say', () => {
+  it('is that something was dealt after the moment that it is the price of', () => {
+    expect([999, 1000, 1001].map(isPriceAccepted)).toEqual([true, true, false]);
+  });
+
   it.each([
     ['a price with an exponent', { price: '1e3' }, 10],
     ['a price that is not canonical', { price: '4.10' }, 10],

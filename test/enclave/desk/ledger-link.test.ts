@@ -281,10 +281,27 @@ describe('the link to a ledger', () => {
     expect(one.ended).toBeNull();
   });
 
+  it.each([
+    [1, true],
+    [2, false],
+  ])('no price is dealt after its moment: %i of 1', (tradedMs, isTaken) => {
+    const row = { kind: 'spot', symbol: 'BTC/USDT', atMs: 1, price: '1', source: 'a/b' } as const;
+    const rows = [{ ...row, tradedMs }];
+    const page = protocol.encodeLedgerPrices({ id: 7, rows, missing: [], last: true });
+    expect(protocol.parseLedgerPrices(page).ok).toBe(isTaken);
+  });
+
   it('tells prices in pages, the last one with what is missing', async () => {
     const rows = Array.from({ length: 2 * protocol.MAX_PRICES_PER_PAGE + 1 }, (_, at) => {
       const source = `api.binance.com/${'k'.repeat(100)}`;
-      return { kind: 'spot', symbol: 'BTC/USDT', atMs: at, price: '1', source } as const;
+      return {
+        kind: 'spot',
+        symbol: 'BTC/USDT',
+        atMs: at,
+        price: '1',
+        source,
+        tradedMs: at,
+      } as const;
     });
     const missing = [{ symbol: 'X/Y', reason: 'history_limit' }];
     const one = played({ prices: () => Promise.resolve({ rows, missing }) });

@@ -28,7 +28,8 @@ function item(change: Partial<PriceItem> = {}): PriceItem {
 
 function priceOf(atMs: number, change: Partial<Price> = {}): Price {
   const names = { of: 'spot', symbol: 'BTC/USDT' } as const;
-  return { kind: 'price', ...names, atMs, price: '60000.5', source: SOURCE, ...change };
+  const dated = { atMs, tradedMs: atMs, stepMs: HOUR_MS } as const;
+  return { kind: 'price', ...names, ...dated, price: '60000.5', source: SOURCE, ...change };
 }
 
 function many(symbol: string, count: number): readonly Price[] {
@@ -51,7 +52,7 @@ function answerAll(line: JobLine): void {
   for (const { kind, symbol, fromMs, toMs, stepMs } of line.job.prices) {
     const isThere = !symbol.includes('LUNC');
     for (let atMs = isThere ? fromMs : toMs + 1; atMs <= toMs; atMs += stepMs) {
-      line.records('price', [priceOf(atMs, { of: kind, symbol })]);
+      line.records('price', [priceOf(atMs, { of: kind, symbol, stepMs })]);
     }
     const reason = isThere ? null : ('venue_lacks' as const);
     const span = { fromMs, toMs };
@@ -72,7 +73,7 @@ function scene(answer: (line: JobLine) => void = answerAll): Scene {
 }
 
 describe('prices', () => {
-  it('gives the opening price of each hour with its source, and keeps it', async () => {
+  it('gives the price at each full hour with its source, and keeps it', async () => {
     const { polling, lines } = scene();
     const first = await polling.prices.ask('binance', 'live', [item()]);
     expect(first).toEqual({
@@ -82,6 +83,7 @@ describe('prices', () => {
         atMs: TODAY_MS + hour * HOUR_MS,
         price: '60000.5',
         source: SOURCE,
+        tradedMs: TODAY_MS + hour * HOUR_MS,
       })),
       missing: [],
     });

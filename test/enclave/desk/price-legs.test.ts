@@ -30,7 +30,7 @@ function desk(lacking: Readonly<Partial<Record<Venue, readonly string[]>>> = {})
         asked.push(`${venue} ${environment} ${kind} ${symbol}`);
         if (lacking[venue]?.includes(symbol) === true) {
           answer.missing.push({ symbol, reason: `not_at_${venue}` });
-        } else answer.rows.push({ kind, symbol, atMs: 0, price: '1', source: venue });
+        } else answer.rows.push({ kind, symbol, atMs: 0, price: '1', source: venue, tradedMs: 0 });
       }
       return Promise.resolve(answer);
     },

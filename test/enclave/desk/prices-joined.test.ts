@@ -29,10 +29,10 @@ function hours(kind: PriceItem['kind'], symbol: string, count: number, endMs = N
   return { kind, symbol, fromMs: endMs - (count - 1) * HOUR_MS, toMs: endMs, stepMs: HOUR_MS };
 }
 
-/** Of each row, as the exchange has it. */
+/** Of each row, as the exchange had it just before. */
 function truth(scene: PolledExchange, venue: VenueName, { rows }: PriceAnswer): readonly string[] {
   return rows.map(({ symbol, atMs }) => {
-    return scene.exchange.control.priceAt({ venue, symbol, timeMs: atMs }).price;
+    return scene.exchange.control.priceAt({ venue, symbol, timeMs: atMs - 1 }).price;
   });
 }
 
@@ -153,6 +153,61 @@ describe('prices', () => {
     expect(answer.rows.map(({ price }) => price)).toEqual(truth(scene, 'binance', answer));
   });
 
+  it('are the last ones that somebody paid, and nothing that came later is in them', async () => {
+    const scene = await polledExchange();
+    const market = { venue: 'binance', symbol: 'BTC/USDT' } as const;
+    scene.exchange.control.price({ ...market, price: '50000', timeMs: NOON_MS - HOUR_MS });
+    scene.exchange.control.price({ ...market, price: '70000', timeMs: NOON_MS - 1 });
+    // From the full hour on it is another one, which is not what the hour ended with.
+    scene.exchange.control.price({ ...market, price: '90000', timeMs: NOON_MS });
+    const { rows } = await ask(scene, 'binance', [hours('spot', 'BTC/USDT', 1)]);
+    expect(rows.map(({ atMs, price }) => [atMs, price])).toEqual([[NOON_MS, '70000']]);
+  });
+
+  it('of a candle that has not ended are none', async () => {
+    const scene = await polledExchange();
+    const item = { ...hours('spot', 'BTC/USDT', 1), toMs: NOON_MS + HOUR_MS };
+    const { rows } = await ask(scene, 'binance', [item]);
+    expect(rows.map(({ atMs }) => atMs)).toEqual([NOON_MS]);
+  });
+
+  it.each([
+    ['binance', 'BTC/USDT', true],
+    ['bybit', 'BTC/USDT', true],
+    ['bitget', 'BTC/USDT', true],
+    ['mexc', 'BTC/USDT', true],
+    ['kraken', 'BTC/USD', true],
+    ['okx', 'BTC/USDT', true],
+    ['alpaca', 'BTC/USD', true],
+    // It has no candles without deals.
+    ['coinbase', 'BTC/USD', false],
+  ] as const)(
+    'of hours without a deal are as old as the last one: %s',
+    async (venue, symbol, told) => {
+      const scene = await polledExchange();
+      const { control } = scene.exchange;
+      control.move({ isMoving: true });
+      control.outage({ venue, fromMs: NOON_MS - 5 * HOUR_MS, toMs: NOON_MS, isQuiet: true });
+      const { rows } = await ask(scene, venue, [hours('spot', symbol, 3)]);
+      const dealtMs = NOON_MS - 5 * HOUR_MS;
+      const { price } = control.priceAt({ venue, symbol, timeMs: dealtMs - 1 });
+      const hoursTold = told ? [2, 1, 0] : [5];
+      expect(rows.map((row) => [row.atMs, row.tradedMs, row.price])).toEqual(
+        hoursTold.map((before) => [NOON_MS - before * HOUR_MS, dealtMs, price]),
+      );
+    },
+  );
+
+  it.each([23, 24, 25])('say how old they are, of %i hours without a deal', async (quiet) => {
+    const scene = await polledExchange();
+    const outage = { fromMs: NOON_MS - quiet * HOUR_MS, toMs: NOON_MS, isQuiet: true };
+    scene.exchange.control.outage({ venue: 'binance', ...outage });
+    const { rows } = await ask(scene, 'binance', [hours('spot', 'BTC/USDT', 1)]);
+    // At least a day, where no deal was found in a day.
+    const dealtMs = NOON_MS - Math.min(quiet, 25) * HOUR_MS;
+    expect(rows.map(({ tradedMs }) => tradedMs)).toEqual([dealtMs]);
+  });
+
   it('that a venue does not show any more, or never had, are missing with the reason', async () => {
     const scene = await polledExchange();
     const old = hours('spot', 'BTC/USD', 2, NOON_MS - 60 * DAY_MS);
@@ -175,9 +230,9 @@ describe('prices', () => {
     scene.polling.add(scene.account(answer, 'alpaca'), null);
     await scene.idle();
     const { rows } = await ask(scene, 'alpaca', [item]);
-    // Friday, the last hour of New York.
+    // Friday, when New York closed.
     expect(rows.map(({ kind, atMs }) => [kind, atMs])).toEqual([
-      ['mark', Date.UTC(2026, 10, 13, 20)],
+      ['mark', Date.UTC(2026, 10, 13, 21)],
     ]);
   });
 
@@ -200,7 +255,7 @@ describe('prices', () => {
   it('are not taken from a page that is no answer, or a price that is none', async () => {
     const scene = await polledExchange();
     const body = JSON.stringify([
-      [NOON_MS, '0', '1', '1', '1', '1', NOON_MS, '1', 1, '1', '1', '0'],
+      [NOON_MS - HOUR_MS, '1', '1', '1', '0', '1', NOON_MS, '1', 1, '1', '1', '0'],
     ]);
     const path = '/api/v3/klines';
     scene.exchange.control.fault({ path, type: 'wrong-shape', body, times: 1 });

@@ -55,8 +55,8 @@ async function hoursAt(venue: 'alpaca' | 'ibkr'): Promise<Told> {
         if (isLate) book.reopen(record.timeMs - (record.timeMs % HOUR_MS));
       }
       if (record.kind !== 'price') continue;
-      const { of, symbol, atMs, price, source } = record;
-      prices.add([{ kind: of, symbol, atMs, price, source }]);
+      const { of: kind, symbol, atMs, price, source, tradedMs } = record;
+      prices.add([{ kind, symbol, atMs, price, source, tradedMs }]);
     }
     const balances = records.filter((record) => record.kind === 'balance');
     const positions = records.filter((record) => record.kind === 'position');

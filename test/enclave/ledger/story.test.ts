@@ -123,8 +123,8 @@ class Trader {
     const { records } = await runJob(job, simulatedInternet(this.exchange));
     for (const record of records) {
       if (record.kind !== 'price') continue;
-      const { of, symbol, atMs, price, source } = record;
-      this.refused += prices.add([{ kind: of, symbol, atMs, price, source }]);
+      const { of: kind, symbol, atMs, price, source, tradedMs } = record;
+      this.refused += prices.add([{ kind, symbol, atMs, price, source, tradedMs }]);
     }
   }
 }

@@ -27,8 +27,10 @@ export function candles({ call, venue }: Public, id: string): object {
   }
   const span = { fromMs: start * 1000, toMs: end * 1000, stepMs };
   const found = candlesOf(venue, market, { ...span, limit: LIMIT, shows: 'newest' });
+  // None of a time without deals.
+  const dealt = found.filter(({ volume }) => volume > 0n);
   return {
-    candles: found.toReversed().map(({ openMs, open, high, low, close, volume }) => ({
+    candles: dealt.toReversed().map(({ openMs, open, high, low, close, volume }) => ({
       start: String(openMs / 1000),
       low: formatAmount(low),
       high: formatAmount(high),

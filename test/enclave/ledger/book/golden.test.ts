@@ -23,6 +23,7 @@ import {
   MINUTE_MS,
   observation,
   parUsdt,
+  row,
   spot,
   T0,
   tell,
@@ -181,13 +182,7 @@ describe('perpetuals', () => {
       prices: [
         ...hourly('BTC/USD', [String(mark), String(mark), String(close.price)]),
         ...hourly('BTC/USD:BTC', [String(mark), String(mark), String(close.price)], 'mark'),
-        {
-          kind: 'spot',
-          symbol: 'BTC/USD',
-          atMs: T0 + HOUR_MS + MINUTE_MS,
-          price: String(close.price),
-          source: 'x/y',
-        },
+        row('BTC/USD', T0 + HOUR_MS + MINUTE_MS, String(close.price)),
       ],
       records: [
         inverse({

@@ -140,8 +140,9 @@ export function row(
   atMs: number,
   price: string,
   kind: PriceRow['kind'] = 'spot',
+  tradedMs: number = atMs,
 ): PriceRow {
-  return { kind, symbol, atMs, price, source: `venue.example/${kind}` };
+  return { kind, symbol, atMs, price, source: `venue.example/${kind}`, tradedMs };
 }
 
 /** USDT at one dollar, each full hour from T0 on: written down, never assumed. */

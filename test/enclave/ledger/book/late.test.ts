@@ -16,6 +16,7 @@ import {
   observation,
   parUsdt,
   position,
+  row,
   spot,
   T0,
   text,
@@ -120,13 +121,9 @@ describe('late data', () => {
     const early = PriceTable.of([
       ...parUsdt(HOURS),
       ...['USDT/USD', 'BTC/USDT'].flatMap((symbol) =>
-        [-3, -2, -1, 0, 1, 2].map((hour) => ({
-          kind: 'spot' as const,
-          symbol,
-          atMs: T0 + hour * HOUR_MS,
-          price: symbol === 'USDT/USD' ? '1' : '50000',
-          source: 's',
-        })),
+        [-3, -2, -1, 0, 1, 2].map((hour) =>
+          row(symbol, T0 + hour * HOUR_MS, symbol === 'USDT/USD' ? '1' : '50000'),
+        ),
       ),
     ]);
     const figures = close(book, early, 5);

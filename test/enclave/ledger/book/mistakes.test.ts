@@ -161,6 +161,18 @@ describe('10: what is not known is not zero', () => {
     ]);
   });
 
+  it('a coin that nobody deals has its last price, as old as it is', () => {
+    const quiet = [0, 1, 2, 3].map((hour) =>
+      row('BTC/USDT', T0 + hour * HOUR_MS, '50000', 'spot', T0 - HOUR_MS),
+    );
+    const opening = observation(T0, [balance('BTC', '1')]);
+    const { figures } = tell({ opening, prices: [...parUsdt(3), ...quiet], hours: 3 });
+    expect(figures.map(({ equityEnd }) => text(equityEnd))).toEqual(['50000', '50000', '50000']);
+    expect(figures.map(({ gaps }) => gaps)).toEqual([['price_old'], ['price_old'], ['price_old']]);
+    const ages = figures.map(({ prices }) => prices.map(({ oldestAgeMs }) => oldestAgeMs));
+    expect(ages).toEqual([[2 * HOUR_MS], [3 * HOUR_MS], [4 * HOUR_MS]]);
+  });
+
   it('a share has its last price while its exchange is closed, for five days and not longer', () => {
     const hours = 5 * 24 + 1;
     const { figures } = tell({

@@ -58,6 +58,18 @@ describe('a price', () => {
     expect([dollars([a, b], 'BTC'), dollars([b, a], 'BTC')]).toEqual(['1', '1']);
   });
 
+  it('of one moment and source is as old as the one that says more says', () => {
+    const hour = row('BTC/USD', AT, '1');
+    const minute = { ...hour, tradedMs: AT - 5 };
+    for (const rows of [
+      [hour, minute],
+      [minute, hour],
+    ]) {
+      const [found] = PriceTable.of(rows).lookup('BTC', AT, AGE)?.rows ?? [];
+      expect(found?.tradedMs).toBe(AT - 5);
+    }
+  });
+
   it('does not depend on the order in which rows came', () => {
     const rows = fc.array(
       fc.record({
@@ -65,6 +77,7 @@ describe('a price', () => {
         atMs: fc.integer({ min: AT - 2 * AGE, max: AT + AGE }),
         price: fc.integer({ min: 1, max: 99 }).map(String),
         source: fc.constantFrom('a', 'b', 'c'),
+        age: fc.nat({ max: 2 }),
       }),
       { minLength: 1, maxLength: 40 },
     );
@@ -74,16 +87,15 @@ describe('a price', () => {
         fc.infiniteStream(fc.nat()),
         fc.integer({ min: AT - AGE, max: AT }),
         (list, keys, at) => {
-          // A source says one thing of a moment.
-          const told = [
-            ...new Map(list.map((one) => [`${one.symbol}${one.atMs}${one.source}`, one])).values(),
-          ];
-          const all = told.map(({ symbol, atMs, price, source }): PriceRow => ({
+          // A source says one price of a moment, by the hour and by the minute; and may say differently how old it is.
+          const told = new Map(list.map((one) => [`${one.symbol}${one.atMs}${one.source}`, one]));
+          const all = list.map(({ symbol, atMs, source, age }): PriceRow => ({
             kind: 'spot',
             symbol,
             atMs,
-            price,
+            price: told.get(`${symbol}${atMs}${source}`)?.price ?? '',
             source,
+            tradedMs: atMs - age,
           }));
           const shuffled = all
             .map((one) => ({ one, key: keys.next().value ?? 0 }))
