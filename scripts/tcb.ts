@@ -15,10 +15,10 @@ const C_FOLDERS = ['enclave/init', 'enclave/launch', 'enclave/native'];
  * other program without the files that it shares with the core.
  */
 const MAX_OWN_LINES: Readonly<Record<string, number>> = {
-  'main.mjs': 10_500,
+  'main.mjs': 10_200,
   'desk.mjs': 10_500,
   'connector.mjs': 6100,
-  'ledger.mjs': 13_800,
+  'ledger.mjs': 14_300,
   'tap.mjs': 1600,
 };
 const MAX_BUNDLE_BYTES = 3_600_000;
