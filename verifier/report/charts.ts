@@ -4,9 +4,9 @@
 import { indexOf } from '../../wire/performance/drawdown.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
 import { HOUR_MS } from '../../wire/track/figures.ts';
-import type { HourStatement } from '../../wire/track/hour.ts';
 import type { ChartPoint, Mark } from './chart.ts';
 import { digitsOf, renderChart } from './chart.ts';
+import type { HourRow } from './sections.ts';
 import type { Html } from './html.ts';
 import { day, dollars, minute, named, percent } from './numbers.ts';
 
@@ -19,9 +19,9 @@ interface Ends {
 
 /** Each hour from its start to its end, so that the first one and the one after a gap are lines, too. */
 function pointsOf(
-  hours: readonly HourStatement[],
+  hours: readonly HourRow[],
   first: number | null,
-  ends: (hour: HourStatement) => Ends,
+  ends: (hour: HourRow) => Ends,
 ): readonly ChartPoint[] {
   let last = first;
   let lastMs: number | null = null;
@@ -43,7 +43,7 @@ function approximate(value: bigint | null): number | null {
   return value === null ? null : Number(value / 10n ** 12n) / 1e6;
 }
 
-function flowMarks(hours: readonly HourStatement[]): readonly Mark[] {
+function flowMarks(hours: readonly HourRow[]): readonly Mark[] {
   return hours.flatMap(({ figures }) =>
     figures.flows.flatMap(({ atMs, amount }): readonly Mark[] => {
       if (amount === null || amount === 0n) return [];
@@ -59,12 +59,12 @@ function level(value: number, digits: number): string {
   return value.toLocaleString('en-US', options).replace('-', '\u2212');
 }
 
-export function charts(performance: Performance, hours: readonly HourStatement[]): readonly Html[] {
+export function charts(performance: Performance, hours: readonly HourRow[]): readonly Html[] {
   const { coverage, linked, gaps: told, points } = performance;
   if (coverage.recorded === 0) return [];
   const { startMs, endMs } = coverage;
   const line = new Map(indexOf(points).map((point) => [point.atMs, point] as const));
-  const at = (hour: HourStatement): ReturnType<typeof line.get> =>
+  const at = (hour: HourRow): ReturnType<typeof line.get> =>
     line.get(hour.figures.startMs + HOUR_MS);
   const shared = { startMs, endMs, bands: told, marks: [], isFilled: false };
   const span = `${day(startMs)} to ${day(endMs)}`;

@@ -2,7 +2,6 @@
 // figures come from a record whose signatures, chain and arithmetic have been verified, and what was not checked is said
 // at the top. Dark, light and paper by style alone.
 
-import { createHash } from 'node:crypto';
 import { toHex } from '../../wire/bytes.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
@@ -26,7 +25,7 @@ import {
   section,
   sums,
 } from './sections.ts';
-import { STYLE } from './style.ts';
+import { renderPage } from './page.ts';
 import type { Cell } from './table.ts';
 import { table, text, textHead } from './table.ts';
 
@@ -37,7 +36,7 @@ export interface Report {
 }
 
 /** Green only where nothing was switched off. */
-function badge({ verdict, unsafe }: RecordVerdict): string {
+export function badge({ verdict, unsafe }: Pick<RecordVerdict, 'verdict' | 'unsafe'>): string {
   return unsafe.length > 0 ? 'undecided' : verdict;
 }
 
@@ -73,8 +72,8 @@ function warnings({ verdict, record }: Report): readonly Html[] {
   ];
 }
 
-function conventions({ verdict }: Report): Html {
-  const all = Object.entries(verdict.record?.conventions ?? {});
+export function conventions(named: Readonly<Record<string, string>>): Html {
+  const all = Object.entries(named);
   const values = new Map(all);
   const rows = all.flatMap(([name, value]): readonly (readonly Cell[])[] => {
     const [basis, own] = name.split('.', 2);
@@ -118,7 +117,10 @@ function corrections({ record }: Report): Html {
   );
 }
 
-function references({ record, verdict }: Report): readonly Html[] {
+export function references({
+  record,
+  verdict,
+}: Pick<Report, 'record' | 'verdict'>): readonly Html[] {
   const rows = record.epochs.map((epoch) => [
     epoch.origin,
     text(`${epoch.firstCounter} to ${epoch.lastCounter}`),
@@ -196,11 +198,13 @@ function prices(hours: readonly HourStatement[]): Html {
   );
 }
 
+type RisksToTell = Pick<RecordVerdict, 'operator_could_still' | 'rests_on'>;
+
 function list(items: readonly string[] | null): readonly Html[] {
   return (items ?? []).map((item) => html`<li>${item}</li>`);
 }
 
-function remains({ verdict }: Report): Html {
+export function remains(verdict: RisksToTell): Html {
   return html`<h3>The operator could still</h3>
     <ul>
       ${list(verdict.operator_could_still)}
@@ -221,57 +225,38 @@ export function renderReport(report: Report): string {
   const hours = all.filter(({ figures }) => figures.startMs >= startMs && figures.startMs < endMs);
   const commitment = toHex(account.accountCommitment);
   const title = `Track record ${commitment.slice(0, 16)}, ${account.venue}`;
-  const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE.text).digest('base64')}'`;
-  // In pieces: nothing may come between the tags and what the policy has the hash of.
-  const style = [html`<style>`, STYLE, html`</style>`];
-  const page = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta http-equiv="Content-Security-Policy" content="${policy}" />
-        <meta name="referrer" content="no-referrer" />
-        <meta name="color-scheme" content="light dark" />
-        <title>${title}</title>
-        ${style}
-      </head>
-      <body>
-        <header>
-          <h1>Track record</h1>
-          <p><span class="badge ${badge(verdict)}">${verdict.verdict}</span></p>
-          <p>
-            Account <code>${commitment}</code>, ${account.venue}, ${account.environment}.
-            ${recorded === 0 ? 'No hour of it was seen yet' : `${minute(startMs)} to ${minute(endMs)}`}.
-          </p>
-          ${warnings(report)}
-        </header>
-        <main>
-          ${[
-            headline(performance),
-            ...charts(performance, hours),
-            section('Months', months(performance.months), monthDetails(performance.months, hours)),
-            section('Risk', risk(performance.hourly, performance.daily), falls(performance)),
-            section('Profit and loss', sums(performance, hours), markets(performance)),
-            section('Reconciliation', reconciliation(performance, hours)),
-            section(
-              'Coverage',
-              html`<p>
-                ${count(coverage.polls)} polls, all over the enclave’s own TLS.
-                ${count(coverage.incomplete)} of ${count(coverage.hours)} hours have a poll that
-                failed or told less than all.
-              </p>`,
-              gapList(performance.gaps),
-              failures(hours),
-              prices(hours),
-            ),
-            section('Before it was seen', rebuiltPart(performance)),
-            section('Corrections', corrections(report)),
-            section('Conventions', conventions(report)),
-            section('Attestation and log', ...references(report)),
-            section('What remains', remains(report)),
-          ]}
-        </main>
-      </body>
-    </html>`;
-  return `${page.text}\n`;
+  return renderPage(
+    title,
+    html`<h1>Track record</h1>
+      <p><span class="badge ${badge(verdict)}">${verdict.verdict}</span></p>
+      <p>
+        Account <code>${commitment}</code>, ${account.venue}, ${account.environment}.
+        ${recorded === 0 ? 'No hour of it was seen yet' : `${minute(startMs)} to ${minute(endMs)}`}.
+      </p>
+      ${warnings(report)}`,
+    [
+      headline(performance),
+      ...charts(performance, hours),
+      section('Months', months(performance.months), monthDetails(performance.months, hours)),
+      section('Risk', risk(performance.hourly, performance.daily), falls(performance)),
+      section('Profit and loss', sums(performance, hours), markets(performance)),
+      section('Reconciliation', reconciliation(performance, hours)),
+      section(
+        'Coverage',
+        html`<p>
+          ${count(coverage.polls)} polls, all over the enclave’s own TLS.
+          ${count(coverage.incomplete)} of ${count(coverage.hours)} hours have a poll that failed or
+          told less than all.
+        </p>`,
+        gapList(performance.gaps),
+        failures(hours),
+        prices(hours),
+      ),
+      section('Before it was seen', rebuiltPart(performance)),
+      section('Corrections', corrections(report)),
+      section('Conventions', conventions(verdict.record?.conventions ?? {})),
+      section('Attestation and log', ...references(report)),
+      section('What remains', remains(verdict)),
+    ],
+  );
 }

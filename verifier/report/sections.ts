@@ -9,7 +9,7 @@ import type { LinkedReturn } from '../../wire/performance/link.ts';
 import { GrowthIndex, INDEX_ONE } from '../../wire/performance/link.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
 import type { RiskMetrics, Statistic } from '../../wire/performance/risk.ts';
-import type { HourStatement } from '../../wire/track/hour.ts';
+import type { HourFigures } from '../../wire/track/figures.ts';
 import type { Html } from './html.ts';
 import { html } from './html.ts';
 import { count, day, decimal, dollars, minute, named, percent, UNKNOWN } from './numbers.ts';
@@ -18,6 +18,12 @@ import type { Cell } from './table.ts';
 import { dense, table, text, textHead } from './table.ts';
 
 const YEAR_MS: number = 365 * 86_400_000;
+
+/** A statement, or an hour that was computed from those of several accounts. */
+export interface HourRow {
+  readonly figures: HourFigures;
+  readonly counter?: number;
+}
 
 export function section(title: string, ...parts: readonly Html[]): Html {
   return html`<section>
@@ -30,7 +36,7 @@ function none(reason: string | null): Html {
   return html`<td class="none">${UNKNOWN}: ${inWords(reason)}</td>`;
 }
 
-function ratioCell(ratio: string | null, reason: string | null): Html {
+export function ratioCell(ratio: string | null, reason: string | null): Html {
   if (ratio === null) return none(reason);
   return html`<td class="${ratio.startsWith('-') ? 'loss' : 'gain'}">${percent(ratio)}</td>`;
 }
@@ -46,7 +52,7 @@ function overGaps({ bridged, observed, periods }: LinkedReturn): string {
   return `${whole}, ${percent(observed)} in ${named(periods, 'hour')} that ${periods === 1 ? 'is' : 'are'} known`;
 }
 
-function partly(linked: LinkedReturn): Html {
+export function partly(linked: LinkedReturn): Html {
   if (linked.observed === null) return none(linked.gaps[0]?.reason ?? 'no_returns');
   return html`<td class="none">${UNKNOWN}: ${overGaps(linked)}</td>`;
 }
@@ -219,10 +225,9 @@ export function months(all: readonly CalendarReturn[]): Html {
 }
 
 /** Flows, costs and the place in the chain, month by month. */
-export function monthDetails(
-  all: readonly CalendarReturn[],
-  hours: readonly HourStatement[],
-): Html {
+export function monthDetails(all: readonly CalendarReturn[], hours: readonly HourRow[]): Html {
+  const caption = 'Amounts in US dollars';
+  const isStated = hours[0]?.counter !== undefined;
   const rows = all.map((month): readonly Cell[] => {
     const own = hours.filter(
       ({ figures: { startMs } }) => startMs >= month.startMs && startMs < month.endMs,
@@ -235,11 +240,13 @@ export function monthDetails(
       total(own, ({ outflow }) => outflow),
       total(own, ({ fees }) => fees),
       total(own, ({ funding }) => funding),
-      `${own[0]?.counter ?? ''} to ${own.at(-1)?.counter ?? ''}`,
+      ...(isStated ? [`${own[0]?.counter ?? ''} to ${own.at(-1)?.counter ?? ''}`] : []),
     ];
   });
-  const head = ['', 'return', 'hours', 'paid in', 'paid out', 'fees', 'funding', 'statements'];
-  return dense('Amounts in US dollars; statements by their counter in the chain', head, rows);
+  const head = ['', 'return', 'hours', 'paid in', 'paid out', 'fees', 'funding'];
+  return isStated
+    ? dense(`${caption}; statements by their counter in the chain`, [...head, 'statements'], rows)
+    : dense(caption, head, rows);
 }
 
 export function falls({ points }: Performance): Html {
@@ -260,10 +267,10 @@ export function falls({ points }: Performance): Html {
   );
 }
 
-type Pick = (figures: HourStatement['figures']) => Fixed | null;
+type Pick = (figures: HourRow['figures']) => Fixed | null;
 
 /** Over the hours that know it; where some do not, that is said and it is no sum of the whole. */
-function total(hours: readonly HourStatement[], pick: Pick): Html {
+function total(hours: readonly HourRow[], pick: Pick): Html {
   let [sum, known] = [0n, 0];
   for (const { figures } of hours) {
     const value = pick(figures);
@@ -275,7 +282,7 @@ function total(hours: readonly HourStatement[], pick: Pick): Html {
   return html`<td class="none">${UNKNOWN}: ${dollars(sum)} in ${named(known, 'hour')}</td>`;
 }
 
-export function sums({ totals }: Performance, hours: readonly HourStatement[]): Html {
+export function sums({ totals }: Performance, hours: readonly HourRow[]): Html {
   const over: readonly (readonly [string, Pick])[] = [
     ['Paid in', ({ inflow }) => inflow],
     ['Paid out', ({ outflow }) => outflow],

@@ -72,14 +72,14 @@ const DERIVED =
   'computed here from the signed hours of all accounts; no enclave signed it, and whose accounts they are nobody did';
 
 const CONVENTIONS: Readonly<Record<string, string>> = {
-  'together.accounts':
+  together_accounts:
     'an account counts from its first hour that was seen; it comes in and leaves with its value, as a flow',
-  'together.hours': 'an hour that one account does not know, within its record, is a gap of all',
-  'together.transfers':
+  together_hours: 'an hour that one account does not know, within its record, is a gap of all',
+  together_transfers:
     'one reference, opposite directions, two accounts, at most 7 days, at most 1 hour ahead; nothing else is internal',
-  'together.transit':
+  together_transit:
     'belongs to the whole at the value it left with; what arrives less is a cost, what arrives more was paid in',
-  'together.flows':
+  together_flows:
     'value of the other accounts at a flow: of those known before and after it the one that makes the return smaller',
 };
 

@@ -96,7 +96,7 @@ describe('several records', () => {
     expect(together?.alike.map(({ reason, left }) => [reason, left])).toEqual([
       ['no_reference', '50'],
     ]);
-    expect(together?.conventions['together.transfers']).toContain('nothing else is internal');
+    expect(together?.conventions['together_transfers']).toContain('nothing else is internal');
     expect(verdict.residual_risks).toEqual(
       expect.arrayContaining(['chosen_account', 'chosen_result', 'unlogged_result', 'venue_word']),
     );
