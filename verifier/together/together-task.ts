@@ -60,7 +60,7 @@ export async function judgeTogether(
     if (!judged.ok) return judged;
     const { verdict, found } = judged.value;
     verdicts.push(verdict);
-    if (found !== null) members.push({ verdict, record: found.record });
+    if (found !== null) members.push(found);
   }
   const [{ trust }] = tasks;
   const source = tasks.map(({ path }) => path).join(', ');

@@ -87,6 +87,7 @@ const CONVENTIONS: Readonly<Record<string, string>> = {
 export interface Member {
   readonly verdict: RecordVerdict;
   readonly record: VerifiedRecord;
+  readonly performance: Performance;
 }
 
 export interface JudgedTogether {

@@ -1,18 +1,14 @@
 // `trackseal verify record A B`: what a stranger who is handed several files is told of them.
 
-import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run as verifyRecord } from '../../../verifier/commands/verify-record.ts';
 import type { TogetherVerdict } from '../../../verifier/together/together-verdict.ts';
 import { toHex } from '../../../wire/bytes.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
-import { RECORD_ACCOUNT, RecordBuilder } from '../../helpers/track-record.ts';
-import { money } from '../../wire/performance/golden.ts';
 import { HOUR_MS, START_MS } from '../../wire/performance/hours.ts';
 import type { Outcome } from '../log/log-folder.ts';
 import { LogFolder, runCommand } from '../log/log-folder.ts';
-import type { Event } from './accounts.ts';
-import { accountOf } from './accounts.ts';
+import { A, B, SENDS, TAKES, writeRecord } from './files.ts';
 
 let folder: LogFolder;
 
@@ -21,31 +17,11 @@ beforeAll(async () => {
 });
 afterAll(() => folder.remove());
 
-const A = { ...RECORD_ACCOUNT, accountCommitment: new Uint8Array(32).fill(0xaa) };
-const B = { ...RECORD_ACCOUNT, accountCommitment: new Uint8Array(32).fill(0xbb), venue: 'okx' };
-
-const leaves: Event = { minute: 10, flow: money(-400), reference: 1 };
-const arrives: Event = { minute: 40, flow: money(398), reference: 1 };
-const earns: Event = { minute: 5, gain: money(30) };
-const SENDS = accountOf(money(1000), [[leaves], [], [{ minute: 0, flow: money(-50) }]]);
-const TAKES = accountOf(money(500), [
-  [],
-  [arrives],
-  [{ minute: 20, flow: money(50) }, earns],
-  [earns],
-]);
-
-async function file(
+const file = (
   hours: readonly HourFigures[],
-  account: typeof RECORD_ACCOUNT,
-  change: (text: string) => string = (same) => same,
-): Promise<string> {
-  const builder = await RecordBuilder.create(account);
-  builder.addHours(hours);
-  const path = folder.path(`record-${Math.random()}.json`);
-  await writeFile(path, change(builder.file()));
-  return path;
-}
+  account: typeof A,
+  change?: (text: string) => string,
+): Promise<string> => writeRecord(folder, hours, account, change);
 
 function verify(...args: readonly string[]): Promise<Outcome> {
   return runCommand(verifyRecord, ...args);
