@@ -41,6 +41,8 @@ export interface CborOptions {
   readonly deterministic?: boolean;
   /** Tags that may occur. Default none. */
   readonly tags?: readonly number[];
+  /** Only the first so many entries of the outermost map are read; what is behind them is not looked at. */
+  readonly firstEntries?: number;
 }
 
 class Reader {
@@ -49,6 +51,7 @@ class Reader {
   readonly maxItems: number;
   readonly deterministic: boolean;
   readonly tags: readonly number[];
+  readonly firstEntries: number;
   offset = 0;
   /** Values so far. */
   items = 0;
@@ -59,6 +62,7 @@ class Reader {
     this.maxItems = options.maxItems ?? 65_536;
     this.deterministic = options.deterministic ?? true;
     this.tags = options.tags ?? [];
+    this.firstEntries = options.firstEntries ?? Infinity;
   }
 }
 
@@ -78,7 +82,7 @@ export function parseCbor(bytes: Uint8Array, options: CborOptions): Result<CborV
   const reader = new Reader(bytes, options);
   try {
     const value = readValue(reader, 0);
-    if (reader.offset !== bytes.length) {
+    if (reader.offset !== bytes.length && options.firstEntries === undefined) {
       return refuse('cbor_trailing_bytes', { offset: reader.offset });
     }
     return accept(value);
@@ -170,7 +174,8 @@ function readMap(reader: Reader, info: number, depth: number): CborMap {
   const map = new Map<CborKey, CborValue>();
   let previous: Uint8Array | null = null;
   let pairs = 0;
-  while (!atEnd(reader, count, pairs)) {
+  const most = depth > 0 ? Infinity : reader.firstEntries;
+  while (pairs < most && !atEnd(reader, count, pairs)) {
     const start = reader.offset;
     const key = readValue(reader, depth + 1);
     if (typeof key !== 'number' && typeof key !== 'string' && typeof key !== 'bigint') {

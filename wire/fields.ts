@@ -1,7 +1,7 @@
 // Typed access to a decoded CBOR map. Every field is taken by name; what is left over is refused, so
 // that a message with a field we do not know is never half understood.
 
-import type { CborMap, CborValue } from './cbor.ts';
+import type { CborMap, CborOptions, CborValue } from './cbor.ts';
 import { parseCbor } from './cbor.ts';
 import type { Result } from './result.ts';
 import { accept, refuse } from './result.ts';
@@ -174,16 +174,17 @@ function readWhole<T>(value: CborValue, field: number, read: (fields: Fields) =>
 
 /**
  * Decodes one deterministic CBOR map and reads its fields with `read`. `message` names it in the
- * refusal `message_malformed {message, field}`; unknown, missing and out-of-range fields are refused.
+ * refusal `message_malformed {message, field}`; unknown, missing and out-of-range fields are refused. With `firstEntries`
+ * all of that holds for the first so many fields alone.
  */
 export function parseFields<T>(
   message: string,
   bytes: Uint8Array,
   maxBytes: number,
   read: (fields: Fields) => T,
-  maxItems?: number,
+  options: Pick<CborOptions, 'maxItems' | 'firstEntries'> = {},
 ): Result<T> {
-  const decoded = parseCbor(bytes, maxItems === undefined ? { maxBytes } : { maxBytes, maxItems });
+  const decoded = parseCbor(bytes, { maxBytes, ...options });
   if (!decoded.ok) return decoded;
   try {
     return accept(readWhole(decoded.value, 0, read));

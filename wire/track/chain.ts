@@ -10,8 +10,8 @@ import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 import type { TrackAccount } from './head.ts';
 import { DAY_MS, HOUR_MS } from './head.ts';
-import type { ChainStatement } from './statement.ts';
-import { parseChainStatement } from './statement.ts';
+import type { ChainPlace } from './statement.ts';
+import { parseChainPlace } from './statement.ts';
 
 export interface ChainHead {
   /** 0 where there is no statement yet. */
@@ -166,7 +166,7 @@ export class ChainCheck {
   }
 
   /** Whether an hour or a day of this chain holds: it was not superseded, and not taken back. */
-  holds(statement: ChainStatement): boolean {
+  holds(statement: ChainPlace): boolean {
     const { kind, counter } = statement;
     if (kind === 'revocation') return false;
     const atMs = kind === 'hour' ? statement.figures.startMs : statement.atMs;
@@ -196,11 +196,14 @@ export class ChainCheck {
 
   /**
    * Refuses `chain_splice`, `chain_duplicate`, `chain_fork`, `chain_hole`, `chain_previous`, `chain_ended`,
-   * `chain_order`, `chain_supersedes`; nothing is taken of what is refused.
+   * `chain_order`, `chain_supersedes`; nothing is taken of what is refused. `hash`: SHA-256 of `bytes`.
    */
-  add(bytes: Uint8Array, statement: ChainStatement): Result<null> {
+  add(
+    bytes: Uint8Array,
+    statement: ChainPlace,
+    hash: Uint8Array = this.#crypto.sha256(bytes),
+  ): Result<null> {
     const { counter } = statement;
-    const hash = this.#crypto.sha256(bytes);
     const placed = this.#checkPlace(hash, statement);
     if (!placed.ok) return placed;
     if (this.#ended) return refuse('chain_ended', { counter });
@@ -219,7 +222,7 @@ export class ChainCheck {
     return accept(null);
   }
 
-  #checkPlace(hash: Uint8Array, statement: ChainStatement): Result<null> {
+  #checkPlace(hash: Uint8Array, statement: ChainPlace): Result<null> {
     const { counter, previous } = statement;
     const last = this.#head.counter;
     if (this.#account !== null && !isSameAccount(this.#account, statement)) {
@@ -240,7 +243,7 @@ export class ChainCheck {
   }
 
   /** Epochs of one log never go back. */
-  #checkOrigin({ origin, counter }: ChainStatement): Result<null> {
+  #checkOrigin({ origin, counter }: ChainPlace): Result<null> {
     const parsed = parseOrigin(origin);
     if (parsed === null) return refuse('chain_order', { counter, what: 'origin' });
     const { logId, epoch } = parsed;
@@ -251,7 +254,7 @@ export class ChainCheck {
   }
 
   /** The counter that this one supersedes, or 0. */
-  #superseded(statement: Exclude<ChainStatement, { kind: 'revocation' }>): Result<number> {
+  #superseded(statement: Exclude<ChainPlace, { kind: 'revocation' }>): Result<number> {
     const { kind, counter, supersedes } = statement;
     const atMs = kind === 'hour' ? statement.figures.startMs : statement.atMs;
     if (supersedes === null) {
@@ -271,7 +274,7 @@ export class ChainCheck {
     return lastDayMs === null || atMs === lastDayMs + DAY_MS;
   }
 
-  #revoke({ counter, lost }: Extract<ChainStatement, { kind: 'revocation' }>): void {
+  #revoke({ counter, lost }: Extract<ChainPlace, { kind: 'revocation' }>): void {
     if (lost === null) {
       this.#ended = true;
       return;
@@ -308,7 +311,7 @@ export class ChainCheck {
   }
 }
 
-function periodKey(statement: ChainStatement): number {
+function periodKey(statement: ChainPlace): number {
   if (statement.kind === 'revocation') return Number.NaN;
   return statement.kind === 'hour' ? statement.figures.startMs : -statement.atMs;
 }
@@ -327,7 +330,7 @@ function isSameAccount(a: TrackAccount, b: TrackAccount): boolean {
 
 /**
  * The whole list, from the first statement of an account. Refuses what `ChainCheck.add` refuses, and what
- * `parseChainStatement` does.
+ * `parseChainPlace` does.
  */
 export function checkChain(
   crypto: Pick<WireCrypto, 'sha256'>,
@@ -336,7 +339,7 @@ export function checkChain(
 ): Result<ChainCheck> {
   const chain = new ChainCheck(crypto, account);
   for (const bytes of statements) {
-    const parsed = parseChainStatement(bytes);
+    const parsed = parseChainPlace(bytes);
     if (!parsed.ok) return parsed;
     const added = chain.add(bytes, parsed.value);
     if (!added.ok) return added;

@@ -6,9 +6,20 @@
 
 import type { CborValue } from '../cbor.ts';
 import { encodeCbor, parseCbor } from '../cbor.ts';
+import type { Fields } from '../fields.ts';
+import { parseFields } from '../fields.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
-import { MAX_TRACK_STATEMENT_BYTES } from './head.ts';
+import type { StatementHead } from './head.ts';
+import {
+  DAY_MS,
+  HOUR_MS,
+  MAX_TRACK_STATEMENT_BYTES,
+  readAligned,
+  readHead,
+  readSupersedes,
+} from './head.ts';
+import type { HourFigures } from './figures.ts';
 import type { HourStatement } from './hour.ts';
 import { encodeHourStatement, HOUR_DOMAIN, parseHourStatement } from './hour.ts';
 import type { MetricsStatement } from './metrics.ts';
@@ -28,6 +39,13 @@ export { encodeTrackLeaf, TRACK_DOMAINS, trackSignedBytes } from './signing.ts';
 /** What a chain consists of. */
 export type ChainStatement = HourStatement | SnapshotStatement | RevocationStatement;
 export type TrackStatement = ChainStatement | MetricsStatement;
+/** What a chain goes by. */
+export type ChainPlace =
+  | (Pick<HourStatement, 'kind' | 'supersedes' | keyof StatementHead> & {
+      readonly figures: Pick<HourFigures, 'startMs'>;
+    })
+  | Pick<SnapshotStatement, 'kind' | 'supersedes' | 'atMs' | keyof StatementHead>
+  | RevocationStatement;
 
 /** Plaintext of one leaf. */
 export const MAX_TRACK_LEAF_BYTES: number = 1000 * 1024;
@@ -43,7 +61,7 @@ export function encodeTrackStatement(statement: TrackStatement): Uint8Array {
 
 /** The domain that the bytes claim; null when they are no statement of a track record. Nothing else is checked. */
 export function trackDomainOf(bytes: Uint8Array): string | null {
-  const decoded = parseCbor(bytes, { maxBytes: MAX_TRACK_STATEMENT_BYTES });
+  const decoded = parseCbor(bytes, { maxBytes: MAX_TRACK_STATEMENT_BYTES, firstEntries: 1 });
   if (!decoded.ok || !(decoded.value instanceof Map)) return null;
   const domain: unknown = decoded.value.get(1);
   return TRACK_DOMAINS.find((known) => known === domain) ?? null;
@@ -67,6 +85,27 @@ export function parseChainStatement(bytes: Uint8Array): Result<ChainStatement> {
     return refuse('message_malformed', { message: 'track', field: 1 });
   }
   return { ok: true, value: parsed.value };
+}
+
+function readPlace(fields: Fields): ChainPlace {
+  const domain = fields.take(1);
+  const head = readHead(fields);
+  const supersedes = readSupersedes(fields, 8, head.counter);
+  if (domain === SNAPSHOT_DOMAIN) {
+    return { kind: 'snapshot', ...head, supersedes, atMs: readAligned(fields, 9, DAY_MS) };
+  }
+  if (domain !== HOUR_DOMAIN) fields.refuse(1);
+  const figures = { startMs: readAligned(fields, 9, HOUR_MS) };
+  return { kind: 'hour', ...head, supersedes, figures };
+}
+
+/**
+ * Where a statement stands in its chain, from its first fields alone, for who knows otherwise that the bytes are what was
+ * written: what is behind them is not looked at. Refuses `message_malformed` and the codes of CBOR.
+ */
+export function parseChainPlace(bytes: Uint8Array): Result<ChainPlace> {
+  if (trackDomainOf(bytes) === REVOCATION_DOMAIN) return parseRevocationStatement(bytes);
+  return parseFields('track', bytes, MAX_TRACK_STATEMENT_BYTES, readPlace, { firstEntries: 9 });
 }
 
 /**

@@ -103,6 +103,6 @@ function read(fields: Fields): SavedBook {
 
 /** Null for bytes that encodeBook did not give, or that are too many. */
 export function parseBook(bytes: Uint8Array): SavedBook | null {
-  const parsed = parseFields('book', bytes, MAX_STATE_BYTES, read, MAX_STATE_ITEMS);
+  const parsed = parseFields('book', bytes, MAX_STATE_BYTES, read, { maxItems: MAX_STATE_ITEMS });
   return parsed.ok ? parsed.value : null;
 }

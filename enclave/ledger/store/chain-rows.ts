@@ -13,7 +13,12 @@ import type { SignedStatement } from '../../../wire/track/evidence.ts';
 import { HASH_BYTES, MAX_TRACK_STATEMENT_BYTES, TRACK_CURRENCY } from '../../../wire/track/head.ts';
 import type { HourStatement } from '../../../wire/track/hour.ts';
 import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
-import { parseChainStatement, TRACK_SIGNATURE_BYTES } from '../../../wire/track/statement.ts';
+import type { ChainPlace } from '../../../wire/track/statement.ts';
+import {
+  parseChainPlace,
+  parseChainStatement,
+  TRACK_SIGNATURE_BYTES,
+} from '../../../wire/track/statement.ts';
 import type { ChainRow } from './contract.ts';
 import type { Sql, SqlValue } from './database.ts';
 import { StoreError } from './database.ts';
@@ -24,14 +29,21 @@ import type { StoreKeys } from './store-keys.ts';
 export const CHAIN_COLUMNS =
   'c.counter, c.hash, c.statement, c.signature, c.origin, c.leaf_index, c.leaf_salt, c.position, c.mac';
 
-function macOf(row: SignedStatement, counter: number): readonly CborValue[] {
-  const { statement, signature, origin, leafIndex, leafSalt, position } = row;
-  const hash = nodeCrypto.sha256(statement);
+function macOf(row: SignedStatement, counter: number, hash: Uint8Array): readonly CborValue[] {
+  const { signature, origin, leafIndex, leafSalt, position } = row;
   return [counter, hash, signature, origin, leafIndex, leafSalt, position];
 }
 
+/** A row as it was written; of what the statement says only its place is read. */
+export interface PlacedRow {
+  readonly signed: SignedStatement;
+  /** SHA-256 of the statement. */
+  readonly hash: Uint8Array;
+  readonly place: ChainPlace;
+}
+
 /** Rejects with `store_mac` unless an enclave with the keys wrote it for this account and counter. */
-export function readChainRow(row: Row, keys: StoreKeys): ChainRow & { readonly counter: number } {
+export function readChainRow(row: Row, keys: StoreKeys): PlacedRow {
   const counter = row.uint(0);
   const statement = row.bytes(2, 1, MAX_TRACK_STATEMENT_BYTES);
   const signed: SignedStatement = {
@@ -42,17 +54,23 @@ export function readChainRow(row: Row, keys: StoreKeys): ChainRow & { readonly c
     leafSalt: row.bytes(6, SALT_BYTES),
     position: row.uint(7),
   };
-  if (!keys.hasMac('chain', macOf(signed, counter), row.bytes(8, HASH_BYTES))) {
+  const hash = nodeCrypto.sha256(statement);
+  const place = parseChainPlace(statement);
+  const isOurs =
+    keys.hasMac('chain', macOf(signed, counter, hash), row.bytes(8, HASH_BYTES)) &&
+    equalBytes(row.bytes(1, HASH_BYTES), hash);
+  if (!isOurs || (place.ok && place.value.counter !== counter)) {
     throw new StoreError('store_mac', { table: 'chain', counter });
   }
-  if (!equalBytes(row.bytes(1, HASH_BYTES), nodeCrypto.sha256(statement))) {
-    throw new StoreError('store_mac', { table: 'chain', counter });
-  }
-  const parsed = parseChainStatement(statement);
+  if (!place.ok) throw new StoreError(place.refusal.code, place.refusal.detail);
+  return { signed, hash, place: place.value };
+}
+
+/** Everything that it says. */
+export function openChainRow({ signed }: PlacedRow): ChainRow {
+  const parsed = parseChainStatement(signed.statement);
   if (!parsed.ok) throw new StoreError(parsed.refusal.code, parsed.refusal.detail);
-  if (parsed.value.counter !== counter)
-    throw new StoreError('store_mac', { table: 'chain', counter });
-  return { ...signed, counter, parsed: parsed.value };
+  return { ...signed, parsed: parsed.value };
 }
 
 function amount(value: Fixed | null): string | null {
@@ -125,7 +143,8 @@ function snapshotColumns(statement: SnapshotStatement): Readonly<Record<string, 
 export async function insertChainRow(sql: Sql, keys: StoreKeys, row: ChainRow): Promise<void> {
   const { parsed, statement, signature, origin, leafIndex, leafSalt, position } = row;
   const { counter, kind, accountCommitment } = parsed;
-  const mac = keys.mac('chain', macOf(row, counter));
+  const hash = nodeCrypto.sha256(statement);
+  const mac = keys.mac('chain', macOf(row, counter, hash));
   const place = { account: accountCommitment, counter };
   const signed = {
     statement,
@@ -135,7 +154,6 @@ export async function insertChainRow(sql: Sql, keys: StoreKeys, row: ChainRow): 
     leaf_salt: leafSalt,
     position,
   };
-  const hash = nodeCrypto.sha256(statement);
   // That of a statement that was lost is in no row.
   const previous = kind === 'revocation' && parsed.lost !== null ? null : parsed.previous;
   await insert(sql, 'chain', { ...place, kind, previous, hash, ...signed, mac });

@@ -65,7 +65,11 @@ export class Database {
   readonly #timeoutMs: number;
   #connection: Connection | null = null;
   #opening: Duplex | null = null;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #waiting: Readonly<Record<'next' | 'later', (() => Promise<void>)[]>> = {
+    next: [],
+    later: [],
+  };
+  #isRunning = false;
   #closed = false;
   readonly counters = { database_connections: 0, database_failures: 0, database_statements: 0 };
 
@@ -80,13 +84,14 @@ export class Database {
   }
 
   /**
-   * Runs `work` in one transaction, behind those before it. Refuses `database_unreachable`, `database_refused`,
+   * Runs `work` in one transaction, behind those before it; `later`: when no other waits. Refuses `database_unreachable`, `database_refused`,
    * `database_answer_invalid`, `tls_untrusted`, and what a StoreError says.
    */
-  run<T>(work: (sql: Sql) => Promise<T>): Promise<Result<T>> {
-    const next = this.#last.then(() => this.#transaction(work));
-    this.#last = next.catch(() => undefined);
-    return next;
+  run<T>(work: (sql: Sql) => Promise<T>, when: 'next' | 'later' = 'next'): Promise<Result<T>> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result<T>>();
+    this.#waiting[when].push(() => this.#transaction(work).then(resolve, reject));
+    if (!this.#isRunning) void this.#runWaiting();
+    return promise;
   }
 
   /** Nothing runs after it; what is under way fails. */
@@ -94,6 +99,17 @@ export class Database {
     this.#closed = true;
     this.#drop();
     this.#opening?.destroy();
+  }
+
+  async #runWaiting(): Promise<void> {
+    this.#isRunning = true;
+    const { next, later } = this.#waiting;
+    for (;;) {
+      const turn = next.shift() ?? later.shift();
+      if (turn === undefined) break;
+      await turn();
+    }
+    this.#isRunning = false;
   }
 
   async #transaction<T>(work: (sql: Sql) => Promise<T>): Promise<Result<T>> {

@@ -19,7 +19,8 @@ import {
   writeState,
   writeSync,
 } from './account-rows.ts';
-import { CHAIN_COLUMNS, insertChainRow, readChainRow } from './chain-rows.ts';
+import type { PlacedRow } from './chain-rows.ts';
+import { CHAIN_COLUMNS, insertChainRow, openChainRow, readChainRow } from './chain-rows.ts';
 import type {
   Addition,
   ChainRow,
@@ -78,6 +79,7 @@ export class PostgresStore implements TrackStore {
   load(account: LedgerAccount): Promise<Result<LoadedAccount>> {
     const keys = this.#keysOf(account);
     const id = account.commitment;
+    // A thousand of them are not in the way of accounts that are loaded.
     return this.#run(async (sql) => {
       // One moment for all rows: what another writer adds meanwhile is no contradiction.
       await sql.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY', []);
@@ -105,7 +107,7 @@ export class PostgresStore implements TrackStore {
         statedRecords,
         sync: sync?.poll ?? null,
       };
-    });
+    }, 'later');
   }
 
   savePoll(
@@ -172,7 +174,8 @@ export class PostgresStore implements TrackStore {
           asked.length,
         );
         for (const row of rows) {
-          const { counter, parsed: _, ...signed } = readChainRow(row, keys);
+          const { signed, place } = readChainRow(row, keys);
+          const { counter } = place;
           if (!chain.has(counter, signed.statement))
             throw new StoreError('chain_fork', { counter });
           found.set(counter, signed);
@@ -198,8 +201,11 @@ export class PostgresStore implements TrackStore {
     return keys;
   }
 
-  async #run<T>(work: (sql: Sql) => Promise<T>): Promise<Result<T>> {
-    const done = await this.#database.run(work);
+  async #run<T>(
+    work: (sql: Sql) => Promise<T>,
+    when: 'next' | 'later' = 'next',
+  ): Promise<Result<T>> {
+    const done = await this.#database.run(work, when);
     this.#available = done.ok || !done.refusal.code.startsWith('database_');
     return done;
   }
@@ -218,7 +224,7 @@ async function readChain(
   account: LedgerAccount,
 ): Promise<{ readonly chain: ChainCheck; readonly recent: readonly ChainRow[] }> {
   const chain = new ChainCheck(nodeCrypto, trackAccountOf(account));
-  let recent: ChainRow[] = [];
+  let recent: PlacedRow[] = [];
   for (;;) {
     const after = chain.head.counter;
     const rows = await sql.query(
@@ -227,10 +233,10 @@ async function readChain(
       [account.commitment, after],
       PAGE_ROWS,
     );
-    if (rows.length === 0) return { chain, recent };
+    if (rows.length === 0) return { chain, recent: recent.map(openChainRow) };
     for (const row of rows) {
-      const { counter: _, ...read } = readChainRow(row, keys);
-      const added = chain.add(read.statement, read.parsed);
+      const read = readChainRow(row, keys);
+      const added = chain.add(read.signed.statement, read.place, read.hash);
       if (!added.ok) throw new StoreError(added.refusal.code, added.refusal.detail);
       recent.push(read);
     }

@@ -10,7 +10,6 @@ export class RowError extends Error {
 }
 
 const UINT = /^(?:0|[1-9][0-9]{0,15})$/u;
-const BYTEA = /^\\x(?:[0-9a-f]{2})*$/u;
 
 export class Row {
   readonly #values: readonly unknown[];
@@ -45,8 +44,11 @@ export class Row {
   bytes(column: number, minimum: number, maximum: number = minimum): Uint8Array {
     const text = this.#text(column);
     const length = (text.length - 2) / 2;
-    if (length < minimum || length > maximum || !BYTEA.test(text)) throw new RowError(column);
-    return Buffer.from(text.slice(2), 'hex');
+    if (length < minimum || length > maximum || !text.startsWith('\\x')) throw new RowError(column);
+    // It reads up to what is no hexadecimal digit.
+    const bytes = Buffer.from(text.slice(2), 'hex');
+    if (bytes.length !== length) throw new RowError(column);
+    return bytes;
   }
 
   bytesOrNull(column: number, minimum: number, maximum: number = minimum): Uint8Array | null {

@@ -16,6 +16,7 @@ import {
   encodeTrackLeaf,
   encodeTrackStatement,
   MAX_LEAF_STATEMENTS,
+  parseChainPlace,
   parseChainStatement,
   parseTrackLeaf,
   parseTrackStatement,
@@ -159,6 +160,25 @@ describe('a statement of a track record', () => {
         expect(encodeTrackStatement(parsed)).toEqual(bytes);
       }),
     );
+  });
+
+  it('has the place that its first fields say, whatever is behind them', () => {
+    for (const bytes of vectorChain().statements) {
+      const whole = assertAccepted(parseChainStatement(bytes));
+      const place = assertAccepted(parseChainPlace(bytes));
+      expect(whole).toMatchObject(place);
+      // What is a statement is one by its place as well, and the place is never another than the statement's.
+      const others = Array.from(bytes, (_, at) => bytes.with(at, (bytes[at] ?? 0) ^ 1));
+      for (const changed of others.filter((one) => parseChainStatement(one).ok)) {
+        const read = assertAccepted(parseChainPlace(changed));
+        expect(assertAccepted(parseChainStatement(changed))).toMatchObject(read);
+      }
+      const code = parseChainPlace(bytes.subarray(0, 60));
+      expect(code).toMatchObject({ ok: false });
+    }
+    expect(parseChainPlace(vector('metrics'))).toMatchObject({
+      refusal: { code: 'message_malformed' },
+    });
   });
 
   it('has other bytes to sign at every place', () => {

@@ -51,6 +51,32 @@ describe('the client of the database', () => {
     await scene.server.db.exec('DROP TABLE numbers');
   });
 
+  it('lets all others go before what has time, one transaction at a time', async () => {
+    const database = scene.database();
+    const order: string[] = [];
+    let open = 0;
+    const add = async (name: string, when?: 'later'): Promise<void> => {
+      const done = await database.run(async (sql) => {
+        open++;
+        await sql.query('SELECT 1', [], 1);
+        order.push(`${name} ${open}`);
+        open--;
+      }, when);
+      expect(codeOf(done)).toBe('accepted');
+    };
+    const first = [add('load 1', 'later'), add('load 2', 'later'), add('load 3', 'later')];
+    await first[0];
+    await Promise.all([...first, add('read 1'), add('read 2')]);
+    expect(order.map((one) => one.slice(0, -2))).toEqual([
+      'load 1',
+      'load 2',
+      'read 1',
+      'read 2',
+      'load 3',
+    ]);
+    expect(order.every((one) => one.endsWith(' 1'))).toBe(true);
+  });
+
   it.each<readonly [string, string, number, (row: Row) => unknown, string]>([
     ['what the server refuses', 'SELECT nonsense', 1, () => null, 'database_refused'],
     [
@@ -69,6 +95,9 @@ describe('the client of the database', () => {
       'database_answer_invalid',
     ],
     ['a negative number', 'SELECT -1', 1, (row) => row.uint(0), 'database_answer_invalid'],
+    ['half a byte', "SELECT '\\x012'", 1, (row) => row.bytes(0, 1, 9), 'database_answer_invalid'],
+    ['no digit', "SELECT '\\x01g2'", 1, (row) => row.bytes(0, 2), 'database_answer_invalid'],
+    ['digits alone', "SELECT '000102'", 1, (row) => row.bytes(0, 2), 'database_answer_invalid'],
     [
       'too many bytes',
       "SELECT '\\x0102'::bytea",

@@ -202,6 +202,11 @@ describe('a database that lies', () => {
       'store_mac',
     ],
     [
+      'changes a figure of a statement, which is not read when an account is loaded',
+      'UPDATE trackseal.chain SET statement = set_byte(statement, length(statement) - 9, get_byte(statement, length(statement) - 9) # 1) WHERE counter = 2',
+      'store_mac',
+    ],
+    [
       'changes a place in the log',
       'UPDATE trackseal.chain SET leaf_index = 98 WHERE counter = 2',
       'store_mac',
