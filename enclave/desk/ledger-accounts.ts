@@ -46,6 +46,10 @@ export class LedgerAccounts {
     return Array.from(this.#leaving.values(), ({ account }) => account);
   }
 
+  isLeaving(id: string): boolean {
+    return this.#leaving.has(id);
+  }
+
   has(id: string): boolean {
     return this.#known.has(id);
   }
@@ -80,11 +84,13 @@ export class LedgerAccounts {
     if (signed !== undefined && counter > signed.counter) return;
     if (signed?.counter === counter && !equalBytes(signed.hash, hash)) return;
     const head = { counter, hash: hash.slice() };
-    if (!this.#leaving.has(id)) {
-      this.add({ ...known.account, head }, known.keep);
+    const isLeaving = this.isLeaving(id);
+    const isEnd = signed?.counter === counter && signed.domain === REVOCATION_DOMAIN;
+    if (isLeaving && isEnd) this.#leaving.delete(id);
+    else {
+      const one = { ...known, account: { ...known.account, head } };
+      (isLeaving ? this.#leaving : this.#known).set(id, one);
       known.keep(head);
-    } else if (signed?.counter === counter && signed.domain === REVOCATION_DOMAIN) {
-      this.#leaving.delete(id);
     }
   }
 

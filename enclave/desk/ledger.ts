@@ -172,7 +172,9 @@ export class Ledger {
     this.#polls.forget(id);
     this.#resyncs.get(id)?.cancel();
     this.#resyncs.delete(id);
-    this.#link?.remove(id);
+    const link = this.#link;
+    // One that is not ready is told of the end of a chain when it is.
+    if (link?.isReady === true || !this.#accounts.isLeaving(id)) link?.remove(id);
   }
 
   draft(id: string): PollDraft {
@@ -230,6 +232,11 @@ export class Ledger {
     const link = new LedgerLink(stream, this.#open(), {
       runAsync: (work) => services.guard.runAsync(work),
       onReady: () => {
+        // The one before has not stated the end of their chains.
+        for (const account of this.#accounts.leaving) {
+          this.#link?.account(account);
+          this.#link?.remove(account.id);
+        }
         this.#tell();
       },
       onTaken: ({ id, poll }) => {
@@ -257,11 +264,6 @@ export class Ledger {
     this.#link = link;
     link.state(this.#state);
     for (const account of this.#accounts.polled) link.account(account);
-    // The one before has not stated the end of their chains.
-    for (const account of this.#accounts.leaving) {
-      link.account(account);
-      link.remove(account.id);
-    }
   }
 
   #open(): LedgerOpen {
