@@ -223,6 +223,11 @@ export class FakeDesk {
     };
   }
 
+  /** Writes that wait for `release`. */
+  get heldWrites(): number {
+    return this.#vaultWaiting.length;
+  }
+
   release(): void {
     this.hold = false;
     this.holdVault = false;

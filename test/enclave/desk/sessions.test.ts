@@ -314,7 +314,7 @@ describe('while the host is slow', () => {
     const id = await one.session();
     one.desk.holdVault = true;
     const renewing = one.operate('renew', id);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect.poll(() => one.desk.heldWrites).toBe(1);
     const revoking = one.operate('revoke', id);
     await expect.poll(() => one.polling.removed).toHaveLength(1);
     one.desk.release();
@@ -328,7 +328,7 @@ describe('while the host is slow', () => {
     const id = await one.session({ ttl: 300 });
     one.desk.holdVault = true;
     const renewing = one.operate('renew', id, { ttl: 6000 }).catch(() => null);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect.poll(() => one.desk.heldWrites).toBe(1);
     const closing = one.traders.close();
     one.desk.release();
     await Promise.all([closing, renewing]);
