@@ -4,10 +4,10 @@
 
 import { Agent } from 'node:https';
 import { Readable } from 'node:stream';
-import type { Duplex } from 'node:stream';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Egress } from './egress.ts';
 import { EgressError } from './egress.ts';
+import { EgressAgent } from './egress-agent.ts';
 
 export interface HttpLimits {
   /** From the request to the last byte of the answer. */
@@ -17,28 +17,7 @@ export interface HttpLimits {
   readonly maxConnections: number;
 }
 
-type ConnectionOptions = Parameters<Agent['createConnection']>[0];
-type OnConnection = Parameters<Agent['createConnection']>[1];
 type Handle = NodeHttpHandler['handle'];
-
-class EgressAgent extends Agent {
-  readonly #egress: Egress;
-
-  constructor(egress: Egress, maxSockets: number) {
-    super({ keepAlive: true, maxSockets });
-    this.#egress = egress;
-  }
-
-  override createConnection(options: ConnectionOptions, done?: OnConnection): undefined {
-    // Node's own callers look at the stream only when there is no error.
-    const give = done as ((error: Error | null, stream?: Duplex) => void) | undefined;
-    const connected = this.#egress.connect(options.host ?? '', Number(options.port ?? 443));
-    void connected.then(
-      (socket) => give?.(null, socket),
-      (error: unknown) => give?.(error instanceof Error ? error : new Error('egress')),
-    );
-  }
-}
 
 async function readWhole(body: Readable, maxBytes: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
@@ -59,7 +38,7 @@ export class EgressHttp extends NodeHttpHandler {
 
   constructor(egress: Egress, limits: HttpLimits) {
     super({
-      httpsAgent: new EgressAgent(egress, limits.maxConnections),
+      httpsAgent: new EgressAgent(egress, { keepAlive: true, maxSockets: limits.maxConnections }),
       // The one that is never used, so that none is made.
       httpAgent: new Agent(),
       throwOnRequestTimeout: true,

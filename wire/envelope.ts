@@ -201,12 +201,8 @@ export function readBox(
 function isShortText(value: unknown): value is string {
   // A lone surrogate has no UTF-8, so two texts could have one canonical form.
   return (
-    typeof value === 'string' && value.length <= MAX_METADATA_CHARACTERS && isWellFormed(value)
+    typeof value === 'string' && value.length <= MAX_METADATA_CHARACTERS && value.isWellFormed()
   );
-}
-
-function isWellFormed(text: string): boolean {
-  return parseUtf8(utf8(text)) === text;
 }
 
 function isMetadataValue(value: unknown): value is MetadataValue {

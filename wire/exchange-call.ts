@@ -163,6 +163,11 @@ export function matching(fields: Fields, field: number, pattern: RegExp): string
   return pattern.test(text) ? text : fields.refuse(field);
 }
 
+export function readEnvironment(fields: Fields, field: number): Environment {
+  const text = fields.text(field, 7);
+  return text === 'live' || text === 'sandbox' ? text : fields.refuse(field);
+}
+
 export function word(fields: Fields, field: number): string {
   return matching(fields, field, WORD);
 }

@@ -2,7 +2,7 @@
 
 import type { RefusalCode } from './codes.ts';
 import { REFUSAL_CODES } from './codes.ts';
-import type { Environment, ExchangeCall, ExchangePoll, Outcome, Trigger } from './exchange-call.ts';
+import type { ExchangeCall, ExchangePoll, Outcome, Trigger } from './exchange-call.ts';
 import {
   matching,
   MAX_PATH_CHARACTERS,
@@ -11,6 +11,7 @@ import {
   MAX_POLL_COVERAGE,
   OUTCOME,
   readCoverage,
+  readEnvironment,
   TRIGGER,
   word,
 } from './exchange-call.ts';
@@ -30,7 +31,7 @@ export function parseExchangePoll(bytes: Uint8Array): Result<ExchangePoll> {
     const poll: ExchangePoll = {
       accountCommitment: fields.bytes(1, 32),
       venue: word(fields, 2),
-      environment: environment(fields, 3),
+      environment: readEnvironment(fields, 3),
       scheduledNs: fields.uint64(4),
       startedNs: fields.uint64(5),
       endedNs: fields.uint64(6),
@@ -67,11 +68,6 @@ function readCall(fields: Fields): ExchangeCall {
   };
   if (call.endNs < call.startNs) fields.refuse(10);
   return call;
-}
-
-function environment(fields: Fields, field: number): Environment {
-  const text = fields.text(field, 7);
-  return text === 'live' || text === 'sandbox' ? text : fields.refuse(field);
 }
 
 function refusalCode(fields: Fields, field: number): RefusalCode | null {

@@ -16,7 +16,7 @@ import type { CborMap, CborValue } from './cbor.ts';
 import { encodeCbor } from './cbor.ts';
 import { isCanonicalDecimal } from './decimal.ts';
 import type { Coverage, Environment } from './exchange-call.ts';
-import { coverageToCbor, readCoverage } from './exchange-call.ts';
+import { coverageToCbor, matching, readCoverage, readEnvironment } from './exchange-call.ts';
 import type { Fields } from './fields.ts';
 import { parseFields } from './fields.ts';
 import { MAX_ORIGIN_CHARACTERS } from './limits.ts';
@@ -160,11 +160,6 @@ export function encodeResultStatement(statement: ResultStatement): Uint8Array {
   );
 }
 
-function matching(fields: Fields, field: number, pattern: RegExp): string {
-  const text = fields.text(field, 64);
-  return pattern.test(text) ? text : fields.refuse(field);
-}
-
 function readAmounts(fields: Fields, field: number): Amounts {
   const value = fields.take(field);
   if (!(value instanceof Map)) return fields.refuse(field);
@@ -229,11 +224,6 @@ function readPeriod(fields: Fields): readonly [bigint, bigint] {
   return [start, end];
 }
 
-function readEnvironment(fields: Fields): Environment {
-  const text = fields.text(6, 7);
-  return text === 'live' || text === 'sandbox' ? text : fields.refuse(6);
-}
-
 /** Refuses `message_malformed` and the codes of CBOR. */
 export function parseResultStatement(bytes: Uint8Array): Result<ResultStatement> {
   return parseFields('result', bytes, MAX_STATEMENT_BYTES, (fields): ResultStatement => {
@@ -247,7 +237,7 @@ export function parseResultStatement(bytes: Uint8Array): Result<ResultStatement>
         host: host.text(1, 253),
         spkiHash: host.bytes(2, 32),
       })),
-      environment: readEnvironment(fields),
+      environment: readEnvironment(fields, 6),
       observedSinceNs: fields.uint64(7),
       periodStartNs,
       periodEndNs,

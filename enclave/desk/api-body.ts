@@ -1,8 +1,20 @@
-// Reads the body of a request, up to a maximum that is checked before anything is kept. A body is JSON, and says so.
+// What stands in a request's head about its body, and the body itself, up to a maximum that is checked before anything is
+// kept. A body is JSON, and says so.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { concatBytes } from '../../wire/bytes.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
+
+export function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+/** RFC 9112 3.2. */
+export function lacksHost({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.host === undefined && httpVersion === '1.1';
+}
 
 /** Refuses `api_too_large`, `api_malformed`; the rest of a body that was refused is not read. Wipe what comes. */
 export async function readBody(
@@ -36,12 +48,7 @@ export async function readBody(
     wipe();
     return refuse('api_malformed');
   }
-  const body = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, offset);
-    offset += chunk.length;
-  }
+  const body = concatBytes(...chunks);
   wipe();
   return accept(body);
 }

@@ -19,7 +19,7 @@ import {
   statusOf,
 } from './api-answers.ts';
 import { operationMetadata, registerMetadata, renewBody, trackPlace } from './api-schemas.ts';
-import { readBody } from './api-body.ts';
+import { hasBody, lacksHost, readBody } from './api-body.ts';
 import { Challenges } from './challenges.ts';
 import type { Envelopes, OpenedEnvelope } from './envelopes.ts';
 import type { Routes } from './https.ts';
@@ -359,14 +359,4 @@ async function readTtl(exchange: Exchange): Promise<Result<number>> {
 /** Names the field of the schema, never what was there. */
 function malformed(issues: readonly { readonly path: readonly PropertyKey[] }[]): Result<never> {
   return refuse('api_malformed', { field: (issues[0]?.path ?? []).map(String).join('.') });
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  const length = headers['content-length'];
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
-}
-
-/** RFC 9112 3.2. */
-function lacksHost({ headers, httpVersion }: IncomingMessage): boolean {
-  return headers.host === undefined && httpVersion === '1.1';
 }

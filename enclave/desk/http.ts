@@ -3,7 +3,8 @@
 // first byte, silence and the whole. Redirects are answers, never followed. Server and host can make a request fail.
 
 import { createHash, X509Certificate } from 'node:crypto';
-import { Agent, request as startRequest } from 'node:https';
+import type { Agent } from 'node:https';
+import { request as startRequest } from 'node:https';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
@@ -12,6 +13,7 @@ import { TLSSocket } from 'node:tls';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Egress } from '../egress.ts';
 import { EgressError } from '../egress.ts';
+import { EgressAgent } from '../egress-agent.ts';
 import type { ErrorClass } from '../connector/classes.ts';
 import { MAX_ANSWER_BYTES } from '../connector/protocol.ts';
 
@@ -161,32 +163,6 @@ class Places {
   }
 }
 
-type ConnectionOptions = Parameters<Agent['createConnection']>[0];
-type OnConnection = Parameters<Agent['createConnection']>[1];
-
-class EgressAgent extends Agent {
-  readonly #egress: Egress;
-
-  constructor(egress: Egress, limits: HttpLimits) {
-    super({
-      keepAlive: true,
-      maxFreeSockets: limits.connectionsPerHost,
-      timeout: limits.idleMs,
-      scheduling: 'lifo',
-    });
-    this.#egress = egress;
-  }
-
-  override createConnection(options: ConnectionOptions, done?: OnConnection): undefined {
-    // Node's own callers look at the stream only when there is no error.
-    const give = done as ((error: Error | null, stream?: Duplex) => void) | undefined;
-    void this.#egress.connect(options.host ?? '', Number(options.port ?? 443)).then(
-      (socket) => give?.(null, socket),
-      (error: unknown) => give?.(error instanceof Error ? error : new Error('egress')),
-    );
-  }
-}
-
 const spkiHashes = new WeakMap<Duplex, Uint8Array>();
 
 function spkiHashOf(socket: Duplex | null): Uint8Array | null {
@@ -256,13 +232,18 @@ async function within<T>(work: Promise<T>, ms: number, signal: AbortSignal): Pro
 }
 
 export class Http implements HttpClient {
-  readonly #agent: EgressAgent;
+  readonly #agent: Agent;
   readonly #limits: HttpLimits;
   readonly #places: Places;
   readonly counters = { http_requests: 0, http_reused: 0, http_failed: 0 };
 
   constructor(egress: Egress, limits: HttpLimits = HTTP_LIMITS) {
-    this.#agent = new EgressAgent(egress, limits);
+    this.#agent = new EgressAgent(egress, {
+      keepAlive: true,
+      maxFreeSockets: limits.connectionsPerHost,
+      timeout: limits.idleMs,
+      scheduling: 'lifo',
+    });
     this.#limits = limits;
     this.#places = new Places(limits);
   }

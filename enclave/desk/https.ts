@@ -6,12 +6,14 @@ import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { SecureContextOptions } from 'node:tls';
 import type { RefusalCode } from '../../wire/codes.ts';
 import { PORT } from '../../wire/enclave-messages.ts';
 import { SlicedStream } from '../../wire/node/sliced-stream.ts';
 import type { Listener, Transport } from '../../wire/node/transport.ts';
 import type { Refusal } from '../../wire/result.ts';
 import { allowOrigins, answerBytes, answerJson, answerRefusal } from './api-answers.ts';
+import { hasBody, lacksHost } from './api-body.ts';
 import { Challenges } from './challenges.ts';
 import type { TlsKey } from './keys.ts';
 import type { DeskServices } from './services.ts';
@@ -72,11 +74,7 @@ export class HttpsService {
     const { guard } = services;
     this.#challenges = new Challenges(services);
     this.#server = createServer({
-      key: this.#key,
-      cert: certificate,
-      minVersion: 'TLSv1.2',
-      ciphers: CIPHERS.join(':'),
-      honorCipherOrder: true,
+      ...this.#context(certificate),
       handshakeTimeout: HANDSHAKE_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
       ALPNProtocols: ['http/1.1'],
@@ -100,13 +98,7 @@ export class HttpsService {
 
   /** Another certificate (chain, PEM) for the same key, from the next connection on. */
   replaceCertificate(chain: string): void {
-    this.#server.setSecureContext({
-      key: this.#key,
-      cert: chain,
-      minVersion: 'TLSv1.2',
-      ciphers: CIPHERS.join(':'),
-      honorCipherOrder: true,
-    });
+    this.#server.setSecureContext(this.#context(chain));
   }
 
   async listen(transport: Transport): Promise<void> {
@@ -118,6 +110,11 @@ export class HttpsService {
   async close(): Promise<void> {
     await this.#listener?.close();
     for (const stream of this.#streams) stream.destroy();
+  }
+
+  #context(cert: string): SecureContextOptions {
+    const ciphers = CIPHERS.join(':');
+    return { key: this.#key, cert, minVersion: 'TLSv1.2', ciphers, honorCipherOrder: true };
   }
 
   #accept(stream: Duplex): void {
@@ -195,14 +192,4 @@ export class HttpsService {
   #refuse(response: ServerResponse, refusal: Refusal): void {
     answerRefusal(response, refusal, Number(this.#services.nowNs() / 1_000_000n));
   }
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  const length = headers['content-length'];
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
-}
-
-/** RFC 9112 3.2. */
-function lacksHost({ headers, httpVersion }: IncomingMessage): boolean {
-  return headers.host === undefined && httpVersion === '1.1';
 }

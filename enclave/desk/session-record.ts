@@ -4,13 +4,11 @@
 
 import { utf8 } from '../../wire/bytes.ts';
 import { encodeMap } from '../../wire/cbor.ts';
-import type { Environment } from '../../wire/exchange-call.ts';
-import type { Fields } from '../../wire/fields.ts';
 import { parseFields } from '../../wire/fields.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
-import type { AccountType, Venue } from '../connector/classes.ts';
 import { ACCOUNT_TYPES, VENUES } from '../connector/classes.ts';
+import { oneOf } from '../connector/records.ts';
 import type { Account } from './accounts.ts';
 import { MAX_VAULT_PLAINTEXT_BYTES } from './vault-record.ts';
 
@@ -48,21 +46,6 @@ export function encodeSessionRecord({ hash, account, expiresMs }: SessionRecord)
   );
 }
 
-function readVenue(fields: Fields): Venue {
-  const text = fields.text(4, 32);
-  return VENUES.find((venue) => venue === text) ?? fields.refuse(4);
-}
-
-function readEnvironment(fields: Fields): Environment {
-  const text = fields.text(7, 7);
-  return text === 'live' || text === 'sandbox' ? text : fields.refuse(7);
-}
-
-function readAccountType(fields: Fields): AccountType {
-  const text = fields.text(6, 32);
-  return ACCOUNT_TYPES.find((accountType) => accountType === text) ?? fields.refuse(6);
-}
-
 /** `id` is the id of the record, and of the account. Credentials are copies: wipe `bytes`. */
 export function parseSessionRecord(id: string, bytes: Uint8Array): Result<SessionRecord> {
   const copies: Buffer[] = [];
@@ -83,10 +66,10 @@ export function parseSessionRecord(id: string, bytes: Uint8Array): Result<Sessio
         userTag: fields.has(14)
           ? fields.bytes(14, 32).slice()
           : nodeCrypto.sha256(utf8(`trackseal/user/v1/account\0${id}`)),
-        venue: readVenue(fields),
+        venue: oneOf(fields, 4, VENUES),
         label: fields.text(5, MAX_LABEL_CHARACTERS, 0),
-        accountType: readAccountType(fields),
-        environment: readEnvironment(fields),
+        accountType: oneOf(fields, 6, ACCOUNT_TYPES),
+        environment: oneOf(fields, 7, ['live', 'sandbox']),
         symbols: fields.texts(8, MAX_SYMBOLS, MAX_SYMBOL_CHARACTERS),
         allowTrading: fields.bool(9),
         createdNs: fields.uint64(10),
