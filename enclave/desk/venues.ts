@@ -38,6 +38,11 @@ const BINANCE_LINEAR = ['fapi.binance.com', 'testnet.binancefuture.com'];
 const BINANCE_INVERSE = ['dapi.binance.com'];
 const BYBIT = ['api.bybit.com', 'api-testnet.bybit.com'];
 const KRAKEN_FUTURES = ['futures.kraken.com', 'demo-futures.kraken.com'];
+const BITGET = ['api.bitget.com'];
+const MEXC = ['api.mexc.com', 'contract.mexc.com'];
+const KRAKEN = ['api.kraken.com'];
+const COINBASE = ['api.coinbase.com'];
+const OKX = ['www.okx.com'];
 const IBKR = ['gdcdyn.interactivebrokers.com', 'ndcdyn.interactivebrokers.com'];
 const ALPACA = ['api.alpaca.markets', 'paper-api.alpaca.markets', 'data.alpaca.markets'];
 
@@ -53,12 +58,12 @@ const FACTS: Readonly<Record<Venue, VenueFacts>> = {
     sandbox: ['testnet.binancefuture.com'],
   },
   bybit: { live: ['api.bybit.com'], sandbox: ['api-testnet.bybit.com'] },
-  bitget: { live: ['api.bitget.com'], sandbox: ['api.bitget.com'] },
-  mexc: { live: ['api.mexc.com', 'contract.mexc.com'], sandbox: [] },
-  kraken: { live: ['api.kraken.com'], sandbox: [] },
+  bitget: { live: BITGET, sandbox: BITGET },
+  mexc: { live: MEXC, sandbox: [] },
+  kraken: { live: KRAKEN, sandbox: [] },
   krakenfutures: { live: ['futures.kraken.com'], sandbox: ['demo-futures.kraken.com'] },
-  coinbase: { live: ['api.coinbase.com'], sandbox: [] },
-  okx: { live: ['www.okx.com'], sandbox: ['www.okx.com'] },
+  coinbase: { live: COINBASE, sandbox: [] },
+  okx: { live: OKX, sandbox: OKX },
   ibkr: { live: IBKR, sandbox: [] },
   alpaca: {
     live: ['api.alpaca.markets', 'data.alpaca.markets'],
@@ -66,99 +71,74 @@ const FACTS: Readonly<Record<Venue, VenueFacts>> = {
   },
 };
 
+const WEIGHT_A_MINUTE = { windowMs: MINUTE_MS, unit: 'weight' } as const;
+const CALLS_A_SECOND = { windowMs: 1000, unit: 'call' } as const;
+const CALLS_A_MINUTE = { windowMs: MINUTE_MS, unit: 'call' } as const;
+const PUBLIC = { scope: 'address', unit: 'call' } as const;
+const X_RATELIMIT = {
+  limit: 'x-ratelimit-limit',
+  remaining: 'x-ratelimit-remaining',
+  reset: { header: 'x-ratelimit-reset', unit: 's' },
+} as const;
+const BINANCE_USED = {
+  scope: 'address',
+  used: 'x-mbx-used-weight-1m',
+  ...WEIGHT_A_MINUTE,
+} as const;
+const BINANCE_SAPI = { hosts: BINANCE_SPOT, path: /^\/sapi\//u, ...WEIGHT_A_MINUTE } as const;
+
 export const RULES: readonly Rule[] = [
   // https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
   {
+    ...BINANCE_USED,
     name: 'binance_weight',
-    scope: 'address',
     hosts: BINANCE_SPOT,
     path: /^\/api\//u,
     capacity: 6000,
-    windowMs: MINUTE_MS,
-    unit: 'weight',
-    used: 'x-mbx-used-weight-1m',
   },
   {
+    ...BINANCE_SAPI,
     name: 'binance_sapi',
     scope: 'address',
-    hosts: BINANCE_SPOT,
-    path: /^\/sapi\//u,
     capacity: 12_000,
-    windowMs: MINUTE_MS,
-    unit: 'weight',
     used: 'x-sapi-used-ip-weight-1m',
   },
   {
+    ...BINANCE_SAPI,
     name: 'binance_sapi_account',
     scope: 'account',
-    hosts: BINANCE_SPOT,
-    path: /^\/sapi\//u,
     capacity: 180_000,
-    windowMs: MINUTE_MS,
-    unit: 'weight',
     used: 'x-sapi-used-uid-weight-1m',
   },
-  {
-    name: 'binance_linear',
-    scope: 'address',
-    hosts: BINANCE_LINEAR,
-    capacity: 2400,
-    windowMs: MINUTE_MS,
-    unit: 'weight',
-    used: 'x-mbx-used-weight-1m',
-  },
-  {
-    name: 'binance_inverse',
-    scope: 'address',
-    hosts: BINANCE_INVERSE,
-    capacity: 2400,
-    windowMs: MINUTE_MS,
-    unit: 'weight',
-    used: 'x-mbx-used-weight-1m',
-  },
+  { ...BINANCE_USED, name: 'binance_linear', hosts: BINANCE_LINEAR, capacity: 2400 },
+  { ...BINANCE_USED, name: 'binance_inverse', hosts: BINANCE_INVERSE, capacity: 2400 },
   // https://bybit-exchange.github.io/docs/v5/rate-limit: by address, and by account and endpoint.
+  { ...PUBLIC, name: 'bybit_address', hosts: BYBIT, capacity: 600, windowMs: 5000 },
   {
-    name: 'bybit_address',
-    scope: 'address',
-    hosts: BYBIT,
-    capacity: 600,
-    windowMs: 5000,
-    unit: 'call',
-  },
-  {
+    ...CALLS_A_SECOND,
     name: 'bybit_account',
     scope: 'account',
     hosts: BYBIT,
     perPath: true,
     capacity: 10,
-    windowMs: 1000,
-    unit: 'call',
     limit: 'x-bapi-limit',
     remaining: 'x-bapi-limit-status',
     reset: { header: 'x-bapi-limit-reset-timestamp', unit: 'ms' },
   },
+  { ...PUBLIC, name: 'bitget_address', hosts: BITGET, capacity: 6000, windowMs: MINUTE_MS },
   {
-    name: 'bitget_address',
-    scope: 'address',
-    hosts: ['api.bitget.com'],
-    capacity: 6000,
-    windowMs: MINUTE_MS,
-    unit: 'call',
-  },
-  {
+    ...CALLS_A_SECOND,
     name: 'bitget_account',
     scope: 'account',
-    hosts: ['api.bitget.com'],
+    hosts: BITGET,
     perPath: true,
     capacity: 10,
-    windowMs: 1000,
-    unit: 'call',
     remaining: 'x-mbx-used-remain-limit',
   },
   {
     name: 'mexc_weight',
     scope: 'address',
-    hosts: ['api.mexc.com', 'contract.mexc.com'],
+    hosts: MEXC,
     capacity: 500,
     windowMs: 10_000,
     unit: 'weight',
@@ -168,20 +148,19 @@ export const RULES: readonly Rule[] = [
   {
     name: 'kraken_counter',
     scope: 'account',
-    hosts: ['api.kraken.com'],
+    hosts: KRAKEN,
     path: /^\/0\/private\//u,
     capacity: 45,
     windowMs: 45_000,
     unit: 'weight',
   },
   {
+    ...PUBLIC,
     name: 'kraken_public',
-    scope: 'address',
-    hosts: ['api.kraken.com'],
+    hosts: KRAKEN,
     path: /^\/0\/public\//u,
     capacity: 10,
     windowMs: 10_000,
-    unit: 'call',
   },
   {
     name: 'kraken_futures',
@@ -192,63 +171,48 @@ export const RULES: readonly Rule[] = [
     unit: 'weight',
   },
   {
+    ...CALLS_A_SECOND,
+    ...X_RATELIMIT,
     name: 'coinbase_account',
     scope: 'account',
-    hosts: ['api.coinbase.com'],
+    hosts: COINBASE,
     capacity: 30,
-    windowMs: 1000,
-    unit: 'call',
-    limit: 'x-ratelimit-limit',
-    remaining: 'x-ratelimit-remaining',
-    reset: { header: 'x-ratelimit-reset', unit: 's' },
   },
   {
+    ...CALLS_A_SECOND,
     name: 'coinbase_public',
     scope: 'address',
-    hosts: ['api.coinbase.com'],
+    hosts: COINBASE,
     path: /^\/api\/v3\/brokerage\/market\//u,
     capacity: 10,
-    windowMs: 1000,
-    unit: 'call',
   },
   {
     name: 'okx_account',
     scope: 'account',
-    hosts: ['www.okx.com'],
+    hosts: OKX,
     perPath: true,
     capacity: 10,
     windowMs: 2000,
     unit: 'call',
   },
   {
+    ...PUBLIC,
     name: 'okx_public',
-    scope: 'address',
-    hosts: ['www.okx.com'],
+    hosts: OKX,
     path: /^\/api\/v5\/public\//u,
     capacity: 20,
     windowMs: 2000,
-    unit: 'call',
   },
   // Flex Web Service: 1018 from more than one request a second or ten a minute and token.
-  { name: 'ibkr_second', scope: 'account', hosts: IBKR, capacity: 1, windowMs: 1000, unit: 'call' },
+  { ...CALLS_A_SECOND, name: 'ibkr_second', scope: 'account', hosts: IBKR, capacity: 1 },
+  { ...CALLS_A_MINUTE, name: 'ibkr_minute', scope: 'account', hosts: IBKR, capacity: 10 },
   {
-    name: 'ibkr_minute',
-    scope: 'account',
-    hosts: IBKR,
-    capacity: 10,
-    windowMs: MINUTE_MS,
-    unit: 'call',
-  },
-  {
+    ...CALLS_A_MINUTE,
+    ...X_RATELIMIT,
     name: 'alpaca_account',
     scope: 'account',
     hosts: ALPACA,
     capacity: 200,
-    windowMs: MINUTE_MS,
-    unit: 'call',
-    limit: 'x-ratelimit-limit',
-    remaining: 'x-ratelimit-remaining',
-    reset: { header: 'x-ratelimit-reset', unit: 's' },
   },
 ];
 
