@@ -21,7 +21,7 @@ export interface HostIo {
 }
 
 const HINTS: Partial<Readonly<Record<RefusalCode, string>>> = {
-  folder_in_use: 'stop the other host proxy, or give this one a state folder of its own',
+  folder_in_use: 'stop the other host proxy, or give this one folders and a log of its own',
   spool_corrupt:
     'acknowledged commits are damaged: keep the state folder as it is, check the disk, restore from a copy',
   folder_conflict:

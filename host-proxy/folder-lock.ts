@@ -1,13 +1,15 @@
-// One host per state folder. The name is an abstract socket, which the kernel frees when the process is gone,
-// however it went.
+// One host per folder of state, and one per log. The name is an abstract socket, which the kernel frees when the process is
+// gone, however it went; processes in another network namespace (containers) and on other machines do not see it.
 
 import { createHash } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 
-/** Null when another process has it. */
-export async function lockFolder(state: string): Promise<Server | null> {
-  const name = createHash('sha256').update(state).digest('hex').slice(0, 32);
+/** Null when another process has it, under whatever path. */
+export async function lockFolder(folder: string): Promise<Server | null> {
+  const real = await realpath(folder).catch(() => folder);
+  const name = createHash('sha256').update(real).digest('hex').slice(0, 32);
   const server = createServer((socket) => {
     socket.destroy();
   });

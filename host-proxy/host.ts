@@ -181,6 +181,11 @@ export class Host {
     return this.#enclaveCounters;
   }
 
+  /** Ends every connection of the enclave to the outside, and lets it make no other; its log can still be closed. */
+  isolate(): void {
+    void this.#egress?.close();
+  }
+
   /** Asks for a clean close of the running epoch; no other one is started. */
   stop(): void {
     if (this.#stopping.signal.aborted) {

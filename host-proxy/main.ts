@@ -2,6 +2,7 @@
 // for a clean close.
 
 import { accessSync, constants, mkdirSync, openSync } from 'node:fs';
+import type { Server } from 'node:net';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nodeCrypto } from '../wire/node/crypto.ts';
@@ -21,6 +22,7 @@ import type { HostIo } from './explain.ts';
 import { executionService } from './execution/service.ts';
 import { configuredFeed } from './feed/configured-source.ts';
 import { makeDirectories, nodeFiles } from './files.ts';
+import { lockFolder } from './folder-lock.ts';
 import type { HostOptions, HostSummary } from './host.ts';
 import { Host } from './host.ts';
 import { readEnclaveFiles } from './items.ts';
@@ -174,11 +176,18 @@ class StopRequest {
   readonly #asked = new AbortController();
   #host: Host | null = null;
   #room: DiskRoom | null = null;
+  #isIsolated = false;
 
   readonly ask = (): void => {
     this.#asked.abort();
     if (this.#host === null) this.#room?.giveUp();
     else this.#host.stop();
+  };
+
+  /** The enclave may reach nobody any more. */
+  readonly isolate = (): void => {
+    this.#isIsolated = true;
+    this.#host?.isolate();
   };
 
   get signal(): AbortSignal {
@@ -192,6 +201,7 @@ class StopRequest {
 
   passTo(host: Host): void {
     this.#host = host;
+    if (this.#isIsolated) host.isolate();
     if (this.#asked.signal.aborted) host.stop();
   }
 }
@@ -260,6 +270,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
   let metricsServer: MetricsServer | null = null;
   let database: DatabaseService | null = null;
   let share: ConfiguredShare | null = null;
+  let logLock: Server | null = null;
   try {
     for (const path of [...Object.values(folders), ...socketFolders(config.transport)]) {
       await makeFolder(path);
@@ -292,6 +303,13 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
       if (share.lease === null) return 0;
       // Half of the lease is left, for the enclave to close.
       share.lease.lost.addEventListener('abort', stop.ask);
+      share.lease.over.addEventListener('abort', stop.isolate);
+    }
+    // Another state folder does not make it another log.
+    logLock = await lockFolder(folders.log);
+    if (logLock === null) {
+      explain(io, { code: 'folder_in_use', detail: { folder: 'log' } });
+      return 2;
     }
     database = await openConfiguredDatabase(config.database, logger);
     const host = await Host.open({
@@ -370,6 +388,7 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     secrets?.credentials?.stop();
     await metricsServer?.close();
     await database?.front.close();
+    logLock?.close();
     await share?.close();
     // Nothing waits for a disk when the host is over.
     room?.giveUp();

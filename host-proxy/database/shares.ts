@@ -32,6 +32,8 @@ export interface Lease {
   readonly share: string;
   /** Aborted when the lease was not renewed for half its time, or somebody else has it: the enclave has to end. */
   readonly lost: AbortSignal;
+  /** Aborted when another host may have the accounts, or has them: the enclave may reach nobody any more. */
+  readonly over: AbortSignal;
   /** Another host may take it at once. */
   readonly release: () => Promise<void>;
 }
@@ -169,15 +171,18 @@ async function sendJob(
 class HeldLease implements Lease {
   readonly share: string;
   readonly #lost = new AbortController();
+  readonly #gone = new AbortController();
   readonly #options: SharesOptions;
   readonly #boss: PgBoss;
-  readonly #over = new AbortController();
+  /** Nothing is renewed any more. */
+  readonly #done = new AbortController();
   readonly #renewing: Promise<void>;
   #job: JobAttempt;
   #jobSinceMs: number;
   /** Before the last touch that counted was sent: the server's time is not earlier. */
   #touchedMs: number;
   #alarm: NodeJS.Timeout | null = null;
+  #end: NodeJS.Timeout | null = null;
 
   constructor(
     share: string,
@@ -200,23 +205,30 @@ class HeldLease implements Lease {
     return this.#lost.signal;
   }
 
+  get over(): AbortSignal {
+    return this.#gone.signal;
+  }
+
   async release(): Promise<void> {
-    this.#end();
+    this.#stop();
+    if (this.#end !== null) clearTimeout(this.#end);
     await this.#renewing;
     // For the next one it is a retry, and without delay. Without a database it ends by itself.
     await this.#boss.fail(queueOf(this.share), this.#job).catch(() => undefined);
   }
 
   async #renew(): Promise<void> {
-    const { signal } = this.#over;
+    const { signal } = this.#done;
     const everyMs = this.#options.leaseMs / 6;
     for (;;) {
       await sleep(everyMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       const askedMs = performance.now();
       const isMine = await this.#touch().catch(() => null);
-      if (isMine === false) this.#lose();
-      else if (isMine === true) {
+      if (isMine === false) {
+        this.#lose();
+        this.#leave();
+      } else if (isMine === true) {
         this.#touchedMs = askedMs;
         this.#setAlarm();
       }
@@ -252,25 +264,39 @@ class HeldLease implements Lease {
     }
   }
 
-  /** Half of the lease is left then, for the enclave to end. */
+  /** Half of the lease is left at the alarm, for the enclave to end; at its end another host may begin. */
   #setAlarm(): void {
-    if (this.#alarm !== null) clearTimeout(this.#alarm);
-    if (this.#over.signal.aborted) return;
-    const leftMs = this.#touchedMs + this.#options.leaseMs / 2 - performance.now();
-    this.#alarm = setTimeout(() => {
-      this.#lose();
+    for (const timer of [this.#alarm, this.#end]) if (timer !== null) clearTimeout(timer);
+    if (this.#done.signal.aborted) return;
+    const { leaseMs } = this.#options;
+    const leftMs = this.#touchedMs + leaseMs - performance.now();
+    this.#alarm = setTimeout(
+      () => {
+        this.#lose();
+      },
+      leftMs - leaseMs / 2,
+    );
+    this.#end = setTimeout(() => {
+      this.#leave();
     }, leftMs);
   }
 
   #lose(): void {
-    if (this.#over.signal.aborted) return;
+    if (this.#done.signal.aborted) return;
     this.#options.logger.warn('share_lost', { share: this.share });
-    this.#end();
+    this.#stop();
     this.#lost.abort();
   }
 
-  #end(): void {
-    this.#over.abort();
+  /** Also of a host that was suspended, and wakes up too late for anything else. */
+  #leave(): void {
+    if (this.#gone.signal.aborted) return;
+    this.#options.logger.warn('share_over', { share: this.share });
+    this.#gone.abort();
+  }
+
+  #stop(): void {
+    this.#done.abort();
     if (this.#alarm !== null) clearTimeout(this.#alarm);
   }
 }

@@ -87,8 +87,10 @@ export class Egress {
 
   /** Stops accepting and ends what is open. */
   async close(): Promise<void> {
+    const listener = this.#listener;
+    this.#listener = null;
     for (const stream of [...this.#streams, ...this.#refused]) stream.destroy();
-    await this.#listener?.close();
+    await listener?.close();
   }
 
   async #serve(stream: Duplex): Promise<void> {

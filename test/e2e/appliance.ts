@@ -67,6 +67,7 @@ export interface HostOptions {
   readonly transport?: string;
   readonly command?: readonly string[];
   readonly readyMs?: number;
+  readonly closeMs?: number;
   /** More of its configuration: `egress`, `credentials`. */
   readonly config?: object;
   /** `ship` of its configuration, and the credentials for it. */
@@ -139,6 +140,7 @@ function hostConfig(
       command: startsEnclave ? (options.command ?? command) : null,
       restart,
       ...(options.readyMs === undefined ? {} : { ready_ms: options.readyMs }),
+      ...(options.closeMs === undefined ? {} : { close_ms: options.closeMs }),
     },
     feed: {
       stream: 1,

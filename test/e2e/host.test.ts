@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -39,10 +39,15 @@ describe('a host that runs', () => {
       expect((await fetch(`${log}${path}`)).status, path).toBe(404);
     }
 
-    const other = TestHost.start(appliance, await newPlace(), { speed: null });
-    expect((await other.finish()).end).toEqual({ code: 2, signal: null });
-    expect(other.process.stderr).toContain('folder_in_use');
-    expect(other.events('enclave_started')).toEqual([]);
+    // A state folder of its own does not make it another log, whatever the log folder is called.
+    const alias = join(temporaryFolder(), 'log');
+    symlinkSync(appliance.logDirectory, alias);
+    for (const folders of [{}, { state: temporaryFolder(), log: alias }]) {
+      const other = TestHost.start(appliance, await newPlace(), { speed: null, ...folders });
+      expect((await other.finish()).end).toEqual({ code: 2, signal: null });
+      expect(other.process.stderr).toContain('folder_in_use');
+      expect(other.events('enclave_started')).toEqual([]);
+    }
 
     expect(await fetchStatus(`${await host.url()}/health`)).toBe(200);
     host.process.signal('SIGINT');

@@ -14,7 +14,7 @@ import type { AccountAnswer } from '../../simulator/exchange/control.ts';
 import { PORT } from '../../wire/messages.ts';
 import type { SecretSearch } from '../helpers/secret-search.ts';
 import { enclaveCommand, newAppliance, newPlace, stateOf, TestHost } from './appliance.ts';
-import type { Place } from './appliance.ts';
+import type { HostOptions, Place } from './appliance.ts';
 import { readMemory } from './memory.ts';
 import { closeAfterwards, temporaryFolder, TestProcess, trackseal, waitFor } from './processes.ts';
 import type { CommandResult } from './processes.ts';
@@ -27,12 +27,15 @@ export class Relay {
   /** Where it connects to; a host's port changes with each host. */
   target = 0;
   port = 0;
+  /** That were made so far. */
+  connections = 0;
   readonly #chunks: Buffer[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
 
   private constructor() {
     this.#server = createServer((near) => {
+      this.connections++;
       const far = createConnection({ host: '127.0.0.1', port: this.target });
       for (const [from, to] of [
         [near, far],
@@ -110,6 +113,13 @@ export class ExchangeProcess {
   }
 }
 
+interface OneHost {
+  readonly place: Place;
+  /** Its way to the exchange. */
+  readonly egress: Relay;
+  readonly options: Partial<HostOptions>;
+}
+
 export class TraderStage {
   readonly appliance: Appliance;
   readonly exchange: ExchangeProcess;
@@ -183,13 +193,23 @@ export class TraderStage {
 
   /** `marker` is something that the host holds, in its environment. */
   async startHost(marker: string): Promise<TestHost> {
-    const { appliance, place, egress, enclaveOutput } = this;
+    const { place, egress } = this;
+    const host = this.beginHost(marker, { place, egress, options: { restart: true } });
+    await host.waitForEvent('enclave_ready');
+    const { port } = await host.waitForEvent('ingress_listening');
+    this.ingress.target = Number(port);
+    return host;
+  }
+
+  /** One of several, which may have to wait before its enclave starts. */
+  beginHost(marker: string, { place, egress, options }: OneHost): TestHost {
+    const { appliance, enclaveOutput } = this;
     const address = `127.0.0.1:${egress.port}`;
     const allow = [...this.#aws.egress, { host: VENUE_HOST, port: 443, address }];
     const logged = ['/bin/sh', '-c', `exec "$0" "$@" >>'${enclaveOutput}' 2>&1`];
     const host = TestHost.start(appliance, place, {
       speed: 1,
-      restart: true,
+      ...options,
       command: [...logged, ...enclaveCommand(appliance, place)],
       env: {
         ...(this.#aws.hostEnvironment() as Readonly<Record<string, string>>),
@@ -200,12 +220,10 @@ export class TraderStage {
         sealed: this.#sealed,
         egress: { allow },
         credentials: { source: 'imds' },
+        ...options.more,
       },
     });
     this.hosts.push(host);
-    await host.waitForEvent('enclave_ready');
-    const { port } = await host.waitForEvent('ingress_listening');
-    this.ingress.target = Number(port);
     return host;
   }
 
