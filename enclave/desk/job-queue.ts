@@ -18,6 +18,7 @@ interface Waiting {
   /** As they came. */
   readonly order: number;
   readonly start: () => Promise<void>;
+  readonly drop: () => void;
 }
 
 export interface QueueParts {
@@ -34,7 +35,7 @@ export const TURNS = 32;
 
 export class JobQueue {
   readonly #parts: QueueParts;
-  #waiting: Waiting[] = [];
+  readonly #waiting: Waiting[] = [];
   #order = 0;
   #cancelTimer: () => void = () => undefined;
   #closed = false;
@@ -48,12 +49,18 @@ export class JobQueue {
   }
 
   /**
-   * Runs `start` when a connector is free for the venue, its limits have room, and nothing more urgent waits for them. The
-   * answer takes it back.
+   * Runs `start` when a connector is free for the venue, its limits have room, and nothing more urgent waits for them; `drop`
+   * when it is closed before. The answer takes it back.
    */
-  add(of: Asker, priority: number, start: () => Promise<void>): () => void {
+  add(
+    of: Asker,
+    priority: number,
+    start: () => Promise<void>,
+    drop: () => void = () => undefined,
+  ): () => void {
+    if (this.#closed) drop();
     const entry = this.#parts.venues.of(of.venue, of.environment);
-    const job = { of, entry, priority, order: this.#order++, start };
+    const job = { of, entry, priority, order: this.#order++, start, drop };
     const at = this.#waiting.findIndex((other) => other.priority > priority);
     this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, job);
     this.#serve();
@@ -65,8 +72,8 @@ export class JobQueue {
   /** Nothing more is started. */
   close(): void {
     this.#closed = true;
-    this.#waiting = [];
     this.#cancelTimer();
+    for (const { drop } of this.#waiting.splice(0)) drop();
   }
 
   #take(job: Waiting): void {

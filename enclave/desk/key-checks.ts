@@ -15,9 +15,7 @@ const MAX_CHECKS = 64;
 export class KeyChecks {
   readonly #queue: JobQueue;
   readonly #runner: JobRunner;
-  /** Ends of those that wait for an answer. */
-  readonly #waiting = new Set<(result: Result<Permissions>) => void>();
-  #closed = false;
+  #waiting = 0;
 
   constructor(queue: JobQueue, runner: JobRunner) {
     this.#queue = queue;
@@ -25,20 +23,22 @@ export class KeyChecks {
   }
 
   async check(account: Account): Promise<Result<Permissions>> {
-    if (this.#waiting.size >= MAX_CHECKS || this.#closed) return refuse('rate_limited');
+    if (this.#waiting >= MAX_CHECKS) return refuse('rate_limited');
+    this.#waiting++;
     const { promise, resolve } = Promise.withResolvers<Result<Permissions>>();
-    this.#waiting.add(resolve);
-    this.#queue.add(account, PRIORITY.check, async () => {
-      resolve(await this.#run(account));
-    });
+    this.#queue.add(
+      account,
+      PRIORITY.check,
+      async () => {
+        resolve(await this.#run(account));
+      },
+      () => {
+        resolve(refuse('rate_limited'));
+      },
+    );
     const result = await promise;
-    this.#waiting.delete(resolve);
+    this.#waiting--;
     return result;
-  }
-
-  close(): void {
-    this.#closed = true;
-    for (const settle of this.#waiting) settle(refuse('rate_limited'));
   }
 
   async #run(account: Account): Promise<Result<Permissions>> {

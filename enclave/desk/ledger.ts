@@ -218,7 +218,7 @@ export class Ledger {
     void services.guard.runAsync(async () => {
       if (this.#closed) return;
       const stream = await services.spawnLedger().catch(() => null);
-      if (stream === null) this.#again();
+      if (stream === null) this.#again('ledger_unavailable');
       else if (this.#closed) stream.destroy();
       else this.#attach(stream);
     });
@@ -288,15 +288,15 @@ export class Ledger {
     for (const resolve of this.#gone) resolve();
     this.#gone.clear();
     if (this.#closed) return;
-    const { audit, services, time } = this.#options;
+    if (this.#options.time.nowMs() - this.#startedMs > WELL_MS) this.#pauseMs = FIRST_PAUSE_MS;
+    this.#again(code);
+  }
+
+  #again(code: 'ledger_ended' | 'ledger_malformed' | 'ledger_unavailable'): void {
+    const { audit, services } = this.#options;
     void services.guard.runAsync(async () => {
       await audit.append('administrative', { code });
     });
-    if (time.nowMs() - this.#startedMs > WELL_MS) this.#pauseMs = FIRST_PAUSE_MS;
-    this.#again();
-  }
-
-  #again(): void {
     this.#counters.ledger_failed++;
     const pauseMs = this.#pauseMs;
     this.#pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);

@@ -206,7 +206,6 @@ export class AccountPolling implements Polling {
   async close(): Promise<void> {
     this.#closed = true;
     this.#queue.close();
-    this.#checks.close();
     for (const id of this.#entries.keys()) this.remove(id);
     this.#pool.close();
     await Promise.all(this.#underWay);

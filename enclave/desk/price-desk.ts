@@ -171,9 +171,12 @@ export class PriceDesk {
     const { promise, resolve } = Promise.withResolvers<ReadonlyMap<string, string>>();
     const batch: Batch = { items: new Map([[key, item]]), steps, reasons: promise };
     this.#waiting.set(place, batch);
-    this.#parts.queue.add({ ...NOBODY, venue, environment }, PRIORITY.prices, async () => {
+    const start = async (): Promise<void> => {
       if (this.#waiting.get(place) === batch) this.#waiting.delete(place);
       resolve(await this.#fetch(venue, environment, [...batch.items.values()]));
+    };
+    this.#parts.queue.add({ ...NOBODY, venue, environment }, PRIORITY.prices, start, () => {
+      resolve(new Map([['', 'not_running']]));
     });
     return promise;
   }

@@ -11,6 +11,11 @@ export interface TestDeskOptions {
   readonly spawnLedger?: () => Promise<Duplex>;
 }
 
+/** It is waited for, as one that starts slowly. */
+export function noLedger(): Promise<never> {
+  return Promise.withResolvers<never>().promise;
+}
+
 export function deskInProcess(transport: Transport, options: TestDeskOptions = {}): StartDesk {
   return () => {
     const [core, desk] = duplexPair();
@@ -19,7 +24,14 @@ export function deskInProcess(transport: Transport, options: TestDeskOptions = {
     desk.on('close', () => core.destroy());
     core.on('error', () => undefined);
     desk.on('error', () => undefined);
-    startDesk({ stream: desk, transport, socket: null, ...options, onExit: () => desk.destroy() });
+    startDesk({
+      stream: desk,
+      transport,
+      socket: null,
+      spawnLedger: noLedger,
+      ...options,
+      onExit: () => desk.destroy(),
+    });
     return {
       stream: core,
       spawn: () => undefined,

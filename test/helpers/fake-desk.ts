@@ -19,6 +19,7 @@ import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, assertAccepted } from '../../wire/result.ts';
 import { leafHash } from '../../wire/tlog/merkle.ts';
+import { noLedger } from './desk.ts';
 
 export const START_MS: number = Date.UTC(2026, 10, 21, 12);
 const LOG_ID = 'trackseal.test/desk';
@@ -213,7 +214,7 @@ export class FakeDesk {
       },
       vaultKeys: options.vaultKeys ?? new Map(),
       spawnConnector: () => Promise.reject(new Error('no connectors here')),
-      spawnLedger: () => Promise.reject(new Error('no ledger here')),
+      spawnLedger: noLedger,
       dialDatabase: () => Promise.reject(new Error('no database here')),
       onState: () => undefined,
       isReady: () => this.ready,

@@ -296,4 +296,24 @@ describe('prices', () => {
     await ask([...made(19_999), 'ANOTHER']);
     expect(await ask(['ONE'])).toBe(0);
   });
+
+  it('of a desk that closes are missing, asked before or after, whether a job runs for them or waits', async () => {
+    const { polling, time } = scene(() => undefined);
+    const asked = [
+      polling.prices.ask('binance', 'live', [item()]),
+      polling.prices.ask('binance', 'sandbox', [item()]),
+      ...made(2 * MAX_PRICE_ITEMS).map((symbol) =>
+        polling.prices.ask('kraken', 'live', [item({ symbol })]),
+      ),
+    ];
+    await time.run(1000);
+    await polling.close();
+    asked.push(polling.prices.ask('bybit', 'live', [item()]));
+    const answers = await Promise.all(asked);
+    expect(answers.flatMap(({ rows }) => rows)).toEqual([]);
+    const reasons = answers.flatMap(({ missing }) => missing.map(({ reason }) => reason));
+    expect(reasons).toHaveLength(asked.length);
+    expect(new Set(reasons)).toEqual(new Set(['connector', 'not_running']));
+    expect(reasons.at(-1)).toBe('not_running');
+  });
 });

@@ -140,6 +140,20 @@ describe('desk and ledger', () => {
     ]);
   });
 
+  it('a ledger that cannot be started is in the audit trail, with pauses between the attempts', async () => {
+    const spawnLedger = (): Promise<never> => Promise.reject(new Error('no process'));
+    const { scene } = await opened({ openParts: () => Promise.resolve([]), spawnLedger });
+    const failed = (): number => scene.ledger.counters['ledger_failed'] ?? 0;
+    const before = scene.time.nowMs();
+    await scene.until(() => failed() === 4, 10_000);
+    // 1, 2 and 4 seconds.
+    expect(scene.time.nowMs() - before).toBeLessThan(60_000);
+    const audits = scene.leaves.filter(({ kind }) => kind === KIND.audit);
+    expect(audits.map(({ plaintext }) => Buffer.from(plaintext).toString())).toEqual(
+      Array(4).fill('{"event":"administrative","code":"ledger_unavailable"}'),
+    );
+  });
+
   it('what waits for a ledger that does not come is bounded, and the account is read anew', async () => {
     const heard = listening();
     heard.takes = false;
