@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import process, { execPath } from 'node:process';
 import { connectorFlags, deskFlags, ledgerFlags } from '../enclave/child-flags.ts';
 import type { DeskPrograms } from '../enclave/desk-process.ts';
-import { CONNECTOR_SOURCES, LEDGER_SOURCES } from '../enclave/permissions.ts';
+import { CONNECTOR_SOURCES, LEDGER_SOURCES } from './sources.ts';
 import type { ChildProgram } from '../wire/node/child-program.ts';
 
 const ROOT = join(import.meta.dirname, '..');

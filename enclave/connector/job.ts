@@ -1,10 +1,8 @@
 // A job, as the desk hands it to a connector: one account, its credentials for this job alone, where the last
 // job came to, and what this one may spend.
 
-import { encodeCbor } from '../../wire/cbor.ts';
 import type { AccountType, Venue } from './classes.ts';
 import type { PriceKind } from './records.ts';
-import { mapOf } from './records.ts';
 
 export const MAX_JOB_BYTES: number = 256 * 1024;
 export const MAX_CURSOR_BYTES: number = 64 * 1024;
@@ -66,31 +64,4 @@ export interface Job {
   readonly budget: JobBudget;
   /** Of a job of prices. */
   readonly prices: readonly PriceItem[];
-}
-
-export function encodeJob(job: Job): Uint8Array {
-  const { settings, credentials, budget } = job;
-  return encodeCbor(
-    mapOf([
-      job.id,
-      job.kind,
-      job.venue,
-      mapOf([
-        settings.accountType,
-        settings.environment,
-        settings.label,
-        settings.allowTrading,
-        settings.symbols,
-      ]),
-      mapOf([credentials.apiKey, credentials.secret, credentials.passphrase]),
-      job.cursors,
-      job.fromMs,
-      job.nowMs,
-      job.priority,
-      mapOf([budget.calls, budget.retries, budget.deadlineMs]),
-      job.prices.map(({ kind, symbol, fromMs, toMs, stepMs }) =>
-        mapOf([kind, symbol, fromMs, toMs, stepMs]),
-      ),
-    ]),
-  );
 }

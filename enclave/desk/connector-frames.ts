@@ -1,6 +1,7 @@
 // The desk's half of the frames between desk and connector (enclave/connector/protocol.ts): what it answers, and what it
 // takes, which is hostile. Sizes, times, names and decimals are checked here, hosts and budgets in calls.ts.
 
+import { encodeCbor } from '../../wire/cbor.ts';
 import { isCanonicalDecimal } from '../../wire/decimal.ts';
 import type { Fields } from '../../wire/fields.ts';
 import { parseFields } from '../../wire/fields.ts';
@@ -11,6 +12,7 @@ import {
   COVERAGE_SUBJECTS,
   ERROR_CLASSES,
 } from '../connector/classes.ts';
+import type { Job } from '../connector/job.ts';
 import { MAX_CURSOR_BYTES, MAX_ID } from '../connector/job.ts';
 import type {
   Body,
@@ -32,6 +34,7 @@ import {
   readHeaders,
 } from '../connector/protocol.ts';
 import {
+  mapOf,
   MAX_TIME_MS,
   oneOf,
   oneOfOrNull,
@@ -121,4 +124,31 @@ export function parseDone(bytes: Uint8Array): Result<Done> {
     permissions: fields.mapOrNull(6, readPermissions),
     clockOffsetMs: fields.take(7) === null ? null : fields.int(7),
   }));
+}
+
+export function encodeJob(job: Job): Uint8Array {
+  const { settings, credentials, budget } = job;
+  return encodeCbor(
+    mapOf([
+      job.id,
+      job.kind,
+      job.venue,
+      mapOf([
+        settings.accountType,
+        settings.environment,
+        settings.label,
+        settings.allowTrading,
+        settings.symbols,
+      ]),
+      mapOf([credentials.apiKey, credentials.secret, credentials.passphrase]),
+      job.cursors,
+      job.fromMs,
+      job.nowMs,
+      job.priority,
+      mapOf([budget.calls, budget.retries, budget.deadlineMs]),
+      job.prices.map(({ kind, symbol, fromMs, toMs, stepMs }) =>
+        mapOf([kind, symbol, fromMs, toMs, stepMs]),
+      ),
+    ]),
+  );
 }

@@ -4,7 +4,7 @@
 import { duplexPair } from 'node:stream';
 import type { Duplex } from 'node:stream';
 import type { ErrorClass } from '../../enclave/connector/classes.ts';
-import { encodeJob } from '../../enclave/connector/job.ts';
+import { encodeJob } from '../../enclave/desk/connector-frames.ts';
 import type { Job } from '../../enclave/connector/job.ts';
 import {
   CONNECTOR_FRAME,

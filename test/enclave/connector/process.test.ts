@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { connectorFlags } from '../../../enclave/child-flags.ts';
-import { CONNECTOR_SOURCES } from '../../../enclave/permissions.ts';
+import { CONNECTOR_SOURCES } from '../../../simulator/sources.ts';
 import { IMAGE_OPTIONS, ROOT } from '../../../eif/build/bundles.ts';
 import { connectorPlugin } from '../../../eif/build/connector.ts';
 import { startExchange } from '../../../simulator/exchange/server.ts';

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeJob } from '../../../enclave/connector/job.ts';
+import { encodeJob } from '../../../enclave/desk/connector-frames.ts';
 import { parseJob } from '../../../enclave/connector/parse-job.ts';
 import type { Job } from '../../../enclave/connector/job.ts';
 import type { Done, Fetch, Fetched, Records } from '../../../enclave/connector/protocol.ts';
