@@ -62,9 +62,16 @@ const ACCOUNT: AccountMetrics = {
     volume: '51000',
     trades: 3,
   },
+  capital: {
+    gain: '260',
+    lowestCapital: '26000',
+    meanCapital: '26005.5',
+    smallCapitalShare: '0',
+  },
   period: { startMs: START_MS, endMs: START_MS + HOUR_MS },
   ratios: {
     cumulativeReturn: '0.01',
+    cumulativeReturnBridged: '0.01',
     volatility: '0.12',
     sharpe: '1.5',
     sortino: '2',

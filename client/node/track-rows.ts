@@ -222,6 +222,12 @@ export async function readSnapshot(
   });
 }
 
+/** Hours that were worked out backwards are in the statement, and not in what its figures are about. */
+function timeOf({ figures }: MetricsStatement, name: string): number | null {
+  const value = figures.get(name) ?? null;
+  return typeof value === 'number' ? value : null;
+}
+
 export async function readMetrics(
   row: Wire.AccountMetrics,
   keys: EpochKeys,
@@ -230,18 +236,20 @@ export async function readMetrics(
   const verified = await verify('metrics', row.evidence, keys, verifyEd25519);
   if (!verified.ok) return verified;
   const { statement } = verified.value;
+  const fromMs = timeOf(statement, 'start_ms') ?? statement.fromMs;
+  const toMs = timeOf(statement, 'end_ms') ?? statement.toMs;
   const same = compare({
     exchange: [statement.venue, row.exchange],
-    period_start: [statement.fromMs, row.periodStart],
-    period_end: [statement.toMs, row.periodEnd],
+    period_start: [fromMs, row.periodStart],
+    period_end: [toMs, row.periodEnd],
   });
   if (!same.ok) return same;
   return accept({
     ...verified.value,
     exchange: statement.venue,
     account: toHex(statement.accountCommitment),
-    fromMs: statement.fromMs,
-    toMs: statement.toMs,
+    fromMs,
+    toMs,
     figures: Object.fromEntries(statement.figures),
     reasons: Object.fromEntries(statement.reasons),
     conventions: Object.fromEntries(statement.conventions),

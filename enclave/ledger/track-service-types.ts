@@ -154,6 +154,8 @@ export interface SnapshotsAnswer {
 /** A ratio of wire/performance/, null below its minimum sample. */
 export interface TrackRatios {
   readonly cumulativeReturn: string | null;
+  /** With what the value changed over gaps. */
+  readonly cumulativeReturnBridged: string | null;
   readonly volatility: string | null;
   readonly sharpe: string | null;
   readonly sortino: string | null;
@@ -179,9 +181,18 @@ export interface TrackSums {
   readonly trades: number;
 }
 
+/** What the ratios rest on. */
+export interface TrackCapital {
+  readonly gain: string | null;
+  readonly lowestCapital: string | null;
+  readonly meanCapital: string | null;
+  readonly smallCapitalShare: string | null;
+}
+
 export interface AccountMetrics {
   readonly exchange: string;
   readonly sums: TrackSums;
+  readonly capital: TrackCapital;
   readonly period: TrackRange;
   readonly ratios: TrackRatios;
   /** Names of wire/performance/: frequency, ddof, annualisation, … → value. */

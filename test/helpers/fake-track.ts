@@ -238,9 +238,16 @@ export class FakeTrack implements TrackService {
         volume: '51000',
         trades: 3,
       },
+      capital: {
+        gain: '-260.5',
+        lowestCapital: '0.000000000000000001',
+        meanCapital: '26000',
+        smallCapitalShare: '0.5',
+      },
       period: { startMs: HOUR, endMs: HOUR + 2 * HOUR_MS },
       ratios: {
         cumulativeReturn: null,
+        cumulativeReturnBridged: '-0.01',
         volatility: '0.12',
         sharpe: null,
         sortino: null,

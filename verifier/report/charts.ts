@@ -1,13 +1,13 @@
 // The three charts of a report: value, index and drawdown, hour by hour, with gaps where they are. Doubles are for the eye
 // only; the figures are in the tables.
 
-import { indexOf } from '../../wire/performance/drawdown.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
 import { HOUR_MS } from '../../wire/track/figures.ts';
 import type { ChartPoint, Mark } from './chart.ts';
 import { digitsOf, renderChart } from './chart.ts';
 import type { HourRow } from './sections.ts';
 import type { Html } from './html.ts';
+import { indexLine } from './index-line.ts';
 import { day, dollars, minute, named, percent } from './numbers.ts';
 
 interface Ends {
@@ -63,7 +63,7 @@ export function charts(performance: Performance, hours: readonly HourRow[]): rea
   const { coverage, linked, gaps: told, points } = performance;
   if (coverage.recorded === 0) return [];
   const { startMs, endMs } = coverage;
-  const line = new Map(indexOf(points).map((point) => [point.atMs, point] as const));
+  const line = new Map(indexLine(points).map((point) => [point.atMs, point] as const));
   const at = (hour: HourRow): ReturnType<typeof line.get> =>
     line.get(hour.figures.startMs + HOUR_MS);
   const shared = { startMs, endMs, bands: told, marks: [], isFilled: false };

@@ -7,6 +7,7 @@ import type { Performance } from '../../wire/performance/performance.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import type { LostRange } from '../../wire/track/revocation.ts';
 import type { VerifiedRecord } from '../track/check-record.ts';
+import { monthlyReturns } from '../track/months.ts';
 import type { RecordVerdict } from '../track/record-verdict.ts';
 import { charts } from './charts.ts';
 import type { Html } from './html.ts';
@@ -222,6 +223,7 @@ export function renderReport(report: Report): string {
   const { coverage } = performance;
   const all = record.hours.map(({ statement }) => statement);
   const { startMs, endMs, recorded } = coverage;
+  const calendar = monthlyReturns(performance.points);
   const hours = all.filter(({ figures }) => figures.startMs >= startMs && figures.startMs < endMs);
   const commitment = toHex(account.accountCommitment);
   const title = `Track record ${commitment.slice(0, 16)}, ${account.venue}`;
@@ -237,7 +239,7 @@ export function renderReport(report: Report): string {
     [
       headline(performance),
       ...charts(performance, hours),
-      section('Months', months(performance.months), monthDetails(performance.months, hours)),
+      section('Months', months(calendar), monthDetails(calendar, hours)),
       section('Risk', risk(performance.hourly, performance.daily), falls(performance)),
       section('Profit and loss', sums(performance, hours), markets(performance)),
       section('Reconciliation', reconciliation(performance, hours)),

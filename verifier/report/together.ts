@@ -6,6 +6,7 @@ import { toHex } from '../../wire/bytes.ts';
 import type { Fixed } from '../../wire/fixed.ts';
 import type { JudgedTogether, Member } from '../together/together-verdict.ts';
 import type { LooksAlike, Transfer } from '../together/transfers.ts';
+import { monthlyReturns } from '../track/months.ts';
 import { charts } from './charts.ts';
 import { badge, conventions, references, remains } from './document.ts';
 import type { Html } from './html.ts';
@@ -173,6 +174,7 @@ export function renderTogetherReport(judged: JudgedTogether): string {
   const { verdict, members, together, performance } = judged;
   const { coverage } = performance;
   const { startMs, endMs, recorded } = coverage;
+  const calendar = monthlyReturns(performance.points);
   const hours = together.hours
     .filter((figures) => figures.startMs >= startMs && figures.startMs < endMs)
     .map((figures) => ({ figures }));
@@ -188,7 +190,7 @@ export function renderTogetherReport(judged: JudgedTogether): string {
       ...charts(performance, hours),
       section('Accounts', accounts(judged)),
       section('Transfers between them', ...transfers(judged)),
-      section('Months', months(performance.months), monthDetails(performance.months, hours)),
+      section('Months', months(calendar), monthDetails(calendar, hours)),
       section('Risk', risk(performance.hourly, performance.daily), falls(performance)),
       section('Profit and loss', sums(performance, hours), markets(performance)),
       section(

@@ -5,6 +5,7 @@ import { toHex } from '../../wire/bytes.ts';
 import type { Fixed } from '../../wire/fixed.ts';
 import { formatFixed } from '../../wire/fixed.ts';
 import type { BridgedGap } from '../../wire/performance/bridges.ts';
+import type { CalendarReturn } from '../../wire/performance/calendar.ts';
 import { drawdowns } from '../../wire/performance/drawdown.ts';
 import { hourReturn } from '../../wire/performance/hour-return.ts';
 import { metricsFigures } from '../../wire/performance/metrics-figures.ts';
@@ -23,6 +24,7 @@ import type { TrustOptions } from '../policy-options.ts';
 import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
 import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
 import type { SigningEpoch, VerifiedRecord } from './check-record.ts';
+import { monthlyReturns } from './months.ts';
 
 /** Times in ms since the Unix epoch, hashes in hex, ratios and amounts as decimal texts; null is not known. */
 export interface RecordSummary extends FiguresJson {
@@ -152,7 +154,7 @@ function periodJson({
   periods,
   method,
   ...rest
-}: Performance['months'][number]): PeriodJson {
+}: CalendarReturn): PeriodJson {
   return {
     start_ms: startMs,
     end_ms: endMs,
@@ -221,7 +223,7 @@ function correctionJson({ statement }: VerifiedRecord['corrections'][number]): C
 }
 
 export function figuresJson(performance: Performance): FiguresJson {
-  const { coverage, gaps, rebuilt, months, days, points } = performance;
+  const { coverage, gaps, rebuilt, days, points } = performance;
   const { figures, reasons, conventions } = metricsFigures(performance);
   return {
     period: { start_ms: coverage.startMs, end_ms: coverage.endMs },
@@ -230,7 +232,7 @@ export function figuresJson(performance: Performance): FiguresJson {
     conventions: Object.fromEntries(conventions),
     gaps: gaps.map(gapJson),
     rebuilt_gaps: (rebuilt?.gaps ?? []).map(gapJson),
-    months: months.map(periodJson),
+    months: monthlyReturns(points).map(periodJson),
     days: days.map(periodJson),
     drawdowns: drawdowns(points).map(({ depth, peakMs, troughMs, recoveryMs }) => ({
       depth,

@@ -278,6 +278,10 @@ export interface AccountMetrics {
   readonly currency: string;
   readonly lastSync: number;
   readonly evidence: Evidence | null;
+  readonly gain: string | null;
+  readonly lowestCapital: string | null;
+  readonly meanCapital: string | null;
+  readonly smallCapitalShare: string | null;
 }
 export const AccountMetricsSchema: MessageSchema<AccountMetrics> = {
   name: 'enclave.AccountMetrics',
@@ -301,6 +305,10 @@ export const AccountMetricsSchema: MessageSchema<AccountMetrics> = {
     { name: 'currency', number: 17, type: 'string', label: 'one' },
     { name: 'lastSync', number: 18, type: 'int64', label: 'one' },
     { name: 'evidence', number: 19, type: () => EvidenceSchema, label: 'optional' },
+    { name: 'gain', number: 20, type: 'string', label: 'optional' },
+    { name: 'lowestCapital', number: 21, type: 'string', label: 'optional' },
+    { name: 'meanCapital', number: 22, type: 'string', label: 'optional' },
+    { name: 'smallCapitalShare', number: 23, type: 'string', label: 'optional' },
   ],
 };
 
@@ -317,6 +325,7 @@ export interface Ratios {
   readonly winRate: string | null;
   readonly profitFactor: string | null;
   readonly xirr: string | null;
+  readonly cumulativeReturnBridged: string | null;
 }
 export const RatiosSchema: MessageSchema<Ratios> = {
   name: 'enclave.Ratios',
@@ -333,6 +342,7 @@ export const RatiosSchema: MessageSchema<Ratios> = {
     { name: 'winRate', number: 10, type: 'string', label: 'optional' },
     { name: 'profitFactor', number: 11, type: 'string', label: 'optional' },
     { name: 'xirr', number: 12, type: 'string', label: 'optional' },
+    { name: 'cumulativeReturnBridged', number: 13, type: 'string', label: 'optional' },
   ],
 };
 

@@ -1,5 +1,5 @@
-// Days and months of UTC, whole ones only: the first and the last of a record are usually not whole, and a part of a day
-// is no daily return.
+// Periods of a calendar, days of UTC above all: the first and the last of a record are usually not whole, and a part of a
+// day is no daily return.
 
 import type { LinkedReturn, ReturnPoint } from './link.ts';
 import { linkReturns } from './link.ts';
@@ -16,13 +16,7 @@ function dayOf(ms: number): number {
   return Math.floor(ms / DAY_MS) * DAY_MS;
 }
 
-/** Start of the month of UTC; `offset` months later. */
-function monthOf(ms: number, offset = 0): number {
-  const date = new Date(ms);
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset, 1);
-}
-
-function periodsOf(
+export function calendarReturns(
   points: readonly ReturnPoint[],
   startOf: (ms: number) => number,
   nextOf: (startMs: number) => number,
@@ -44,9 +38,5 @@ function periodsOf(
 
 /** From hours; hours do not cross midnight. */
 export function dailyReturns(hours: readonly ReturnPoint[]): readonly CalendarReturn[] {
-  return periodsOf(hours, dayOf, (startMs) => startMs + DAY_MS);
-}
-
-export function monthlyReturns(hours: readonly ReturnPoint[]): readonly CalendarReturn[] {
-  return periodsOf(hours, monthOf, (startMs) => monthOf(startMs, 1));
+  return calendarReturns(hours, dayOf, (startMs) => startMs + DAY_MS);
 }

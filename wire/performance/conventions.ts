@@ -63,13 +63,3 @@ export const CONVENTIONS: Readonly<Record<Frequency, Conventions>> = {
     minimum_periods: { dispersion: 30, counts: 30, annual: 365 },
   },
 };
-
-/** For figures of others: months, trading days. Sizes of samples are the caller's to judge. */
-export function otherConventions(periodsPerYear: number, minimum: number): Conventions {
-  return {
-    ...COMMON,
-    frequency: 'other',
-    periods_per_year: periodsPerYear,
-    minimum_periods: { dispersion: minimum, counts: minimum, annual: periodsPerYear },
-  };
-}

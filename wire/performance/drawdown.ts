@@ -15,14 +15,6 @@ export interface Drawdown {
   readonly recoveryMs: number | null;
 }
 
-export interface IndexPoint {
-  readonly atMs: number;
-  /** 1 + linked return, 18 digits. */
-  readonly index: string;
-  /** 1 − index / highest index until then. */
-  readonly drawdown: string;
-}
-
 interface Open {
   readonly depth: string;
   readonly peakMs: number;
@@ -34,26 +26,8 @@ function close({ depth, peakMs, troughMs }: Open, recoveryMs: number | null): Dr
 }
 
 /** 1 − value / peak: 0 or more. Beyond what can be written is not reached: nothing falls below a loss of 10^30 times all. */
-function fall(value: bigint, peak: bigint): string {
+export function fallOf(value: bigint, peak: bigint): string {
   return exactRatio(peak - value, peak) ?? '1';
-}
-
-/** The index at the end of each period that is known, and how far below its peak. */
-export function indexOf(points: readonly ReturnPoint[]): readonly IndexPoint[] {
-  const index = new GrowthIndex();
-  let peak = INDEX_ONE;
-  const line: IndexPoint[] = [];
-  for (const point of points) {
-    const step = stepOf(point);
-    if (step === null) continue;
-    const { endMs } = point;
-    const value = index.apply(step);
-    if (value > peak) peak = value;
-    const written = exactRatio(value, INDEX_ONE);
-    if (written === null) continue;
-    line.push({ atMs: endMs, index: written, drawdown: fall(value, peak) });
-  }
-  return line;
 }
 
 /** In the order of time. */
@@ -73,7 +47,7 @@ export function drawdowns(points: readonly ReturnPoint[]): readonly Drawdown[] {
       peak = { value, atMs: endMs };
       continue;
     }
-    const depth = fall(value, peak.value);
+    const depth = fallOf(value, peak.value);
     if (open === null || ratioUnits(depth) > ratioUnits(open.depth)) {
       open = { depth, peakMs: peak.atMs, troughMs: endMs };
     }

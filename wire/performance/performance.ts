@@ -8,7 +8,7 @@ import { HOUR_MS } from '../track/figures.ts';
 import type { BridgedGap } from './bridges.ts';
 import { bridge } from './bridges.ts';
 import type { CalendarReturn } from './calendar.ts';
-import { dailyReturns, monthlyReturns } from './calendar.ts';
+import { dailyReturns } from './calendar.ts';
 import type { Capital } from './capital.ts';
 import { capitalOf } from './capital.ts';
 import { CONVENTIONS } from './conventions.ts';
@@ -68,7 +68,6 @@ export interface Performance {
   /** Of whole days of UTC. */
   readonly daily: RiskMetrics;
   readonly days: readonly CalendarReturn[];
-  readonly months: readonly CalendarReturn[];
   readonly totals: Totals;
   readonly markets: readonly MarketPerformance[];
   /** One for each hour that has figures, from the first that was seen, without the empty ones at both ends. */
@@ -177,7 +176,6 @@ export function performanceOf(all: readonly HourFigures[]): Performance {
     hourly: riskMetrics(points, CONVENTIONS.hourly),
     daily: riskMetrics(wholeDays(days), CONVENTIONS.daily),
     days,
-    months: monthlyReturns(points),
     totals: totalsOf(hours),
     markets: marketsOf(hours, points),
     points,

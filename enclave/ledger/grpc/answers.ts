@@ -155,7 +155,7 @@ export function snapshotsAnswer(
 }
 
 function accountOf(account: AccountMetrics): Wire.AccountMetrics {
-  const { sums, ratios } = account;
+  const { sums, ratios, capital } = account;
   return {
     exchange: account.exchange,
     balance: amount(sums.balance),
@@ -170,6 +170,7 @@ function accountOf(account: AccountMetrics): Wire.AccountMetrics {
     periodEnd: account.period.endMs,
     ratios: {
       cumulativeReturn: amount(ratios.cumulativeReturn),
+      cumulativeReturnBridged: amount(ratios.cumulativeReturnBridged),
       volatility: amount(ratios.volatility),
       sharpe: amount(ratios.sharpe),
       sortino: amount(ratios.sortino),
@@ -189,6 +190,10 @@ function accountOf(account: AccountMetrics): Wire.AccountMetrics {
     currency: account.currency,
     lastSync: account.lastSyncMs ?? 0,
     evidence: evidenceOf(account.evidence),
+    gain: amount(capital.gain),
+    lowestCapital: amount(capital.lowestCapital),
+    meanCapital: amount(capital.meanCapital),
+    smallCapitalShare: amount(capital.smallCapitalShare),
   };
 }
 

@@ -172,9 +172,19 @@ export function metricsOf(
   return {
     exchange: statement.venue,
     sums,
-    period: { startMs: statement.fromMs, endMs: statement.toMs },
+    capital: {
+      gain: named.text('gain'),
+      lowestCapital: named.text('capital_lowest'),
+      meanCapital: named.text('capital_mean'),
+      smallCapitalShare: named.text('capital_small_share'),
+    },
+    period: {
+      startMs: named.number('start_ms') ?? statement.fromMs,
+      endMs: named.number('end_ms') ?? statement.toMs,
+    },
     ratios: {
       cumulativeReturn: named.text('return'),
+      cumulativeReturnBridged: named.text('return_bridged'),
       volatility: named.text('daily.volatility'),
       sharpe: named.text('daily.sharpe'),
       sortino: named.text('daily.sortino'),

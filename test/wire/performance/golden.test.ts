@@ -2,13 +2,13 @@
 // perpetuals are judged by the ledger's book (test/enclave/ledger/book/golden.test.ts); this file checks that none is left over.
 
 import { describe, expect, it } from 'vitest';
-import { otherConventions } from '../../../wire/performance/conventions.ts';
 import { linkReturns } from '../../../wire/performance/link.ts';
 import { periodReturn } from '../../../wire/performance/period-return.ts';
 import { ratioOf } from '../../../wire/performance/ratio.ts';
 import { riskMetrics } from '../../../wire/performance/risk.ts';
 import { XIRR_YEAR_MS, xirr } from '../../../wire/performance/xirr.ts';
 import { GOLDEN, goldenCase, money, numberOf } from './golden.ts';
+import { otherConventions } from './other-conventions.ts';
 import { series } from './series.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,7 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dailyReturns, monthlyReturns } from '../../../wire/performance/calendar.ts';
-import { drawdowns, indexOf, maximumDrawdown } from '../../../wire/performance/drawdown.ts';
+import { indexLine } from '../../../verifier/report/index-line.ts';
+import { monthlyReturns } from '../../../verifier/track/months.ts';
+import { dailyReturns } from '../../../wire/performance/calendar.ts';
+import { drawdowns, maximumDrawdown } from '../../../wire/performance/drawdown.ts';
 import { linkReturns } from '../../../wire/performance/link.ts';
 import { ratioOf } from '../../../wire/performance/ratio.ts';
 import { HOUR_MS, START_MS } from './hours.ts';
@@ -157,7 +159,7 @@ describe('drawdowns', () => {
       fc.property(fc.array(RETURN, { minLength: 1, maxLength: 40 }), (returns) => {
         const points = series(returns);
         const deepest = maximumDrawdown(points);
-        const line = indexOf(points);
+        const line = indexLine(points);
         const depths = line.map(({ drawdown }) => ratioOf(drawdown));
         const most = depths.reduce((a, b) => (b.gt(a) ? b : a), ratioOf('0'));
         expect(ratioOf(deepest?.depth ?? '0').eq(most)).toBe(true);

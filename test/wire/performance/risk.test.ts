@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { CONVENTIONS, otherConventions } from '../../../wire/performance/conventions.ts';
+import { CONVENTIONS } from '../../../wire/performance/conventions.ts';
 import { drawdowns } from '../../../wire/performance/drawdown.ts';
 import type { ReturnPoint } from '../../../wire/performance/link.ts';
 import { linkReturns } from '../../../wire/performance/link.ts';
@@ -10,6 +10,7 @@ import type { RiskMetrics } from '../../../wire/performance/risk.ts';
 import { riskMetrics } from '../../../wire/performance/risk.ts';
 import { ROOT } from '../../../scripts/bundle.ts';
 import { goldenCase, numberOf } from './golden.ts';
+import { otherConventions } from './other-conventions.ts';
 import { series } from './series.ts';
 
 const MONTHLY = otherConventions(12, 2);
