@@ -23,6 +23,7 @@ export type Risk =
   | 'chosen_account'
   | 'chosen_result'
   | 'unlogged_result'
+  | 'lost_statements'
   | 'later_reports'
   | 'other_epochs'
   | 'tail_cut'

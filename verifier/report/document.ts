@@ -7,6 +7,7 @@ import type { Performance } from '../../wire/performance/performance.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import type { LostRange } from '../../wire/track/revocation.ts';
 import type { VerifiedRecord } from '../track/check-record.ts';
+import { lossText } from '../track/losses.ts';
 import { monthlyReturns } from '../track/months.ts';
 import type { RecordVerdict } from '../track/record-verdict.ts';
 import { charts } from './charts.ts';
@@ -54,6 +55,7 @@ function warnings({ verdict, record }: Report): readonly Html[] {
   if (record.account.environment === 'sandbox') {
     said.push('The account is on a test system: nothing was at stake.');
   }
+  said.push(...(verdict.record?.lost ?? []).map((loss) => `Lost: ${lossText(loss)}.`));
   if (record.ended) said.push('The chain of this account has ended: nothing follows.');
   const rebuilt = record.hours.filter(({ statement }) => statement.figures.rebuilt).length;
   if (rebuilt > 0) {

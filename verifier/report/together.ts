@@ -6,6 +6,7 @@ import { toHex } from '../../wire/bytes.ts';
 import type { Fixed } from '../../wire/fixed.ts';
 import type { JudgedTogether, Member } from '../together/together-verdict.ts';
 import type { LooksAlike, Transfer } from '../together/transfers.ts';
+import { lossText } from '../track/losses.ts';
 import { monthlyReturns } from '../track/months.ts';
 import { charts } from './charts.ts';
 import { badge, conventions, references, remains } from './document.ts';
@@ -57,6 +58,10 @@ function warnings({ verdict, members, together, performance }: JudgedTogether): 
     said.push(`Checks were switched off: ${unsafe.join(' ')}. Do not rely on this report.`);
   if (members.some(({ record }) => record.account.environment === 'sandbox')) {
     said.push('The accounts are on test systems: nothing was at stake.');
+  }
+  for (const { verdict: own, record } of members) {
+    const name = toHex(record.account.accountCommitment).slice(0, 8);
+    said.push(...(own.record?.lost ?? []).map((loss) => `Lost of ${name}: ${lossText(loss)}.`));
   }
   const { startMs, endMs } = performance.coverage;
   const partial = together.spans.filter(

@@ -19,6 +19,8 @@ import type { TrustOptions } from '../policy-options.ts';
 import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
 import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
 import type { VerifiedRecord } from '../track/check-record.ts';
+import type { Loss } from '../track/losses.ts';
+import { lossRisks } from '../track/losses.ts';
 import type { FiguresJson, RecordVerdict } from '../track/record-verdict.ts';
 import { figuresJson, renderFigures } from '../track/record-verdict.ts';
 import type { Span, Together } from './consolidate.ts';
@@ -150,7 +152,11 @@ function pairJson(
   };
 }
 
-function risksOf(trust: TrustOptions, logged: boolean): readonly ResidualRisk[] {
+function risksOf(
+  trust: TrustOptions,
+  logged: boolean,
+  losses: readonly Loss[],
+): readonly ResidualRisk[] {
   const risks: readonly ResidualRisk[] = [
     ...risksOfOptions(trust),
     {
@@ -163,6 +169,7 @@ function risksOf(trust: TrustOptions, logged: boolean): readonly ResidualRisk[] 
       sentence:
         'show records that end when it suits, each at another time: ask the enclave for the heads of the chains, and compare the counters',
     },
+    ...lossRisks(losses),
   ];
   if (logged) return risks;
   const sentence = 'have dropped the end of a log with leaves of these records: give --log';
@@ -196,7 +203,15 @@ export function verifiedTogether(
       internal: internal.map((one) => pairJson(one, names, 'reference', one.reference)),
       alike: alike.map((one) => pairJson(one, names, one.reason, null)),
     },
-    ...riskFields(trust, risksOf(trust, logged), [word]),
+    ...riskFields(
+      trust,
+      risksOf(
+        trust,
+        logged,
+        members.flatMap(({ record }) => record.losses),
+      ),
+      [word],
+    ),
   };
   return { verdict, members, together, performance };
 }

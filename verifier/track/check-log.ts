@@ -21,6 +21,8 @@ import { verifierCrypto } from '../log/verifier-crypto.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { AttestedEpoch } from './attested-keys.ts';
 import type { VerifiedRecord } from './check-record.ts';
+import type { LossLeaves } from './losses.ts';
+import { LossSearch } from './losses.ts';
 
 export interface LogPlace {
   /** Folder, URL or bucket. */
@@ -38,6 +40,7 @@ async function readLeaves(
   indexes: readonly number[],
   trust: TrustOptions,
   { address, values, env, onProgress }: LogPlace,
+  search: LossSearch,
 ): Promise<Result<Leaves>> {
   const crypto = verifierCrypto();
   const epoch = parseOrigin(origin)?.epoch;
@@ -58,6 +61,7 @@ async function readLeaves(
   const read = await readTree(crypto, files, size, [0, 1], {
     onProgress,
     onLeaves: (first, bundle) => {
+      search.take(first, bundle);
       for (let next = waiting.at(-1); next !== undefined; next = waiting.at(-1)) {
         const leaf = bundle[next - first];
         if (leaf === undefined) break;
@@ -114,22 +118,25 @@ function checkLeaf(
   return refuse('record_unlogged', place);
 }
 
-/** Refuses `record_unlogged`, and what the log of an epoch is refused for. */
+/** Gives where lost statements can have been. Refuses `record_unlogged`, and what the log of an epoch is refused for. */
 export async function checkRecordLog(
-  { signed, epochs }: Pick<VerifiedRecord, 'signed' | 'epochs'>,
+  { signed, epochs, losses }: Pick<VerifiedRecord, 'signed' | 'epochs' | 'losses'>,
   trust: TrustOptions,
   log: LogPlace,
-): Promise<Result<null>> {
+): Promise<Result<LossLeaves>> {
+  const found = new Map<number, number>();
   const byOrigin = Map.groupBy(signed, ({ origin }) => origin);
   for (const epoch of epochs) {
     const { origin } = epoch;
     const byLeaf = Map.groupBy(byOrigin.get(origin) ?? [], ({ leafIndex }) => leafIndex);
-    const leaves = await readLeaves(epoch, [...byLeaf.keys()], trust, log);
+    const indexes = [...byLeaf.keys()];
+    const search = new LossSearch(losses, origin, new Set(indexes), found);
+    const leaves = await readLeaves(epoch, indexes, trust, log, search);
     if (!leaves.ok) return leaves;
     for (const [index, group] of byLeaf) {
       const checked = checkLeaf(origin, index, group, leaves.value.get(index));
       if (!checked.ok) return checked;
     }
   }
-  return accept(null);
+  return accept(found);
 }

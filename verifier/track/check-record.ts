@@ -13,7 +13,7 @@ import type { TrackAccount } from '../../wire/track/head.ts';
 import { DAY_MS, HOUR_MS } from '../../wire/track/head.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import type { MetricsStatement } from '../../wire/track/metrics.ts';
-import type { RevocationStatement } from '../../wire/track/revocation.ts';
+import type { LostRange, RevocationStatement } from '../../wire/track/revocation.ts';
 import type { SnapshotStatement } from '../../wire/track/snapshot.ts';
 import type { ChainStatement, TrackStatement } from '../../wire/track/statement.ts';
 import {
@@ -25,6 +25,7 @@ import { ed25519Verifier } from '../ed25519.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { AttestedEpoch } from './attested-keys.ts';
 import { attestedEpochs } from './attested-keys.ts';
+import type { LeafPlace, Loss } from './losses.ts';
 import { checkHour, checkMetrics, checkSnapshot } from './recompute.ts';
 
 /** A statement with where it was signed. */
@@ -45,6 +46,8 @@ export interface VerifiedRecord {
   readonly corrections: readonly Placed<HourStatement | SnapshotStatement>[];
   readonly revocations: readonly Placed<RevocationStatement>[];
   readonly metrics: readonly Placed<MetricsStatement>[];
+  /** What revocations say was lost, in the order of the chain. */
+  readonly losses: readonly Loss[];
   /** All of them, as they were signed, in the order of the file. */
   readonly signed: readonly SignedStatement[];
   /** Epochs that signed, in the order of their first statement. */
@@ -118,6 +121,8 @@ function checkSignatures(
 class Walk {
   readonly chain: ChainCheck = new ChainCheck(nodeCrypto);
   readonly #hashes = new Map<number, Uint8Array>();
+  readonly #places = new Map<number, LeafPlace>();
+  readonly losses: Loss[] = [];
   /** By start. */
   readonly hours = new Map<number, Placed<HourStatement>>();
   readonly snapshots = new Map<number, Placed<SnapshotStatement>>();
@@ -160,10 +165,11 @@ class Walk {
     const added = this.chain.add(signed.statement, statement);
     if (!added.ok) return added;
     this.#hashes.set(statement.counter, nodeCrypto.sha256(signed.statement));
-    const { leafIndex, position } = signed;
+    const { origin, leafIndex, position } = signed;
+    this.#places.set(statement.counter, { origin, leafIndex });
     if (statement.kind === 'revocation') {
       this.revocations.push({ statement, leafIndex, position });
-      if (statement.lost !== null) this.#goBack();
+      if (statement.lost !== null) this.#lose(statement, statement.lost, { origin, leafIndex });
       return accept(null);
     }
     if (statement.supersedes !== null) this.corrections.push({ statement, leafIndex, position });
@@ -183,6 +189,14 @@ class Walk {
       if (found !== undefined) hours.push(found.statement);
     }
     return hours;
+  }
+
+  #lose({ counter, reason, atMs }: RevocationStatement, lost: LostRange, before: LeafPlace): void {
+    let present = 0;
+    for (const at of this.#places.keys()) if (at >= lost.from && at <= lost.to) present++;
+    const after = this.#places.get(lost.from - 1) ?? null;
+    this.losses.push({ counter, lost, reason, atMs, present, after, before });
+    this.#goBack();
   }
 
   /** To what the chain says that holds: some of it was taken back. */
@@ -270,6 +284,7 @@ export function checkRecord(
     corrections: walk.corrections,
     revocations: walk.revocations,
     metrics: walk.metrics,
+    losses: walk.losses,
     signed: parsed.map((one) => one.signed),
     epochs: signingEpochs(parsed, epochs.value),
   });

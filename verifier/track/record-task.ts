@@ -17,6 +17,7 @@ import { readSmallFile } from '../small-file.ts';
 import { checkRecordLog } from './check-log.ts';
 import type { VerifiedRecord } from './check-record.ts';
 import { checkRecord } from './check-record.ts';
+import type { LossLeaves } from './losses.ts';
 import type { JudgedRecord, RecordVerdict } from './record-verdict.ts';
 import { refusedRecord, verifiedRecord } from './record-verdict.ts';
 
@@ -122,15 +123,15 @@ export async function judgeRecord(
   return accept({ verdict: judged.verdict, found: { ...judged, record: record.value } });
 }
 
-/** False without --log. */
+/** Null without --log. */
 async function lookUp(
   record: VerifiedRecord,
   trust: TrustOptions,
   values: RecordValues,
   io: CommandIo,
-): Promise<Result<boolean>> {
+): Promise<Result<LossLeaves | null>> {
   const { log: address } = values;
-  if (address === undefined) return accept(false);
+  if (address === undefined) return accept(null);
   const progress = new ProgressBar(io, 'leaves');
   const checked = await checkRecordLog(record, trust, {
     address,
@@ -141,5 +142,5 @@ async function lookUp(
     },
   });
   progress.clear();
-  return checked.ok ? accept(true) : checked;
+  return checked;
 }

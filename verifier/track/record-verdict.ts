@@ -24,6 +24,8 @@ import type { TrustOptions } from '../policy-options.ts';
 import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
 import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
 import type { SigningEpoch, VerifiedRecord } from './check-record.ts';
+import type { LossJson, LossLeaves } from './losses.ts';
+import { lossJson, lossRisks, lossText } from './losses.ts';
 import { monthlyReturns } from './months.ts';
 
 /** Times in ms since the Unix epoch, hashes in hex, ratios and amounts as decimal texts; null is not known. */
@@ -42,6 +44,7 @@ export interface RecordSummary extends FiguresJson {
   };
   readonly hourly: readonly HourJson[];
   readonly corrected: readonly CorrectionJson[];
+  readonly lost: readonly LossJson[];
   readonly epochs: readonly EpochJson[];
 }
 
@@ -243,7 +246,11 @@ export function figuresJson(performance: Performance): FiguresJson {
   };
 }
 
-function summaryOf(record: VerifiedRecord, performance: Performance): RecordSummary {
+function summaryOf(
+  record: VerifiedRecord,
+  performance: Performance,
+  leaves: LossLeaves | null,
+): RecordSummary {
   const { account, head, ended, hours, snapshots, corrections, revocations, metrics } = record;
   return {
     account: toHex(account.accountCommitment),
@@ -261,13 +268,14 @@ function summaryOf(record: VerifiedRecord, performance: Performance): RecordSumm
     ...figuresJson(performance),
     hourly: hours.map(hourJson),
     corrected: corrections.map(correctionJson),
+    lost: record.losses.map((loss) => lossJson(loss, leaves)),
     epochs: record.epochs.map(epochJson),
   };
 }
 
 function risksOf(
   trust: TrustOptions,
-  { account }: VerifiedRecord,
+  { account, losses }: VerifiedRecord,
   logged: boolean,
 ): readonly ResidualRisk[] {
   const risks: readonly ResidualRisk[] = [
@@ -284,6 +292,7 @@ function risksOf(
       sentence:
         'show a record that ends when it suits: ask the enclave for the head of the chain, and compare the counter',
     },
+    ...lossRisks(losses),
   ];
   if (logged) return risks;
   const sentence = 'have dropped the end of the log with leaves of this record: give --log';
@@ -299,8 +308,9 @@ export function verifiedRecord(
   source: string,
   trust: TrustOptions,
   record: VerifiedRecord,
-  logged: boolean,
+  leaves: LossLeaves | null,
 ): JudgedRecord {
+  const logged = leaves !== null;
   const performance = performanceOf(record.hours.map(({ statement }) => statement.figures));
   const venue: ResidualRisk = {
     risk: 'venue_word',
@@ -309,7 +319,7 @@ export function verifiedRecord(
   const verdict = {
     ...verifiedJudgement(source, trust, logged ? [] : ['log']),
     logged,
-    record: summaryOf(record, performance),
+    record: summaryOf(record, performance, leaves),
     ...riskFields(trust, risksOf(trust, record, logged), [venue]),
   };
   return { verdict, performance };
@@ -369,6 +379,7 @@ function renderFacts(verdict: RecordVerdict, record: RecordSummary): readonly st
       'statements',
       `${statements.hours} hours, ${statements.snapshots} snapshots, ${statements.corrections} corrections, ${statements.revocations} revocations, ${statements.metrics} metrics`,
     ),
+    ...record.lost.map((loss) => row('LOST', lossText(loss))),
     ...record.epochs.map(({ origin, statements: count }) =>
       row('signed by', `${origin}: ${count}`),
     ),

@@ -99,7 +99,7 @@ it('a record of the real ledger verifies, with every figure, and prints', async 
     attestations: [await documentFor(scene)],
   };
   const verified = assertAccepted(checkRecord(evidence, await trust(), null));
-  const { verdict, performance } = verifiedRecord('scene', await trust(), verified, false);
+  const { verdict, performance } = verifiedRecord('scene', await trust(), verified, null);
   expect(verdict.verdict).toBe('verified');
   expect(verdict.record?.statements).toMatchObject({ snapshots: 1, metrics: 1 });
   const figures = verdict.record?.figures ?? {};

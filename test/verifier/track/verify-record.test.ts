@@ -114,6 +114,19 @@ describe('a record', () => {
       expect([exit, verdict.record?.figures['return']]).toEqual([0, '0.0302']);
       expect(verdict.record?.hourly.map(({ counter }) => counter)).toEqual([1, 5, 6]);
       expect(verdict.record?.statements).toMatchObject({ hours: 3, revocations: 1 });
+      const present = list.length === statements.length ? 2 : 0;
+      expect(verdict.record?.lost).toEqual([
+        {
+          counter: 4,
+          from_counter: 2,
+          to_counter: 3,
+          reason: 'store_lost',
+          at_ms: START_MS,
+          present,
+          result_leaves: null,
+        },
+      ]);
+      expect(verdict.residual_risks).toContain('lost_statements');
     }
     const more = builder.file({ statements: statements.toSpliced(0, 3) });
     expect(await folder.codeOf(more)).toBe('chain_hole');
@@ -258,6 +271,66 @@ describe('the log', () => {
       false,
       expect.arrayContaining(['unlogged_result']),
     ]);
+  });
+
+  it('shows in how many of its leaves lost statements can have been', async () => {
+    // Each in a leaf of its own: 1 is kept, 2 and 3 are lost, 4 says so; a third leaf is of somebody else.
+    const builder = await RecordBuilder.create();
+    const [first, second, third] = threeHours();
+    if (first === undefined || second === undefined || third === undefined)
+      throw new Error('three');
+    for (const figures of [first, second, third]) builder.add(hourStatement(figures));
+    const lost = { from: 2, to: 3 };
+    builder.add({ kind: 'revocation', lost, reason: 'store_lost', atMs: START_MS });
+    builder.addHours([second, third]);
+    await folder.folder.write(builder.epochs);
+    const { statements } = builder;
+    const leavesOf = async (list: readonly SignedStatement[]): Promise<unknown> => {
+      const file = builder.file({ statements: list });
+      const { exit, verdict } = await folder.verify(file, '--log', folder.folder.log);
+      expect([exit, verdict.code]).toEqual([0, null]);
+      return verdict.record?.lost.map(({ present, result_leaves: leaves }) => [present, leaves]);
+    };
+    expect(await leavesOf(statements)).toEqual([[2, 0]]);
+    expect(await leavesOf(statements.toSpliced(2, 1))).toEqual([[1, 1]]);
+    expect(await leavesOf(statements.toSpliced(1, 2))).toEqual([[0, 2]]);
+    // Without what was kept before them, anything up to there can be.
+    const all = await RecordBuilder.create();
+    all.addHours([first]);
+    all.add({ kind: 'revocation', lost: { from: 1, to: 1 }, reason: 'not_stored', atMs: START_MS });
+    all.addHours([first]);
+    await folder.folder.write(all.epochs);
+    const file = all.file({ statements: all.statements.toSpliced(0, 1) });
+    const { verdict } = await folder.verify(file, '--log', folder.folder.log);
+    expect(verdict.record?.lost).toMatchObject([{ present: 0, result_leaves: 1 }]);
+    const person = folder.folder.path('lost.json');
+    await writeFile(person, file);
+    const { out } = await runCommand(
+      run,
+      person,
+      ...folder.folder.trust(),
+      '--log',
+      folder.folder.log,
+    );
+    expect(out).toContain('1 statements, 1 to 1, taken back by 2 (not_stored');
+    expect(out).toContain('in the log 1 leaves can have held the others');
+    expect(out).toContain('[lost_statements]');
+  });
+
+  it('over epochs is searched in both of them', async () => {
+    const builder = await RecordBuilder.create();
+    const [first, second, third] = threeHours();
+    if (first === undefined || second === undefined || third === undefined)
+      throw new Error('three');
+    for (const figures of [first, second]) builder.add(hourStatement(figures));
+    await builder.nextEpoch(2);
+    const lost = { from: 2, to: 2 };
+    builder.add({ kind: 'revocation', lost, reason: 'store_lost', atMs: START_MS });
+    builder.addHours([second, third]);
+    await folder.folder.write(builder.epochs);
+    const file = builder.file({ statements: builder.statements.toSpliced(1, 1) });
+    const { exit, verdict } = await folder.verify(file, '--log', folder.folder.log);
+    expect([exit, verdict.record?.lost]).toMatchObject([0, [{ present: 0, result_leaves: 1 }]]);
   });
 
   it('that ends before a leaf does not have it', async () => {
