@@ -209,10 +209,11 @@ export function renderTogetherReport(judged: JudgedTogether): string {
       section('Conventions', conventions(verdict.together?.conventions ?? {})),
       section(
         'Attestation and log',
-        ...members.flatMap((member) => [
-          html`<h3><code>${commitmentOf(member)}</code></h3>`,
-          ...references(member),
-        ]),
+        ...members.map(
+          (member) =>
+            html`<h3><code>${commitmentOf(member)}</code></h3>
+              ${references(member)}`,
+        ),
       ),
       section('What remains', remains(verdict)),
     ],
