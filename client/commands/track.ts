@@ -14,10 +14,16 @@ import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { SignedStatement } from '../../wire/track/evidence.ts';
 import { signedStatementToJson } from '../../wire/track/evidence.ts';
-import type { EnclaveClientSettings, RangeQuestion, TrackAnswer } from '../node/enclave-client.ts';
+import type {
+  EnclaveClientSettings,
+  MetricsAnswer,
+  RangeQuestion,
+  TrackAnswer,
+} from '../node/enclave-client.ts';
 import { EnclaveClient } from '../node/enclave-client.ts';
 import { nodeEnvironment } from '../node/index.ts';
 import type { VerifiedMetrics, VerifiedReturn, VerifiedSnapshot } from '../node/track-rows.ts';
+import type { TrackTotals } from '../node/track-totals.ts';
 import { readClientTrust, tellFailure } from './trust-options.ts';
 
 type Verb = 'returns' | 'snapshots' | 'metrics';
@@ -141,10 +147,11 @@ async function prepare(
   });
 }
 
+type Answer = TrackAnswer<Row> & Partial<Pick<MetricsAnswer, 'totals'>>;
 type Row = VerifiedReturn | VerifiedSnapshot | VerifiedMetrics;
 
 const ASK: Readonly<
-  Record<Verb, (client: EnclaveClient, question: RangeQuestion) => Promise<TrackAnswer<Row>>>
+  Record<Verb, (client: EnclaveClient, question: RangeQuestion) => Promise<Answer>>
 > = {
   returns: (client, question) => client.calculateHistoricalReturns(question),
   snapshots: (client, question) => client.getSnapshotTimeSeries(question),
@@ -178,6 +185,13 @@ function lineOf(shown: Row): string {
   return row(shown.account.slice(0, 16), `${shown.exchange}  ${figures.join(', ')}${mark}`);
 }
 
+function totalLines(totals: TrackTotals | undefined): readonly string[] {
+  if (totals === undefined) return [];
+  const { accounts, ...sums } = totals;
+  const facts = Object.entries(sums).map(([name, value]) => `${name} ${known(value)}`);
+  return [row('together', `${accounts} accounts  ${facts.join(', ')}`)];
+}
+
 /** The statement is in the evidence, as it was signed. */
 function jsonOf(shown: Row): object {
   return { ...shown, statement: undefined, evidence: signedStatementToJson(shown.evidence) };
@@ -194,7 +208,7 @@ function inChainOrder(rows: readonly Row[]): readonly { readonly evidence: Signe
 async function perform(verb: Verb, task: Task, io: CommandIo, json: boolean): Promise<number> {
   const client = new EnclaveClient(nodeEnvironment(), task.settings);
   try {
-    const { rows, verified, fresh } = await ASK[verb](client, task.question);
+    const { rows, verified, fresh, totals } = await ASK[verb](client, task.question);
     if (task.output !== null) {
       const text = await client.evidenceOf(inChainOrder(rows));
       try {
@@ -203,10 +217,10 @@ async function perform(verb: Verb, task: Task, io: CommandIo, json: boolean): Pr
         return undecided(io, { code: 'file_unreadable', detail: { file: task.output } }, json);
       }
     }
-    const shown = { verified, fresh, rows: rows.map(jsonOf) };
+    const shown = { verified, fresh, rows: rows.map(jsonOf), totals };
     const verdict = verified ? 'VERIFIED' : 'UNVERIFIED';
     const head = `${verdict}  ${rows.length} ${verb}${fresh ? '' : ', consistent: there may be newer ones'}`;
-    const lines = [head, ...rows.map(lineOf)];
+    const lines = [head, ...rows.map(lineOf), ...totalLines(totals)];
     io.stdout(json ? `${JSON.stringify(shown, null, 2)}\n` : `${lines.join('\n')}\n`);
     if (verified) return 0;
     const code = 'record_unattested';

@@ -28,6 +28,8 @@ import type { ClientIdentity } from './grpc-channel.ts';
 import { GrpcChannel, parseGrpcAddress } from './grpc-channel.ts';
 import type { EpochKeys, VerifiedMetrics, VerifiedReturn, VerifiedSnapshot } from './track-rows.ts';
 import { readMetrics, readReturn, readSnapshot } from './track-rows.ts';
+import type { TrackTotals } from './track-totals.ts';
+import { compareTotals, totalsOf } from './track-totals.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const HTTPS_PORT = 443;
@@ -72,6 +74,11 @@ export interface TrackAnswer<Row> {
   readonly rows: readonly Row[];
   readonly verified: boolean;
   readonly fresh: boolean;
+}
+
+/** `totals` are added up by this client from the signed statements of the rows; as `verified` as they are. */
+export interface MetricsAnswer extends TrackAnswer<VerifiedMetrics> {
+  readonly totals: TrackTotals;
 }
 
 export type EnclaveHealth = Pick<
@@ -153,8 +160,8 @@ export class EnclaveClient {
     );
   }
 
-  /** One row for each account. */
-  async getAggregatedMetrics(question: TrackQuestion): Promise<TrackAnswer<VerifiedMetrics>> {
+  /** One row for each account, and their sums. */
+  async getAggregatedMetrics(question: TrackQuestion): Promise<MetricsAnswer> {
     const { getAggregatedMetrics } = enclaveService.methods;
     const verify = await this.#verifier();
     const { userId: userUid, exchange = '' } = question;
@@ -162,7 +169,9 @@ export class EnclaveClient {
     const rows: VerifiedMetrics[] = [];
     for (const account of answer.accounts)
       rows.push(valueOf(await readMetrics(account, keys, verify)));
-    return answerOf(rows, answer.freshness === Freshness.FRESH);
+    const totals = totalsOf(rows.map(({ statement }) => statement));
+    valueOf(compareTotals(totals, answer));
+    return { ...answerOf(rows, answer.freshness === Freshness.FRESH), totals };
   }
 
   /** Polls the user's accounts now. Refused once a snapshot of the period exists (`snapshot_exists`). */

@@ -15,11 +15,13 @@ export type * from '../public-types.ts';
 export type {
   EnclaveClientOptions,
   EnclaveHealth,
+  MetricsAnswer,
   RangeQuestion,
   SyncOutcome,
   TrackAnswer,
   TrackQuestion,
 } from './enclave-client.ts';
+export type { TrackTotals } from './track-totals.ts';
 export type { VerifiedMetrics, VerifiedReturn, VerifiedSnapshot } from './track-rows.ts';
 
 export function nodeEnvironment(): Environment {

@@ -131,6 +131,17 @@ describe('EnclaveClient', () => {
       verified: true,
     });
     expect(metrics.fresh).toBe(false);
+    expect(metrics.totals).toEqual({
+      accounts: 1,
+      balance: '26015.5',
+      equity: '26012.5',
+      realizedPnl: '20',
+      unrealizedPnl: '-3',
+      fees: '2.5',
+      funding: '-0.000000000000000001',
+      volume: '51000',
+      trades: 3,
+    });
     expect(await client.processSyncJob(USER)).toEqual({
       accounts: 1,
       synced: 12,
@@ -225,6 +236,34 @@ describe('refuses', () => {
     const call = open().calculateHistoricalReturns(USER);
     expect(await codeOf(call)).toBe('record_mismatch');
     await expect(call).rejects.toMatchObject({ detail: { what } });
+  });
+
+  it('a sum that is not that of what is signed', async () => {
+    const client = open();
+    const lies = {
+      total_balance: { balance: '26015.6' },
+      total_equity: { equity: null },
+      total_realized_pnl: { realizedPnl: '21' },
+      total_unrealized_pnl: { unrealizedPnl: '3' },
+      total_fees: { fees: '2.6' },
+      total_funding: { funding: '0' },
+      total_volume: { volume: '51001' },
+      total_trades: { trades: 4 },
+    };
+    for (const [what, change] of Object.entries(lies)) {
+      scene.track.changeMetrics = (answer) => {
+        return { ...answer, totals: { ...answer.totals, ...change } };
+      };
+      const call = client.getAggregatedMetrics(USER);
+      await expect(call).rejects.toMatchObject({ code: 'record_mismatch', detail: { what } });
+    }
+    // An account that is in no sum, and sums of accounts that are not shown.
+    for (const count of [0, 2]) {
+      scene.track.changeMetrics = (answer) => {
+        return { ...answer, accounts: [...answer.accounts, ...answer.accounts].slice(0, count) };
+      };
+      expect(await codeOf(client.getAggregatedMetrics(USER))).toBe('record_mismatch');
+    }
   });
 
   it.each([

@@ -51,6 +51,15 @@ export interface FakeTrackOptions {
   readonly hours?: number;
 }
 
+/** What its sums say, as the statement has it. */
+const FIGURES: readonly (readonly [string, string])[] = [
+  ['equity_end', '26012.5'],
+  ['realised', '20'],
+  ['unrealised_end', '-3'],
+  ['funding', '-0.000000000000000001'],
+  ['volume', '51000'],
+];
+
 export class FakeTrack implements TrackService {
   readonly chain: Chain = new Chain();
   readonly asked: { readonly what: string; readonly caller: string; readonly query: unknown }[] =
@@ -64,6 +73,7 @@ export class FakeTrack implements TrackService {
   wait: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
   /** Changed rows, for answers that lie. */
   changeReturn: (row: TrackReturn) => TrackReturn = (row) => row;
+  changeMetrics: (answer: MetricsAnswer) => MetricsAnswer = (answer) => answer;
 
   constructor({ sign, origin = ORIGIN, hours = 4 }: FakeTrackOptions) {
     this.#sign = sign;
@@ -117,13 +127,15 @@ export class FakeTrack implements TrackService {
     const refusal = await this.#take('aggregatedMetrics', caller, query, signal);
     if (refusal !== null) return refusal;
     const account = this.#metrics();
-    return accept({
-      totals: account.sums,
-      currency: 'USD',
-      lastSyncMs: account.lastSyncMs,
-      accounts: [account],
-      freshness: 'consistent',
-    });
+    return accept(
+      this.changeMetrics({
+        totals: account.sums,
+        currency: 'USD',
+        lastSyncMs: account.lastSyncMs,
+        accounts: [account],
+        freshness: 'consistent',
+      }),
+    );
   }
 
   async snapshotTimeSeries(
@@ -225,7 +237,9 @@ export class FakeTrack implements TrackService {
   }
 
   #metrics(): AccountMetrics {
-    const statement = encodeTrackStatement({ ...metricsOf(this.chain), origin: this.origin });
+    const metrics = metricsOf(this.chain);
+    const figures = new Map([...metrics.figures, ...FIGURES]);
+    const statement = encodeTrackStatement({ ...metrics, figures, origin: this.origin });
     return {
       exchange: ACCOUNT.venue,
       sums: {

@@ -89,7 +89,7 @@ function accounts({ members, together }: JudgedTogether): Html {
     const span = together.spans[at] ?? null;
     const fall = hourly.maximum_drawdown;
     return [
-      html`<code>${commitmentOf(member)}</code>`,
+      html`<code>${commitmentOf(member).slice(0, 16)}</code>`,
       text(record.account.venue),
       text(
         span === null ? 'no hour that was seen' : `${minute(span.fromMs)} to ${minute(span.toMs)}`,

@@ -64,6 +64,12 @@ function freshnessOf(tracks: readonly AccountTrack[]): Freshness {
   return tracks.every(({ fresh }) => fresh) ? 'fresh' : 'consistent';
 }
 
+/** Money of a test environment is none: it stands for nothing beside money that is. */
+function realOf(tracks: readonly AccountTrack[]): readonly AccountTrack[] {
+  const live = tracks.filter(({ account }) => account.environment === 'live');
+  return live.length === 0 ? tracks : live;
+}
+
 export class TrackQueries implements TrackService {
   readonly #services: LedgerServices;
   readonly #record: TrackRecord;
@@ -156,15 +162,14 @@ export class TrackQueries implements TrackService {
     if (!found.ok) return found;
     const accounts: AccountMetrics[] = [];
     const added: AccountMetrics[] = [];
-    // Money of a test environment is none: it adds up with nothing that is.
-    const isLive = found.value.some(({ account }) => account.environment === 'live');
+    const counted = new Set(realOf(found.value));
     for (const track of found.value) {
       if (signal.aborted) return refuse('call_deadline');
       const made = await this.#metrics.make(track);
       if (!made.ok) return made;
       const metrics = metricsOf(made.value, track.sync?.lastSyncMs ?? null, parseFixed);
       accounts.push(metrics);
-      if (!isLive || track.account.environment === 'live') added.push(metrics);
+      if (counted.has(track)) added.push(metrics);
     }
     const syncs = found.value.map(({ sync }) => sync?.lastSyncMs ?? 0).filter((ms) => ms > 0);
     return accept({
@@ -262,7 +267,7 @@ export class TrackQueries implements TrackService {
   async #latestSnapshot(
     tracks: readonly AccountTrack[],
   ): Promise<Result<SyncAnswer['latestSnapshot']>> {
-    const places = tracks.flatMap((track): readonly Place[] => {
+    const places = realOf(tracks).flatMap((track): readonly Place[] => {
       const atMs = track.chain?.lastSnapshotMs ?? null;
       const counter = atMs === null ? null : (track.chain?.effective('snapshot', atMs) ?? null);
       return atMs === null || counter === null ? [] : [{ atMs, track, counter }];

@@ -22,47 +22,84 @@ const PLAYED = {
   environment: 'sandbox',
 } as const;
 
-async function equityOf(
-  accounts: readonly (typeof REAL | typeof PLAYED)[],
-): Promise<readonly [string | null, number]> {
+type TestAccount = typeof REAL | typeof PLAYED;
+interface Told {
+  readonly queries: TrackQueries;
+  /** One poll of each account, and what follows of it. */
+  poll(): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function tell(accounts: readonly TestAccount[], hours: number): Promise<Told> {
   const desk = new TrackDesk(START_MS);
+  const poll = (): void => {
+    for (const account of accounts) {
+      const total = account.environment === 'live' ? '100' : '1000000';
+      const common = { kind: 'balance', wallet: 'spot', currency: 'USD', free: null } as const;
+      desk.poll({ id: account.id, account, records: [{ ...common, total }] });
+    }
+  };
   const services = {
     ...desk.services(),
-    onAccount: (listener: (account: typeof REAL) => void): void => {
+    onAccount: (listener: (account: TestAccount) => void): void => {
       for (const account of accounts) listener(account);
     },
   };
   const store = new MemoryStore();
   const books = booksOf(new Map([[1, new Uint8Array(32)]]), (user) => user);
   const record = new TrackRecord(services, { store, books, tickMs: 1_000_000_000 });
-  for (let step = 0; step < 6; step++) {
+  const told: Told = {
+    queries: new TrackQueries(services, record, new MetricsMaker(services, store)),
+    poll: async () => {
+      poll();
+      record.look();
+      await record.idle();
+    },
+    close: () => record.close(),
+  };
+  for (let step = 0; step < 2 * hours; step++) {
     desk.nowMs = START_MS + step * 1_800_000;
-    for (const account of accounts) {
-      const total = account.environment === 'live' ? '100' : '1000000';
-      const balance = {
-        kind: 'balance',
-        wallet: 'spot',
-        currency: 'USD',
-        total,
-        free: null,
-      } as const;
-      desk.poll({ id: account.id, account, records: [balance] });
-    }
-    record.look();
-    await record.idle();
+    await told.poll();
   }
-  const queries = new TrackQueries(services, record, new MetricsMaker(services, store));
-  const caller = { certificate: new Uint8Array(32) };
-  const query = { userUid: USER, exchange: null };
-  const answer = assertAccepted(
-    await queries.aggregatedMetrics(caller, query, new AbortController().signal),
-  );
-  await record.close();
+  return told;
+}
+
+const CALLER = { certificate: new Uint8Array(32) };
+const EVERYTHING = { userUid: USER, exchange: null };
+
+async function equityOf(
+  accounts: readonly TestAccount[],
+): Promise<readonly [string | null, number]> {
+  const { queries, close } = await tell(accounts, 3);
+  const { signal } = new AbortController();
+  const answer = assertAccepted(await queries.aggregatedMetrics(CALLER, EVERYTHING, signal));
+  await close();
   return [answer.totals.equity, answer.accounts.length];
+}
+
+async function latestOf(accounts: readonly TestAccount[]): Promise<string | null> {
+  // Beyond midnight.
+  const { queries, poll, close } = await tell(accounts, 5);
+  const { signal } = new AbortController();
+  const query = { ...EVERYTHING, type: 'incremental', range: null } as const;
+  const asked = queries.syncJob(CALLER, query, signal);
+  await poll();
+  const { latestSnapshot } = assertAccepted(await asked);
+  await close();
+  return latestSnapshot?.equity ?? null;
 }
 
 it('are told one by one, and only what is real is added up', async () => {
   expect(await equityOf([REAL, PLAYED])).toEqual(['100', 2]);
   expect(await equityOf([REAL])).toEqual(['100', 1]);
   expect(await equityOf([PLAYED])).toEqual(['1000000', 1]);
+});
+
+it.each([
+  ['an account', [REAL], '100'],
+  ['an account of a test system', [PLAYED], '1000000'],
+  ['both, whichever comes first', [PLAYED, REAL], '100'],
+  ['both, in the other order', [REAL, PLAYED], '100'],
+])('the latest snapshot of %s', async (_, accounts, equity) => {
+  expect(await latestOf(accounts)).toBe(equity);
 });
