@@ -2,7 +2,6 @@
 // account, and the legs of a conversion. What has no other half came from outside or went there. Nothing else can
 // pair a movement away: a deposit and a withdrawal of the same amount are two flows.
 
-import type { Fixed } from '../../../wire/fixed.ts';
 import type { BookEvent, Movement } from './event.ts';
 
 /** Between the two halves of a transfer. */
@@ -12,20 +11,11 @@ export const CONVERSION_MATCH_MS = 60_000;
 
 export type Role = 'internal' | 'conversion';
 
-/** What two halves are compared by. */
-export interface Half {
-  readonly currency: string;
-  /** Positive: came in. */
-  readonly amount: Fixed;
-  readonly atMs: number;
-  readonly networkId: string | null;
-}
-
 /**
  * Same currency, same amount, and the same name outside of the venue where both have one, or else close in time and out
  * before in: what comes first and leaves again was capital of somebody else meanwhile.
  */
-export function areHalves(first: Half, then: Half): boolean {
+function areHalves(first: Movement, then: Movement): boolean {
   if (first.currency !== then.currency || first.amount !== -then.amount) return false;
   if (first.amount === 0n) return false;
   if (first.networkId !== null && then.networkId !== null) {
@@ -35,13 +25,10 @@ export function areHalves(first: Half, then: Half): boolean {
   return then.atMs - first.atMs <= TRANSFER_MATCH_MS;
 }
 
-/**
- * Pairs of halves in a list that is sorted by time, each with the first one that fits: of one account's wallets, or of
- * several accounts of one owner, whose transfers to each other are no flows of all of them together.
- */
-export function pairHalves<T extends Half>(halves: readonly T[]): readonly (readonly [T, T])[] {
-  const pairs: (readonly [T, T])[] = [];
-  const open = new Map<string, T[]>();
+/** Pairs of halves in a list that is sorted by time, each with the first one that fits. */
+function pairHalves(halves: readonly Movement[]): readonly (readonly [Movement, Movement])[] {
+  const pairs: (readonly [Movement, Movement])[] = [];
+  const open = new Map<string, Movement[]>();
   for (const half of halves) {
     const waiting = open.get(`${-half.amount} ${half.currency}`) ?? [];
     const at = waiting.findIndex((other) => areHalves(other, half));

@@ -26,8 +26,8 @@ type TestAccount = typeof REAL | typeof PLAYED;
 interface Told {
   readonly queries: TrackQueries;
   /** One poll of each account, and what follows of it. */
-  poll(): Promise<void>;
-  close(): Promise<void>;
+  readonly poll: () => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 async function tell(accounts: readonly TestAccount[], hours: number): Promise<Told> {
