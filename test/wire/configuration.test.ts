@@ -134,6 +134,8 @@ describe('a database', () => {
     ['with its password', { database: DATABASE, sealed: [PASSWORD] }],
     ['under another name', { database: { ...DATABASE, server_name: 'pg.example' } }],
     ['with eight authorities', { database: { ...DATABASE, roots: ROOT.repeat(8) } }],
+    ['that may lose', { database: { ...DATABASE, accept_loss: true } }],
+    ['that may not lose', { database: { ...DATABASE, accept_loss: false } }],
     ['at the highest port', { database: { ...DATABASE, port: 65_535 } }],
   ])('is taken %s', (_, changes) => {
     expect(parseWith(changes).ok).toBe(true);
@@ -160,6 +162,7 @@ describe('a database', () => {
       { database: { ...DATABASE, roots: ROOT.replaceAll('CERTIFICATE', 'PRIVATE KEY') } },
       'database.roots',
     ],
+    ['half a leave', { database: { ...DATABASE, accept_loss: 'once' } }, 'database.accept_loss'],
     ['a field that nobody knows', { database: { ...DATABASE, password: 'x' } }, 'database'],
   ])('refuses %s', (_, changes, field) => {
     expect(parseWith(changes)).toMatchObject({

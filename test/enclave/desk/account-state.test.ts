@@ -15,8 +15,11 @@ import { MAX_JOB_RECORDS, PollRecords, volumeOf } from '../../../enclave/desk/po
 import { RetryBudget } from '../../../enclave/desk/retry-budget.ts';
 import { MAX_SEEN, Seen, seenKey } from '../../../enclave/desk/seen.ts';
 import { MAX_CURRENCIES, Sums } from '../../../enclave/desk/sums.ts';
+import type { CborMap } from '../../../wire/cbor.ts';
+import { encodeCbor, parseCbor } from '../../../wire/cbor.ts';
 import { addDecimals, assertDecimal, formatDecimal, ZERO } from '../../../wire/decimal.ts';
 import { assertAccepted } from '../../../wire/result.ts';
+import { MAX_LOST_COUNTER } from '../../../wire/track/signing.ts';
 import { accountOf, fillOf, HOUR_MS, NOON_MS } from '../../helpers/polling-scene.ts';
 
 const COMMITMENT = accountOf(1).commitment;
@@ -317,6 +320,30 @@ describe('the state', () => {
     expect(parseAccountState(changed, COMMITMENT)).toMatchObject({
       refusal: { code: 'message_malformed' },
     });
+  });
+
+  it.each([1, MAX_LOST_COUNTER])('has the head of the chain, at %i', (counter) => {
+    const state = stateOf();
+    state.head = { counter, hash: new Uint8Array(32).fill(7) };
+    expect(reread(state).head).toEqual(state.head);
+  });
+
+  it.each([0, MAX_LOST_COUNTER + 1])('with a head at %i is refused', (counter) => {
+    const state = stateOf();
+    state.head = { counter, hash: new Uint8Array(32) };
+    const bytes = encodeAccountState(state, COMMITMENT) ?? new Uint8Array(0);
+    expect(parseAccountState(bytes, COMMITMENT)).toMatchObject({
+      refusal: { code: 'message_malformed', detail: { field: 1 } },
+    });
+  });
+
+  it('of before there were heads has none', () => {
+    const bytes = encodeAccountState(stateOf(), COMMITMENT) ?? new Uint8Array(0);
+    const fields = assertAccepted(parseCbor(bytes, { maxBytes: MAX_STATE_BYTES })) as CborMap;
+    const before = new Map([...fields].filter(([field]) => field !== 18));
+    expect(before.size).toBe(fields.size - 1);
+    const older = assertAccepted(parseAccountState(encodeCbor(before), COMMITMENT));
+    expect([older.head, older.lastSlotMs]).toEqual([null, stateOf().lastSlotMs]);
   });
 
   it('of another account is refused', () => {

@@ -12,6 +12,7 @@ import { Channel } from '../../../wire/channel.ts';
 import { encodeDeskCounters } from '../../../wire/desk-messages.ts';
 import type { Frame } from '../../../wire/frame.ts';
 import { FIRST_CREDIT_BULK_BYTES } from '../../../wire/limits.ts';
+import { MAX_LOST_COUNTER } from '../../../wire/track/signing.ts';
 import { accept, refuse } from '../../../wire/result.ts';
 
 const { LEDGER_FRAME } = protocol;
@@ -114,6 +115,8 @@ const SMALL: readonly (readonly [string, number, Uint8Array])[] = [
   ['READY', LEDGER_FRAME.ready, new Uint8Array(0)],
 ];
 
+const headAt = (counter: number): Uint8Array =>
+  protocol.encodeLedgerStated({ id: ID, counter, hash: new Uint8Array(32) });
 const price = (change: object): Uint8Array =>
   protocol.encodeNeedPrices({
     id: 1,
@@ -128,6 +131,13 @@ const statements = (count: number, bytes: number): Uint8Array =>
   });
 
 describe('the link to a ledger', () => {
+  it.each([1, MAX_LOST_COUNTER])('takes a head at %i', async (counter) => {
+    const one = played();
+    one.send(LEDGER_FRAME.stated, headAt(counter));
+    await one.until(() => one.heard.length > 0);
+    expect(one.heard).toEqual([{ id: ID, counter, hash: new Uint8Array(32) }]);
+  });
+
   it.each(SMALL)('takes %s as it should be', async (_, type, payload) => {
     const one = played();
     one.send(type, payload);
@@ -203,6 +213,8 @@ describe('the link to a ledger', () => {
         ]),
       ),
     ],
+    ['a head of nothing', LEDGER_FRAME.stated, headAt(0)],
+    ['a head beyond what a chain has', LEDGER_FRAME.stated, headAt(MAX_LOST_COUNTER + 1)],
     ['a step of a second', LEDGER_FRAME.needPrices, price({ stepMs: 1000 })],
     ['a time that goes back', LEDGER_FRAME.needPrices, price({ fromMs: 60_001 })],
     [
