@@ -172,6 +172,10 @@ export class Host {
     return this.#ingress;
   }
 
+  get grpcIngress(): Ingress | null {
+    return this.#grpcIngress;
+  }
+
   get egress(): Egress | null {
     return this.#egress;
   }

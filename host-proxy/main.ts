@@ -40,6 +40,7 @@ import {
 import type { SealedFile, Secrets } from './secrets/secrets.ts';
 import { openShipper } from './ship/open-shipper.ts';
 import { findShipMistake } from './ship/ship-config.ts';
+import { StopRequest } from './stop-request.ts';
 import { renderSummary, toJson } from './summary.ts';
 
 const USAGE = `usage: trackseal host --config FILE [--restore] [--json] [--quiet]
@@ -168,41 +169,6 @@ async function makeFolder(path: string): Promise<void> {
   const first = mkdirSync(path, { recursive: true, mode: 0o750 }) ?? path;
   for (let made = path; made.length >= first.length; made = dirname(made)) {
     await makeDirectories(nodeFiles, made);
-  }
-}
-
-/** A signal that comes while the host is still being opened is kept for it. */
-class StopRequest {
-  readonly #asked = new AbortController();
-  #host: Host | null = null;
-  #room: DiskRoom | null = null;
-  #isIsolated = false;
-
-  readonly ask = (): void => {
-    this.#asked.abort();
-    if (this.#host === null) this.#room?.giveUp();
-    else this.#host.stop();
-  };
-
-  /** The enclave may reach nobody any more. */
-  readonly isolate = (): void => {
-    this.#isIsolated = true;
-    this.#host?.isolate();
-  };
-
-  get signal(): AbortSignal {
-    return this.#asked.signal;
-  }
-
-  /** What opening may wait for. */
-  waitsFor(room: DiskRoom): void {
-    this.#room = room;
-  }
-
-  passTo(host: Host): void {
-    this.#host = host;
-    if (this.#isIsolated) host.isolate();
-    if (this.#asked.signal.aborted) host.stop();
   }
 }
 
@@ -352,7 +318,13 @@ async function runUntil(stop: StopRequest, args: readonly string[], io: HostIo):
     stop.passTo(host.value);
     metricsServer = await serveMetrics(
       config,
-      { host: host.value, secrets, shipper, live: feed.value.live },
+      {
+        host: host.value,
+        secrets,
+        shipper,
+        live: feed.value.live,
+        database: database?.front ?? null,
+      },
       logger,
     );
     const code = await runHost(host.value, sealed, options, io);

@@ -83,6 +83,16 @@ const SETTINGS: Readonly<Record<string, RegExp>> = {
   idle_in_transaction_session_timeout: /^\d{1,9}$/u,
 };
 
+export interface FrontCounters {
+  readonly open: number;
+  /** With the right password. */
+  readonly admitted: number;
+  readonly refused: number;
+  /** For a turn at the engine. */
+  readonly waiting: number;
+  readonly engineLost: number;
+}
+
 class Refused extends Error {
   override readonly name = 'Refused';
   readonly code: string;
@@ -102,6 +112,9 @@ export class DatabaseFront {
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<Promise<void>>();
   readonly #server: Server;
+  #admitted = 0;
+  #refused = 0;
+  #engineLost = 0;
 
   private constructor(options: FrontOptions, limits: FrontLimits, engine: Engine) {
     this.#options = options;
@@ -135,6 +148,7 @@ export class DatabaseFront {
     const front = new DatabaseFront(options, limits, engine);
     // Prepared statements and transactions of all are gone: clients come again.
     lost.onLost = (): void => {
+      front.#engineLost++;
       for (const socket of front.#sockets) socket.end();
     };
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
@@ -159,6 +173,16 @@ export class DatabaseFront {
     return this.#sockets.size;
   }
 
+  get counters(): FrontCounters {
+    return {
+      open: this.#sockets.size,
+      admitted: this.#admitted,
+      refused: this.#refused,
+      waiting: this.#turns.waiting,
+      engineLost: this.#engineLost,
+    };
+  }
+
   /** Ends connections, rolls back what is open, and writes everything out. */
   async close(): Promise<void> {
     const closed = new Promise((resolve) => {
@@ -173,6 +197,7 @@ export class DatabaseFront {
   async #serve(socket: Socket): Promise<void> {
     socket.on('error', () => undefined);
     if (this.#sockets.size >= this.#limits.maxConnections) {
+      this.#refused++;
       this.#options.logger.warn('database_refused', { code: 'too_many_connections' });
       socket.destroy();
       return;
@@ -234,6 +259,7 @@ export class DatabaseFront {
       await finish(socket, new Uint8Array(0));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
+      this.#refused++;
       this.#options.logger.warn('database_refused', { code: error.code });
       await finish(socket, encodeError('FATAL', error.code, error.message));
     }
@@ -264,6 +290,7 @@ export class DatabaseFront {
       if (!(error instanceof EngineUnavailable)) throw error;
       throw new Refused('57P03', 'the database engine does not start');
     });
+    this.#admitted++;
     socket.write(Buffer.concat([encodeAuthentication(0), ...greeting(role, version)]));
     return { role, preamble };
   }

@@ -16,6 +16,7 @@ export interface Measured {
   readonly enclaveCounters: Readonly<Record<string, number>>;
   readonly egress: Pick<Egress, 'counters'> | null;
   readonly ingress: Pick<Ingress, 'counters'> | null;
+  readonly grpcIngress: Pick<Ingress, 'counters'> | null;
 }
 
 export function registerHostMetrics(metrics: Metrics, measured: Measured): void {
@@ -128,8 +129,6 @@ function registerFeed(metrics: Metrics, measured: Measured): void {
 function registerStreams(metrics: Metrics, measured: Measured): void {
   const out = (read: (counters: Egress['counters']) => Reading) => (): Reading =>
     measured.egress === null ? null : read(measured.egress.counters);
-  const into = (read: (counters: Ingress['counters']) => Reading) => (): Reading =>
-    measured.ingress === null ? null : read(measured.ingress.counters);
   metrics.gauge(
     'trackseal_egress_connections',
     "The enclave's open connections",
@@ -156,15 +155,29 @@ function registerStreams(metrics: Metrics, measured: Measured): void {
     'Bytes to the enclave',
     out(({ bytesIn }) => bytesIn),
   );
+  registerIngress(metrics, 'ingress', 'clients', () => measured.ingress);
+  registerIngress(metrics, 'grpc_ingress', 'gRPC clients', () => measured.grpcIngress);
+}
+
+function registerIngress(
+  metrics: Metrics,
+  name: string,
+  whose: string,
+  find: () => Measured['ingress'],
+): void {
+  const of = (read: (counters: Ingress['counters']) => Reading) => (): Reading => {
+    const counters = find()?.counters;
+    return counters === undefined ? null : read(counters);
+  };
   metrics.gauge(
-    'trackseal_ingress_connections',
-    'Open connections of clients',
-    into(({ open }) => open),
+    `trackseal_${name}_connections`,
+    `Open connections of ${whose}`,
+    of(({ open }) => open),
   );
   metrics.counter(
-    'trackseal_ingress_connections_total',
-    'Connections of clients by what became of them',
-    into(({ accepted, refused, failed }) => [
+    `trackseal_${name}_connections_total`,
+    `Connections of ${whose} by what became of them`,
+    of(({ accepted, refused, failed }) => [
       [{ result: 'accepted' }, accepted],
       [{ result: 'refused' }, refused],
       [{ result: 'failed' }, failed],

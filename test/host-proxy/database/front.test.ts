@@ -189,9 +189,11 @@ describe('before anything is said', () => {
   it('one connection more than the limit is sent away, and a place is free again', async () => {
     const all = await Promise.all(Array.from({ length: 8 }, () => RawClient.plain(front.port)));
     open.push(...all);
+    const { refused } = front.counters;
     const ninth = await RawClient.plain(front.port);
     await once(ninth.resume(), 'close');
     expect(front.connections).toBe(8);
+    expect(front.counters).toMatchObject({ open: 8, refused: refused + 1 });
     all[0]?.destroy();
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(await works()).toBe(true);
@@ -208,11 +210,13 @@ describe('who comes', () => {
     ['pg_read_all_data', 'postgres'],
   ])('as %j with the password of %j is not let in', async (user, of) => {
     const password = new Map<string, string>(Object.entries(passwords)).get(of) ?? of;
+    const { admitted, refused } = front.counters;
     const client = await RawClient.secure(front.port, authority.pem);
     client.send(startup({ user, database: 'postgres' }));
     expect((await client.next())?.type).toBe('R');
     await client.authenticate(password);
     expect(await client.lastWords()).toBe('28P01');
+    expect(front.counters).toMatchObject({ admitted, refused: refused + 1 });
   });
 
   it.each([
@@ -485,6 +489,7 @@ describe('the engine', () => {
   });
 
   it('is started again when a statement does not end, and has what was committed', async () => {
+    const { admitted, engineLost } = front.counters;
     const writer = await connect('enclave_user');
     await insert(writer, 'accounts', accountRow());
     const other = await connect('enclave_user');
@@ -497,6 +502,8 @@ describe('the engine', () => {
     const reader = await connect('enclave_user');
     const found = await reader.query('SELECT label FROM trackseal.accounts');
     expect(found.rows).toEqual([{ label: 'main' }]);
+    expect(front.counters.engineLost).toBe(engineLost + 1);
+    expect(front.counters.admitted).toBeGreaterThanOrEqual(admitted + 4);
   });
 
   it('killed between two statements has what was committed, each time', async () => {

@@ -9,6 +9,7 @@ import {
   registerSecretMetrics,
 } from '../../../host-proxy/metrics/host-metrics.ts';
 import type { LiveStats } from '../../../host-proxy/feed/live.ts';
+import { registerDatabaseMetrics } from '../../../host-proxy/metrics/database-metrics.ts';
 import { registerLiveMetrics } from '../../../host-proxy/metrics/live-metrics.ts';
 import { Metrics } from '../../../host-proxy/metrics/metrics.ts';
 import { MetricsServer } from '../../../host-proxy/metrics/metrics-server.ts';
@@ -17,6 +18,8 @@ import { createLogger } from '../../../host-proxy/logger.ts';
 import type { DataKeyStore } from '../../../host-proxy/secrets/data-key-store.ts';
 import type { ShipCounters } from '../../../host-proxy/ship/shipper.ts';
 import { ROOT } from '../../../scripts/bundle.ts';
+
+const DATABASE = { open: 3, admitted: 9, refused: 2, waiting: 1, engineLost: 4 };
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -99,6 +102,9 @@ function measuredOf(): Writable<Measured> {
     ingress: {
       counters: { accepted: 4, refused: 1, open: 2, failed: 0, bytesIn: 0, bytesOut: 0 },
     },
+    grpcIngress: {
+      counters: { accepted: 7, refused: 2, open: 3, failed: 1, bytesIn: 0, bytesOut: 0 },
+    },
   };
 }
 
@@ -135,6 +141,7 @@ describe('metrics', () => {
     registerSecretMetrics(metrics, { sealed: [], credentials: feed, dataKeys });
     registerShipMetrics(metrics, { counters: SHIP });
     registerLiveMetrics(metrics, { stats: [LIVE] });
+    registerDatabaseMetrics(metrics, { counters: DATABASE });
     server = await MetricsServer.listen({ metrics, host: '127.0.0.1', port: 0 });
     return metrics;
   };
@@ -177,6 +184,15 @@ describe('metrics', () => {
       'trackseal_egress_refused_total{code="egress_refused"} 1',
       'trackseal_egress_received_bytes_total 200',
       'trackseal_ingress_connections 2',
+      'trackseal_ingress_connections_total{result="accepted"} 4',
+      'trackseal_grpc_ingress_connections 3',
+      'trackseal_grpc_ingress_connections_total{result="accepted"} 7',
+      'trackseal_grpc_ingress_connections_total{result="failed"} 1',
+      'trackseal_database_connections 3',
+      'trackseal_database_connections_total{result="admitted"} 9',
+      'trackseal_database_connections_total{result="refused"} 2',
+      'trackseal_database_waiting 1',
+      'trackseal_database_engine_lost_total 4',
       'trackseal_credentials_remaining_seconds 60',
       'trackseal_credentials_asked_total{result="fetched"} 1',
       'trackseal_data_key_version{name="venue"} 3',
@@ -199,7 +215,14 @@ describe('metrics', () => {
   });
 
   it('show nothing of what is not there, instead of a zero', async () => {
-    await serve({ live: null, epochs: [], enclaveCounters: {}, egress: null, ingress: null });
+    await serve({
+      live: null,
+      epochs: [],
+      enclaveCounters: {},
+      egress: null,
+      ingress: null,
+      grpcIngress: null,
+    });
     const { text } = await request('/metrics');
     for (const name of [
       'trackseal_epoch',
