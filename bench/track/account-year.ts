@@ -161,6 +161,7 @@ function paymentsAt(hour: number, venue: Venue): readonly BookRecord[] {
       networkId: `0x${hour}`,
       from: null,
       to: null,
+      market: null,
     });
     venue.add('USDT', fixed('5000'));
   }

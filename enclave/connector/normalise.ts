@@ -179,6 +179,7 @@ export function transactionOf(unified: unknown, type: 'deposit' | 'withdrawal'):
     networkId,
     from: null,
     to: null,
+    market: null,
   };
 }
 
@@ -200,6 +201,7 @@ export interface FlowFacts {
   readonly networkId?: string | null;
   readonly from?: string | null;
   readonly to?: string | null;
+  readonly market?: Flow['market'];
 }
 
 /** Of a line of a statement; a transfer out is named one. Null when something is missing. */
@@ -220,6 +222,7 @@ export function flowOf(facts: FlowFacts): Flow | null {
     networkId: facts.networkId ?? null,
     from: facts.from ?? null,
     to: facts.to ?? null,
+    market: facts.market ?? null,
   };
 }
 
@@ -251,6 +254,7 @@ export function transferOf(unified: unknown, ours: (wallet: string) => boolean):
     networkId: null,
     from,
     to,
+    market: null,
   };
 }
 

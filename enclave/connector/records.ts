@@ -119,6 +119,8 @@ export interface Flow {
   /** Wallets or accounts of the venue; never an address. */
   readonly from: string | null;
   readonly to: string | null;
+  /** Of an income or a cost: what it was for. */
+  readonly market: MarketKind | null;
 }
 
 export const PRICE_KINDS = ['spot', 'mark'] as const;
@@ -217,6 +219,7 @@ export function recordToCbor(record: ConnectorRecord): CborValue {
     record.networkId,
     record.from,
     record.to,
+    record.market,
   ]);
 }
 
@@ -331,6 +334,7 @@ function readFlow(fields: Fields): Flow {
     networkId: fields.textOrNull(9, MAX_ID),
     from: fields.textOrNull(10, MAX_NAME),
     to: fields.textOrNull(11, MAX_NAME),
+    market: oneOfOrNull(fields, 12, MARKET_KINDS),
   };
 }
 

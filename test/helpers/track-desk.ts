@@ -230,5 +230,6 @@ export function depositedAt(id: string, timeMs: number, amount: string): Flow {
     networkId: null,
     from: null,
     to: null,
+    market: null,
   };
 }

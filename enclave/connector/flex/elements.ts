@@ -208,6 +208,7 @@ export function readCash(raw: Raw, { accountId, nameOf }: Context): Taken {
     amount,
     timeMs: bookedAt(raw, 'dateTime', 'settleDate'),
     from: accountId,
+    market: KINDS[textAt(raw, 'assetCategory') ?? ''] ?? (type === 'dividend' ? 'stock' : null),
   });
 }
 

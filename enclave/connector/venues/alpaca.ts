@@ -318,6 +318,7 @@ function activity(raw: Raw, seenMs: number | null): One {
   const name = textAt(raw, 'activity_type') ?? '';
   const id = idAt(raw, 'id');
   const money = decimalAt(raw, 'net_amount');
+  const symbol = nameAt(raw, 'symbol');
   const quantity = SECURITIES[name] === undefined ? null : decimalAt(raw, 'qty');
   if (money === null && quantity === null) return null;
   const hasMoney = money !== null && money !== '0';
@@ -327,6 +328,7 @@ function activity(raw: Raw, seenMs: number | null): One {
     timeMs: timeOf(raw, seenMs),
     status: status === 'executed' || status === 'correct' ? 'ok' : 'canceled',
     from: nameAt(raw, 'activity_type'),
+    market: symbol === null || name === 'CFEE' ? null : kindOf(symbol),
     networkId: hasMoney && hasShares ? id : null,
   } as const;
   const typed = (type: FlowType): FlowType =>
@@ -340,7 +342,6 @@ function activity(raw: Raw, seenMs: number | null): One {
   }
   if (hasShares) {
     const type = typed(SECURITIES[name] ?? 'other');
-    const symbol = nameAt(raw, 'symbol');
     const currency = name === 'CFEE' ? coinOf(symbol) : symbol;
     const own = id === null || !hasMoney ? id : `${id}-qty`;
     lines.push(flowOf({ ...common, id: own, type, currency, amount: quantity }));

@@ -187,6 +187,7 @@ function timeOf(raw: Raw): number | null {
 
 /** Fills are listed elsewhere. */
 const OF_FILLS: ReadonlySet<string> = new Set(['advanced_trade_fill', 'derivatives_settlement']);
+/** What came by a promotion (`incentives_rewards_payout`, `earn_payout`, `subscription_rebate`) is `other`. */
 const TYPES: Readonly<Record<string, FlowType>> = {
   send: 'deposit',
   receive: 'deposit',
@@ -208,10 +209,7 @@ const TYPES: Readonly<Record<string, FlowType>> = {
   interest: 'interest',
   staking_reward: 'interest',
   inflation_reward: 'interest',
-  earn_payout: 'interest',
   subscription: 'fee',
-  subscription_rebate: 'rebate',
-  incentives_rewards_payout: 'rebate',
 };
 const STATUSES: Readonly<Record<string, FlowStatus>> = {
   completed: 'ok',

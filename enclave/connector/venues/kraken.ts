@@ -164,6 +164,7 @@ function trade(exchange: kraken, raw: Raw): ConnectorRecord | null {
 
 /** Entries of trades are fills already, their fees with them. */
 const OF_FILLS: ReadonlySet<string> = new Set(['trade', 'margin']);
+/** What came by a promotion (`invite_bonus`, `reward`, airdrops) is `other`: it is no income of the account. */
 const FLOWS: Readonly<Record<string, FlowType>> = {
   deposit: 'deposit',
   withdrawal: 'withdrawal',
@@ -174,15 +175,8 @@ const FLOWS: Readonly<Record<string, FlowType>> = {
   conversion: 'conversion',
   rollover: 'interest',
   staking: 'interest',
-  reward: 'interest',
   earn: 'interest',
   dividend: 'dividend',
-  airdrop: 'other',
-  credit: 'other',
-  adjustment: 'other',
-  settled: 'other',
-  invite_bonus: 'rebate',
-  nft_rebate: 'rebate',
 };
 
 function entry(exchange: kraken, raw: Raw): ConnectorRecord | readonly ConnectorRecord[] | null {

@@ -197,11 +197,11 @@ function entry(
   const asset = textAt(raw, 'collateral') ?? textAt(raw, 'asset') ?? '';
   const currency = exchange.safeCurrencyCode(asset) ?? null;
   if (number === null || timeMs === null || currency === null) return null;
+  const contract = textAt(raw, 'contract');
+  const symbol = contract === null ? null : exchange.safeSymbol(contract.toUpperCase());
   const records: (ConnectorRecord | null)[] = [];
   const funding = decimalAt(raw, 'realized_funding');
   if (funding !== null && funding !== '0') {
-    const contract = textAt(raw, 'contract');
-    const symbol = contract === null ? null : exchange.safeSymbol(contract.toUpperCase());
     records.push({ kind: 'funding', id: number, symbol, currency, amount: funding, timeMs });
   }
   const fee = decimalAt(raw, 'fee');
@@ -209,7 +209,8 @@ function entry(
     const amount = negated(fee);
     const id = `fee-${number}`;
     const networkId = idAt(raw, 'execution');
-    records.push(flowOf({ id, type: 'fee', currency, amount, timeMs, networkId }));
+    const market = marketOf(exchange, symbol)?.kind ?? 'swap';
+    records.push(flowOf({ id, type: 'fee', currency, amount, timeMs, networkId, market }));
   }
   if (/transfer|deposit|withdrawal|interest|conversion/iu.test(info)) {
     const before = decimalAt(raw, 'old_balance');

@@ -68,6 +68,8 @@ export interface Movement extends Common {
   readonly networkId: string | null;
   readonly from: string | null;
   readonly to: string | null;
+  /** What an income or a cost was for. */
+  readonly market: FigureMarket;
 }
 
 export type BookEvent = Trade | ContractTrade | FundingPaid | Movement;
@@ -160,6 +162,7 @@ function eventOfFlow(flow: Flow): Movement | null {
     networkId: flow.networkId,
     from: flow.from?.toLowerCase() ?? null,
     to: flow.to?.toLowerCase() ?? null,
+    market: figureMarketOf(flow.market ?? 'cash'),
   };
 }
 

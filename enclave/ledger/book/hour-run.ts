@@ -61,6 +61,10 @@ class HourRun {
   run(hour: Hour): HourFigures {
     const { startMs, events, observed, next, coverage, rebuilt, opens } = hour;
     if (opens) this.#open(startMs);
+    // Shares that came from elsewhere are named by the poll that found them.
+    for (const [symbol, told] of observed?.securities ?? []) {
+      this.#state.instruments.set(symbol, told);
+    }
     const endMs = startMs + HOUR_MS;
     const own = observed === null ? null : this.#comparisonOf(observed, hour);
     const later = next === null || next.beginsMs >= endMs ? null : new Comparison(next);
@@ -131,9 +135,6 @@ class HourRun {
     const state = this.#state;
     const assets = comparison.assets();
     for (const wallet of observed.wallets) state.wallets.add(wallet);
-    for (const [symbol, instrument] of observed.securities) {
-      state.instruments.set(symbol, instrument);
-    }
     for (const [symbol, difference] of comparison.contracts()) {
       if (difference === 0n) continue;
       const told = observed.contracts.get(symbol);

@@ -55,9 +55,10 @@ export interface InstrumentFacts {
   readonly inverse?: boolean | null;
 }
 
-/** Interactive Brokers' positions have the account before the symbol: `U123:AAPL`. */
+/** Interactive Brokers' positions have the account before the symbol: `U123:AAPL`, `U123:T 4 1/8 02/15/36`. */
 export function plainSymbol(symbol: string): string {
-  return symbol.includes('/') ? symbol : symbol.slice(symbol.indexOf(':') + 1);
+  const at = symbol.indexOf(':');
+  return symbol.slice(0, Math.max(at, 0)).includes('/') ? symbol : symbol.slice(at + 1);
 }
 
 function nameOr(name: string | null | undefined, other: string): string | null {

@@ -203,12 +203,12 @@ export class Poster {
   }
 
   #movement(movement: Movement): void {
-    const { type, currency, amount, fee, atMs, key } = movement;
+    const { type, currency, amount, fee, atMs, key, market } = movement;
     const role = this.#roles.get(key);
     if (role === 'internal') this.#internal(movement);
     else if (role === 'conversion') this.#income(movement, 'conversion');
     else if (type === 'fee') {
-      this.#fee('spot', { currency, amount: -amount }, this.dollarsOf(currency, -amount, atMs));
+      this.#fee(market, { currency, amount: -amount }, this.dollarsOf(currency, -amount, atMs));
     } else if (type === 'other' && this.#state.isSecurity(currency)) this.#reshaped(movement);
     else {
       const account = INCOME_ACCOUNTS[type];
@@ -228,13 +228,13 @@ export class Poster {
     ledger.move(currency, amount, 'transfer_pending', 'wallet');
   }
 
-  #income({ type, currency, amount, atMs }: Movement, account: LedgerAccount): void {
+  #income({ type, currency, amount, atMs, market }: Movement, account: LedgerAccount): void {
     const { dollars, known } = this.dollarsOf(currency, amount, atMs);
     this.addAsset(currency, amount, dollars, known);
     this.#state.ledger.move(currency, amount, account, 'wallet');
     // The legs of a conversion realise what lies between them.
     if (type === 'conversion') this.#tally.realise('spot', dollars, dollars, known);
-    else this.#tally.earn('spot', dollars, known);
+    else this.#tally.earn(market, dollars, known);
   }
 
   /** Shares that came or went without money, as in a split: what they are worth was there before. */

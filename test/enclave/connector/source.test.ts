@@ -35,6 +35,7 @@ function flowOf(raw: Raw, status: Flow['status'] = 'ok'): Flow {
     networkId: null,
     from: null,
     to: null,
+    market: null,
   };
 }
 

@@ -81,6 +81,7 @@ function flowOf(id: string, change: Partial<Flow> = {}): Flow {
     networkId: null,
     from: null,
     to: null,
+    market: null,
     ...change,
   };
 }

@@ -22,17 +22,12 @@ export function positionSource({ exchange, kind }: Context): MomentSource {
   );
 }
 
-/** What income is that is neither part of a fill nor a transfer. */
+/** What income is that is neither part of a fill nor a transfer. Bonuses and commissions of other traders are `other`. */
 const INCOME_FLOWS: Readonly<Record<string, Flow['type']>> = {
   TRANSFER: 'transfer_in',
   INTERNAL_TRANSFER: 'transfer_in',
   CROSS_COLLATERAL_TRANSFER: 'transfer_in',
   STRATEGY_UMFUTURES_TRANSFER: 'transfer_in',
-  WELCOME_BONUS: 'other',
-  REFERRAL_KICKBACK: 'rebate',
-  COMMISSION_REBATE: 'rebate',
-  API_REBATE: 'rebate',
-  CONTEST_REWARD: 'other',
   INSURANCE_CLEAR: 'fee',
   COIN_SWAP_DEPOSIT: 'conversion',
   COIN_SWAP_WITHDRAW: 'conversion',

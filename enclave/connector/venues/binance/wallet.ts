@@ -5,7 +5,7 @@ import type { binance } from '../../ccxt.ts';
 import { negated, transactionOf, transferOf } from '../../normalise.ts';
 import { convert, pageByTime } from '../../paging.ts';
 import type { Raw } from '../../raw.ts';
-import { decimalAt, listAt, timeAt } from '../../raw.ts';
+import { decimalAt, listAt, textAt, timeAt } from '../../raw.ts';
 import type { Flow } from '../../records.ts';
 import type { HistorySource, Source } from '../../source.ts';
 import type { Context } from './context.ts';
@@ -96,14 +96,24 @@ function depositSources({ exchange }: Context): readonly Source[] {
                 'rows',
               ),
             timeOf: (raw) => timeAt(raw, 'divTime'),
-            one: (raw) =>
-              flow(exchange, raw, 'dividend', { time: 'divTime', ids: ['id', 'tranId'] }),
+            one: (raw) => dividend(exchange, raw),
           },
           span,
           token,
         ),
     },
   ];
+}
+
+/** Of what is held: income. Airdrops, referrals and what else is distributed come from outside. */
+function dividend(exchange: binance, raw: Raw): Flow | null {
+  const isIncome = /\b(?:interest|staking|savings|earn|locked|flexible|vault)\b/iu.test(
+    textAt(raw, 'enInfo') ?? '',
+  );
+  const amount = decimalAt(raw, 'amount');
+  const signed = textAt(raw, 'direction') === '-1' ? negated(amount) : amount;
+  const names = { time: 'divTime', ids: ['id', 'tranId'] };
+  return flow(exchange, { ...raw, amount: signed }, isIncome ? 'interest' : 'other', names);
 }
 
 function more(raws: readonly Raw[], offset: number): string | null {

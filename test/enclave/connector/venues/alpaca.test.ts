@@ -167,6 +167,14 @@ describe('alpaca', () => {
           ]
         : [],
     );
+    const markets = records.flatMap((record) =>
+      record.kind === 'flow' && record.market !== null ? [`${record.from} ${record.market}`] : [],
+    );
+    expect(markets.filter((line) => /DIV|FEE|OPEXP/u.test(line)).sort()).toEqual([
+      'DIV stock',
+      'DIVNRA stock',
+      'OPEXP option',
+    ]);
     expect(lines.sort()).toEqual([
       'ACATC transfer_in in 70 USD',
       'ACATS transfer_in in 4 XYZ',

@@ -250,11 +250,10 @@ describe('a statement', () => {
       }),
     ]);
     expect(
-      flowsOf(read?.records ?? []).map(({ type, currency, amount }) => [type, currency, amount]),
-    ).toEqual([
-      ['dividend', 'USD', '27800'],
-      ['transfer_in', 'FMTIF', '226702'],
-    ]);
+      flowsOf(read?.records ?? []).map(({ type, currency, amount, market }) =>
+        [type, currency, amount, market ?? ''].join(' '),
+      ),
+    ).toEqual(['dividend USD 27800 stock', 'transfer_in FMTIF 226702 ']);
     // The one in the file is a lot.
     expect(read?.records.some(({ kind }) => kind === 'position')).toBe(false);
     expect(read?.records).toContainEqual(

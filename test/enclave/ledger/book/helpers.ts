@@ -103,6 +103,7 @@ export function flow(
     networkId: null,
     from: null,
     to: null,
+    market: null,
     ...facts,
   };
 }

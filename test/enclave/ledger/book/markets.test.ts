@@ -236,6 +236,16 @@ const LATER: number = T0 + HOUR_MS + 1_800_000;
 /** What coins do in that hour. */
 const COINS = '-605';
 
+function paid(
+  type: 'dividend' | 'other' | 'fee' | 'interest',
+  amount: string,
+  market: 'stock' | null,
+): BookRecord {
+  const direction = amount.startsWith('-') ? 'out' : 'in';
+  const size = amount.replace('-', '');
+  return flow({ type, direction, currency: 'USD', amount: size, timeMs: LATER, market });
+}
+
 describe('what is of a market, and what is not', () => {
   const acme = { symbol: 'ACME', market: 'stock', base: 'ACME', quote: 'USD' } as const;
   const bought = spot({ ...acme, side: 'buy', price: '10', amount: '8', timeMs: T0 + 60_000 });
@@ -275,10 +285,32 @@ describe('what is of a market, and what is not', () => {
     expect(second([sale])).toEqual({ swap: '-310', spot: text(fx(COINS) + fx('40')) });
   });
 
+  it('a dividend, its tax and a fee are of the market that they are for, and interest is of cash', () => {
+    const records = [
+      bought,
+      paid('dividend', '20', 'stock'),
+      paid('other', '-3', 'stock'),
+      paid('fee', '-0.5', 'stock'),
+      paid('interest', '7', null),
+    ];
+    // 8 × 1.5 less, 20 − 3 − 0.5.
+    expect(second(records)).toEqual({ stock: '4.5', spot: text(fx(COINS) + fx('7')) });
+    const { figures } = tell({ opening: OPENING, records, prices: PRICES, hours: 2 });
+    const rows = figures[1]?.byMarket.map(({ market, income, fees }) => [
+      market,
+      text(income),
+      text(fees),
+    ]);
+    expect(rows).toEqual([
+      ['spot', '7', '0'],
+      ['stock', '17', '0.5'],
+    ]);
+  });
+
   it('funding, and a coin that contracts settle in', () => {
-    const paid = funding({ amount: '-3', timeMs: LATER });
+    const fee = funding({ amount: '-3', timeMs: LATER });
     const open = linear({ side: 'buy', price: '100', amount: '1', timeMs: T0 + 60_000 });
-    expect(second([open, paid])).toEqual({ swap: '-23', spot: COINS });
+    expect(second([open, fee])).toEqual({ swap: '-23', spot: COINS });
   });
 
   it('is not known where what it was paid with has no price', () => {
