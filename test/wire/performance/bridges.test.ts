@@ -210,6 +210,20 @@ describe('a gap', () => {
     expect(unpriced.gaps).toMatchObject([{ reason: 'flow_not_valued', change: null }]);
   });
 
+  it('of which an hour has no statement is not known, whatever the hours beside it say', () => {
+    const hole = replaced(hours, 1, UNSEEN).filter((_, at) => at !== 2);
+    expect(performanceOf(hole).gaps).toMatchObject([
+      {
+        fromMs: START_MS + HOUR_MS,
+        toMs: START_MS + 3 * HOUR_MS,
+        change: null,
+        unknown: 'missing',
+      },
+    ]);
+    const behind = replaced(hours, 3, UNSEEN).filter((_, at) => at !== 2);
+    expect(performanceOf(behind).gaps).toMatchObject([{ reason: 'missing', change: null }]);
+  });
+
   it('at the begin or the end of a record needs a value there', () => {
     const first = performanceOf(replaced(hours, 0, UNSEEN));
     expect(first.linked.bridged).toBe('0.06');
@@ -298,6 +312,29 @@ describe('a gap', () => {
     );
     expect(Number(linked.minus(1))).toBeCloseTo(0.096, 15);
     expect(found.daily).toMatchObject({ sample: 4, bridged: 2, gaps: 0 });
+  });
+});
+
+describe('a sample', () => {
+  const moves = Array.from({ length: 721 }, (_, at) => move(at % 2 === 0 ? 3 : -1));
+
+  it.each([
+    [720, 'below_minimum'],
+    [721, null],
+  ])('of %d hours, one of them a gap, has the minimum without it: %s', (length, reason) => {
+    const found = performanceOf(replaced(record(moves.slice(0, length)), 5, UNSEEN)).hourly;
+    expect(found).toMatchObject({ sample: length, bridged: 1, gaps: 0 });
+    expect(found.volatility.reason).toBe(reason);
+  });
+
+  it('of a year has no annual return with a gap, and one over it', () => {
+    const year = record(Array.from({ length: 8761 }, (_, at) => move(at === 7 ? -20 : 1)));
+    const found = performanceOf(replaced(year, 4000, UNSEEN)).hourly;
+    expect(found.annual_return).toEqual({ value: null, reason: 'gaps' });
+    expect(found.annual_return_bridged).toEqual(performanceOf(year).hourly.annual_return);
+    expect(found.calmar).toEqual(performanceOf(year).hourly.calmar);
+    const blind = performanceOf(year.map((one, at) => (at === 4000 ? blindHour(at) : one))).hourly;
+    expect(blind.annual_return_bridged).toEqual({ value: null, reason: 'gaps' });
   });
 });
 
