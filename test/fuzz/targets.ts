@@ -58,6 +58,12 @@ const TARGETS: Readonly<Record<string, Load>> = {
   envelope: async () => (await import('./targets/traders.ts')).envelopeTarget(),
   'secret-fields': async () => (await import('./targets/traders.ts')).secretFieldsTarget(),
   result: async () => (await import('./targets/traders.ts')).resultTarget(),
+  'track-statements': async () => (await import('./targets/track.ts')).trackStatementsTarget(),
+  'ledger-frames': async () => (await import('./targets/track.ts')).ledgerFramesTarget(),
+  'stored-states': async () => (await import('./targets/track.ts')).storedStatesTarget(),
+  'database-answers': async () => (await import('./targets/database.ts')).databaseAnswersTarget(),
+  protobuf: async () => (await import('./targets/grpc.ts')).protobufTarget(),
+  grpc: async () => (await import('./targets/grpc.ts')).grpcTarget(),
   evidence: async () => (await import('./targets/header.ts')).evidenceTarget(),
 };
 
