@@ -208,7 +208,8 @@ export async function walkHistory(
   const toMs = walker.nowMs();
   const coveredFromMs = cursor.doneToMs;
   const { everyMs } = source;
-  const isSoon = everyMs !== undefined && toMs - coveredFromMs < everyMs;
+  // Once in each hour, not an hour after the last time: the first poll behind an hour tells all of it.
+  const isSoon = everyMs !== undefined && coveredFromMs >= toMs - (toMs % everyMs);
   if (isSoon && coveredFromMs > walker.fromMs) return null;
   const oldestMs = historyMs === null ? 0 : toMs - historyMs;
   const { pendingFromMs } = cursor;

@@ -14,8 +14,16 @@ import { periodReturn } from './period-return.ts';
 /** There are records of the hour that are in no figure: what balances say does not make it known. */
 export const NOT_BOOKED = 'not_booked';
 
+/** The venue had let go of what happened then when it was asked: what it was is in no record, only in what is held after it. */
+export const HISTORY_LIMIT = 'history_limit';
+
 /** Codes of `gaps` that say that something may still be missing; with others a later poll has told what earlier ones had not. */
-const MISSING: ReadonlySet<string> = new Set(['not_completed', 'not_known', 'too_precise']);
+const MISSING: ReadonlySet<string> = new Set([
+  'not_completed',
+  'not_known',
+  'too_precise',
+  'record_malformed',
+]);
 
 /** Flows without a value before them that come to more than a tenth of the capital are large: only values tell them apart. */
 const LARGE_FLOW_PARTS = 10n;
@@ -41,7 +49,7 @@ export function isObserved({
   status,
   gaps,
 }: Pick<HourBasis, 'complete' | 'status' | 'gaps'>): boolean {
-  if (gaps.includes(NOT_BOOKED)) return false;
+  if (gaps.includes(NOT_BOOKED) || gaps.includes(HISTORY_LIMIT)) return false;
   if (complete || status !== 'unknown') return true;
   return gaps.length > 0 && !gaps.some((gap) => MISSING.has(gap));
 }

@@ -140,11 +140,24 @@ function marketOf(accountId: string, section: Section): string {
   return section === 'CorporateActions' ? `${accountId} ${section}`.slice(0, 64) : accountId;
 }
 
+/** Nothing was asked for: what came since the last statements is known as little as before. */
+function coverLater({ cursors, cover }: Walker, nowMs: number): void {
+  for (const [key, { doneToMs }] of cursors.sources) {
+    const market = /^flex\/(.+)$/u.exec(key)?.[1];
+    const span = { fromMs: Math.min(doneToMs, nowMs), toMs: nowMs };
+    if (market === undefined) continue;
+    cover({ what: 'fills', market, ...span, complete: false, reason: 'delayed' });
+  }
+}
+
 async function walk(run: Run, walker: Walker): Promise<CallError | null> {
   const nowMs = walker.nowMs();
   const asked = cursorOf(walker, 'flex');
   const askedMs = asked.mark === null ? 0 : Number(asked.mark);
-  if (nowMs - askedMs < HOUR_MS && askedMs <= nowMs) return null;
+  if (nowMs - askedMs < HOUR_MS && askedMs <= nowMs) {
+    coverLater(walker, nowMs);
+    return null;
+  }
   try {
     for (const statement of await readQuery(run)) await take(statement, walker, nowMs);
     asked.mark = String(nowMs);

@@ -9,6 +9,12 @@ import type { HourPoll } from '../../../wire/track/hour.ts';
 import type { ChainStatement } from '../../../wire/track/statement.ts';
 import type { LedgerAccount } from '../protocol.ts';
 
+export interface LostSpan {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly reason: string;
+}
+
 /** That a poll was, how it went, and what it observed. */
 export interface StoredPollRecord {
   readonly kind: 'poll';
@@ -20,6 +26,10 @@ export interface StoredPollRecord {
   readonly tooPrecise: readonly number[];
   /** Since when it told everything; null where it did not. */
   readonly toldFromMs: number | null;
+  /** Until when: its begin, or as far as the venue tells by then. Null as above. */
+  readonly toldToMs: number | null;
+  /** Times of which nobody will know everything: the venue has let go of it, or a record had no form. */
+  readonly lost: readonly LostSpan[];
   /** Everything that the venue told of the moment; null where that was not all. */
   readonly observed: {
     readonly balances: readonly Balance[];

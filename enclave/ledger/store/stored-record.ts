@@ -8,7 +8,7 @@ import { parseFields } from '../../../wire/fields.ts';
 import type { Balance, ConnectorRecord, Position } from '../../connector/records.ts';
 import { mapOf, MAX_TIME_MS, READ_RECORD, recordToCbor } from '../../connector/records.ts';
 import { readHourPoll } from '../../../wire/track/hour.ts';
-import type { StoredMissed, StoredPollRecord, StoredRecord } from './contract.ts';
+import type { LostSpan, StoredPollRecord, StoredRecord } from './contract.ts';
 
 /** A hundred of them are one answer of the database; a poll of more balances is not kept, and its book is. */
 export const MAX_STORED_RECORD_BYTES = 150_000;
@@ -29,7 +29,7 @@ export function recordName(record: StoredRecord): readonly CborValue[] {
 }
 
 function pollToCbor(record: StoredPollRecord): CborValue {
-  const { poll, endedMs, reasons, tooPrecise, toldFromMs, observed } = record;
+  const { poll, endedMs, reasons, tooPrecise, toldFromMs, toldToMs, lost, observed } = record;
   return mapOf([
     mapOf([poll.origin, poll.leafIndex, poll.startedMs, poll.outcome]),
     endedMs,
@@ -39,6 +39,8 @@ function pollToCbor(record: StoredPollRecord): CborValue {
       ? null
       : mapOf([observed.balances.map(recordToCbor), observed.positions.map(recordToCbor)]),
     toldFromMs,
+    toldToMs,
+    lost.map(({ fromMs, toMs, reason }) => mapOf([fromMs, toMs, reason])),
   ]);
 }
 
@@ -77,6 +79,11 @@ function lines<K extends 'balance' | 'position'>(
   });
 }
 
+function readSpan(fields: Fields): LostSpan {
+  const fromMs = fields.uint(1, MAX_TIME_MS);
+  return { fromMs, toMs: fields.uint(2, MAX_TIME_MS, fromMs), reason: fields.text(3, 48) };
+}
+
 function readPoll(fields: Fields): StoredPollRecord {
   return {
     kind: 'poll',
@@ -90,16 +97,8 @@ function readPoll(fields: Fields): StoredPollRecord {
       return { balances, positions };
     }),
     toldFromMs: fields.uintOrNull(6, MAX_TIME_MS),
-  };
-}
-
-function readMissed(fields: Fields): StoredMissed {
-  const fromMs = fields.uint(1, MAX_TIME_MS);
-  return {
-    kind: 'missed',
-    fromMs,
-    toMs: fields.uint(2, MAX_TIME_MS, fromMs),
-    reason: fields.text(3, 48),
+    toldToMs: fields.uintOrNull(7, MAX_TIME_MS),
+    lost: fields.maps(8, MAX_REASONS, readSpan),
   };
 }
 
@@ -110,7 +109,7 @@ export function parseStoredRecord(bytes: Uint8Array): StoredRecord | null {
     const known = KINDS.find((name) => name === kind) ?? fields.refuse(1);
     return fields.map(2, (inner): StoredRecord | null => {
       if (known === 'poll') return readPoll(inner);
-      if (known === 'missed') return readMissed(inner);
+      if (known === 'missed') return { kind: 'missed', ...readSpan(inner) };
       const record = READ_RECORD[known](inner);
       return isOf(record, known) ? record : null;
     });

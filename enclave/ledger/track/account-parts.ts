@@ -72,11 +72,13 @@ export async function insist<T>(
   }
 }
 
-/** Only of a poll in which all balances and positions were told. */
+/** Only of a poll in which all balances and positions were told, of its own time or, where a venue tells later, of an earlier one. */
 export function observedIn(poll: TakenPoll): StoredPollRecord['observed'] {
   if (poll.outcome === 'failed') return null;
   const told = poll.coverage.filter(({ what }) => what === 'balances' || what === 'positions');
-  const isWhole = told.every(({ complete, reason }) => complete || reason === 'venue_lacks');
+  const isWhole = told.every(
+    ({ complete, reason }) => complete || reason === 'venue_lacks' || reason === 'delayed',
+  );
   if (!isWhole || !told.some(({ what, complete }) => what === 'balances' && complete)) return null;
   const { records } = poll;
   return {

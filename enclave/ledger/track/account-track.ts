@@ -21,7 +21,7 @@ import type {
   StoredState,
 } from '../store/contract.ts';
 import { trackAccountOf } from '../store/postgres-store.ts';
-import { CoverageLog, hourOf, KEPT_HOURS, pollRecordOf } from './hour-coverage.ts';
+import { CoverageLog, hourOf, KEPT_HOURS, momentOf, pollRecordOf } from './hour-coverage.ts';
 import { endOf, lossOf } from './loss.ts';
 import { askPrices } from './price-questions.ts';
 import type { Round } from './stated-hours.ts';
@@ -146,11 +146,9 @@ export class AccountTrack {
   }
 
   #takeRecordOfPoll(record: StoredPollRecord): void {
-    const { observed, poll, endedMs } = record;
+    const { observed } = record;
     this.#coverage.addPoll(record);
-    if (observed !== null) {
-      this.#book.observe({ fromMs: poll.startedMs, atMs: endedMs, ...observed });
-    }
+    if (observed !== null) this.#book.observe({ ...momentOf(record), ...observed });
   }
 
   /** Takes a poll: stored, and in the book, when it resolves. */

@@ -3,13 +3,14 @@
 
 import type { Outcome } from '../../../wire/exchange-call.ts';
 import { OUTCOME } from '../../../wire/exchange-call.ts';
+import { HISTORY_LIMIT } from '../../../wire/performance/hour-return.ts';
 import { MAX_FIGURES_GAPS } from '../../../wire/track/figures-codec.ts';
 import { HOUR_MS } from '../../../wire/track/head.ts';
 import type { HourPoll } from '../../../wire/track/hour.ts';
 import { MAX_HOUR_POLLS } from '../../../wire/track/hour.ts';
 import type { HourCoverage } from '../book/contract.ts';
 import type { LedgerPoll } from '../protocol.ts';
-import type { StoredMissed, StoredPollRecord } from '../store/contract.ts';
+import type { LostSpan, StoredMissed, StoredPollRecord } from '../store/contract.ts';
 
 /** What a venue does not tell of any hour: docs/VENUES.md has those. */
 const LASTING: ReadonlySet<string> = new Set([
@@ -40,16 +41,41 @@ interface Hour {
 
 const OUTCOMES = { complete: OUTCOME.complete, partial: OUTCOME.partial, failed: OUTCOME.failed };
 const MAX_FINDINGS = 64;
+const DELAYED = 'delayed';
 /** What the venue never tells, or tells later, is no gap of an hour; docs/VENUES.md has those. */
-const STANDING: ReadonlySet<string> = new Set(['venue_lacks', 'delayed']);
+const STANDING: ReadonlySet<string> = new Set(['venue_lacks', DELAYED]);
+/** No later poll makes it good. */
+const LOST: ReadonlySet<string> = new Set([HISTORY_LIMIT, 'record_malformed']);
+/** How long hours wait for a venue that tells of a day when it is over, and of a weekend after it. */
+const DELAYED_GRACE_MS: number = 5 * 24 * HOUR_MS;
 
-/** Since when a complete poll told every history that the venue has; null for another poll. */
-function toldFrom({ outcome, coverage }: LedgerPoll): number | null {
+type Told = Pick<StoredPollRecord, 'toldFromMs' | 'toldToMs'>;
+
+/** From and until when a complete poll told every history that the venue has. */
+function toldOf({ outcome, coverage, startedMs }: LedgerPoll): Told {
+  if (outcome !== 'complete') return { toldFromMs: null, toldToMs: null };
+  const delayed = coverage.filter(({ reason }) => reason === DELAYED);
   const spans = coverage.filter(
-    ({ what, reason }) => !MOMENTS.has(what) && (reason === null || !LASTING.has(reason)),
+    ({ what, reason }) =>
+      !MOMENTS.has(what) && (reason === null || (reason !== DELAYED && !LASTING.has(reason))),
   );
-  const isWhole = outcome === 'complete' && spans.every(({ complete }) => complete);
-  return isWhole && spans.length > 0 ? Math.max(...spans.map(({ fromMs }) => fromMs)) : null;
+  const isWhole = spans.length > 0 && spans.every(({ complete }) => complete);
+  return {
+    toldFromMs: isWhole ? Math.max(...spans.map(({ fromMs }) => fromMs)) : null,
+    toldToMs: Math.min(startedMs, ...delayed.map(({ fromMs }) => fromMs + 1)),
+  };
+}
+
+/** One span for each reason. */
+function lostOf(coverage: LedgerPoll['coverage']): readonly LostSpan[] {
+  const lost = new Map<string, LostSpan>();
+  for (const { what, fromMs, toMs, complete, reason } of coverage) {
+    if (complete || MOMENTS.has(what) || reason === null || !LOST.has(reason)) continue;
+    const known = lost.get(reason) ?? { fromMs, toMs, reason };
+    const span = { fromMs: Math.min(known.fromMs, fromMs), toMs: Math.max(known.toMs, toMs) };
+    lost.set(reason, { ...span, reason });
+  }
+  return [...lost.values()];
 }
 
 /** What the book says of a poll's records. */
@@ -72,8 +98,8 @@ export function pollRecordOf(
   if (outcome !== 'complete') {
     reasons.add(reason ?? outcome);
     for (const row of coverage) {
-      if (!row.complete && row.reason !== null && !STANDING.has(row.reason))
-        reasons.add(row.reason);
+      const isNone = row.reason === null || STANDING.has(row.reason) || LOST.has(row.reason);
+      if (!row.complete && !isNone) reasons.add(row.reason);
     }
   }
   return {
@@ -82,9 +108,20 @@ export function pollRecordOf(
     endedMs,
     reasons: [...reasons].slice(0, MAX_FINDINGS),
     tooPrecise: [...tooPrecise].slice(0, MAX_FINDINGS),
-    toldFromMs: toldFrom(poll),
+    ...toldOf(poll),
+    lost: outcome === 'failed' ? [] : lostOf(coverage),
     observed,
   };
+}
+
+/** Of which time its balances are. */
+export function momentOf({ poll, endedMs, toldToMs }: StoredPollRecord): {
+  readonly fromMs: number;
+  readonly atMs: number;
+} {
+  const { startedMs } = poll;
+  if (toldToMs === null || toldToMs >= startedMs) return { fromMs: startedMs, atMs: endedMs };
+  return { fromMs: toldToMs - 1, atMs: toldToMs - 1 };
 }
 
 export function hourOf(timeMs: number): number {
@@ -110,8 +147,9 @@ interface Due {
 export class CoverageLog {
   readonly #origin: string;
   readonly #hours = new Map<number, Hour>();
-  /** Begin of the newest poll that told everything. */
+  /** Until when everything was told: begin of the newest complete poll, or as far as the venue tells by then. */
   lastCompleteMs = 0;
+  #isDelayed = false;
 
   constructor(origin: string, lastCompleteMs = 0, hours: readonly CoveredHour[] = []) {
     this.#origin = origin;
@@ -121,20 +159,33 @@ export class CoverageLog {
     }
   }
 
-  addPoll({ poll, reasons, tooPrecise, toldFromMs }: StoredPollRecord): void {
-    const { startedMs, outcome } = poll;
+  addPoll({ poll, reasons, tooPrecise, toldFromMs, toldToMs, lost }: StoredPollRecord): void {
+    const { startedMs } = poll;
     const hour = this.#hour(hourOf(startedMs));
     this.#push(hour, poll);
-    if (toldFromMs !== null && this.lastCompleteMs === 0) this.#addHistory(poll, toldFromMs);
-    if (outcome === OUTCOME.complete)
-      this.lastCompleteMs = Math.max(this.lastCompleteMs, startedMs);
+    if (toldFromMs !== null && toldToMs !== null && this.lastCompleteMs === 0)
+      this.#addHistory(poll, toldFromMs, toldToMs);
+    else if (this.lastCompleteMs > 0) for (const span of lost) this.#addLost(span, startedMs);
+    if (toldToMs !== null) {
+      this.lastCompleteMs = Math.max(this.lastCompleteMs, toldToMs);
+      this.#isDelayed = toldToMs < startedMs;
+    }
     for (const reason of reasons) hour.reasons.add(reason);
     for (const startMs of tooPrecise) this.#hour(startMs).reasons.add('too_precise');
   }
 
+  /** What was told before stays told; what the venue has let go of is in what the poll itself compares, too. */
+  #addLost({ fromMs, toMs, reason }: LostSpan, startedMs: number): void {
+    const sinceMs = Math.max(fromMs, this.lastCompleteMs);
+    if (sinceMs >= toMs) return;
+    const first = Math.max(hourOf(sinceMs), hourOf(startedMs) - KEPT_HOURS * HOUR_MS);
+    for (let startMs = first; startMs < toMs; startMs += HOUR_MS) this.addGap(startMs, reason);
+    if (reason === HISTORY_LIMIT) this.addGap(hourOf(startedMs), reason);
+  }
+
   /** The first complete poll tells of the time before it: hours that its spans cover whole rest on it. */
-  #addHistory(poll: HourPoll, toldFromMs: number): void {
-    const endMs = hourOf(poll.startedMs);
+  #addHistory(poll: HourPoll, toldFromMs: number, toldToMs: number): void {
+    const endMs = hourOf(toldToMs);
     const first = Math.max(Math.ceil(toldFromMs / HOUR_MS) * HOUR_MS, endMs - MAX_HISTORY_MS);
     for (let startMs = first; startMs < endMs; startMs += HOUR_MS) {
       if (!this.#hours.has(startMs)) this.#push(this.#hour(startMs), poll);
@@ -188,7 +239,8 @@ export class CoverageLog {
     while (toMs - fromMs < maxHours * HOUR_MS) {
       const endMs = toMs + HOUR_MS;
       const isTold = this.lastCompleteMs >= endMs;
-      const isOver = nowMs >= Math.max(endMs, waitsFromMs) + graceMs;
+      const waitMs = this.#isDelayed ? DELAYED_GRACE_MS : graceMs;
+      const isOver = nowMs >= Math.max(endMs, waitsFromMs) + waitMs;
       if (endMs > nowMs || (!isTold && !isOver)) break;
       toMs = endMs;
     }

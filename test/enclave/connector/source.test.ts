@@ -394,3 +394,26 @@ describe('a history by number', () => {
     ]);
   });
 });
+
+describe('a history that is asked for once an hour', () => {
+  it('is asked by the first poll behind each hour, so that this one tells all of it', async () => {
+    const everyMs = 3_600_000;
+    const hourMs = everyMs * 10;
+    const asked: number[] = [];
+    const source = timeSource(
+      ({ toMs }) => {
+        asked.push(toMs - hourMs);
+        return Promise.resolve([]);
+      },
+      10,
+      'oldest',
+      { everyMs },
+    );
+    let cursors: Uint8Array | null = null;
+    for (const atMs of [-300_000, -1, 0, 1, 300_000, everyMs - 1, everyMs, 2 * everyMs + 5]) {
+      const polled: Polled = await poll(source, cursors, hourMs + atMs);
+      ({ cursors } = polled);
+    }
+    expect(asked).toEqual([-300_000, 0, everyMs, 2 * everyMs + 5]);
+  });
+});

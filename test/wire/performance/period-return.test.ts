@@ -237,7 +237,7 @@ describe('an hour of the record', () => {
     expect(hourReturn(hour(0, { ...blind, gaps })).ratio).toBe('0.01');
   });
 
-  it.each(['not_completed', 'not_booked', 'not_known', 'too_precise'])(
+  it.each(['not_completed', 'not_booked', 'not_known', 'too_precise', 'record_malformed'])(
     'does not count when something may be missing: %s',
     (gap) => {
       expect(hourReturn(hour(0, { ...blind, gaps: ['poll_missed', gap] }))).toEqual({

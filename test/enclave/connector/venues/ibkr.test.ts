@@ -134,6 +134,10 @@ describe('the Flex Web Service', () => {
     const first = await poll(answers);
     const soon = await poll(answers, { cursors: first.done.cursors, nowMs: NOW_MS + 300_000 });
     expect(soon.asked).toEqual([]);
+    // What came since the last statement is as unknown as before.
+    expect(soon.done.coverage.filter(({ what }) => what === 'fills')).toEqual([
+      expect.objectContaining({ complete: false, reason: 'delayed', toMs: NOW_MS + 300_000 }),
+    ]);
     expect(soon.done.outcome).toBe('complete');
     const later = await poll(answers, { cursors: first.done.cursors, nowMs: NOW_MS + 3_600_000 });
     expect(later.asked).toHaveLength(2);

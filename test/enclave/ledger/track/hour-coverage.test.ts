@@ -1,6 +1,20 @@
 import { describe, expect, it } from 'vitest';
+import type { Coverage } from '../../../../enclave/connector/classes.ts';
+import type { LedgerPoll } from '../../../../enclave/ledger/protocol.ts';
 import type { StoredPollRecord } from '../../../../enclave/ledger/store/contract.ts';
-import { CoverageLog } from '../../../../enclave/ledger/track/hour-coverage.ts';
+import {
+  encodeStoredRecord,
+  parseStoredRecord,
+} from '../../../../enclave/ledger/store/stored-record.ts';
+import { observedIn } from '../../../../enclave/ledger/track/account-parts.ts';
+import {
+  CoverageLog,
+  momentOf,
+  pollRecordOf,
+} from '../../../../enclave/ledger/track/hour-coverage.ts';
+import { isObserved } from '../../../../wire/performance/hour-return.ts';
+import { HOUR_MS } from '../../../../wire/track/head.ts';
+import { LEDGER_ACCOUNT } from '../../../helpers/track-store.ts';
 import { OUTCOME } from '../../../../wire/exchange-call.ts';
 import { HOUR, ORIGIN } from '../../../vectors/track.ts';
 
@@ -12,6 +26,8 @@ function pollAt(startedMs: number, leafIndex: number): StoredPollRecord {
     reasons: [],
     tooPrecise: [],
     toldFromMs: null,
+    toldToMs: startedMs,
+    lost: [],
     observed: null,
   };
 }
@@ -30,5 +46,133 @@ describe('coverage of an hour', () => {
     expect(after.coverage(HOUR).polls).toBe(2);
     after.addPoll(pollAt(HOUR + 2, 6));
     expect(after.coverage(HOUR).polls).toBe(3);
+  });
+});
+
+type Row = Pick<Coverage, 'what' | 'fromMs' | 'toMs' | 'reason'>;
+
+const MINUTE_MS = 60_000;
+
+const POLL: LedgerPoll = {
+  id: 'a',
+  poll: 1,
+  leafIndex: 1,
+  slotMs: HOUR,
+  startedMs: HOUR,
+  endedMs: HOUR + 1000,
+  outcome: 'complete',
+  reason: null,
+  coverage: [],
+  hosts: [],
+};
+
+function told(startedMs: number, rows: readonly Row[]): StoredPollRecord {
+  const coverage = rows.map((row) => ({ market: 'all', complete: row.reason === null, ...row }));
+  const times = { startedMs, endedMs: startedMs + 1000 };
+  const poll = { ...POLL, ...times, leafIndex: startedMs % 1_000_000, coverage };
+  const findings = { tooPrecise: new Set<number>(), findings: new Set<string>() };
+  const record = pollRecordOf(poll, ORIGIN, findings, null);
+  // As a restart reads it.
+  const parsed = parseStoredRecord(encodeStoredRecord(record));
+  if (parsed?.kind !== 'poll') throw new Error('a record that does not read');
+  expect(parsed).toEqual(record);
+  return parsed;
+}
+
+function fills(fromMs: number, toMs: number, reason: Row['reason'] = null): Row {
+  return { what: 'fills', fromMs, toMs, reason };
+}
+
+function states(log: CoverageLog, hours: number): readonly (boolean | string)[] {
+  return Array.from({ length: hours }, (_, at) => {
+    const { complete, gaps } = log.coverage(HOUR + at * HOUR_MS);
+    // Even an hour that was compared with the venue, for what is lost.
+    const isKnown = isObserved({ complete, gaps, status: 'unknown' });
+    return isKnown && isObserved({ complete, gaps, status: 'reconciled' }) ? true : gaps.join(' ');
+  });
+}
+
+describe('an outage that is longer than what the venue keeps', () => {
+  const endMs = HOUR + 6 * HOUR_MS;
+
+  it('is a gap as far as nobody can tell, with the hour of the poll that says so; the rest was told later', () => {
+    const log = new CoverageLog(ORIGIN);
+    log.addPoll(told(HOUR + MINUTE_MS, [fills(HOUR - HOUR_MS, HOUR + MINUTE_MS)]));
+    const lostToMs = HOUR + 3 * HOUR_MS + MINUTE_MS;
+    log.addMissed({
+      kind: 'missed',
+      fromMs: HOUR + 2 * MINUTE_MS,
+      toMs: endMs,
+      reason: 'not_running',
+    });
+    const rows = [fills(HOUR + MINUTE_MS, lostToMs, 'history_limit'), fills(lostToMs, endMs)];
+    log.addPoll(told(endMs + MINUTE_MS, rows));
+    log.addPoll(told(endMs + HOUR_MS + MINUTE_MS, [fills(endMs, endMs + HOUR_MS + MINUTE_MS)]));
+    log.addPoll(told(endMs + 2 * HOUR_MS + MINUTE_MS, [fills(endMs, endMs + 2 * HOUR_MS)]));
+    const lost = 'history_limit not_running';
+    expect(states(log, 8)).toEqual([lost, lost, lost, lost, true, true, 'history_limit', true]);
+  });
+
+  it('takes nothing from hours that were told before: a symbol that is new, an account that is read anew', () => {
+    const log = new CoverageLog(ORIGIN);
+    // The first poll of all says how far the venue goes back: no hour was there before it.
+    log.addPoll(told(HOUR + MINUTE_MS, [fills(0, HOUR - HOUR_MS, 'history_limit')]));
+    log.addPoll(told(HOUR + HOUR_MS, [fills(0, HOUR + MINUTE_MS, 'history_limit')]));
+    expect(states(log, 1)).toEqual([true]);
+    log.addPoll(told(HOUR + 2 * HOUR_MS, [fills(0, HOUR + HOUR_MS + 1, 'history_limit')]));
+    expect(states(log, 2)).toEqual([true, 'history_limit']);
+  });
+});
+
+describe('a record without form', () => {
+  it('leaves the hours of its span unknown, unless balances say otherwise', () => {
+    const log = new CoverageLog(ORIGIN);
+    log.addPoll(told(HOUR + MINUTE_MS, [fills(HOUR, HOUR + MINUTE_MS)]));
+    const span = fills(HOUR + MINUTE_MS, HOUR + 5 * MINUTE_MS, 'record_malformed');
+    log.addPoll(told(HOUR + 5 * MINUTE_MS, [span]));
+    log.addPoll(told(HOUR + HOUR_MS, [fills(HOUR, HOUR + HOUR_MS)]));
+    const { complete, gaps } = log.coverage(HOUR);
+    expect([complete, gaps]).toEqual([false, ['record_malformed']]);
+    expect(isObserved({ complete, gaps, status: 'unknown' })).toBe(false);
+    expect(isObserved({ complete, gaps, status: 'reconciled' })).toBe(true);
+  });
+});
+
+function delayed(toldToMs: number, nowMs: number): StoredPollRecord {
+  return told(nowMs, [fills(0, toldToMs - 1), fills(toldToMs - 1, nowMs, 'delayed')]);
+}
+
+describe('a venue that tells of a day when it is over', () => {
+  const dayMs = HOUR + 20 * HOUR_MS;
+  const wait = { waitsFromMs: 0, graceMs: 600_000, maxHours: 24 };
+
+  it('is waited for: no hour is complete because nothing was told yet', () => {
+    const log = new CoverageLog(ORIGIN);
+    log.addPoll(delayed(HOUR + HOUR_MS, dayMs));
+    expect(log.dueUntil(HOUR, { nowMs: dayMs + HOUR_MS, ...wait })).toBe(HOUR + HOUR_MS);
+    expect(log.coverage(HOUR + HOUR_MS).gaps).toContain('not_completed');
+    log.addPoll(delayed(dayMs, dayMs + HOUR_MS));
+    expect(log.dueUntil(HOUR, { nowMs: dayMs + HOUR_MS, ...wait })).toBe(dayMs);
+    expect(log.coverage(dayMs - HOUR_MS).gaps).not.toContain('not_completed');
+    // Not for ever.
+    const laterMs = dayMs + 6 * 24 * HOUR_MS;
+    expect(log.dueUntil(dayMs, { nowMs: laterMs, ...wait })).toBeGreaterThan(dayMs);
+  });
+
+  it('tells balances of then, and they are compared with then', () => {
+    const record = delayed(HOUR, dayMs);
+    expect(momentOf(record)).toEqual({ fromMs: HOUR - 1, atMs: HOUR - 1 });
+    expect(momentOf(pollAt(HOUR, 1))).toEqual({ fromMs: HOUR, atMs: HOUR + 1 });
+    const coverage = [true, false].map((complete) => ({
+      what: 'balances' as const,
+      market: 'U1',
+      fromMs: 0,
+      toMs: HOUR,
+      complete,
+      reason: complete ? null : ('delayed' as const),
+    }));
+    const poll = { ...POLL, coverage, account: LEDGER_ACCOUNT, records: [] };
+    expect(observedIn(poll)).toEqual({ balances: [], positions: [] });
+    expect(observedIn({ ...poll, coverage: coverage.slice(1) })).toBe(null);
   });
 });
