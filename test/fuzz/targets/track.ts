@@ -167,6 +167,8 @@ const poll: StoredPollRecord = {
   reasons: ['partial'],
   tooPrecise: [HOUR],
   toldFromMs: HOUR - 5,
+  toldToMs: HOUR,
+  lost: [{ fromMs: HOUR - 9, toMs: HOUR, reason: 'history_limit' }],
   observed: {
     balances: [{ kind: 'balance', wallet: 'spot', currency: 'USD', total: '5', free: null }],
     positions: [],
