@@ -7,7 +7,6 @@ import type { Frame } from '../../wire/frame.ts';
 import { FIRST_CREDIT_BYTES } from '../../wire/limits.ts';
 import type { Result } from '../../wire/result.ts';
 import type { Job } from '../connector/job.ts';
-import { encodeJob } from './connector-frames.ts';
 import type { Done, Records } from '../connector/protocol.ts';
 import {
   CONNECTOR_FRAME,
@@ -18,6 +17,7 @@ import {
   encodeBody,
   encodeFetched,
   encodeFetchFailed,
+  encodeJob,
   parseCallMeaning,
   parseDone,
   parseFetch,
