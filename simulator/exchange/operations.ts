@@ -11,6 +11,7 @@ import type { EntryKind, Leg } from './ledger.ts';
 import type { Market, VenueName } from './markets.ts';
 import type { Account, ApiKey, Fill, Flow, FlowStatus, FlowType, Funding } from './world.ts';
 import type { Position, World } from './world.ts';
+import { hashOf } from './world.ts';
 
 /** Where trades settle when nothing else is said. */
 const UNIFIED: ReadonlySet<VenueName> = new Set(['bybit', 'okx']);
@@ -272,6 +273,8 @@ export interface FlowOptions {
   readonly timeMs?: number;
   readonly status?: FlowStatus;
   readonly network?: string;
+  /** That of the other side, where both are simulated; 64 hex digits. */
+  readonly transaction?: string;
   /** Where it comes from or goes to in this account; the spot wallet without it. */
   readonly wallet?: string;
 }
@@ -290,7 +293,8 @@ function flowOf(world: World, type: FlowType, options: FlowOptions): Flow {
   const isSigned = !['deposit', 'withdrawal', 'transfer'].includes(type);
   if (!isSigned && amount <= 0n) throw new RangeError(`a ${type} is positive`);
   const timeMs = options.timeMs ?? world.nowMs();
-  const common = { number, type, currency, amount, fee, timeMs, status, network };
+  const transaction = options.transaction ?? hashOf(type, number);
+  const common = { number, type, currency, amount, fee, timeMs, status, network, transaction };
   return { ...common, fromWallet: null, toWallet: null, otherAccount: null };
 }
 

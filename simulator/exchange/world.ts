@@ -76,6 +76,8 @@ export interface Flow {
   readonly timeMs: number;
   readonly status: FlowStatus;
   readonly network: string;
+  /** Of the network, 64 hex digits. */
+  readonly transaction: string;
   readonly fromWallet: string | null;
   readonly toWallet: string | null;
   /** A transfer's other side. */

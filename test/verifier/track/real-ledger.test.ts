@@ -6,41 +6,16 @@ import { expect, it } from 'vitest';
 import { MetricsMaker } from '../../../enclave/ledger/track/metrics-maker.ts';
 import { openStore, openTrackRecord } from '../../../enclave/ledger/track/open-track.ts';
 import type { TrackRecord } from '../../../enclave/ledger/track/track-record.ts';
-import type { TrustOptions } from '../../../verifier/policy-options.ts';
 import { renderReport } from '../../../verifier/report/document.ts';
-import { parseRoot } from '../../../verifier/roots.ts';
 import { checkRecord } from '../../../verifier/track/check-record.ts';
 import { verifiedRecord } from '../../../verifier/track/record-verdict.ts';
-import { parseLeaf } from '../../../wire/leaf.ts';
-import { openLeaf } from '../../../wire/open-leaf.ts';
-import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import type { SignedStatement } from '../../../wire/track/evidence.ts';
 import { parseTrackStatement } from '../../../wire/track/statement.ts';
-import { EpochBuilder, measurements, simulatedRoot } from '../../helpers/epoch-builder.ts';
-import type { LedgerScene } from '../../helpers/ledger-scene.ts';
 import { ledgerScene } from '../../helpers/ledger-scene.ts';
+import { documentFor, trust } from './scene-record.ts';
 
 const MINUTE_MS = 60_000;
-
-/** Of an epoch of the scene's log whose result key is the scene's. */
-async function documentFor({ keys, services }: LedgerScene): Promise<Uint8Array> {
-  const [given] = services;
-  if (given === undefined) throw new Error('no ledger');
-  const epoch = await EpochBuilder.create({
-    epoch: given.epoch,
-    configuration: { log_id: given.configuration.log_id },
-    header: (header) => ({ ...header, ed25519Key: keys.ed25519.publicKey }),
-  });
-  const leaf = assertAccepted(parseLeaf(epoch.leaves[1] ?? new Uint8Array()));
-  return assertAccepted(openLeaf(nodeCrypto, leaf, null, null)).plaintext;
-}
-
-async function trust(): Promise<TrustOptions> {
-  const root = assertAccepted(parseRoot((await simulatedRoot()).pem));
-  const policy = { pcrs: measurements, unsafeAllowDebug: false };
-  return { root, policy, list: null, unsafe: [], unchecked: [] };
-}
 
 it('a record of the real ledger verifies, with every figure, and prints', async () => {
   let record: TrackRecord | null = null;

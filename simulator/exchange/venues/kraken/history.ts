@@ -259,7 +259,7 @@ function writtenFlow(flow: Flow): object {
     aclass: 'currency',
     asset: krakenAsset(flow.currency),
     refid: krakenId('Q', 'flow', flow.number),
-    txid: hashOf(flow.type, flow.number),
+    txid: flow.transaction,
     info: `bc1q${hashOf('address', flow.number).slice(0, 38)}`,
     amount: ten(flow.amount),
     fee: ten(flow.fee),

@@ -163,7 +163,7 @@ export function deposits(context: Context): readonly object[] {
     network: flow.network,
     status: status[flow.status],
     address: `0x${hashOf('address', context.account.uid).slice(0, 40)}`,
-    txId: `${hashOf('deposit', flow.number)}:0`,
+    txId: `${flow.transaction}:0`,
     insertTime: flow.timeMs,
     unlockConfirm: '1',
     confirmTimes: '1',
@@ -175,7 +175,7 @@ export function withdrawals(context: Context): readonly object[] {
   const status = { pending: 4, ok: 7, failed: 8 } as const;
   return capital(context, 'withdrawal').map((flow) => ({
     id: hashOf('withdrawal', flow.number).slice(0, 32),
-    txId: hashOf('withdrawal', flow.number),
+    txId: flow.transaction,
     coin: flow.currency,
     network: flow.network,
     address: `0x${hashOf('destination', flow.number).slice(0, 40)}`,

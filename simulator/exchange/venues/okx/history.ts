@@ -225,7 +225,7 @@ export function deposits(context: Context): readonly object[] {
     state: state[flow.status],
     to: `0x${hashOf('address', context.account.uid).slice(0, 40)}`,
     ts: String(flow.timeMs),
-    txId: hashOf('deposit', flow.number),
+    txId: flow.transaction,
   }));
 }
 
@@ -244,7 +244,7 @@ export function withdrawals(context: Context): readonly object[] {
     state: state[flow.status],
     to: `0x${hashOf('destination', flow.number).slice(0, 40)}`,
     ts: String(flow.timeMs),
-    txId: hashOf('withdrawal', flow.number),
+    txId: flow.transaction,
     wdId: String(flow.number),
   }));
 }
