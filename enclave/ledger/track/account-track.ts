@@ -141,12 +141,14 @@ export class AccountTrack {
 
   #replay(record: StoredRecord, isUnstated: boolean): void {
     if (record.kind === 'missed') this.#coverage.addMissed(record);
-    else if (record.kind === 'poll') this.#takeRecordOfPoll(record);
+    else if (record.kind === 'poll') this.#takeRecordOfPoll(record, isUnstated);
     else this.#apply(record, isUnstated);
   }
 
-  #takeRecordOfPoll(record: StoredPollRecord): void {
-    const { observed } = record;
+  #takeRecordOfPoll(record: StoredPollRecord, isUnstated: boolean): void {
+    const { observed, tooPrecise } = record;
+    const stated = tooPrecise.filter((startMs) => startMs <= (this.#chain?.lastHourMs ?? -1));
+    if (isUnstated) this.#unbooked.add(stated);
     this.#coverage.addPoll(record);
     if (observed !== null) this.#book.observe({ ...momentOf(record), ...observed });
   }
@@ -207,7 +209,7 @@ export class AccountTrack {
     }
     const { origin } = this.#options.services;
     const told = pollRecordOf(poll, origin, { tooPrecise, findings }, observedIn(poll));
-    this.#takeRecordOfPoll(told);
+    this.#takeRecordOfPoll(told, true);
     return [...kept, told];
   }
 

@@ -45,8 +45,13 @@ export class Unbooked {
     if (this.#told.has(key)) return false;
     if (this.#told.size >= MAX_TOLD) this.#told.clear();
     this.#told.add(key);
-    if (isUnstated) this.#hours.add(hourOf(record.timeMs));
+    if (isUnstated) this.add([hourOf(record.timeMs)]);
     return true;
+  }
+
+  /** Hours that were stated, and have a record that no figure can have. */
+  add(hours: readonly number[]): void {
+    for (const startMs of hours) this.#hours.add(startMs);
   }
 
   /** Hours of such records, each once; they are not given again. */

@@ -133,6 +133,20 @@ describe('a record that came too late for the book', () => {
     240_000,
   );
 
+  it('is the same where it came in time, and no figure can have it', async () => {
+    const story = openStory(new MemoryStore());
+    for (let step = 0; step < 40; step++) await playStep(story, step);
+    const fine = boughtAt('fine', EARLY_MS, '0.0000000000000000001', '60000');
+    story.desk.poll({ records: [fine] });
+    story.record.look();
+    await story.record.idle();
+    const [hour] = restated(await statements(story));
+    if (hour?.kind !== 'hour') throw new Error('no hour');
+    const { startMs, gaps, complete } = hour.figures;
+    expect([startMs, gaps.includes(NOT_BOOKED), complete]).toEqual([EARLY_HOUR_MS, true, false]);
+    expect(hour.return.ratio).toBe(null);
+  });
+
   it('is not lost by a ledger that dies before the correction is stored', async () => {
     await scene.clear();
     const story = openStory(scene.store());
