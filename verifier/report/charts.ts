@@ -7,6 +7,7 @@ import type { ChartPoint, Mark } from './chart.ts';
 import { digitsOf, renderChart } from './chart.ts';
 import type { HourRow } from './sections.ts';
 import type { Html } from './html.ts';
+import type { IndexPoint } from './index-line.ts';
 import { indexLine } from './index-line.ts';
 import { day, dollars, minute, named, percent } from './numbers.ts';
 
@@ -64,8 +65,16 @@ export function charts(performance: Performance, hours: readonly HourRow[]): rea
   if (coverage.recorded === 0) return [];
   const { startMs, endMs } = coverage;
   const line = new Map(indexLine(points).map((point) => [point.atMs, point] as const));
-  const at = (hour: HourRow): ReturnType<typeof line.get> =>
-    line.get(hour.figures.startMs + HOUR_MS);
+  const isGap = new Set(points.flatMap(({ startMs: at, ratio }) => (ratio === null ? [at] : [])));
+  // Within a gap nothing is drawn; behind it the line goes on where the gap ended.
+  const along =
+    (pick: (point: IndexPoint) => number) =>
+    ({ figures }: HourRow): Ends => {
+      if (isGap.has(figures.startMs)) return { start: null, end: null };
+      const [from, to] = [line.get(figures.startMs), line.get(figures.startMs + HOUR_MS)];
+      const start = from === undefined ? null : pick(from);
+      return { start, end: to === undefined ? null : pick(to) };
+    };
   const shared = { startMs, endMs, bands: told, marks: [], isFilled: false };
   const span = `${day(startMs)} to ${day(endMs)}`;
   const gaps = `${named(told.length, 'gap')} shown as bands.`;
@@ -88,10 +97,11 @@ export function charts(performance: Performance, hours: readonly HourRow[]): rea
       name: 'index',
       title: 'Time-weighted index: deposits and withdrawals do not move it',
       description: `${span}: 1 at the start; ${linked.ratio === null ? `with gaps ${percent(linked.bridged)}` : percent(linked.ratio)}. ${gaps}`,
-      points: pointsOf(hours, 1, (hour) => {
-        const found = at(hour);
-        return { start: null, end: found === undefined ? null : Number(found.index) };
-      }),
+      points: pointsOf(
+        hours,
+        1,
+        along(({ index }) => Number(index)),
+      ),
       format: (value, step) => level(value, digitsOf(step)),
     }),
     renderChart({
@@ -99,10 +109,11 @@ export function charts(performance: Performance, hours: readonly HourRow[]): rea
       name: 'drawdown',
       title: 'Drawdown from the highest index',
       description: `${span}: ${fall === null ? 'the index never fell' : `deepest ${percent(fall.depth)} at ${minute(fall.troughMs)}`}. ${gaps}`,
-      points: pointsOf(hours, 0, (hour) => {
-        const found = at(hour);
-        return { start: null, end: found === undefined ? null : -Number(found.drawdown) };
-      }),
+      points: pointsOf(
+        hours,
+        0,
+        along(({ drawdown }) => -Number(drawdown)),
+      ),
       isFilled: true,
       format: (value, step) => `${level(value * 100, digitsOf(step * 100))} %`,
     }),
