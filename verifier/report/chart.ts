@@ -191,7 +191,7 @@ function bandsOf(chart: Chart, { x }: Scale): readonly Html[] {
       y="0"
       width="${percentOf(width)}"
       height="100%"
-      ><title>not known: ${minute(fromMs)} to ${minute(toMs)}</title></rect
+      ><title>no return: ${minute(fromMs)} to ${minute(toMs)}</title></rect
     >`;
   });
 }
@@ -207,7 +207,7 @@ function marksOf(chart: Chart, scale: Scale): readonly Html[] {
 
 function legend({ bands, marks }: Chart): Html {
   const kinds = [
-    ...(bands.length > 0 ? [html`<span><i class="key-gap"></i> not known</span>`] : []),
+    ...(bands.length > 0 ? [html`<span><i class="key-gap"></i> no return</span>`] : []),
     ...(marks.some(({ kind }) => kind === 'in')
       ? [html`<span><i class="key-in"></i> paid in</span>`]
       : []),

@@ -101,7 +101,9 @@ export function headline({
       box(
         'Capital',
         dollars(capital.mean),
-        `US dollars, mean of ${dollars(capital.lowest)} to ${dollars(capital.highest)}; ${percent(capital.smallShare)} of the hours had less than a tenth of it`,
+        capital.mean === null
+          ? inWords('no_value')
+          : `US dollars, mean of ${dollars(capital.lowest)} to ${dollars(capital.highest)}; ${percent(capital.smallShare)} of the hours had less than a tenth of it`,
       ),
       box(
         'Hours with a return',
@@ -194,7 +196,8 @@ function monthCell(month: CalendarReturn | undefined): Html {
   if (month === undefined) return html`<td class="empty">–</td>`;
   const star = month.whole ? '' : '*';
   if (month.ratio === null) {
-    return html`<td class="empty">gap${star}<br />(${percent(month.bridged)})</td>`;
+    const over = month.bridged === null ? html`` : html`<br />(${percent(month.bridged)})`;
+    return html`<td class="empty">gap${star}${over}</td>`;
   }
   const kind = month.ratio.startsWith('-') ? 'loss' : 'gain';
   return html`<td class="${kind}">${percent(month.ratio)}${star}</td>`;

@@ -177,7 +177,7 @@ export const STYLE: Html = css`
   }
   .key {
     display: grid;
-    grid-template-columns: repeat(3, 1fr);
+    grid-template-columns: repeat(4, 1fr);
     gap: 0.8rem;
     margin: 1rem 0;
     padding: 0;
@@ -378,7 +378,7 @@ export const STYLE: Html = css`
       position: static;
     }
     .key {
-      grid-template-columns: repeat(3, 1fr);
+      grid-template-columns: repeat(4, 1fr);
     }
     .key div {
       border: 1px solid var(--rule);
