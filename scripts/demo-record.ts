@@ -25,13 +25,18 @@ export interface RecordDemo {
   readonly report: string;
   readonly hours: number;
   readonly returns: number;
-  /** Over the hours that are known. */
+  /** Over the hours that are known, of those that were worked out backwards where there are such. */
   readonly observed: string | null;
   /** With what the value changed over the gaps. */
   readonly bridged: string | null;
+  /** Hours with a return that the enclave saw while they went on. */
+  readonly seen: number;
+  /** Their return, which is that of the record. */
+  readonly headline: string | null;
   /** The newest hours, newest last. */
   readonly latest: readonly HourJson[];
   readonly deposits: readonly DepositHour[];
+  /** Of the time before the registration and of that since; nothing is put in their place. */
   readonly gaps: NonNullable<RecordVerdict['record']>['gaps'];
   /** Hours in which the venue's balances were compared with the ledger, and the sum of what differed, without signs. */
   readonly reconciled: number;
@@ -126,6 +131,8 @@ export async function proveRecord(
     returns: hours.filter((hour) => hour.return !== null).length,
     observed: textOrNull(record?.figures[`${part}return_observed`]),
     bridged: textOrNull(record?.figures[`${part}return_bridged`]),
+    seen: hours.filter((hour) => !hour.rebuilt && hour.return !== null).length,
+    headline: textOrNull(record?.figures['return']),
     latest: hours.slice(-8),
     deposits: depositsOf(hours),
     gaps: [...(record?.rebuilt_gaps ?? []), ...(record?.gaps ?? [])],
@@ -177,13 +184,22 @@ function clock(ms: number): string {
   return new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
 }
 
+/** What became of the value over a gap is known where it is known on both sides. */
+function changeOver(change: string | null): string {
+  return change === null ? 'change not known' : `the value changed by ${percent(change)} over it`;
+}
+
 /** Name and text of each line of the demo's summary. */
 export function recordRows(record: RecordDemo): readonly (readonly [string, string])[] {
-  const { verdict, code, hours, returns, observed, deposits, gaps, reconciled, residual } = record;
-  const { explained, opening } = record;
+  const { verdict, code, hours, returns, observed, bridged, seen, headline } = record;
+  const { explained, opening, deposits, gaps, reconciled, residual } = record;
   const head = `${verdict ?? 'none'}${code === null ? '' : ` (${code})`}: ${hours} signed hours, ${returns} with a return`;
   const hourly = record.latest.map(
-    (hour) => ['', `${clock(hour.start_ms)}  ${percent(hour.return)}`] as const,
+    (hour) =>
+      [
+        '',
+        `${clock(hour.start_ms)}  ${percent(hour.return)}${hour.rebuilt ? '' : '  seen'}`,
+      ] as const,
   );
   const paid = deposits.map(
     ({ start_ms: at, inflow, equity_start: start, return: ratio }) =>
@@ -196,18 +212,22 @@ export function recordRows(record: RecordDemo): readonly (readonly [string, stri
     ({ from_ms: from, to_ms: to, reason, change }) =>
       [
         '',
-        `${clock(from)} to ${clock(to)}  a gap (${reason}), never a zero; change over it ${percent(change)}`,
+        `${clock(from)} to ${clock(to)}  a gap (${reason}), never a zero; ${changeOver(change)}`,
       ] as const,
   );
   return [
     ['track record', head],
     [
       '',
-      'of before the registration, rebuilt from what the simulated exchange shows, and marked so',
+      'a demo lasts minutes: hours before the registration are rebuilt from what the simulated exchange shows, and marked so',
     ],
     [
       '',
-      `${percent(record.bridged)} with what the gaps changed, ${percent(observed)} in the hours that are known; the last of all:`,
+      `rebuilt: ${percent(bridged)} with what the gaps changed, ${percent(observed)} in the hours that are known; in no headline figure`,
+    ],
+    [
+      '',
+      `headline: the hours that the enclave saw from start to end, ${seen} so far${seen === 0 ? '; run it for hours to see more' : `: ${percent(headline)}`}. The last of all:`,
     ],
     ...hourly,
     ...paid,

@@ -56,6 +56,33 @@ it('shows what the demo has to show, and writes the report', async () => {
   expect(await readFile(shown.report, 'utf8')).toContain('Track record');
 });
 
+it('tells hours that the enclave saw from those that it rebuilt, which are in no headline figure', async () => {
+  const all = await story();
+  expect([all.seen, all.headline]).toEqual([5, null]);
+  const builder = await RecordBuilder.create();
+  const moves = [3, 2].map((gain) => ({
+    gain: money(gain),
+    flow: 0n,
+    before: 0n,
+    valued: true,
+  }));
+  builder.addHours(record(moves).map((one, at) => changed(one, { rebuilt: at === 0 })));
+  const file = folder.path('rebuilt.json');
+  await writeFile(file, builder.file({ attestations: [] }));
+  const attestation = folder.path('boot.cbor');
+  await writeFile(attestation, builder.attestations[0] ?? '');
+  const made = await proveRecord(file, attestation, folder.trust(), folder.root);
+  expect(made).toMatchObject({ verdict: 'verified', returns: 2, seen: 1, observed: '0.003' });
+  expect(made.headline).toBe('0.001994017946161515');
+  const text = recordRows(made)
+    .map(([, line]) => line)
+    .join('\n');
+  expect(text).toContain('rebuilt: 0.300 % with what the gaps changed');
+  expect(text).toContain('1 so far: 0.199 %');
+  expect(text).toMatch(/01:00 {2}0\.199 % {2}seen$/mu);
+  expect(text).toMatch(/00:00 {2}0\.300 %$/mu);
+});
+
 it('does not, when something is left over or nothing is verified', async () => {
   expect(showsAll({ ...(await story(1n)), opening: '0' })).toBe(false);
   const shown = { ...(await story()), opening: '0' };
