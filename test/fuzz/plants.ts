@@ -150,10 +150,9 @@ export const PLANTS: readonly Plant[] = [
     what: 'every input is kept',
     grows: true,
     file: 'wire/fields.ts',
-    search:
-      '  const decoded = parseCbor(bytes, maxItems === undefined ? { maxBytes } : { maxBytes, maxItems });\n',
+    search: '  const decoded = parseCbor(bytes, { maxBytes, ...options });\n',
     replace:
-      '  const decoded = parseCbor(bytes, maxItems === undefined ? { maxBytes } : { maxBytes, maxItems });\n  (globalThis as { kept?: unknown[] }).kept = [...((globalThis as { kept?: unknown[] }).kept ?? []).slice(-1e6), decoded];\n',
+      '  const decoded = parseCbor(bytes, { maxBytes, ...options });\n  (globalThis as { kept?: unknown[] }).kept = [...((globalThis as { kept?: unknown[] }).kept ?? []).slice(-1e6), decoded];\n',
   },
   {
     target: 'eif',
