@@ -2,6 +2,7 @@
 // only; the figures are in the tables.
 
 import type { Performance } from '../../wire/performance/performance.ts';
+import { performanceOf } from '../../wire/performance/performance.ts';
 import { HOUR_MS } from '../../wire/track/figures.ts';
 import type { ChartPoint, Mark } from './chart.ts';
 import { digitsOf, renderChart } from './chart.ts';
@@ -10,6 +11,11 @@ import type { Html } from './html.ts';
 import type { IndexPoint } from './index-line.ts';
 import { indexLine } from './index-line.ts';
 import { day, dollars, minute, named, percent } from './numbers.ts';
+
+interface Part {
+  readonly name: string;
+  readonly title: string;
+}
 
 interface Ends {
   /** Null: as the last one that is known. */
@@ -60,7 +66,12 @@ function level(value: number, digits: number): string {
   return value.toLocaleString('en-US', options).replace('-', '\u2212');
 }
 
-export function charts(performance: Performance, hours: readonly HourRow[]): readonly Html[] {
+/** `part`: before each name and title, where a page has charts of several times. */
+export function charts(
+  performance: Performance,
+  hours: readonly HourRow[],
+  part: Part = { name: '', title: '' },
+): readonly Html[] {
   const { coverage, linked, gaps: told, points } = performance;
   if (coverage.recorded === 0) return [];
   const { startMs, endMs } = coverage;
@@ -82,8 +93,8 @@ export function charts(performance: Performance, hours: readonly HourRow[]): rea
   return [
     renderChart({
       ...shared,
-      name: 'equity',
-      title: 'Value of the account, US dollars',
+      name: `${part.name}equity`,
+      title: `${part.title}Value of the account, US dollars`,
       description: `${span}: from ${dollars(performance.totals.equityStart)} to ${dollars(performance.totals.equityEnd)}. ${gaps} Marks at the bottom are deposits and withdrawals.`,
       points: pointsOf(hours, null, ({ figures }) => ({
         start: approximate(figures.equityStart),
@@ -94,8 +105,8 @@ export function charts(performance: Performance, hours: readonly HourRow[]): rea
     }),
     renderChart({
       ...shared,
-      name: 'index',
-      title: 'Time-weighted index: deposits and withdrawals do not move it',
+      name: `${part.name}index`,
+      title: `${part.title}Time-weighted index: deposits and withdrawals do not move it`,
       description: `${span}: 1 at the start; ${linked.ratio === null ? `with gaps ${percent(linked.bridged)}` : percent(linked.ratio)}. ${gaps}`,
       points: pointsOf(
         hours,
@@ -106,8 +117,8 @@ export function charts(performance: Performance, hours: readonly HourRow[]): rea
     }),
     renderChart({
       ...shared,
-      name: 'drawdown',
-      title: 'Drawdown from the highest index',
+      name: `${part.name}drawdown`,
+      title: `${part.title}Drawdown from the highest index`,
       description: `${span}: ${fall === null ? 'the index never fell' : `deepest ${percent(fall.depth)} at ${minute(fall.troughMs)}`}. ${gaps}`,
       points: pointsOf(
         hours,
@@ -118,4 +129,18 @@ export function charts(performance: Performance, hours: readonly HourRow[]): rea
       format: (value, step) => `${level(value * 100, digitsOf(step * 100))} %`,
     }),
   ];
+}
+
+/** Of the hours that were worked out backwards: their own charts, and in none of the others. */
+export function rebuiltCharts(
+  { rebuilt }: Performance,
+  hours: readonly HourRow[],
+): readonly Html[] {
+  if (rebuilt === null) return [];
+  const { startMs, endMs } = rebuilt.linked;
+  const own = hours.filter(({ figures }) => figures.startMs >= startMs && figures.startMs < endMs);
+  const alone = performanceOf(
+    own.map(({ figures }) => Object.assign({}, figures, { rebuilt: false })),
+  );
+  return charts(alone, own, { name: 'rebuilt-', title: 'Worked out backwards: ' });
 }

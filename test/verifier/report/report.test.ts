@@ -149,7 +149,12 @@ describe('a report', () => {
     builder.addHours(first);
     const path = folder.path('rebuilt.json');
     await writeFile(path, builder.file());
-    const page = readable(await report(path));
+    const whole = await report(path);
+    const ids = [...whole.matchAll(/\sid="([^"]*)"/gu)].map(([, id]) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(whole.match(/<svg\s+class="chart/gu)).toHaveLength(6);
+    const page = readable(whole);
+    expect(page).toContain('Worked out backwards: Time-weighted index');
     expect(page).toContain('2026-01-11 00:00 UTC to 2026-02-10 00:00 UTC');
     expect(page).toContain('719 of 720');
     expect(page).toMatch(/2026-01-01 00:00 UTC to 2026-01-11 00:00 UTC, worked out backwards/u);
@@ -165,6 +170,7 @@ describe('a report', () => {
     await writeFile(path, builder.file());
     const page = readable(await report(path));
     expect(page).toContain('No hour of it was seen yet');
+    expect(page).toContain('Worked out backwards: Value of the account, US dollars');
     expect(page).toContain('First hour that was seen: none yet');
     expect(page).toContain('Return not known no hour has a return');
     expect(page).not.toContain('1970');
