@@ -1,5 +1,5 @@
 // npm run bench: the whole path, its latency, the log alone and verifying, as ratios against a JSON baseline
-// in the same run. Machines differ and are noisy: the ratios are what to compare.
+// in the same run; the track record against a ledger of floating point, and gRPC through the boundary. Machines differ and are noisy: the ratios are what to compare.
 
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -16,6 +16,7 @@ import type { ProxyOptions } from './proxy/measure.ts';
 import { measureProxy } from './proxy/measure.ts';
 import { proxyGoals, renderProxy } from './proxy/report.ts';
 import { goalsOf, render, renderGoals } from './report.ts';
+import type { TrackOptions } from './track/measure.ts';
 import { measureTrack } from './track/measure.ts';
 import { renderTrack, trackGoals } from './track/report.ts';
 
@@ -56,7 +57,7 @@ const { values } = parseArgs({
 });
 
 function step(number: number, what: string): void {
-  stderr.write(`[${String(number)}/6] ${what}\n`);
+  stderr.write(`[${String(number)}/8] ${what}\n`);
 }
 
 function proxyOptions(): ProxyOptions {
@@ -69,6 +70,19 @@ function proxyOptions(): ProxyOptions {
     messagesEach: quick ? 10 : 100,
     concurrent: 1000,
   };
+}
+
+function trackOptions(): TrackOptions {
+  const { quick } = values;
+  const year = { hours: 8760, fills: 100_000 };
+  return {
+    ...(quick ? { hours: 168, fills: 2000 } : year),
+    turns: quick ? 1 : Number(values.turns),
+  };
+}
+
+function grpcCalls(): number {
+  return values.quick ? 200 : 5000;
 }
 
 async function measure(): Promise<BenchReport> {
@@ -89,6 +103,11 @@ async function measure(): Promise<BenchReport> {
   step(5, 'verifying');
   const verified = await measureVerifying(events, repeat);
   step(6, 'the way out');
+  const proxy = await measureProxy(proxyOptions());
+  step(7, 'a year of an account, a million fills');
+  const track = await measureTrack(trackOptions());
+  step(8, 'gRPC through the boundary, opening credentials');
+  const grpc = await measureGrpc(grpcCalls());
   return {
     node: process.version,
     cores: availableParallelism(),
@@ -97,7 +116,9 @@ async function measure(): Promise<BenchReport> {
     leased,
     log_alone: log,
     verifying: verified,
-    proxy: await measureProxy(proxyOptions()),
+    proxy,
+    track,
+    grpc,
     hotspots:
       profiles === null
         ? null
@@ -116,17 +137,14 @@ async function measureOnlyProxy(): Promise<void> {
 }
 
 async function measureOnlyTrack(): Promise<void> {
-  const { quick } = values;
-  const turns = quick ? 1 : Number(values.turns);
-  const year = { hours: 8760, fills: 100_000 };
-  const report = await measureTrack({ ...(quick ? { hours: 168, fills: 2000 } : year), turns });
+  const report = await measureTrack(trackOptions());
   const goals = trackGoals(report);
   const text = [renderTrack(report), '', 'Goals:', ...renderGoals(goals), ''].join('\n');
   stdout.write(values.json ? `${JSON.stringify({ ...report, goals }, null, 2)}\n` : text);
 }
 
 async function measureOnlyGrpc(): Promise<void> {
-  const report = await measureGrpc(values.quick ? 200 : 5000);
+  const report = await measureGrpc(grpcCalls());
   const goals = grpcGoals(report);
   const text = [renderGrpc(report), '', 'Goals:', ...renderGoals(goals), ''].join('\n');
   stdout.write(values.json ? `${JSON.stringify({ ...report, goals }, null, 2)}\n` : text);

@@ -1,11 +1,15 @@
 // The report of `npm run bench`: what was measured, beside its goal. A missed goal is said, not left out.
 
+import type { GrpcReport } from './grpc/measure.ts';
+import { grpcGoals, renderGrpc } from './grpc/report.ts';
 import type { LogRow } from './log-alone.ts';
 import type { LeasedReport, PacedReport, PathReport, VerifyReport } from './measure.ts';
 import type { Hotspot } from './profile.ts';
 import type { ProxyReport } from './proxy/measure.ts';
 import { proxyGoals, renderProxy } from './proxy/report.ts';
 import type { Quantiles } from './quantiles.ts';
+import type { TrackReport } from './track/measure.ts';
+import { renderTrack, trackGoals } from './track/report.ts';
 import { PROCESSES } from './usage.ts';
 
 export interface BenchReport {
@@ -17,6 +21,8 @@ export interface BenchReport {
   readonly log_alone: readonly LogRow[];
   readonly verifying: VerifyReport;
   readonly proxy: ProxyReport;
+  readonly track: TrackReport;
+  readonly grpc: GrpcReport;
   /** By process; null without `--profile`. */
   readonly hotspots: Readonly<Record<string, readonly Hotspot[]>> | null;
 }
@@ -50,6 +56,8 @@ export function goalsOf(report: BenchReport): readonly Goal[] {
     atLeast('log alone at 10 a commit, entries/s', 50_000, ten?.entriesPerSecond ?? 0),
     atLeast('verifying, entries/s', 100_000, verifying.ours),
     ...proxyGoals(report.proxy),
+    ...trackGoals(report.track),
+    ...grpcGoals(report.grpc),
   ];
 }
 
@@ -152,6 +160,10 @@ export function render(report: BenchReport): string {
     `  trackseal verify log  ${count(verifying.ours)} entries/s   JSON entries ${count(verifying.baseline)}   ratio ${verifying.ratio.toFixed(2)}`,
     '',
     renderProxy(report.proxy),
+    '',
+    renderTrack(report.track),
+    '',
+    renderGrpc(report.grpc),
     '',
     ...Object.entries(report.hotspots ?? {}).map(([name, places]) => renderHotspots(name, places)),
     `Goals (two cores, here ${report.cores}):`,

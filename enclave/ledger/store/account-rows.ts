@@ -198,14 +198,14 @@ export async function readState(
   return { records, bytes };
 }
 
-/** One that is too large is not written: the one before it stays, and the records behind it. */
+/** False: it is too large, and not written; the one before it stays, and the records behind it. */
 export async function writeState(
   sql: Sql,
   keys: StoreKeys,
   account: Uint8Array,
   { records, bytes }: StoredState,
-): Promise<void> {
-  if (bytes.length > MAX_STATE_BYTES) return;
+): Promise<boolean> {
+  if (bytes.length > MAX_STATE_BYTES) return false;
   const { version, nonce, sealed } = keys.seal('sealed_states', bytes, [BOOK, records]);
   await sql.query(
     `INSERT INTO trackseal.sealed_states (account, purpose, counter, key_version, nonce, sealed)
@@ -214,4 +214,5 @@ export async function writeState(
        key_version = excluded.key_version, nonce = excluded.nonce, sealed = excluded.sealed`,
     [account, BOOK, records, version, nonce, sealed],
   );
+  return true;
 }

@@ -57,6 +57,7 @@ export class PostgresStore implements TrackStore {
   readonly #origin: string;
   readonly #keys = new Map<string, StoreKeys>();
   #available = true;
+  #statesTooLarge = 0;
 
   constructor({ database, storageKeys, origin }: PostgresStoreOptions) {
     this.#database = database;
@@ -69,7 +70,7 @@ export class PostgresStore implements TrackStore {
   }
 
   get counters(): Readonly<Record<string, number>> {
-    return this.#database.counters;
+    return { ...this.#database.counters, states_too_large: this.#statesTooLarge };
   }
 
   close(): void {
@@ -152,7 +153,7 @@ export class PostgresStore implements TrackStore {
         const { counter } = last.parsed;
         await writeHead(sql, keys, id, { counter, hash, records: statedRecords }, this.#origin);
       }
-      if (state !== null) await writeState(sql, keys, id, state);
+      if (state !== null && !(await writeState(sql, keys, id, state))) this.#statesTooLarge++;
       return null;
     }).then(forkOf);
   }

@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Fill } from '../../../../enclave/connector/records.ts';
+import { MAX_STATE_BYTES } from '../../../../enclave/ledger/store/account-rows.ts';
 import type { Addition, StoredPoll } from '../../../../enclave/ledger/store/contract.ts';
 import type { PostgresStore } from '../../../../enclave/ledger/store/postgres-store.ts';
 import { trackAccountOf } from '../../../../enclave/ledger/store/postgres-store.ts';
@@ -93,6 +95,30 @@ describe('the store', () => {
     const rows = assertAccepted(await scene.store().rows(LEDGER_ACCOUNT, loaded.chain, [4, 2]));
     expect(rows.map(({ position }) => position)).toEqual([3, 1]);
   });
+
+  it('keeps a state of as many bytes as one message of the database can have, and none of more', async () => {
+    await filled();
+    const { chain } = assertAccepted(await scene.store().load(LEDGER_ACCOUNT));
+    let stored = new Uint8Array(0);
+    for (const more of [-1, 0, 1]) {
+      const bytes = new Uint8Array(randomBytes(MAX_STATE_BYTES + more));
+      const store = scene.store();
+      const state = { records: 2, bytes };
+      const added = await store.append(LEDGER_ACCOUNT, {
+        chain,
+        rows: [],
+        statedRecords: 2,
+        state,
+      });
+      expect(codeOf(added)).toBe('accepted');
+      expect(store.counters).toMatchObject({ states_too_large: more === 1 ? 1 : 0 });
+      const loaded = assertAccepted(await scene.store().load(LEDGER_ACCOUNT));
+      if (more < 1) stored = bytes;
+      // The one before stays where one is too large.
+      expect(loaded.state?.bytes.length).toBe(MAX_STATE_BYTES + Math.min(more, 0));
+      expect(Buffer.compare(loaded.state?.bytes ?? new Uint8Array(0), stored)).toBe(0);
+    }
+  }, 120_000);
 
   it('has nothing of an account that it does not know', async () => {
     const loaded = assertAccepted(await scene.store().load(LEDGER_ACCOUNT));
