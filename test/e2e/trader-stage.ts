@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ROOT } from '../../scripts/bundle.ts';
 import type { Appliance } from '../../scripts/appliance.ts';
+import type { DemoDatabase } from '../../scripts/demo-database.ts';
+import { prepareDatabase } from '../../scripts/demo-database.ts';
 import { SimulatedAws } from '../../scripts/simulated-aws.ts';
 import type { AccountAnswer } from '../../simulator/exchange/control.ts';
 import { PORT } from '../../wire/messages.ts';
@@ -128,6 +130,8 @@ export class TraderStage {
   /** TCP between clients and the host, and between the host and the exchange. */
   readonly ingress: Relay;
   readonly egress: Relay;
+  /** Of the host, where the stage has one. */
+  readonly database: DemoDatabase | null;
   readonly sessionFile: string;
   readonly enclaveOutput: string;
   readonly hosts: TestHost[] = [];
@@ -145,6 +149,7 @@ export class TraderStage {
     this.place = parts.place;
     this.ingress = parts.ingress;
     this.egress = parts.egress;
+    this.database = parts.database;
     const folder = temporaryFolder();
     this.sessionFile = join(folder, 'session.json');
     this.enclaveOutput = join(folder, 'enclave.out');
@@ -153,8 +158,9 @@ export class TraderStage {
   }
 
   /** An account with a deposit and two trades at the exchange's sandbox; sessions outlive epochs. */
-  static async open(): Promise<TraderStage> {
+  static async open(hasDatabase = false): Promise<TraderStage> {
     const directory = join(temporaryFolder(), 'a');
+    const database = hasDatabase ? await prepareDatabase(directory) : null;
     const aws = await SimulatedAws.open(directory, false);
     closeAfterwards(() => aws.close());
     const exchange = await ExchangeProcess.start(join(directory, 'aws', 'kms'));
@@ -163,6 +169,7 @@ export class TraderStage {
       {},
       {
         cloud: aws.appliance,
+        ...(database === null ? {} : { database }),
         exchanges: { hosts: [{ host: VENUE_HOST, port: 443 }], roots: exchange.ca },
       },
     );
@@ -184,7 +191,8 @@ export class TraderStage {
     }
     const [place, ingress, egress] = [await newPlace(), await Relay.open(), await Relay.open()];
     egress.target = exchange.port;
-    return new TraderStage({ appliance, exchange, keys, place, ingress, egress }, aws, sealed);
+    const parts = { appliance, exchange, keys, place, ingress, egress, database };
+    return new TraderStage(parts, aws, sealed);
   }
 
   get url(): string {
@@ -220,6 +228,7 @@ export class TraderStage {
         sealed: this.#sealed,
         egress: { allow },
         credentials: { source: 'imds' },
+        ...(this.database === null ? {} : { database: this.database.host }),
         ...options.more,
       },
     });
@@ -281,7 +290,7 @@ export class TraderStage {
   }
 }
 
-type StageParts = 'appliance' | 'exchange' | 'keys' | 'place' | 'ingress' | 'egress';
+type StageParts = 'appliance' | 'exchange' | 'keys' | 'place' | 'ingress' | 'egress' | 'database';
 
 /** Names and contents of all files of a folder. */
 function filesOf(folder: string): Buffer {

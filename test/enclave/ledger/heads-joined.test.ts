@@ -23,7 +23,10 @@ interface Joined {
   readonly removed: LedgerAccount[][];
 }
 
-async function joined(epoch = 1): Promise<Joined & { add(state: Uint8Array | null): void }> {
+async function joined(
+  epoch = 1,
+  opening: () => Promise<void> = () => Promise.resolve(),
+): Promise<Joined & { add(state: Uint8Array | null): void }> {
   const removed: LedgerAccount[][] = [];
   const scene = await ledgerScene({
     epoch,
@@ -34,7 +37,7 @@ async function joined(epoch = 1): Promise<Joined & { add(state: Uint8Array | nul
       services.onPoll(({ id, poll }) => {
         services.takePoll(id, poll, true);
       });
-      return Promise.resolve([]);
+      return opening().then(() => []);
     },
   });
   const answer = scene.exchange.control.account({ venue: 'binance' });
@@ -148,15 +151,22 @@ describe('an account that is removed', () => {
 
 describe('an account that is removed while the ledger starts', () => {
   it('is told of once it is ready, once', async () => {
-    const one = await joined();
+    const gate = Promise.withResolvers<void>();
+    let isSecond = false;
+    const one = await joined(1, () => (isSecond ? gate.promise : Promise.resolve()));
     one.add(null);
     await one.scene.untilPolls(1);
     await told(one);
     await state(one, 1);
+    isSecond = true;
     one.scene.kill();
-    // Another one is there, and has not said that it is ready.
-    await one.scene.until(() => one.scene.ledger.counters['ledger_started'] === 2, 500);
+    // Another one is there, hears what it is told, and has not said that it is ready.
+    await one.scene.until(() => one.scene.services[1]?.accounts.has(one.id) === true, 500);
     one.scene.polling.remove(one.id);
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    gate.resolve();
     await one.scene.until(() => one.removed[1]?.length === 1, 500);
     await expect(state(one, 2)).rejects.toThrow('session_unknown');
     expect(one.removed[1]).toHaveLength(1);

@@ -128,6 +128,12 @@ describe('a record', () => {
       ]);
       expect(verdict.residual_risks).toContain('lost_statements');
     }
+    // An hour that was lost is none, until it is stated anew.
+    const fewer = await built();
+    fewer.add({ kind: 'revocation', lost, reason: 'store_lost', atMs: START_MS });
+    fewer.addHours([second]);
+    const { verdict: short } = await folder.verify(fewer.file());
+    expect(short.record?.hourly.map(({ counter }) => counter)).toEqual([1, 5]);
     const more = builder.file({ statements: statements.toSpliced(0, 3) });
     expect(await folder.codeOf(more)).toBe('chain_hole');
   });
@@ -294,6 +300,8 @@ describe('the log', () => {
     expect(await leavesOf(statements)).toEqual([[2, 0]]);
     expect(await leavesOf(statements.toSpliced(2, 1))).toEqual([[1, 1]]);
     expect(await leavesOf(statements.toSpliced(1, 2))).toEqual([[0, 2]]);
+    // What comes behind the revocation cannot be them.
+    expect(await leavesOf(statements.toSpliced(1, 2).slice(0, -2))).toEqual([[0, 2]]);
     // Without what was kept before them, anything up to there can be.
     const all = await RecordBuilder.create();
     all.addHours([first]);
