@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { linkReturns } from '../../../wire/performance/link.ts';
@@ -348,6 +349,19 @@ describe('as a metrics statement', () => {
     const nulls = [...made.figures].filter(([, value]) => value === null).map(([name]) => name);
     expect(nulls.length).toBeGreaterThan(5);
     expect([...made.reasons.keys()].toSorted()).toEqual(nulls.toSorted());
+  });
+
+  it('has only names that are written down', () => {
+    const text = readFileSync(new URL('../../../docs/TRACK-RECORD.md', import.meta.url), 'utf8');
+    const list = text.slice(text.indexOf('## Names in a metrics statement'));
+    const known = new Set([...list.matchAll(/`([a-z_.]+)`/gu)].map(([, name = '']) => name));
+    const earlier = hours.map((one, at) => (at < 5 ? changed(one, { rebuilt: true }) : one));
+    const all = [...metricsFigures(performanceOf(earlier)).figures.keys(), ...made.figures.keys()];
+    const parts = new Set(all.flatMap((name) => name.split('.')));
+    for (const { market: name } of twoMarkets().flatMap(({ byMarket }) => byMarket))
+      parts.delete(name);
+    const unknown = [...parts].filter((part) => !known.has(part) && !known.has(`${part}.`));
+    expect(unknown).toEqual([]);
   });
 
   it('can be written and read', () => {
