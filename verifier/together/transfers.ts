@@ -14,6 +14,8 @@ export const MAX_AHEAD_MS = 3_600_000;
 /** Amounts that differ by less, in parts of what left, look alike. */
 export const ALIKE_PARTS = 50n;
 const MAX_ALIKE = 1000;
+/** Pairs that are looked at for them: a second of work. */
+const MAX_LOOKS = 20_000_000;
 
 export interface Half {
   /** Of the list of accounts. */
@@ -108,13 +110,14 @@ function alikeOf(
   const byTime = arrivals.toSorted((a, b) => a.atMs - b.atMs);
   const used = new Set<Candidate>();
   const alike: LooksAlike[] = [];
-  let first = 0;
+  let [first, looks] = [0, 0];
   for (const left of lefts.toSorted((a, b) => a.atMs - b.atMs)) {
     while ((byTime[first]?.atMs ?? left.atMs) < left.atMs - MAX_AHEAD_MS) first++;
     let arrived: Candidate | undefined;
     for (let at = first; at < byTime.length; at++) {
       const one = byTime[at];
       if (one === undefined || one.atMs > left.atMs + MAX_TRANSIT_MS) break;
+      if (++looks > MAX_LOOKS) return alike;
       if (used.has(one) || !mayBeOne(left, one) || !isAlike(left, one)) continue;
       arrived = one;
       break;

@@ -261,6 +261,12 @@ describe('an hour that one of them does not know', () => {
     expect(gaps.map(({ change }) => change)).toEqual(['-0.05']);
   });
 
+  it('and a later poll that told what an earlier one could not tells nothing of them', () => {
+    const later = { complete: false, gaps: ['poll_missed'] } as const;
+    const up = [hour(0), hour(1, { equityStart: money(1100), equityEnd: money(1100), ...later })];
+    expect(reasons([up, [hour(0), hour(1, later)]])).toEqual([null, 'incomplete']);
+  });
+
   it('what one lacks does not make up for what another has beyond its records', () => {
     const above = [hour(0, { residual: money('0.005'), equityEnd: money('1000.005') })];
     const below = [hour(0, { residual: money('-0.005'), equityEnd: money('999.995') })];
@@ -296,6 +302,12 @@ describe('the value of the others at a flow', () => {
       accountOf(money(500), [quiet, [arrives]]),
     ];
     expect(returns(accounts)).toEqual([growth(1500, 1500, 3000, 2500), '0']);
+  });
+
+  it('leaves nothing to whoever brings money for a minute to the account that won', () => {
+    const won = accountOf(money(1), [[gain(1, 1), { minute: 59, flow: money(60_000_000) }]]);
+    const lost = accountOf(money(1_000_000), [[gain(2, -100_000)]]);
+    expect(returns([won, lost])).toEqual([growth(900_002, 1_000_001)]);
   });
 
   it('that is not known leaves modified Dietz, and nothing for more than a tenth', () => {
@@ -367,6 +379,22 @@ describe('of all accounts', () => {
         expect(values(accounts)).toEqual(values(storyOf(all, [])));
         expect(returns(accounts)).toEqual(returns(storyOf(all, [])));
       }),
+    );
+  });
+
+  it('one alone is what it was', () => {
+    fc.assert(
+      fc.property(gains, someMoved, (all, transfers) => {
+        for (const account of storyOf(all, transfers)) {
+          expect(returns([account])).toEqual(account.map((one) => hourReturn(one).ratio));
+          const { totals, linked } = performanceOf(consolidate([account]).hours);
+          expect([totals, linked]).toEqual([
+            performanceOf(account).totals,
+            performanceOf(account).linked,
+          ]);
+        }
+      }),
+      { numRuns: 20 },
     );
   });
 
