@@ -140,9 +140,11 @@ function transactionSources(context: Context): readonly Source[] {
   const sources: Source[] = [];
   for (const [currency, uuid] of accounts) {
     const known = cursors.sources.get(keyOf(uuid));
-    // Where the balance did not move, once an hour is enough; where there never was one, nothing moved.
+    // Where the balance did not move, the first poll behind each hour is enough; where there never was one, nothing moved.
     const isDue =
-      known === undefined ? cursors.totals.has(currency) : nowMs - known.doneToMs > HOUR_MS;
+      known === undefined
+        ? cursors.totals.has(currency)
+        : known.doneToMs < nowMs - (nowMs % HOUR_MS);
     if (!changed.has(currency) && !isDue) continue;
     sources.push(transactions(context, currency, uuid));
   }

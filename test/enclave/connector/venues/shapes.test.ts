@@ -564,6 +564,18 @@ describe('coinbase', () => {
     expect(second.records.map(({ kind }) => kind)).toEqual(['balance']);
   });
 
+  it('asks for them again behind each full hour, so that the hour is told', async () => {
+    const hourMs = Date.UTC(2026, 10, 2, 12);
+    let cursors: Job['cursors'] = null;
+    const calls: number[] = [];
+    for (const nowMs of [hourMs - 90_000, hourMs - 45_000, hourMs, hourMs + 60_000]) {
+      const asked: Outcome = await poll('coinbase', table, { ...fresh(), cursors, nowMs });
+      ({ cursors } = asked.done);
+      calls.push(transactionCalls(asked));
+    }
+    expect(calls).toEqual([1, 0, 1, 0]);
+  });
+
   it('tells what a key may do, and takes one that cannot sign for none', async () => {
     const { done } = await poll('coinbase', table, { ...fresh(), kind: 'check' });
     expect(done.permissions).toMatchObject({
