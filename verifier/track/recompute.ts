@@ -60,6 +60,27 @@ function identityOf(figures: HourFigures): Fixed | null {
   ]);
 }
 
+const MARKET_SUMS = ['volume', 'fees', 'funding', 'income', 'realised'] as const;
+
+/** Rows of markets add up to the hour, and what they paid each other to zero. Refuses `record_mismatch`. */
+function checkMarkets({ figures, counter }: HourStatement): Result<null> {
+  const { byMarket, trades, equityEnd } = figures;
+  if (byMarket.length === 0) return accept(null);
+  const dealt = byMarket.reduce((count, row) => count + row.trades, 0);
+  const sums: readonly (readonly [string, Fixed | null, Fixed | null])[] = [
+    ['trades', BigInt(trades), BigInt(dealt)],
+    ['equity', equityEnd, sum(byMarket.map(({ equity }) => equity))],
+    ['outlay', 0n, sum(byMarket.map(({ outlay }) => outlay))],
+    ...MARKET_SUMS.map(
+      (name) => [name, figures[name], sum(byMarket.map((row) => row[name]))] as const,
+    ),
+  ];
+  const wrong = sums.find(([, whole, rows]) => whole !== null && rows !== null && whole !== rows);
+  return wrong === undefined
+    ? accept(null)
+    : differs(`markets: ${wrong[0]}`, { counter }, text(wrong[1]), text(wrong[2]));
+}
+
 /** Refuses `record_mismatch`. */
 export function checkHour(statement: HourStatement): Result<null> {
   const { figures, counter } = statement;
@@ -74,6 +95,8 @@ export function checkHour(statement: HourStatement): Result<null> {
   if (flows !== null && net !== null && flows !== net) {
     return differs('flows', place, text(flows), text(net));
   }
+  const markets = checkMarkets(statement);
+  if (!markets.ok) return markets;
   const expected = hourReturn(figures);
   const { ratio, method } = statement.return;
   if (ratio !== expected.ratio) return differs('return', place, expected.ratio, ratio);

@@ -38,6 +38,7 @@ function hours(): readonly HourFigures[] {
   return record(moves).map((one, at) => {
     if (at === 400) return blindHour(at);
     const prices = [{ source: HOSTILE, rows: 2, oldestAgeMs: 61_000 }];
+    const realised = (one.realised ?? 0n) + (at === 30 ? money('0.5') : 0n);
     const byMarket = [
       {
         market: 'spot' as const,
@@ -45,7 +46,7 @@ function hours(): readonly HourFigures[] {
         volume: money(10),
         fees: 0n,
         funding: 0n,
-        realised: one.realised,
+        realised,
         equity: one.equityEnd,
         outlay: 0n,
         income: 0n,
@@ -53,7 +54,6 @@ function hours(): readonly HourFigures[] {
     ];
     const named = changed(one, { prices, byMarket, trades: 1, volume: money(10) });
     if (at !== 30) return named;
-    const realised = (one.realised ?? 0n) + money('0.5');
     return changed(named, { realised, residual: money('-0.5'), status: 'beyond' });
   });
 }
@@ -298,9 +298,10 @@ describe('a report', () => {
     builder.addHours([
       first,
       second,
-      changed(third, { equityStart: money(1), equityEnd: money(3) }),
+      changed(third, { equityStart: money(1), equityEnd: money(3), byMarket: [] }),
     ]);
-    const later = changed(first, { residual: money('-0.1'), realised: money('-1.9') });
+    const corrected = { residual: money('-0.1'), realised: money('-1.9'), byMarket: [] };
+    const later = changed(first, corrected);
     builder.add(hourStatement(later, { supersedes: { counter: 1, reason: 'late_data' } }));
     const path = folder.path('jump.json');
     await writeFile(path, builder.file());

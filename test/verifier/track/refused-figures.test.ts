@@ -1,7 +1,7 @@
 // Figures that were signed and are wrong: the signature says who wrote them.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { HourFigures } from '../../../wire/track/figures.ts';
+import type { HourFigures, MarketFigures } from '../../../wire/track/figures.ts';
 import type { MetricsStatement } from '../../../wire/track/metrics.ts';
 import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
 import type { Placeless } from '../../helpers/track-record.ts';
@@ -63,6 +63,32 @@ describe('figures that contradict themselves are refused, whoever signed them', 
     expect(await folder.codeOf((await built([changed(first, change)])).file())).toBe(
       'record_mismatch',
     );
+  });
+
+  it.each<[string, Partial<MarketFigures>, string | null]>([
+    ['what the hour says', {}, null],
+    ['something that is not known', { equity: null, fees: null }, null],
+    ['another number of trades', { trades: 2 }, 'record_mismatch'],
+    ['another value', { equity: money(1009) }, 'record_mismatch'],
+    ['another volume', { volume: money(1) }, 'record_mismatch'],
+    ['other fees', { fees: money(1) }, 'record_mismatch'],
+    ['other funding', { funding: money(1) }, 'record_mismatch'],
+    ['other income', { income: money(-1) }, 'record_mismatch'],
+    ['another profit', { realised: money(11) }, 'record_mismatch'],
+    ['what nobody paid', { outlay: money(-5) }, 'record_mismatch'],
+  ])('rows of markets that say %s', async (_, change, code) => {
+    const [first] = threeHours();
+    if (first === undefined) throw new Error('three');
+    const { equityEnd: equity, realised, trades, volume, fees, funding, income } = first;
+    const sums = { trades, volume, fees, funding, income, realised, equity, outlay: money(-5) };
+    const other = { volume: 0n, fees: 0n, funding: 0n, income: 0n, realised: 0n, equity: 0n };
+    const byMarket: readonly MarketFigures[] = [
+      { market: 'spot', ...sums, ...change },
+      { market: 'stock', trades: 0, ...other, outlay: change.outlay === undefined ? money(5) : 0n },
+    ];
+    const builder = await built([changed(first, { byMarket })]);
+    const { exit, verdict } = await folder.verify(builder.file());
+    expect([exit, verdict.code ?? null]).toEqual([code === null ? 0 : 1, code]);
   });
 
   it.each([
