@@ -6,6 +6,7 @@ import { execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { median } from '../quantiles.ts';
+import { measureLoading } from './load.ts';
 import type { TrackRun } from './run.ts';
 
 export interface TrackOptions {
@@ -25,6 +26,8 @@ export interface TrackReport {
   readonly difference: number;
   /** Ten times as many fills. */
   readonly many: TrackRun;
+  /** Processor time of reading the year's statements at a start of the ledger, ms. */
+  readonly loadingMs: number;
 }
 
 const PROCESS: string = fileURLToPath(new URL('run-process.ts', import.meta.url));
@@ -67,5 +70,6 @@ export async function measureTrack(options: TrackOptions): Promise<TrackReport> 
     overNaive: naive.elapsedMs / book.elapsedMs,
     difference: Math.abs(book.equityEnd - naive.equityEnd) / Math.abs(naive.equityEnd),
     many: await inProcess('book', fills * 10, hours),
+    loadingMs: await measureLoading(hours, turns),
   };
 }

@@ -40,7 +40,7 @@ const PAGE_ROWS = 200;
 const UNIQUE_VIOLATION = '23505';
 
 export interface PostgresStoreOptions {
-  readonly database: Database;
+  readonly database: Pick<Database, 'run' | 'counters' | 'close'>;
   /** By version; one at least. */
   readonly storageKeys: ReadonlyMap<number, Uint8Array>;
   readonly origin: string;
@@ -52,7 +52,7 @@ export function trackAccountOf({ commitment, venue, environment }: LedgerAccount
 
 export class PostgresStore implements TrackStore {
   readonly persistent = true;
-  readonly #database: Database;
+  readonly #database: PostgresStoreOptions['database'];
   readonly #storageKeys: ReadonlyMap<number, Uint8Array>;
   readonly #origin: string;
   readonly #keys = new Map<string, StoreKeys>();
