@@ -9,6 +9,7 @@ import { hasLargeUnvalued, isObserved, unexplainedGain } from './hour-return.ts'
 import type { GapReason, ReturnGap, ReturnPoint } from './link.ts';
 import type { ExternalFlow } from './period-return.ts';
 import { periodReturn } from './period-return.ts';
+import { ratioUnits } from './ratio.ts';
 
 export interface BridgedGap extends ReturnGap {
   /** 0.01: the account made one per cent over the gap. Null: not known. */
@@ -86,11 +87,13 @@ function changeOf(
   if (found === 0n || made.ratio === null || made.ratio.startsWith('-')) {
     return { change: made.ratio, unknown: made.reason };
   }
-  // A gain may have been made with what was found, too: it rests on both.
+  // A gain may have been made with what was found, too: it rests on both. Of the two the lower one, because with the values at
+  // flows left out a gain can come out too large.
   const paidIn = { atMs: fromMs, amount: found, equityBefore: null };
   const unvalued = flows.map(({ atMs, amount }) => ({ atMs, amount, equityBefore: null }));
   const { ratio, reason: fault } = periodReturn({ ...values, flows: [paidIn, ...unvalued] });
-  return { change: ratio, unknown: fault };
+  const isLess = ratio !== null && ratioUnits(made.ratio) < ratioUnits(ratio);
+  return { change: isLess ? made.ratio : ratio, unknown: fault };
 }
 
 /** `hours` in the order of time, `points` one for each of them. */

@@ -172,6 +172,26 @@ describe('a gap in a bad hour', () => {
     expect(found.capital.gain).toBe(money(100));
   });
 
+  it('with a gain on money that came in late is not lifted by a dollar that no record explains', () => {
+    // A thousand made with a million that came in at the last minute, and a dollar from nowhere.
+    const late = [
+      hour(0),
+      hour(1, {
+        equityEnd: money(1_002_001),
+        inflow: money(1_000_000),
+        flows: [flow(1, 59, 1_000_000, 1000)],
+        realised: money(1000),
+        residual: money(1),
+        status: 'beyond',
+      }),
+      hour(2, { equityStart: money(1_002_001), equityEnd: money(1_002_001) }),
+    ];
+    const found = performanceOf(late);
+    expect(found.gaps).toMatchObject([
+      { reason: 'gain_unexplained', change: '0.000999000999000999' },
+    ]);
+  });
+
   it('does not grow by a value that an hour begins above the end of the one before', () => {
     const jump = [
       hour(0),
