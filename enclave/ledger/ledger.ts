@@ -9,9 +9,10 @@ import { parseConfiguration } from '../../wire/configuration.ts';
 import type { ClockSource } from '../clock.ts';
 import { Clock, systemClock } from '../clock.ts';
 import { createGuard, orFatal } from '../fatal.ts';
+import { referenceKeyOf } from './book/reference.ts';
 import { DeskLink } from './desk-link.ts';
 import type { LedgerOpen } from './protocol.ts';
-import { referenceKeyOf, userHashOf, userTagOf } from './user-hash.ts';
+import { userHashOf, userTagOf } from './user-hash.ts';
 import type { LedgerPart, LedgerServices } from './services.ts';
 
 const COUNTERS_MS = 5000;

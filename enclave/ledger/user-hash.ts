@@ -5,7 +5,6 @@ import { utf8 } from '../../wire/bytes.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 
 const HASH_BYTES = 32;
-const REFERENCE_INFO: Uint8Array = utf8('trackseal/ledger/references/v1');
 const NO_SALT = new Uint8Array(0);
 
 /** What the desk keeps of a user's id. */
@@ -15,9 +14,4 @@ export function userTagOf(userId: string): Uint8Array {
 
 export function userHashOf(userKey: Uint8Array, userTag: Uint8Array): Uint8Array {
   return nodeCrypto.hkdfSha256(userKey, NO_SALT, userTag, HASH_BYTES);
-}
-
-/** Not to be had from the hash, which the database shows. */
-export function referenceKeyOf(userKey: Uint8Array, userHash: Uint8Array): Uint8Array {
-  return nodeCrypto.hkdfSha256(userKey, userHash, REFERENCE_INFO, HASH_BYTES);
 }
