@@ -89,6 +89,19 @@ describe('the name of a flow', () => {
     },
   );
 
+  it('and has it after a restart, too', () => {
+    const book = opened();
+    book.apply(flow({ ...withdrawal, status: 'pending' }));
+    close(book, prices, 2);
+    book.apply(flow({ ...withdrawal, status: 'ok', networkId: HEX }));
+    book.reopen(T0);
+    close(book, prices, 2);
+    const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT', referenceOf: nameOf });
+    expect(back?.apply(flow({ ...withdrawal, status: 'ok', networkId: HEX }))).toBe('repeated');
+    expect(back?.reopen(T0)).toHaveLength(2);
+    expect(back === null ? [] : references(back, 2)).toEqual([named('okx', HEX)]);
+  });
+
   it('and before its hour is closed nothing is late', () => {
     const book = opened();
     book.apply(flow({ ...withdrawal, status: 'pending' }));
