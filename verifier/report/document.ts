@@ -10,7 +10,7 @@ import type { VerifiedRecord } from '../track/check-record.ts';
 import { lossText } from '../track/losses.ts';
 import { monthlyReturns } from '../track/months.ts';
 import type { RecordVerdict } from '../track/record-verdict.ts';
-import { charts, rebuiltCharts } from './charts.ts';
+import { charts } from './charts.ts';
 import type { Html } from './html.ts';
 import { html } from './html.ts';
 import { count, minute, named } from './numbers.ts';
@@ -22,11 +22,11 @@ import {
   markets,
   monthDetails,
   months,
-  rebuiltPart,
   risk,
   section,
   sums,
 } from './sections.ts';
+import { lastHours, rebuiltPart } from './hours.ts';
 import { renderPage } from './page.ts';
 import type { Cell } from './table.ts';
 import { table, text, textHead } from './table.ts';
@@ -256,7 +256,8 @@ export function renderReport(report: Report): string {
         failures(hours),
         prices(hours),
       ),
-      section('Before it was seen', rebuiltPart(performance), ...rebuiltCharts(performance, all)),
+      section('Hours', lastHours(all)),
+      section('Before it was seen', ...rebuiltPart(performance, all)),
       section('Corrections', corrections(report)),
       section('Conventions', conventions(verdict.record?.conventions ?? {})),
       section('Attestation and log', ...references(report)),

@@ -46,7 +46,7 @@ export function money(value: Fixed | null): Html {
 }
 
 /** Where a return is not known: with the gaps, and then what there was of hours, never alone. */
-function overGaps({ bridged, observed, periods }: LinkedReturn): string {
+export function overGaps({ bridged, observed, periods }: LinkedReturn): string {
   if (observed === null) return inWords('no_returns');
   const whole = bridged === null ? `over gaps ${UNKNOWN}` : `${percent(bridged)} over gaps`;
   return `${whole}, ${percent(observed)} in ${named(periods, 'hour')} that ${periods === 1 ? 'is' : 'are'} known`;
@@ -308,20 +308,6 @@ export function sums({ totals }: Performance, hours: readonly HourRow[]): Html {
       ['– of it not realised', money(totals.unrealisedEnd)],
     ],
   );
-}
-
-/** What was worked out backwards: beside the record, and no part of it. */
-export function rebuiltPart({ rebuilt, coverage }: Performance): Html {
-  if (rebuilt === null) return html`<p>No hour is from before the enclave saw the account.</p>`;
-  const { linked, capital } = rebuilt;
-  const known = linked.ratio === null ? overGaps(linked) : percent(linked.ratio);
-  const first = coverage.recorded === 0 ? 'none yet' : minute(coverage.startMs);
-  return html`<p>
-    ${minute(linked.startMs)} to ${minute(linked.endMs)}, worked out backwards from what the venue
-    told: ${known}, ${dollars(capital.gain)} US dollars. First hour that was seen: ${first}. Had
-    these hours gone wrong, the account need not have been shown: no figure of this report has them
-    in it.
-  </p>`;
 }
 
 export function markets({ markets: all, totals }: Performance): Html {

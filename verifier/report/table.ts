@@ -34,6 +34,7 @@ function render(
   head: readonly Cell[],
   rows: readonly (readonly Cell[])[],
 ): Html {
+  if (rows.length === 0) return html`<p class="soft">${caption}: none yet</p>`;
   const shown = rows.slice(0, MAX_ROWS);
   const more = rows.length - shown.length;
   const body = shown.map(([name = '', ...cells]) => {

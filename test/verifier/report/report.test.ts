@@ -291,6 +291,26 @@ describe('a report', () => {
     expect(readable(page)).toContain('Maximum drawdown not known no hour has a return');
   });
 
+  it('of hours from before the enclave saw the account has their value, their gaps and each of them, and no headline', async () => {
+    const builder = await RecordBuilder.create();
+    builder.addHours(
+      hours()
+        .slice(90, 120)
+        .map((one, at) => (at === 20 ? blindHour(110) : changed(one, { rebuilt: true }))),
+    );
+    const path = folder.path('before.json');
+    await writeFile(path, builder.file());
+    const page = await report(path);
+    const charts = page.match(/<svg\s+class="chart[^]*?<\/figure>/gu) ?? [];
+    const chart = charts.find((one) => one.includes('rebuilt-equity-title')) ?? '';
+    expect(chart).toMatch(/<polyline\s+class="line"/u);
+    expect(chart).toContain('class="flow in"');
+    const said = readable(page);
+    expect(said).toContain('worked out backwards from what the venue told');
+    expect(said).toMatch(/2026-01-05 23:00 UTC \S+ % [\d,.]+ 0\.00 0\.00 worked out backwards 30/u);
+    expect(said).toContain('Return not known no hour has a return');
+  });
+
   it('names corrections and jumps of the value', async () => {
     const [first, second, third] = hours();
     if (first === undefined || second === undefined || third === undefined) throw new Error('3');
