@@ -91,14 +91,16 @@ describe('the name of a flow', () => {
 
   it('and has it after a restart, too', () => {
     const book = opened();
-    book.apply(flow({ ...withdrawal, status: 'pending' }));
-    close(book, prices, 2);
-    book.apply(flow({ ...withdrawal, status: 'ok', networkId: HEX }));
-    book.reopen(T0);
+    const later = { ...withdrawal, timeMs: T0 + 70 * MINUTE_MS };
+    book.apply(flow({ ...later, status: 'pending' }));
+    close(book, prices, 3);
+    const sent = flow({ ...later, status: 'ok', networkId: HEX });
+    expect(book.apply(sent)).toBe('late');
+    book.reopen(sent.timeMs);
     close(book, prices, 2);
     const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT', referenceOf: nameOf });
-    expect(back?.apply(flow({ ...withdrawal, status: 'ok', networkId: HEX }))).toBe('repeated');
-    expect(back?.reopen(T0)).toHaveLength(2);
+    expect(back?.apply(sent)).toBe('repeated');
+    expect(back?.reopen(sent.timeMs - 10 * MINUTE_MS)).toHaveLength(2);
     expect(back === null ? [] : references(back, 2)).toEqual([named('okx', HEX)]);
   });
 
