@@ -325,6 +325,26 @@ describe('the log', () => {
     expect(out).toContain('[lost_statements]');
   });
 
+  it('is not searched before the last statement that was kept', async () => {
+    const builder = await RecordBuilder.create();
+    const [first, second, third] = threeHours();
+    if (first === undefined || second === undefined || third === undefined)
+      throw new Error('three');
+    builder.add(hourStatement(first));
+    // A leaf of a result that the file does not have.
+    builder.addMetrics();
+    for (const figures of [second, third]) builder.add(hourStatement(figures));
+    const lost = { from: 3, to: 3 };
+    builder.add({ kind: 'revocation', lost, reason: 'store_lost', atMs: START_MS });
+    await folder.folder.write(builder.epochs);
+    const { statements } = builder;
+    const file = builder.file({
+      statements: [statements[0], statements[2], statements[4]].flatMap((one) => one ?? []),
+    });
+    const { exit, verdict } = await folder.verify(file, '--log', folder.folder.log);
+    expect([exit, verdict.record?.lost]).toMatchObject([0, [{ present: 0, result_leaves: 1 }]]);
+  });
+
   it('over epochs is searched in both of them', async () => {
     const builder = await RecordBuilder.create();
     const [first, second, third] = threeHours();
