@@ -58,7 +58,9 @@ async function backup({ server }: StoreScene): Promise<() => Promise<void>> {
 }
 
 /** A database that was put back, with the ledger dead and the desk as it was. */
-async function restored(): Promise<{ readonly story: Story; readonly kept: number }> {
+async function restored(
+  before: () => Promise<void> = () => Promise.resolve(),
+): Promise<{ readonly story: Story; readonly kept: number }> {
   await scene.clear();
   const story = openStory(scene.store());
   let restore: (() => Promise<void>) | null = null;
@@ -71,6 +73,7 @@ async function restored(): Promise<{ readonly story: Story; readonly kept: numbe
     await playStep(story, step);
   }
   story.record.store.close();
+  await before();
   await restore?.();
   return { story, kept };
 }
@@ -105,6 +108,17 @@ async function pagesOf({ record, desk }: Story): Promise<readonly SignedStatemen
 
 function lastStatement(desk: TrackDesk): number {
   return desk.head?.counter ?? 0;
+}
+
+/** The counter that holds, for each hour. */
+function hoursOf({ record, desk }: Story): readonly (number | null)[] {
+  const chain = record.track(desk.account.id)?.chain ?? null;
+  const counters: (number | null)[] = [];
+  const lastMs = chain?.lastHourMs ?? 0;
+  for (let atMs = chain?.firstHourMs ?? Infinity; atMs <= lastMs; atMs += HOUR_MS) {
+    counters.push(chain?.effective('hour', atMs) ?? null);
+  }
+  return counters;
 }
 
 describe('a database that was put back to an earlier moment', () => {
@@ -169,6 +183,31 @@ describe('a database that was put back to an earlier moment', () => {
     const track = story.record.track(story.desk.account.id);
     expect([track?.refusal, track?.chain?.isLost(head)]).toEqual([null, true]);
     expect((await signedOf(story)).length).toBeGreaterThanOrEqual(signed.length);
+  }, 60_000);
+
+  it('says the same where the lost rows are there again, beside what was stated anew', async () => {
+    const { story, kept } = await restored(async () => {
+      await scene.server.db.exec(
+        'CREATE TABLE aside.lost AS SELECT * FROM trackseal.chain WHERE counter > (SELECT counter FROM aside.chain_heads)',
+      );
+    });
+    const head = lastStatement(story.desk);
+    story.desk.acceptLoss = true;
+    story.record = openRecord(story.desk, scene.store());
+    for (let step = RESTORED_STEP; step < RESTORED_STEP + 4; step++)
+      await playStep(story, step, 30);
+    const said = hoursOf(story);
+    story.record.store.close();
+    await scene.server.db.exec(
+      `SET session_replication_role = replica; INSERT INTO trackseal.chain TABLE aside.lost;
+       SET session_replication_role = DEFAULT`,
+    );
+    story.record = openRecord(story.desk, scene.store());
+    await story.record.idle();
+    const track = story.record.track(story.desk.account.id);
+    expect([track?.refusal, track?.chain?.isLost(kept + 1)]).toEqual([null, false]);
+    expect((await signedOf(story)).length).toBeGreaterThan(head);
+    expect(hoursOf(story)).toEqual(said);
   }, 60_000);
 
   it('that was emptied is no new beginning', async () => {
