@@ -252,7 +252,9 @@ export function renderReport(report: Report): string {
           ${count(coverage.incomplete)} of ${count(coverage.hours)} hours have a poll that failed or
           told less than all.
         </p>`,
-        gapList(performance.gaps),
+        recorded === 0
+          ? html`<p>No hour of the record was seen yet.</p>`
+          : gapList(performance.gaps),
         failures(hours),
         prices(hours),
       ),

@@ -1,5 +1,6 @@
 // Hours of a report one by one: the newest, and those from before the enclave saw the account, which are beside the record.
 
+import { isObserved } from '../../wire/performance/hour-return.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import { rebuiltCharts } from './charts.ts';
@@ -23,11 +24,11 @@ export function lastHours(hours: readonly HourStatement[]): Html {
       money(figures.equityEnd),
       money(figures.inflow),
       money(figures.outflow),
-      text(figures.rebuilt ? 'worked out backwards' : 'seen'),
+      text(figures.rebuilt ? 'rebuilt' : isObserved(figures) ? 'seen' : 'not seen'),
       String(counter),
     ]);
   return dense(
-    'The newest hours, as each is stated; amounts in US dollars, value at the end of the hour',
+    'The newest hours, as each is stated; amounts in US dollars, value at the end of the hour; rebuilt hours were worked out backwards',
     ['', 'return', 'value', 'paid in', 'paid out', textHead('the hour was'), 'statement'],
     rows,
   );

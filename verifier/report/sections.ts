@@ -274,6 +274,7 @@ type Pick = (figures: HourRow['figures']) => Fixed | null;
 
 /** Over the hours that know it; where some do not, that is said and it is no sum of the whole. */
 function total(hours: readonly HourRow[], pick: Pick): Html {
+  if (hours.length === 0) return none('no_value');
   let [sum, known] = [0n, 0];
   for (const { figures } of hours) {
     const value = pick(figures);
