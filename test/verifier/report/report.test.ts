@@ -253,6 +253,20 @@ describe('a report', () => {
     expect(out).toContain('class="badge undecided"');
   });
 
+  it('says at its top which statements were lost', async () => {
+    const builder = await RecordBuilder.create();
+    builder.addHours(hours().slice(0, 3));
+    const lost = { from: 2, to: 3 };
+    builder.add({ kind: 'revocation', lost, reason: 'store_lost', atMs: Date.UTC(2026, 0, 1) });
+    builder.addHours(hours().slice(1, 3));
+    const path = folder.path('lost.json');
+    await writeFile(path, builder.file({ statements: builder.statements.toSpliced(1, 2) }));
+    const page = await report(path);
+    expect(page).toContain('Lost: 2 statements, 2 to 3, taken back by 4 (store_lost');
+    expect(page).toContain('none of them is here');
+    expect(page).toContain('takes back 2 to 3: they were lost');
+  });
+
   it('is not green where a check was switched off', async () => {
     const page = await report(honest);
     expect(page).toContain('<span class="badge undecided">verified</span>');
