@@ -262,6 +262,18 @@ describe('a statement of a track record', () => {
     });
   });
 
+  it.each([
+    [15, false],
+    [16, true],
+    [17, false],
+  ])('a reference of %d bytes: %s', (length, isTaken) => {
+    const [flow] = FIGURES.flows;
+    if (flow === undefined) throw new Error('no flow');
+    const flows = [{ ...flow, reference: new Uint8Array(length) }];
+    const bytes = new Chain().link(hourAt(HOUR, { figures: { ...FIGURES, flows } }));
+    expect(parseTrackStatement(bytes).ok).toBe(isTaken);
+  });
+
   it('takes 256 flows of an hour, within its size', () => {
     const flows = Array.from({ length: MAX_FIGURES_FLOWS }, () => ({
       atMs: HOUR,
