@@ -104,6 +104,8 @@ async function ready(): Promise<
   return { ...one, origin, commitment: accounts.get(one.id)?.commitment ?? new Uint8Array() };
 }
 
+const spawnNone = (): Promise<never> => Promise.reject(new Error('no process'));
+
 describe('desk and ledger', () => {
   it('tell all that a poll brought, whole, with its leaf, after it', async () => {
     const heard = listening();
@@ -141,8 +143,7 @@ describe('desk and ledger', () => {
   });
 
   it('a ledger that cannot be started is in the audit trail, with pauses between the attempts', async () => {
-    const spawnLedger = (): Promise<never> => Promise.reject(new Error('no process'));
-    const { scene } = await opened({ openParts: () => Promise.resolve([]), spawnLedger });
+    const { scene } = await opened({ openParts: () => Promise.resolve([]), spawnLedger: spawnNone });
     const failed = (): number => scene.ledger.counters['ledger_failed'] ?? 0;
     const before = scene.time.nowMs();
     await scene.until(() => failed() === 4, 10_000);
