@@ -143,7 +143,10 @@ describe('desk and ledger', () => {
   });
 
   it('a ledger that cannot be started is in the audit trail, with pauses between the attempts', async () => {
-    const { scene } = await opened({ openParts: () => Promise.resolve([]), spawnLedger: spawnNone });
+    const { scene } = await opened({
+      openParts: () => Promise.resolve([]),
+      spawnLedger: spawnNone,
+    });
     const failed = (): number => scene.ledger.counters['ledger_failed'] ?? 0;
     const before = scene.time.nowMs();
     await scene.until(() => failed() === 4, 10_000);
