@@ -9,7 +9,7 @@ import type { HourFigures } from '../track/figures.ts';
 import { HOUR_MS } from '../track/figures.ts';
 import type { ReturnPoint } from './link.ts';
 import type { PeriodReturn, PeriodValues } from './period-return.ts';
-import { periodReturn } from './period-return.ts';
+import { instantsOf, periodReturn } from './period-return.ts';
 
 /** There are records of the hour that are in no figure: what balances say does not make it known. */
 export const NOT_BOOKED = 'not_booked';
@@ -64,17 +64,23 @@ export function mayHideFlow(figures: Pick<HourBasis, 'residual' | 'status'>): bo
   return figures.status === 'beyond' && unexplainedGain(figures) > 0n;
 }
 
-/** Whether flows without a value before them could be most of the capital: Modified Dietz says nothing then. */
-export function hasLargeUnvalued({
-  startMs,
-  equityStart,
-  flows,
-}: Pick<PeriodValues, 'startMs' | 'equityStart' | 'flows'>): boolean {
-  let sum = 0n;
-  for (const { atMs, amount, equityBefore } of flows) {
-    if (equityBefore === null && atMs > startMs) sum += absolute(amount ?? 0n);
+/**
+ * Whether flows without a value before them could be most of what was there at the last known value: Modified Dietz says
+ * nothing then.
+ */
+export function hasLargeUnvalued(
+  values: Pick<PeriodValues, 'startMs' | 'equityStart' | 'flows'>,
+): boolean {
+  let [sum, capital] = [0n, values.equityStart ?? 0n];
+  for (const { amount, before } of instantsOf(values)) {
+    if (before !== null) [sum, capital] = [0n, before + amount];
+    else if (isLargeFlow((sum += absolute(amount)), capital)) return true;
   }
-  return sum > 0n && sum * LARGE_FLOW_PARTS > absolute(equityStart ?? 0n);
+  return false;
+}
+
+export function isLargeFlow(sum: Fixed, capital: Fixed): boolean {
+  return sum * LARGE_FLOW_PARTS > absolute(capital);
 }
 
 export function hourReturn(figures: HourBasis): PeriodReturn {

@@ -4,9 +4,10 @@
 // the account's is `spot`, with cash and coins, interest, the residual, and what currencies did meanwhile.
 
 import type { Fixed } from '../fixed.ts';
+import { absolute } from '../fixed.ts';
 import type { FigureMarket, HourFigures } from '../track/figures.ts';
 import { FIGURE_MARKETS, HOUR_MS } from '../track/figures.ts';
-import { hourReturn, isJump, unexplainedGain } from './hour-return.ts';
+import { hourReturn, isJump, isLargeFlow, unexplainedGain } from './hour-return.ts';
 import type { ReturnPoint } from './link.ts';
 import type { ReturnReason } from './period-return.ts';
 import { exactRatio } from './ratio.ts';
@@ -43,6 +44,8 @@ interface Base {
   /** Average capital times the milliseconds of an hour. */
   readonly capital: bigint;
   readonly profit: Fixed;
+  /** So much came or went within the hour that an average says nothing of what a profit was made with. */
+  readonly isLoose: boolean;
 }
 
 function baseOf(hour: HourFigures): Base | null {
@@ -50,12 +53,14 @@ function baseOf(hour: HourFigures): Base | null {
   if (equityStart === null || equityEnd === null) return null;
   let capital = equityStart * BigInt(HOUR_MS);
   let profit = equityEnd - equityStart - unexplainedGain(hour);
+  let moved = 0n;
   for (const { atMs, amount } of flows) {
     if (amount === null) return null;
+    if (atMs > startMs) moved += absolute(amount);
     capital += amount * BigInt(startMs + HOUR_MS - atMs);
     profit -= amount;
   }
-  return { capital, profit };
+  return { capital, profit, isLoose: isLargeFlow(moved, equityStart) };
 }
 
 function point(hour: HourFigures, profit: Fixed | null, base: Base | null): ReturnPoint {
@@ -64,6 +69,9 @@ function point(hour: HourFigures, profit: Fixed | null, base: Base | null): Retu
     hourReturn(hour).reason ?? (profit === null || base === null ? 'no_value' : null);
   if (fault !== null || profit === null || base === null) {
     return { ...times, ratio: null, method: null, reason: fault };
+  }
+  if (base.isLoose && profit !== 0n) {
+    return { ...times, ratio: null, method: null, reason: 'flow_not_valued' };
   }
   if (base.capital <= 0n) {
     return { ...times, ratio: null, method: null, reason: 'capital_not_positive' };

@@ -192,7 +192,10 @@ export function metricsFigures(performance: Performance): MetricsFigures {
       ['bridged', 'change over each gap by its values before and behind, modified Dietz'],
       ['drawdown', 'over gaps by their change; a lower bound where gaps_unknown is not 0'],
       ['rebuilt', 'hours from before the enclave saw the account: in no other figure'],
-      ['capital', 'value at the start of an hour; small: below a tenth of the mean'],
+      [
+        'capital',
+        'value at the start of an hour; lowest and small: or what a flow left; small: below a tenth of the mean',
+      ],
     ]),
     gaps: gaps.slice(0, MAX_METRICS_GAPS).map(({ unknown: _unknown, ...gap }) => gap),
   };

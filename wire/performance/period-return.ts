@@ -57,7 +57,7 @@ export interface PeriodReturn {
 }
 
 /** All flows of one instant; `before` is the value before the first of them. */
-interface Instant {
+export interface Instant {
   readonly atMs: number;
   readonly amount: bigint;
   readonly before: bigint | null;
@@ -92,7 +92,11 @@ function faultOf({
 }
 
 /** Flows of the same millisecond are one flow. At the start of the period the value is the period's own. */
-function instantsOf({ flows, startMs, equityStart }: PeriodValues): readonly Instant[] {
+export function instantsOf({
+  flows,
+  startMs,
+  equityStart,
+}: Pick<PeriodValues, 'flows' | 'startMs' | 'equityStart'>): readonly Instant[] {
   const instants: Instant[] = [];
   for (const { atMs, amount, equityBefore } of flows.toSorted((a, b) => a.atMs - b.atMs)) {
     const last = instants.at(-1);

@@ -57,6 +57,7 @@ describe('figures that contradict themselves are refused, whoever signed them', 
   it.each<[string, Partial<HourFigures>]>([
     ['a change of equity that nothing explains', { realised: money(11) }],
     ['flows that are not what came in', { inflow: money(1), residual: money(-1) }],
+    ['money that came and went in no flow', { inflow: money(5), outflow: money(5) }],
   ])('%s', async (_, change) => {
     const [first] = threeHours();
     if (first === undefined) throw new Error('three');
