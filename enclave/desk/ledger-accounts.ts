@@ -1,7 +1,7 @@
 // The accounts that the ledger is told of, and what the desk remembers of their chains: what it has signed last, and how far
 // a ledger has said that they are stored. By these it decides what is signed: nothing about an account that never was here,
-// nothing at a place that is stored, and about one that was removed the end of its chain alone. What the ledger
-// says is not trusted: a head above what was signed is not taken.
+// nothing at a place that is stored, the end of a chain of one that was removed alone, and of that one nothing but revocations.
+// What the ledger says is not trusted: a head above what was signed is not taken.
 
 import { equalBytes, toHex } from '../../wire/bytes.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
@@ -20,7 +20,7 @@ interface Known {
 }
 
 interface Signed extends StatedHead {
-  readonly domain: string;
+  readonly isEnd: boolean;
 }
 
 export interface Admitted {
@@ -85,8 +85,7 @@ export class LedgerAccounts {
     if (signed?.counter === counter && !equalBytes(signed.hash, hash)) return;
     const head = { counter, hash: hash.slice() };
     const isLeaving = this.isLeaving(id);
-    const isEnd = signed?.counter === counter && signed.domain === REVOCATION_DOMAIN;
-    if (isLeaving && isEnd) this.#leaving.delete(id);
+    if (isLeaving && signed?.counter === counter && signed.isEnd) this.#leaving.delete(id);
     else {
       const one = { ...known, account: { ...known.account, head } };
       (isLeaving ? this.#leaving : this.#known).set(id, one);
@@ -103,18 +102,19 @@ export class LedgerAccounts {
     for (const statement of statements) {
       const subject = trackSubjectOf(statement);
       if (subject?.origin !== origin) return null;
-      const { domain, counter } = subject;
+      const { domain, counter, isEnd } = subject;
       const id = this.#ids.get(toHex(subject.accountCommitment));
       if (id === undefined) return null;
-      const isEnd = domain === REVOCATION_DOMAIN;
-      const known = this.#known.get(id) ?? (isEnd ? this.#leaving.get(id) : undefined);
+      const isRevocation = domain === REVOCATION_DOMAIN;
+      const known = this.#known.get(id) ?? (isRevocation ? this.#leaving.get(id) : undefined);
       if (known === undefined) return refuse('session_unknown');
+      if (isEnd && this.#known.has(id)) return refuse('chain_ended');
       domains.push(domain);
       if (counter === null) continue;
       if (counter <= (known.account.head?.counter ?? 0)) return refuse('chain_fork', { counter });
       if (counter <= ((last.get(id) ?? this.#signed.get(id))?.counter ?? 0)) forked.add(id);
-      if (isEnd) revoked.add(id);
-      last.set(id, { counter, domain, hash: nodeCrypto.sha256(statement) });
+      if (isRevocation) revoked.add(id);
+      last.set(id, { counter, isEnd, hash: nodeCrypto.sha256(statement) });
     }
     for (const [id, signed] of last) this.#signed.set(id, signed);
     const notes: LedgerAudit[] = [];

@@ -266,8 +266,9 @@ class HeldLease implements Lease {
 
   /** Half of the lease is left at the alarm, for the enclave to end; at its end another host may begin. */
   #setAlarm(): void {
-    for (const timer of [this.#alarm, this.#end]) if (timer !== null) clearTimeout(timer);
+    // Answered after it was lost: its end stays.
     if (this.#done.signal.aborted) return;
+    for (const timer of [this.#alarm, this.#end]) if (timer !== null) clearTimeout(timer);
     const { leaseMs } = this.#options;
     const leftMs = this.#touchedMs + leaseMs - performance.now();
     this.#alarm = setTimeout(

@@ -25,20 +25,23 @@ export interface TrackSubject {
   readonly accountCommitment: Uint8Array;
   /** Its place in the chain of the account; null for one that has none (metrics). */
   readonly counter: number | null;
+  /** A revocation that names nothing that was lost: the chain ends with it. */
+  readonly isEnd: boolean;
 }
 
-/** Fields 1 to 3, and 6; null when the bytes are no statement of a track record. */
+/** Fields 1 to 3, 6, and 8 of a revocation; null when the bytes are no statement of a track record. */
 export function trackSubjectOf(bytes: Uint8Array): TrackSubject | null {
   const decoded = parseCbor(bytes, { maxBytes: MAX_TRACK_STATEMENT_BYTES });
   if (!decoded.ok || !(decoded.value instanceof Map)) return null;
-  const [named, origin, accountCommitment, sixth]: unknown[] = [1, 2, 3, 6].map((field) =>
-    (decoded.value as ReadonlyMap<unknown, unknown>).get(field),
+  const [named, origin, accountCommitment, sixth, eighth]: unknown[] = [1, 2, 3, 6, 8].map(
+    (field) => (decoded.value as ReadonlyMap<unknown, unknown>).get(field),
   );
   const domain = TRACK_DOMAINS.find((known) => known === named);
   if (domain === undefined || typeof origin !== 'string') return null;
   if (!(accountCommitment instanceof Uint8Array)) return null;
   const counter = domain !== METRICS_DOMAIN && typeof sixth === 'number' ? sixth : null;
-  return { domain, origin, accountCommitment, counter };
+  const isEnd = domain === REVOCATION_DOMAIN && !Array.isArray(eighth);
+  return { domain, origin, accountCommitment, counter, isEnd };
 }
 
 /** `domain` is the one in the statement. */

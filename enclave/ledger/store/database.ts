@@ -55,6 +55,9 @@ const AS_TEXT = {
       text,
 };
 
+/** Transactions that go before one that has time: whoever reads all the time keeps no account from being loaded. */
+const MAX_PASSED = 16;
+
 interface Connection {
   readonly client: Client;
   readonly stream: GuardedStream;
@@ -84,7 +87,7 @@ export class Database {
   }
 
   /**
-   * Runs `work` in one transaction, behind those before it; `later`: when no other waits. Refuses `database_unreachable`, `database_refused`,
+   * Runs `work` in one transaction, behind those before it; `later`: when no other waits, or a number of them had their turn. Refuses `database_unreachable`, `database_refused`,
    * `database_answer_invalid`, `tls_untrusted`, and what a StoreError says.
    */
   run<T>(work: (sql: Sql) => Promise<T>, when: 'next' | 'later' = 'next'): Promise<Result<T>> {
@@ -104,9 +107,11 @@ export class Database {
   async #runWaiting(): Promise<void> {
     this.#isRunning = true;
     const { next, later } = this.#waiting;
-    for (;;) {
-      const turn = next.shift() ?? later.shift();
+    for (let passed = 0; ;) {
+      const isLate = passed >= MAX_PASSED && later.length > 0;
+      const turn = isLate ? later.shift() : (next.shift() ?? later.shift());
       if (turn === undefined) break;
+      passed = isLate || later.length === 0 ? 0 : passed + 1;
       await turn();
     }
     this.#isRunning = false;

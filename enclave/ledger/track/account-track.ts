@@ -7,6 +7,7 @@ import type { Refusal, Result } from '../../../wire/result.ts';
 import { accept } from '../../../wire/result.ts';
 import type { ChainCheck } from '../../../wire/track/chain.ts';
 import { HOUR_MS } from '../../../wire/track/head.ts';
+import { MAX_LOST_COUNTER } from '../../../wire/track/signing.ts';
 import type { Applied, BookRecord } from '../book/contract.ts';
 import { CLOCK_SLACK_MS } from '../book/observed.ts';
 import type { PriceTable } from '../book/price-table.ts';
@@ -315,9 +316,7 @@ export class AccountTrack {
     ) {
       const coverage = this.#coverage.coverage(startMs);
       const figures = boundedFigures(this.#book.closeHour(startMs, table, coverage));
-      if (this.#stated.stateHour(round, figures)) {
-        this.#noteCorrection();
-      }
+      if (this.#stated.stateHour(round, figures)) this.#noteCorrection();
       bytes = made.reduce((sum, one) => sum + one.bytes.length, 0);
     }
   }
@@ -357,7 +356,9 @@ export class AccountTrack {
   }
 
   #tellHead({ head: { counter, hash } }: ChainCheck): void {
-    if (hash !== null) this.#options.services.stated(this.account.id, { counter, hash });
+    // The desk would end a ledger that says more, for all accounts.
+    if (hash !== null && counter <= MAX_LOST_COUNTER)
+      this.#options.services.stated(this.account.id, { counter, hash });
   }
 
   async #insist<T>(work: () => Promise<Result<T>>): Promise<Result<T>> {

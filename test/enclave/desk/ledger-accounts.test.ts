@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LedgerAccounts } from '../../../enclave/desk/ledger-accounts.ts';
 import type { LedgerAccount, StatedHead } from '../../../enclave/ledger/protocol.ts';
+import type { CborValue } from '../../../wire/cbor.ts';
 import { encodeCbor } from '../../../wire/cbor.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { HOUR_DOMAIN, METRICS_DOMAIN, REVOCATION_DOMAIN } from '../../../wire/track/signing.ts';
@@ -13,15 +14,22 @@ function statement(
   counter: number,
   domain: string = HOUR_DOMAIN,
   commitment: Uint8Array = LEDGER_ACCOUNT.commitment,
+  eighth: CborValue = null,
 ): Uint8Array {
   return encodeCbor(
-    new Map<number, string | number | Uint8Array>([
+    new Map<number, CborValue>([
       [1, domain],
       [2, STORE_ORIGIN],
       [3, commitment],
       [6, counter],
+      [8, eighth],
     ]),
   );
+}
+
+/** Takes back all from `from` on. */
+function loss(counter: number, from: number): Uint8Array {
+  return statement(counter, REVOCATION_DOMAIN, LEDGER_ACCOUNT.commitment, [from, counter - 1]);
 }
 
 function headOf(counter: number, domain?: string): StatedHead {
@@ -111,7 +119,7 @@ describe('what is signed', () => {
 
   it('is in the trail where it takes something back', () => {
     const { accounts } = opened();
-    const admitted = accounts.admit([statement(1), statement(2, REVOCATION_DOMAIN)], STORE_ORIGIN);
+    const admitted = accounts.admit([statement(1), loss(2, 1)], STORE_ORIGIN);
     expect(admitted).toMatchObject({
       value: {
         domains: [HOUR_DOMAIN, REVOCATION_DOMAIN],
@@ -121,7 +129,33 @@ describe('what is signed', () => {
   });
 });
 
+describe('the end of a chain', () => {
+  it('is not signed of an account that is polled, also among others', () => {
+    const scene = opened(headOf(3));
+    const end = statement(4, REVOCATION_DOMAIN);
+    for (const statements of [[end], [statement(4), statement(5, REVOCATION_DOMAIN)]]) {
+      const admitted = scene.accounts.admit(statements, STORE_ORIGIN);
+      expect(admitted).toMatchObject({ refusal: { code: 'chain_ended' } });
+    }
+    // It has moved nothing.
+    expect(scene.sign([4])).toEqual([]);
+  });
+});
+
 describe('an account that was removed', () => {
+  it('whose ledger first says what was lost has its end signed behind that', () => {
+    const { accounts } = opened(headOf(3));
+    accounts.remove(ID);
+    const lost = loss(4, 1);
+    expect(accounts.admit([lost], STORE_ORIGIN)?.ok).toBe(true);
+    accounts.stated({ id: ID, counter: 4, hash: nodeCrypto.sha256(lost) });
+    expect(Array.from(accounts.leaving, ({ head }) => head?.counter)).toEqual([4]);
+    const end = statement(5, REVOCATION_DOMAIN);
+    expect(accounts.admit([end], STORE_ORIGIN)).toMatchObject({ ok: true });
+    accounts.stated({ id: ID, counter: 5, hash: nodeCrypto.sha256(end) });
+    expect([...accounts.leaving]).toEqual([]);
+  });
+
   it('is gone where it has no chain', () => {
     const scene = opened();
     expect([scene.accounts.remove(ID), scene.accounts.remove(ID)]).toEqual([true, false]);

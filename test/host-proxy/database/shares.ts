@@ -96,6 +96,29 @@ export function sharesContract(open: () => SharesUnderTest): void {
       await taken.release();
     });
 
+    it('of a host whose renewal is answered after it lost them are over all the same', async () => {
+      const slow = await host();
+      const answer = Promise.withResolvers<void>();
+      const query = slow.pool.query.bind(slow.pool) as (...given: unknown[]) => Promise<unknown>;
+      const lease = await held(slow.shares.take('slow', never));
+      let asked = 0;
+      slow.pool.query = (async (...given: unknown[]) => {
+        const result = await query(...given);
+        asked++;
+        await answer.promise;
+        return result;
+      }) as Pool['query'];
+      await new Promise((resolve) => {
+        lease.lost.addEventListener('abort', resolve);
+      });
+      expect([asked, lease.over.aborted]).toEqual([1, false]);
+      answer.resolve();
+      // Another host may have them by then.
+      await new Promise((resolve) => setTimeout(resolve, MIN_LEASE_MS));
+      expect(lease.over.aborted).toBe(true);
+      await lease.release();
+    });
+
     it('that live are kept beyond their time, and while their job is changed', async () => {
       const [holder, other] = [await host(1000), await host()];
       const lease = await held(holder.shares.take('kept', never));

@@ -77,6 +77,24 @@ describe('the client of the database', () => {
     expect(order.every((one) => one.endsWith(' 1'))).toBe(true);
   });
 
+  it('comes to what has time also while others never stop', async () => {
+    const database = scene.database();
+    const loads: number[] = [];
+    let reads = 0;
+    const asked = async (): Promise<void> => {
+      for (; loads.length < 2 && reads < 200; reads++) await asks(database, 'SELECT 1');
+    };
+    // Of two, one always waits.
+    const readers = [asked(), asked(), asked()];
+    const waiting = [1, 2].map(() =>
+      database.run(() => Promise.resolve(loads.push(reads)), 'later'),
+    );
+    await Promise.all([...readers, ...waiting]);
+    expect(loads.length).toBe(2);
+    expect(loads[0]).toBeGreaterThan(10);
+    expect(loads[1]).toBeLessThan(60);
+  });
+
   it.each<readonly [string, string, number, (row: Row) => unknown, string]>([
     ['what the server refuses', 'SELECT nonsense', 1, () => null, 'database_refused'],
     [

@@ -13,6 +13,7 @@ import { checkChain } from '../../../../wire/track/chain.ts';
 import type { SignedStatement } from '../../../../wire/track/evidence.ts';
 import { parseSignedStatement } from '../../../../wire/track/evidence.ts';
 import { HOUR_MS } from '../../../../wire/track/head.ts';
+import { MAX_LOST_COUNTER } from '../../../../wire/track/signing.ts';
 import type { TrackDesk } from '../../../helpers/track-desk.ts';
 import type { StoreScene } from '../../../helpers/track-store.ts';
 import { storeScene } from '../../../helpers/track-store.ts';
@@ -224,6 +225,20 @@ describe('a database that was put back to an earlier moment', () => {
       await playStep(story, step, 30);
     const [first] = parsedOf(await signedOf(story));
     expect(first).toMatchObject({ counter: head + 1, lost: { from: 1, to: head } });
+  }, 60_000);
+
+  it('behind a head that no chain has goes on, and tells the desk of none that it would not take', async () => {
+    const { story } = await restored();
+    const head = { counter: MAX_LOST_COUNTER, hash: new Uint8Array(32).fill(5) };
+    story.desk.head = head;
+    story.desk.acceptLoss = true;
+    story.record = openRecord(story.desk, scene.store());
+    for (let step = RESTORED_STEP; step < RESTORED_STEP + 4; step++)
+      await playStep(story, step, 30);
+    const track = story.record.track(story.desk.account.id);
+    expect(track?.refusal).toBeNull();
+    expect(track?.chain?.head.counter).toBeGreaterThan(MAX_LOST_COUNTER + 1);
+    expect(story.desk.head).toEqual(head);
   }, 60_000);
 
   it('that has another statement at the place that the desk knows is a fork, whatever is allowed', async () => {
