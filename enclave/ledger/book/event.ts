@@ -185,6 +185,8 @@ export function isCounted(event: BookEvent): boolean {
 function rankOf(event: BookEvent): number {
   if (event.kind === 'trade' || event.kind === 'contract') return 1;
   if (event.kind === 'funding') return 2;
+  // Nothing comes between legs of a conversion, and shares that take the place of others.
+  if (event.type === 'conversion' || event.type === 'other') return 1;
   return event.amount > 0n ? 0 : 3;
 }
 

@@ -14,7 +14,7 @@ import { EVENT_MAX_AGE_MS } from './hour-prices.ts';
 import type { Instrument } from './instrument.ts';
 import { worthOf } from './instrument.ts';
 import type { Observed } from './observed.ts';
-import type { Role } from './pairs.ts';
+import type { Roles } from './pairs.ts';
 import { rolesOf } from './pairs.ts';
 import { Poster } from './poster.ts';
 import { Tally } from './tally.ts';
@@ -44,7 +44,7 @@ class HourRun {
   readonly #state: BookState;
   readonly #prices: HourPrices;
   readonly #tally = new Tally();
-  readonly #roles: ReadonlyMap<string, Role>;
+  readonly #roles: Roles;
   readonly #poster: Poster;
 
   constructor(
@@ -104,7 +104,7 @@ class HourRun {
   #follow(comparison: Comparison, event: BookEvent): void {
     if (!comparison.isBegun) return;
     comparison.compare(this.#state);
-    const isMoved = event.kind === 'flow' && this.#roles.get(event.key) === 'internal';
+    const isMoved = event.kind === 'flow' && this.#roles.of.get(event.key) === 'internal';
     if (isMoved) comparison.transfer(event.currency, event.amount);
   }
 

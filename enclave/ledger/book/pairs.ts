@@ -11,6 +11,13 @@ export const CONVERSION_MATCH_MS = 60_000;
 
 export type Role = 'internal' | 'conversion';
 
+export interface Roles {
+  /** By key, of movements that are no flows. */
+  readonly of: ReadonlyMap<string, Role>;
+  /** From the first to the last leg of each conversion that took time: what is there meanwhile is not known. */
+  readonly halfway: readonly (readonly [number, number])[];
+}
+
 /**
  * Same currency, same amount, and the same name outside of the venue where both have one, or else close in time and out
  * before in: what comes first and leaves again was capital of somebody else meanwhile.
@@ -72,15 +79,16 @@ function conversionsOf(legs: readonly Movement[]): readonly (readonly Movement[]
 }
 
 /**
- * By key, of the movements of an hour that are no flows; `events` are sorted. A conversion of what is left out of the value
+ * Of the movements of an hour; `events` are sorted. A conversion of what is left out of the value
  * is none: the other leg brings capital in.
  */
 export function rolesOf(
   events: readonly BookEvent[],
   wallets: ReadonlySet<string>,
   isExcluded: (currency: string) => boolean,
-): ReadonlyMap<string, Role> {
+): Roles {
   const roles = new Map<string, Role>();
+  const halfway: (readonly [number, number])[] = [];
   const flows = events.filter((event) => event.kind === 'flow');
   const transfers = flows.filter(isTransfer);
   const halves = transfers.filter((flow) => {
@@ -96,6 +104,9 @@ export function rolesOf(
   for (const group of conversionsOf(flows.filter(({ type }) => type === 'conversion'))) {
     if (group.some(({ currency }) => isExcluded(currency))) continue;
     for (const leg of group) roles.set(leg.key, 'conversion');
+    const times = group.map(({ atMs }) => atMs);
+    const [fromMs, toMs] = [Math.min(...times), Math.max(...times)];
+    if (fromMs < toMs) halfway.push([fromMs, toMs]);
   }
-  return roles;
+  return { of: roles, halfway };
 }

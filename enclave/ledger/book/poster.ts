@@ -19,7 +19,7 @@ import type { Amount, BookEvent, ContractTrade, FundingPaid, Movement, Trade } f
 import type { HourPrices, Price } from './hour-prices.ts';
 import { EVENT_MAX_AGE_MS, VALUATION_MAX_AGE_MS } from './hour-prices.ts';
 import type { LedgerAccount } from './ledger.ts';
-import type { Role } from './pairs.ts';
+import type { Roles } from './pairs.ts';
 import { REPORTING_CURRENCY } from './price-table.ts';
 import type { Tally } from './tally.ts';
 import { isExcluded, valueOf } from './valuation.ts';
@@ -47,14 +47,14 @@ export class Poster {
   readonly #state: BookState;
   readonly #prices: HourPrices;
   readonly #tally: Tally;
-  readonly #roles: ReadonlyMap<string, Role>;
+  readonly #roles: Roles;
   readonly #referenceOf: BookOptions['referenceOf'];
 
   constructor(
     state: BookState,
     prices: HourPrices,
     tally: Tally,
-    roles: ReadonlyMap<string, Role>,
+    roles: Roles,
     referenceOf?: BookOptions['referenceOf'],
   ) {
     this.#state = state;
@@ -204,7 +204,7 @@ export class Poster {
 
   #movement(movement: Movement): void {
     const { type, currency, amount, fee, atMs, key, market } = movement;
-    const role = this.#roles.get(key);
+    const role = this.#roles.of.get(key);
     if (role === 'internal') this.#internal(movement);
     else if (role === 'conversion') this.#income(movement, 'conversion');
     else if (type === 'fee') {
@@ -253,6 +253,7 @@ export class Poster {
       this.addAsset(currency, amount, 0n, true);
     } else {
       const before = valueOf(this.#state, this.#prices, atMs, VALUATION_MAX_AGE_MS);
+      const isHalfway = this.#roles.halfway.some(([from, to]) => from <= atMs && atMs <= to);
       const { dollars, known } = this.dollarsOf(currency, amount, atMs);
       if (!known) this.#tally.gaps.add('flow_unpriced');
       this.addAsset(currency, amount, dollars, known);
@@ -260,7 +261,7 @@ export class Poster {
         {
           atMs,
           amount: known ? dollars : null,
-          equityBefore: before.known ? before.equity : null,
+          equityBefore: before.known && !isHalfway ? before.equity : null,
           reference: this.#nameOf(movement),
         },
         dollars,

@@ -67,7 +67,9 @@ class Valuer {
         if (isOpen && instruments.get(name)?.style === 'opaque') this.gaps.add('contract_unknown');
         continue;
       }
-      const amount = ledger.balance('wallet', name) + (this.worth.get(name) ?? 0n);
+      // What is between two wallets of the account is there, whatever flow comes meanwhile.
+      const held = ledger.balance('wallet', name) + ledger.balance('transfer_pending', name);
+      const amount = held + (this.worth.get(name) ?? 0n);
       if (amount === 0n) continue;
       if (isExcluded(this.#prices, name)) {
         this.gaps.add('asset_unpriced');
