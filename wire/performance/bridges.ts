@@ -48,10 +48,17 @@ function isAnchor(before: HourFigures, hour: HourFigures): boolean {
   return isSeen && before.equityEnd !== null && before.equityEnd === hour.equityStart;
 }
 
+/** More flows than an hour lists, each with a price: what came and went, from its begin on. */
+function sumsOf({ startMs, inflow, outflow }: HourFigures): readonly ExternalFlow[] {
+  const amounts = [inflow, outflow === null ? null : -outflow];
+  return amounts.map((amount, at) => ({ atMs: startMs + 1 + at, amount, equityBefore: null }));
+}
+
 /** A value at a flow counts where all of its hour was seen: otherwise a loss may have been booked after it only. */
 function flowsOf(hours: readonly HourFigures[]): readonly ExternalFlow[] | null {
   const flows = hours.flatMap((hour) => {
     const isSeen = isObserved(hour) && !hour.rebuilt;
+    if (hour.flows.some(({ amount }) => amount === null)) return sumsOf(hour);
     return hour.flows.map((flow) => (isSeen ? flow : { ...flow, equityBefore: null }));
   });
   const isKnown = hours.every(({ inflow, outflow }) => inflow !== null && outflow !== null);

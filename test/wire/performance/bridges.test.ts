@@ -137,6 +137,23 @@ describe('a gap in a bad hour', () => {
     expect(seen.linked.ratio).toBe('-0.0004995004995005');
   });
 
+  it.each([
+    ['100', '-0.499999993055555652'],
+    ['100.02', null],
+  ])('made by more flows than an hour lists, %s in all, is bridged: %s', (sum, change) => {
+    // The last one stands for several; in and out are known as sums.
+    const inflow = money(sum) / 2n;
+    const listed = { ...flow(1, 30, 1, 1000), amount: null };
+    const [first, second, third] = record([move(0), move(-500), move(0)]);
+    if (first === undefined || second === undefined || third === undefined) throw new Error('3');
+    const many = changed(second, { inflow, outflow: inflow, flows: [listed] });
+    const { gaps, linked } = performanceOf([first, many, third]);
+    expect(gaps).toMatchObject([{ reason: 'flow_not_valued', change }]);
+    expect(linked.bridged).toBe(change);
+    const unpriced = performanceOf([first, changed(many, { outflow: null }), third]);
+    expect(unpriced.gaps).toMatchObject([{ change: null }]);
+  });
+
   it('is not filled by money that no record explains', () => {
     const lost = record([move(0), move(-500), move(0)]);
     // A stranger sends 500 that the venue does not list: the value is as before.
