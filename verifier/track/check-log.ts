@@ -22,7 +22,7 @@ import type { TrustOptions } from '../policy-options.ts';
 import type { AttestedEpoch } from './attested-keys.ts';
 import type { VerifiedRecord } from './check-record.ts';
 import type { LossLeaves } from './losses.ts';
-import { LossSearch } from './losses.ts';
+import { lossLeaves, LossSearch } from './losses.ts';
 
 export interface LogPlace {
   /** Folder, URL or bucket. */
@@ -138,5 +138,6 @@ export async function checkRecordLog(
       if (!checked.ok) return checked;
     }
   }
-  return accept(found);
+  const read = new Set(epochs.map(({ origin }) => origin));
+  return accept(lossLeaves(losses, found, read));
 }

@@ -124,6 +124,7 @@ describe('a record', () => {
           at_ms: START_MS,
           present,
           result_leaves: null,
+          all_epochs: null,
         },
       ]);
       expect(verdict.residual_risks).toContain('lost_statements');
@@ -359,6 +360,40 @@ describe('the log', () => {
     const file = builder.file({ statements: builder.statements.toSpliced(1, 1) });
     const { exit, verdict } = await folder.verify(file, '--log', folder.folder.log);
     expect([exit, verdict.record?.lost]).toMatchObject([0, [{ present: 0, result_leaves: 1 }]]);
+  });
+
+  it('over an epoch that the file has nothing of is not said to be searched', async () => {
+    const builder = await RecordBuilder.create();
+    const [first, second, third] = threeHours();
+    if (first === undefined || second === undefined || third === undefined)
+      throw new Error('three');
+    builder.add(hourStatement(first));
+    await builder.nextEpoch(2);
+    for (const figures of [second, third]) builder.add(hourStatement(figures));
+    await builder.nextEpoch(3);
+    const lost = { from: 2, to: 3 };
+    builder.add({ kind: 'revocation', lost, reason: 'not_stored', atMs: START_MS });
+    builder.addHours([second, third]);
+    await folder.folder.write(builder.epochs);
+    const lostOf = async (of: RecordBuilder, at: number, count: number): Promise<unknown> => {
+      const file = of.file({ statements: of.statements.toSpliced(at, count) });
+      const { exit, verdict } = await folder.verify(file, '--log', folder.folder.log);
+      expect([exit, verdict.code]).toEqual([0, null]);
+      return verdict.record?.lost[0];
+    };
+    const none = { present: 0, result_leaves: 0, all_epochs: false };
+    expect(await lostOf(builder, 1, 2)).toMatchObject(none);
+    // Of the epoch between a statement is there, and so its document.
+    const one = { present: 1, result_leaves: 1, all_epochs: true };
+    expect(await lostOf(builder, 2, 1)).toMatchObject(one);
+    // Nothing tells in which epoch a record began of which all was lost.
+    const all = await RecordBuilder.create();
+    all.add(hourStatement(first));
+    await all.nextEpoch(2);
+    all.add({ kind: 'revocation', lost: { from: 1, to: 1 }, reason: 'not_stored', atMs: START_MS });
+    all.addHours([second]);
+    await folder.folder.write(all.epochs);
+    expect(await lostOf(all, 0, 1)).toMatchObject(none);
   });
 
   it('that ends before a leaf does not have it', async () => {
