@@ -1,7 +1,8 @@
 // Two halves of one thing, and a flow between them: what is under way is there all the same.
 
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Flow, FlowType } from '../../../../enclave/connector/records.ts';
+import type { Fill, Flow, FlowType } from '../../../../enclave/connector/records.ts';
 import { hourReturn } from '../../../../wire/performance/hour-return.ts';
 import type { HourFigures } from '../../../../wire/track/figures.ts';
 import { balance, flow, MINUTE_MS, observation, row, spot, T0, tell, text } from './helpers.ts';
@@ -84,5 +85,77 @@ describe('a flow in the moment in which shares are exchanged', () => {
     if (hour === undefined) throw new Error('two hours');
     expect(hour.flows.map(({ equityBefore }) => text(equityBefore))).toEqual(['1000']);
     expect(hourReturn(hour).ratio).toBe('0');
+  });
+});
+
+const HOURS = 4;
+const FLAT = Array.from({ length: HOURS * 60 + 1 }, (_, minute) => T0 + minute * MINUTE_MS).flatMap(
+  (atMs) => [row('USDT/USD', atMs, '1'), row('BTC/USDT', atMs, '100')],
+);
+
+interface Deed {
+  readonly type: 'paid' | 'taken' | 'transfer' | 'conversion' | 'deal';
+  readonly minute: number;
+  readonly ms: number;
+  readonly size: number;
+  /** Until its other half. */
+  readonly apart: number;
+  readonly isNamed: boolean;
+}
+
+const deeds: fc.Arbitrary<readonly Deed[]> = fc.array(
+  fc.record({
+    type: fc.constantFrom('paid', 'taken', 'transfer', 'conversion', 'deal'),
+    minute: fc.integer({ min: 1, max: 170 }),
+    ms: fc.constantFrom(0, 0, 5000, 30_000),
+    size: fc.integer({ min: 1, max: 60 }),
+    apart: fc.integer({ min: 0, max: 12 }),
+    isNamed: fc.boolean(),
+  }),
+  { maxLength: 12 },
+);
+
+function recordsOf(deed: Deed, index: number): readonly (Flow | Fill)[] {
+  const { type, minute, ms, size, apart, isNamed } = deed;
+  const timeMs = T0 + minute * MINUTE_MS + ms;
+  const name = `${'long'.repeat(index % 3)}${index}`;
+  const amount = String(size);
+  if (type === 'deal') return [spot({ side: 'buy', price: '100', amount, timeMs, id: name })];
+  if (type === 'paid') return [moves('deposit', amount, timeMs, name)];
+  if (type === 'taken')
+    return [{ ...moves('withdrawal', `-${size}`, timeMs, name), currency: 'BTC' }];
+  if (type === 'transfer') {
+    const backMs = timeMs + apart * MINUTE_MS;
+    return [
+      moves('transfer_out', `-${size * 900}`, timeMs, name),
+      moves('transfer_in', String(size * 900), backMs, name),
+    ];
+  }
+  const networkId = isNamed ? name : null;
+  const got = moves('conversion', amount, timeMs + apart * 3000, name);
+  return [
+    { ...moves('conversion', `-${size * 100}`, timeMs, name), networkId },
+    { ...got, currency: 'BTC', networkId },
+  ];
+}
+
+describe('where no price moves', () => {
+  it('no hour has a return, whatever is moved, paid in, taken out, dealt and converted when', () => {
+    let returns = 0;
+    fc.assert(
+      fc.property(deeds, (list) => {
+        const { figures } = tell({
+          opening: observation(T0, [balance('USDT', '100000'), balance('BTC', '1000')]),
+          records: list.flatMap(recordsOf),
+          prices: FLAT,
+          hours: HOURS,
+        });
+        const ratios = figures.map((hour) => hourReturn(hour).ratio).filter((one) => one !== null);
+        returns += ratios.length;
+        expect(ratios.filter((ratio) => Math.abs(Number(ratio)) > 1e-15)).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+    expect(returns).toBeGreaterThan(600);
   });
 });
