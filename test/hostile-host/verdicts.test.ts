@@ -303,6 +303,10 @@ it('a track record', async () => {
   await writeFile(path, builder.file());
   expect(await show('record', runVerifyRecord, [path, ...anyImage])).toEqual([]);
   expect(await show('record', runVerifyRecord, [path, ...trust])).toEqual([]);
+  const lost = { from: 2, to: 2 };
+  builder.add({ kind: 'revocation', lost, reason: 'store_lost', atMs: Date.UTC(2026, 0, 2) });
+  await writeFile(path, builder.file());
+  expect(await show('record', runVerifyRecord, [path, ...trust])).toEqual([]);
 });
 
 it('docs/THREAT-MODEL.md has each risk that is printed, where it is printed, and what to do about it', async () => {
