@@ -76,9 +76,10 @@ export class AccountTrack {
     this.#openedMs = options.services.nowMs();
   }
 
-  /** Null before it is loaded. */
+  /** Null before it is loaded, and while what was lost behind it is not said. */
   get chain(): ChainCheck | null {
-    return this.#chain;
+    const counter = this.#chain?.head.counter ?? 0;
+    return counter < (this.account.head?.counter ?? 0) ? null : this.#chain;
   }
 
   get refusal(): Refusal | null {

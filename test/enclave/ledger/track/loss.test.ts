@@ -211,6 +211,28 @@ describe('a database that was put back to an earlier moment', () => {
     expect(hoursOf(story)).toEqual(said);
   }, 60_000);
 
+  it('is not shown as a whole record before it is said what was lost', async () => {
+    const { story, kept } = await restored();
+    const head = lastStatement(story.desk);
+    story.desk.acceptLoss = true;
+    // As with a host whose database takes no rows, and gives those that it has.
+    story.desk.ready = false;
+    story.record = openRecord(story.desk, scene.store());
+    story.record.look();
+    await story.record.idle();
+    const track = story.record.track(story.desk.account.id);
+    const leaves = story.desk.leaves.length;
+    await expect(pagesOf(story)).rejects.toThrow('not_ready');
+    expect([track?.refusal, track?.chain, story.desk.leaves.length]).toEqual([null, null, leaves]);
+    story.record.store.close();
+    story.desk.ready = true;
+    story.record = openRecord(story.desk, scene.store());
+    story.record.look();
+    await story.record.idle();
+    const shown = parsedOf((await pagesOf(story)).slice(0, -1));
+    expect(shown[kept]).toMatchObject({ kind: 'revocation', lost: { from: kept + 1, to: head } });
+  }, 60_000);
+
   it('that was emptied is no new beginning', async () => {
     const { story } = await restored();
     const head = lastStatement(story.desk);
