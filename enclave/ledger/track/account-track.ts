@@ -25,6 +25,7 @@ import { trackAccountOf } from '../store/postgres-store.ts';
 import { CoverageLog, hourOf, KEPT_HOURS, momentOf, pollRecordOf } from './hour-coverage.ts';
 import { endOf, lossOf } from './loss.ts';
 import { askPrices } from './price-questions.ts';
+import { Redo } from './redo.ts';
 import type { Round } from './stated-hours.ts';
 import { StatedHours } from './stated-hours.ts';
 import type { AccountTrackOptions, TrackBook } from './account-parts.ts';
@@ -58,10 +59,7 @@ export class AccountTrack {
   #loadedMs = 0;
   #loadedCounter = 0;
   readonly #openedMs: number;
-  /** The first closed hour for which the book has got a record. */
-  #reopenMs: number | null = null;
-  /** From this hour on what was stated may have to be corrected. */
-  #correctMs: number | null = null;
+  readonly #redo = new Redo();
   readonly #states = new StateCandidate();
   #pending: Pending | null = null;
   /** Why nothing is stated any more. */
@@ -149,9 +147,11 @@ export class AccountTrack {
 
   #takeRecordOfPoll(record: StoredPollRecord, isUnstated: boolean): void {
     const { observed, tooPrecise } = record;
-    const stated = tooPrecise.filter((startMs) => startMs <= (this.#chain?.lastHourMs ?? -1));
-    if (isUnstated) this.#unbooked.add(stated);
-    this.#coverage.addPoll(record);
+    const lastMs = this.#chain?.lastHourMs ?? -1;
+    const toldMs = hourOf(this.#coverage.addPoll(record) ?? Infinity);
+    if (isUnstated) this.#unbooked.add(tooPrecise.filter((startMs) => startMs <= lastMs));
+    // Hours that nobody waited for any longer, and that are told of after all.
+    if (isUnstated && toldMs <= lastMs) this.#redo.all(toldMs);
     if (observed !== null) this.#book.observe({ ...momentOf(record), ...observed });
   }
 
@@ -222,12 +222,11 @@ export class AccountTrack {
     this.#count(`records_${applied}`);
     if (applied !== 'new' && applied !== 'late') return applied;
     const startMs = hourOf(record.timeMs);
-    if (applied === 'late') this.#reopenMs = Math.min(this.#reopenMs ?? startMs, startMs);
+    if (applied === 'late') this.#redo.reopen(startMs);
     const isLate = applied === 'late' || startMs <= (this.#chain?.lastHourMs ?? -1);
     if (isUnstated && isLate) {
       // What was told of the end of an hour may have had it, too.
-      const fromMs = hourOf(record.timeMs - CLOCK_SLACK_MS);
-      this.#correctMs = Math.min(this.#correctMs ?? fromMs, fromMs);
+      this.#redo.correct(hourOf(record.timeMs - CLOCK_SLACK_MS));
       this.#coverage.addLate(startMs);
     }
     return applied;
@@ -251,10 +250,10 @@ export class AccountTrack {
     if (chain.ended) return false;
     const unbooked = await this.#makeUnbooked(chain);
     if (!unbooked.ok || unbooked.value) return unbooked.ok;
-    if (this.#reopenMs !== null) {
+    if (this.#redo.reopenMs !== null) {
       // Beyond what can be reopened the record stays as it was stated; a counter says so.
-      if (this.#book.reopen(this.#reopenMs) === null) this.#count('hours_not_reopened');
-      this.#reopenMs = null;
+      if (this.#book.reopen(this.#redo.reopenMs) === null) this.#count('hours_not_reopened');
+      this.#redo.reopenMs = null;
     }
     const fromMs = this.#book.nextHourMs;
     if (fromMs === null) return false;
@@ -269,7 +268,7 @@ export class AccountTrack {
     const maker = new StatementMaker(trackAccountOf(account), services.origin, chain.head);
     const { lastHourMs } = chain;
     const missingMs = lastHourMs === null ? fromMs : lastHourMs + HOUR_MS;
-    const correctMs = this.#correctMs;
+    const correctMs = this.#redo.correctMs;
     const round = { chain, maker, coverage: this.#coverage, correctMs, days: new Set<number>() };
     if (missingMs < fromMs) {
       // The book was lost, or opened anew: what is between is stated first.
@@ -282,7 +281,7 @@ export class AccountTrack {
     this.#stated.stateDays({ ...round, missing: [] });
     this.#forget();
     const nextMs = this.#book.nextHourMs ?? toMs;
-    if (nextMs > (chain.lastHourMs ?? 0)) this.#correctMs = null;
+    if (nextMs > (chain.lastHourMs ?? 0)) this.#redo.correctMs = null;
     const statedRecords = this.#recordCount;
     this.#pending = { made: maker.made, statedRecords, state: this.#nextState(nextMs) };
     return true;

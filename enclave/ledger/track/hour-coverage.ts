@@ -159,8 +159,11 @@ export class CoverageLog {
     }
   }
 
-  addPoll({ poll, reasons, tooPrecise, toldFromMs, toldToMs, lost }: StoredPollRecord): void {
+  /** Gives from when on it told of what no poll had told before; null: of nothing, or of all. */
+  addPoll(record: StoredPollRecord): number | null {
+    const { poll, reasons, tooPrecise, toldFromMs, toldToMs, lost } = record;
     const { startedMs } = poll;
+    const sinceMs = this.lastCompleteMs;
     const hour = this.#hour(hourOf(startedMs));
     this.#push(hour, poll);
     if (toldFromMs !== null && toldToMs !== null && this.lastCompleteMs === 0)
@@ -172,6 +175,7 @@ export class CoverageLog {
     }
     for (const reason of reasons) hour.reasons.add(reason);
     for (const startMs of tooPrecise) this.#hour(startMs).reasons.add('too_precise');
+    return sinceMs > 0 && this.lastCompleteMs > sinceMs ? sinceMs : null;
   }
 
   /** What was told before stays told; what the venue has let go of is in what the poll itself compares, too. */

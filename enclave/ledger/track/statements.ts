@@ -2,7 +2,7 @@
 // Nothing here is signed yet; a statement that is made twice from the same figures is the same bytes.
 
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
-import { hourReturn } from '../../../wire/performance/hour-return.ts';
+import { hourReturn, isObserved } from '../../../wire/performance/hour-return.ts';
 import type { Result } from '../../../wire/result.ts';
 import { accept } from '../../../wire/result.ts';
 import type { ChainCheck, ChainHead } from '../../../wire/track/chain.ts';
@@ -42,10 +42,10 @@ export function boundedFigures(figures: HourFigures): HourFigures {
   return { ...figures, flows: [...flows.slice(0, MAX_FIGURES_FLOWS - 1), merged] };
 }
 
-/** Whether two hours say the same, whatever polls they rest on. */
+/** Whether two hours say the same, whatever polls they rest on; an hour that was not known says something else when it is. */
 export function markOfHour(figures: HourFigures): string {
   const { polls: _polls, gaps: _gaps, complete: _complete, ...rest } = figures;
-  const value = figuresToCbor({ ...rest, polls: 0, gaps: [], complete: true });
+  const value = figuresToCbor({ ...rest, polls: 0, gaps: [], complete: isObserved(figures) });
   return toHex(nodeCrypto.sha256(encodeCbor(value)).subarray(0, 8));
 }
 

@@ -58,20 +58,20 @@ interface Asking {
 interface Held {
   spotUsdt: number;
   swapUsdt: number;
-  btc: number;
+  tenthsOfBtc: number;
   contracts: number;
 }
 
 /** What is there at a moment, by the venue's own books. */
 function heldAt(list: readonly Happening[], atMs: number): Held {
-  const held: Held = { spotUsdt: 100_000, swapUsdt: 100_000, btc: 2, contracts: 1 };
+  const held: Held = { spotUsdt: 100_000, swapUsdt: 100_000, tenthsOfBtc: 20, contracts: 1 };
   for (const { type, atMs: then, size } of list) {
     if (FULL + then > atMs) continue;
     if (type === 'deposit') held.spotUsdt += 1000 * size;
     else if (type === 'withdrawal') held.spotUsdt -= 1000 * size;
     else if (type === 'buy' || type === 'sell') {
       const sign = type === 'buy' ? size : -size;
-      held.btc += sign / 10;
+      held.tenthsOfBtc += sign;
       held.spotUsdt -= sign * 5000;
     } else if (type === 'long') held.contracts += size;
     else if (type === 'short') held.contracts -= size;
@@ -110,8 +110,8 @@ function seenIn(list: readonly Happening[], { beginsMs, tookMs, read }: Asking):
     fromMs,
     atMs: fromMs + tookMs,
     balances: [
-      balance('USDT', (a?.spotUsdt ?? 0).toFixed(8).replace(/\.?0+$/u, '')),
-      balance('BTC', (a?.btc ?? 0).toFixed(8).replace(/\.?0+$/u, '')),
+      balance('USDT', String(a?.spotUsdt ?? 0)),
+      balance('BTC', String((a?.tenthsOfBtc ?? 0) / 10)),
       balance('USDT', String(b?.swapUsdt ?? 0), 'swap'),
     ],
     positions:
@@ -140,8 +140,8 @@ const start: Asking = { beginsMs: -50 * MINUTE_MS, tookMs: 0, read: [0, 0, 0] };
 
 /** Empty: each hour has a return of zero or what funding has made, nothing unexplained, and the end is what is there. */
 function wrongIn(figures: readonly HourFigures[], list: readonly Happening[]): readonly unknown[] {
-  const { spotUsdt, swapUsdt, btc } = heldAt(list, FULL + HOUR_MS);
-  const worth = (spotUsdt + swapUsdt + btc * 50_000).toFixed(2).replace(/\.?0+$/u, '');
+  const { spotUsdt, swapUsdt, tenthsOfBtc } = heldAt(list, FULL + HOUR_MS);
+  const worth = String(spotUsdt + swapUsdt + tenthsOfBtc * 5000);
   const end = text(figures.at(-1)?.equityEnd ?? null);
   const isPaid = list.some(({ type }) => type === 'funding');
   const wrong = figures.filter((hour) => {

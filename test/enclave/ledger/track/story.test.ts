@@ -83,13 +83,28 @@ describe('two days of an account', () => {
     const flow = first.find(({ figures }) => (figures.inflow ?? 0n) > 0n && !figures.rebuilt);
     expect(formatFixed(flow?.figures.inflow ?? 0n)).toBe('10000');
     expect(Math.abs(Number(flow?.return.ratio))).toBeLessThan(0.01);
-    // The late trade corrects the hours from its own on, and none before.
     const corrected = hours.filter(({ supersedes }) => supersedes !== null);
-    const lateHour = STORY_START_MS + 22 * 1_800_000 - 120_000;
-    expect(corrected.length).toBeGreaterThan(0);
-    expect(corrected[0]?.figures.startMs).toBe(lateHour - (lateHour % HOUR_MS));
-    expect(corrected[0]?.figures.trades).toBe(1);
-    expect(corrected[0]?.basis.late).toBe(1);
+    const lateMs = STORY_START_MS + 22 * 1_800_000 - 120_000;
+    const [told = [], late = []] = [true, false].map((isBefore) =>
+      corrected.filter(({ figures }) => figures.startMs < lateMs - (lateMs % HOUR_MS) === isBefore),
+    );
+    // Hours for which nobody waited any longer are known when the venue has told of them after all; that it was away stays.
+    const unwaited = first.filter(({ return: stated }) => stated.reason === 'incomplete');
+    expect(unwaited).toHaveLength(2);
+    for (const { figures } of unwaited) expect(figures.gaps).toContain('not_completed');
+    expect(told.map(({ supersedes }) => supersedes?.counter)).toEqual(
+      unwaited.map(({ counter }) => counter),
+    );
+    for (const { figures, return: stated } of told) {
+      expect([stated.reason, figures.complete]).toEqual([null, false]);
+      expect(figures.gaps).toContain('exchange_unavailable');
+      expect(figures.gaps).not.toContain('not_completed');
+    }
+    // The late trade corrects the hours from its own on, and none before.
+    expect(late.length).toBeGreaterThan(0);
+    expect(late[0]?.figures.startMs).toBe(lateMs - (lateMs % HOUR_MS));
+    expect(late[0]?.figures.trades).toBe(1);
+    expect(late[0]?.basis.late).toBe(1);
     expect(corrected.every(({ supersedes }) => supersedes?.reason === 'late_data')).toBe(true);
     const snapshots = statements.filter(({ kind }) => kind === 'snapshot');
     expect(snapshots.map((one) => (one.kind === 'snapshot' ? one.atMs : 0))).toEqual([
