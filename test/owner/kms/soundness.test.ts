@@ -206,10 +206,19 @@ const policies = fc
     return JSON.stringify({ ...policy, Statement: changed });
   });
 
-/** Whoever gets in; null where AWS would refuse the policy. */
+/** What the image does through its host. */
+const USES = ['kms:Decrypt', 'kms:GenerateDataKey', 'kms:GenerateDataKeyPair'].flatMap((action) =>
+  [STRATEGY, DATA_KEY].map((context) => attack(HOST, action, context, RIGHT)),
+);
+
+/** Whoever gets in; null where AWS would refuse the policy. A host through which nobody may use the key is an administrator. */
 function intruders(keyPolicy: string): readonly string[] | null {
   try {
+    const isHost = USES.some((one) => decide({ ...one, keyPolicy }) === null);
     return [...ATTACKS, ...REPLACING]
+      .filter(({ principal, action }) => {
+        return isHost || principal !== HOST || action !== 'kms:PutKeyPolicy';
+      })
       .filter((one) => decide({ ...one, keyPolicy }) === null)
       .map(({ principal, action }) => `${action} by ${principal.arn}`);
   } catch (error) {
