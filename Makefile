@@ -43,6 +43,7 @@ vm: eif
 ifeq ($(TRACKSEAL_VM),skip)
 test-vm:
 	@echo 'make test-vm: left out, because TRACKSEAL_VM=skip'
+	@test -z "$$TRACKSEAL_REQUIRE" || { echo 'TRACKSEAL_REQUIRE is set: it has to run' >&2; exit 1; }
 else
 test-vm: eif
 	@npm run --silent test:vm

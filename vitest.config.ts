@@ -12,7 +12,7 @@ const PROCESS_TESTS = [
   'test/enclave/ledger/grpc/process.test.ts',
   'test/enclave/ledger/grpc/reflection.test.ts',
   'test/enclave/tap/**/*.test.ts',
-  'test/host-proxy/database/{pglite,front,commands,shares,track}.test.ts',
+  'test/host-proxy/database/{pglite,front,commands,shares,track,audit}.test.ts',
   'test/host-proxy/feed/live.test.ts',
   'test/enclave/desk/exchange-faults.test.ts',
   'test/enclave/strategy/**/*.test.ts',

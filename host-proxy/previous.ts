@@ -17,7 +17,7 @@ import type { Files } from './files.ts';
 import { FolderReader } from './folder-reader.ts';
 import type { HostFolders } from './recovery.ts';
 
-const MAX_CHECKPOINT_BYTES = 4096;
+export const MAX_CHECKPOINT_BYTES = 4096;
 
 export interface PreviousEpoch {
   readonly epoch: number;
@@ -70,13 +70,17 @@ export function readPrevious(
 }
 
 /** The size that a note states, before its key is known. */
-function claimedSize(note: Uint8Array): number | null {
+export function claimedSize(note: Uint8Array): number | null {
   const text = parseUtf8(note) ?? '';
   const checkpoint = parseCheckpoint(text.slice(0, text.indexOf('\n\n') + 1));
   return checkpoint.ok && checkpoint.value.size > 0 ? checkpoint.value.size : null;
 }
 
-function readHeader(crypto: WireCrypto, bytes: Uint8Array | null): ReturnType<typeof parseHeader> {
+/** Of leaf 0. */
+export function readHeader(
+  crypto: WireCrypto,
+  bytes: Uint8Array | null,
+): ReturnType<typeof parseHeader> {
   if (bytes === null) return refuse('tile_missing', { leaf: 0 });
   const leaf = parseLeaf(bytes);
   if (!leaf.ok) return leaf;

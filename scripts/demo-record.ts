@@ -10,13 +10,18 @@ import type { CommandIo } from '../verifier/io.ts';
 import type { HourJson, RecordVerdict } from '../verifier/track/record-verdict.ts';
 import type { Fixed } from '../wire/fixed.ts';
 import { absolute, formatFixed, parseFixed } from '../wire/fixed.ts';
+import { exactRatio } from '../wire/performance/ratio.ts';
 import { assertAccepted } from '../wire/result.ts';
 import { parseTrackEvidence } from '../wire/track/evidence.ts';
+import { HOUR_MS } from '../wire/track/figures.ts';
 import type { HourStatement } from '../wire/track/hour.ts';
 import { parseTrackStatement } from '../wire/track/statement.ts';
 
-/** A deposit moved a return when the hour shows more than this part of what it added. */
-const MOVED = 0.1;
+/**
+ * How far the most lively of the markets that the account is in went within an hour, 0.01 is 1 %: nothing that is held
+ * can have made more or lost more. The exchange is simulated, so this is known.
+ */
+export type MoveOf = (startMs: number) => number;
 
 export interface RecordDemo {
   readonly verdict: RecordVerdict['verdict'] | null;
@@ -41,6 +46,8 @@ export interface RecordDemo {
   /** Hours in which the venue's balances were compared with the ledger, and the sum of what differed, without signs. */
   readonly reconciled: number;
   readonly residual: string | null;
+  /** Hours that have to be reconciled with residual 0 and are not: those since the first poll, and all that were compared. */
+  readonly unreconciled: number;
   /**
    * Value before the first record. The account was opened in the time that the record is about, so that taking every record
    * off what the exchange shows now has to end at nothing: a record that is missing or counted twice would be left.
@@ -55,6 +62,11 @@ export interface DepositHour {
   readonly inflow: string;
   readonly equity_start: string;
   readonly return: string;
+  /** From one signed value to the next, the values right before and after each flow among them, multiplied. */
+  readonly chained: string | null;
+  /** The largest return, and loss, that the markets allow. */
+  readonly bound: number;
+  /** The return is not that product, or more than the markets moved. */
   readonly moved: boolean;
 }
 
@@ -95,25 +107,65 @@ async function capture(run: Run, args: readonly string[]): Promise<string> {
   return out;
 }
 
+/** Flows of one moment are one; null where a value is not known, or a residual is in it. */
+function chainedReturn({ figures }: HourStatement): string | null {
+  const { equityStart, equityEnd, flows, residual } = figures;
+  if (equityStart === null || equityEnd === null || (residual ?? 0n) !== 0n) return null;
+  let [over, under, before] = [1n, 1n, equityStart];
+  for (const { atMs } of flows.filter((one, at) => flows[at - 1]?.atMs !== one.atMs)) {
+    const paid = flows.filter((one) => one.atMs === atMs);
+    const value = paid[0]?.equityBefore ?? null;
+    if (value === null || before <= 0n) return null;
+    [over, under, before] = [over * value, under * before, value];
+    for (const { amount } of paid) {
+      if (amount === null) return null;
+      before += amount;
+    }
+  }
+  return before <= 0n ? null : exactRatio(over * equityEnd - under * before, under * before);
+}
+
 /** Deposits into an account that had something already: the first one is its beginning. */
-function depositsOf(hours: readonly HourJson[]): readonly DepositHour[] {
+function depositsOf(hours: readonly HourStatement[], moveOf: MoveOf): readonly DepositHour[] {
   return hours.flatMap((hour) => {
-    const { start_ms, inflow, equity_start: start, return: ratio } = hour;
-    if (inflow === null || start === null || ratio === null) return [];
-    if (Number(inflow) <= 0 || Number(start) <= 0) return [];
-    const added = Number(inflow) / Number(start);
-    const moved = Math.abs(Number(ratio)) > MOVED * added;
-    return [{ start_ms, inflow, equity_start: start, return: ratio, moved }];
+    const { startMs, inflow, equityStart, flows } = hour.figures;
+    const { ratio } = hour.return;
+    if (inflow === null || equityStart === null || ratio === null) return [];
+    if (inflow <= 0n || equityStart <= 0n) return [];
+    const chained = chainedReturn(hour);
+    // What is held may change at a flow: each time from one to the next has its own move.
+    const bound = (1 + moveOf(startMs)) ** (flows.length + 1) - 1;
+    const moved = chained !== ratio || !(Math.abs(Number(ratio)) <= bound);
+    const [inflowText, start] = [formatFixed(inflow), formatFixed(equityStart)];
+    return [
+      {
+        start_ms: startMs,
+        inflow: inflowText,
+        equity_start: start,
+        return: ratio,
+        chained,
+        bound,
+        moved,
+      },
+    ];
   });
 }
 
-/** `file`: as `trackseal session track` keeps it; `attestation`: of its epoch. */
-export async function proveRecord(
-  file: string,
-  attestation: string,
-  trust: readonly string[],
-  folder: string,
-): Promise<RecordDemo> {
+export interface ProvedAgainst {
+  /** As `trackseal session track` keeps it. */
+  readonly file: string;
+  /** Of its epoch. */
+  readonly attestation: string;
+  readonly trust: readonly string[];
+  /** For the report. */
+  readonly folder: string;
+  readonly moveOf: MoveOf;
+  /** When the first complete poll was over: hours that end later have balances to be compared with. */
+  readonly polledMs: number;
+}
+
+export async function proveRecord(proved: ProvedAgainst): Promise<RecordDemo> {
+  const { file, attestation, trust, folder, moveOf, polledMs } = proved;
   const output = join(folder, 'track-record.html');
   const args = [file, '--attestation', attestation, ...trust];
   const said = await capture(verifyRecord, args);
@@ -121,6 +173,7 @@ export async function proveRecord(
   await capture(report, [...args, '-o', output]);
   const record = verdict?.record ?? null;
   const hours = record?.hourly ?? [];
+  const signed = verdict?.verdict === 'verified' ? newestOf(await readHours(file)) : [];
   // Hours of before the registration are in no figure but their own.
   const part = hours.some(({ rebuilt }) => rebuilt) ? 'rebuilt.' : '';
   return {
@@ -134,15 +187,29 @@ export async function proveRecord(
     seen: hours.filter((hour) => !hour.rebuilt && hour.return !== null).length,
     headline: textOrNull(record?.figures['return']),
     latest: hours.slice(-8),
-    deposits: depositsOf(hours),
+    deposits: depositsOf(signed, moveOf),
     gaps: [...(record?.rebuilt_gaps ?? []), ...(record?.gaps ?? [])],
     reconciled: hours.filter(({ status }) => status === 'reconciled').length,
     residual: residualOf(hours),
+    unreconciled: hours.filter((hour) => !isReconciled(hour, polledMs)).length,
     opening: hours[0]?.equity_start ?? null,
-    explained: (await readHours(file)).filter(
-      (hour) => hour.return.ratio !== null && unexplainedOf(hour) === 0n,
-    ).length,
+    explained: signed.filter((hour) => hour.return.ratio !== null && unexplainedOf(hour) === 0n)
+      .length,
   };
+}
+
+/** What holds now: a correction comes after what it replaces. */
+function newestOf(hours: readonly HourStatement[]): readonly HourStatement[] {
+  return [...new Map(hours.map((hour) => [hour.figures.startMs, hour])).values()];
+}
+
+/** An hour that was over before the first poll has no balances to be compared with, and says so. */
+function isReconciled(
+  { start_ms: startMs, status, residual }: HourJson,
+  polledMs: number,
+): boolean {
+  if (status === 'unknown' && residual === null) return startMs + HOUR_MS <= polledMs;
+  return status === 'reconciled' && residual === '0';
 }
 
 /** Without signs; null where balances and ledger were compared in no hour. */
@@ -158,20 +225,12 @@ function textOrNull(value: string | number | null | undefined): string | null {
 
 /**
  * Everything that the record of the demo's story has to show. Its hours are rebuilt, from the exchange's balances backwards, and what
- * is left before the first record is their residual: 0. An hour in which balances are told as well is compared when it
- * closes, mostly after the demo: its residual may be unknown here, and may not be another than 0.
+ * is left before the first record is their residual: 0. An hour since the first poll is compared with balances when it
+ * closes, mostly after the demo; where one has, it is reconciled with residual 0.
  */
-export function showsAll({
-  verdict,
-  returns,
-  deposits,
-  gaps,
-  explained,
-  opening,
-  residual,
-}: RecordDemo): boolean {
-  const isReconciled = opening === '0' && (residual === null || residual === '0');
-  const isWhole = explained === returns && isReconciled;
+export function showsAll(record: RecordDemo): boolean {
+  const { verdict, returns, deposits, gaps, explained, opening, unreconciled } = record;
+  const isWhole = explained === returns && opening === '0' && unreconciled === 0;
   const held = verdict === 'verified' && returns > 0 && isWhole;
   return held && deposits.length > 0 && deposits.every(({ moved }) => !moved) && gaps.length > 0;
 }
@@ -192,7 +251,7 @@ function changeOver(change: string | null): string {
 /** Name and text of each line of the demo's summary. */
 export function recordRows(record: RecordDemo): readonly (readonly [string, string])[] {
   const { verdict, code, hours, returns, observed, bridged, seen, headline } = record;
-  const { explained, opening, deposits, gaps, reconciled, residual } = record;
+  const { explained, opening, deposits, gaps, reconciled, residual, unreconciled } = record;
   const head = `${verdict ?? 'none'}${code === null ? '' : ` (${code})`}: ${hours} signed hours, ${returns} with a return`;
   const hourly = record.latest.map(
     (hour) =>
@@ -202,10 +261,10 @@ export function recordRows(record: RecordDemo): readonly (readonly [string, stri
       ] as const,
   );
   const paid = deposits.map(
-    ({ start_ms: at, inflow, equity_start: start, return: ratio }) =>
+    ({ start_ms: at, inflow, equity_start: start, return: ratio, bound, moved }) =>
       [
         '',
-        `${clock(at)}  ${inflow} USD came into ${Number(start).toFixed(2)}: return ${percent(ratio)}`,
+        `${clock(at)}  ${inflow} USD came into ${Number(start).toFixed(2)}: return ${percent(ratio)}, ${moved ? 'MOVED BY IT' : `not moved by it; markets went up to ${percent(String(bound))}`}`,
       ] as const,
   );
   const missing = gaps.map(
@@ -242,7 +301,7 @@ export function recordRows(record: RecordDemo): readonly (readonly [string, stri
     ],
     [
       '',
-      `${reconciled} hours compared with balances since, residual ${reconciled === 0 ? 'not told yet' : (residual ?? 'not known')}: an hour is when it closes`,
+      `${reconciled} hours compared with balances since, residual ${reconciled === 0 ? 'not told yet' : (residual ?? 'not known')}: an hour is when it closes${unreconciled === 0 ? '' : `; ${unreconciled} NOT RECONCILED`}`,
     ],
     ['', record.report],
   ];

@@ -3,6 +3,7 @@
 import type { Attempt } from './demo-changed-image.ts';
 import { recordRows } from './demo-record.ts';
 import type { TraderSummary } from './demo-trader.ts';
+import type { ResultSummary } from '../wire/result-summary.ts';
 
 export interface Json {
   readonly [name: string]: unknown;
@@ -136,6 +137,23 @@ function amounts(sums: Readonly<Record<string, string>>): string {
   return parts.length === 0 ? 'none' : parts.join(', ');
 }
 
+function clock(ms: number): string {
+  return new Date(ms).toISOString().slice(11, 19);
+}
+
+/** Polls to which the exchange refused a part. */
+function outageRows(outage: ResultSummary | null): readonly string[] {
+  if (outage === null) return [row('outage', 'NOT AS EXPECTED: no poll was refused in time')];
+  const { polls, gaps } = outage;
+  const failed = polls.failed + polls.partial + polls.missed;
+  return gaps.map(({ from_ms: from, to_ms: to, reason }) =>
+    row(
+      'outage',
+      `${failed} polls did not get everything: a gap from ${clock(from)} to ${clock(to)} (${reason})`,
+    ),
+  );
+}
+
 function traderRows(trader: TraderSummary | null): readonly string[] {
   if (trader === null) return [];
   const { result, verdict, venue, asExpected } = trader;
@@ -149,6 +167,7 @@ function traderRows(trader: TraderSummary | null): readonly string[] {
     ),
     row('', `${trades} trades, volume ${amounts(volume)}, ${compared}`),
     row('', `fees ${amounts(fees)}; the key was in the clear in the enclave only`),
+    ...outageRows(trader.outage),
     ...(trader.record === null
       ? [row('track record', 'NOT AS EXPECTED: no signed hours in time')]
       : recordRows(trader.record).map(([name, line]) => row(name, line))),

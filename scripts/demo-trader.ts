@@ -26,6 +26,14 @@ const MINUTE_MS = 60_000;
 const HISTORY_MINUTES = 1800;
 /** No market was open, so nobody knows what anything was worth. */
 const OUTAGE_MINUTES = { from: 280, to: 150 } as const;
+/** Of the deposit in the middle. */
+const DEPOSIT = '10000';
+/** What the account is in, in dollars; and how often its prices are looked at. */
+const HELD = ['BTC', 'ETH', 'USDT'] as const;
+/** Of the account alone: refused while the hours are signed, so that a poll cannot tell everything, and prices go on. */
+const REFUSED = '/v5/asset/withdraw/query-record';
+/** A slot of the schedule, and what a poll may take. */
+const OUTAGE_MS = 90_000;
 /** Signed hours of the history, in rounds of a day. */
 const RECORDED_MS = 90_000;
 const MIN_HOURS = 28;
@@ -43,6 +51,8 @@ export interface TraderSummary {
   readonly verdict: unknown;
   /** The exchange's own books, to compare with. */
   readonly ledger: LedgerAnswer;
+  /** The same later, after a poll that was refused a part of it; null when there was none in time. */
+  readonly outage: ResultSummary | null;
   /** Null when the hours were not signed in time. */
   readonly record: RecordDemo | null;
   readonly asExpected: boolean;
@@ -56,6 +66,16 @@ interface Visit {
   /** Folder for the session and the result. */
   readonly folder: string;
   readonly attestation: string;
+}
+
+interface Waiting extends Omit<Visit, 'url'> {
+  /** Options of the trader's client. */
+  readonly common: readonly string[];
+}
+
+interface Told {
+  readonly summary: ResultSummary;
+  readonly verdict: { readonly code: number; readonly said: unknown };
 }
 
 type Run = (args: readonly string[], io: CommandIo) => Promise<number>;
@@ -115,7 +135,7 @@ export class DemoTrader {
     for (const [symbol, side, price, amount, minutes] of trades) {
       control.trade({ account, symbol, side, price, amount, ...at(minutes) });
     }
-    control.deposit({ account, currency: 'USDT', amount: '10000', ...at(390) });
+    control.deposit({ account, currency: 'USDT', amount: DEPOSIT, ...at(390) });
     const [fromMs, toMs] = [at(OUTAGE_MINUTES.from).timeMs, at(OUTAGE_MINUTES.to).timeMs];
     control.outage({ venue: VENUE, fromMs, toMs });
     control.withdraw({ account, currency: 'USDT', amount: '1500', fee: '1', ...at(20) });
@@ -146,7 +166,6 @@ export class DemoTrader {
   /** Registers, waits for a complete poll, and verifies what the enclave signed. */
   async prove({ url, trust, folder, attestation }: Visit): Promise<TraderSummary> {
     const session = join(folder, 'session.json');
-    const file = join(folder, 'result.json');
     const env = {
       TRACKSEAL_API_KEY: this.#keys.api_key,
       TRACKSEAL_SECRET: this.#keys.secret,
@@ -154,27 +173,40 @@ export class DemoTrader {
     const account = ['--user-id', 'demo-trader', '--exchange', VENUE, '--sandbox'];
     const common = [...trust, '--session', session];
     const registered = await capture(register, [url, ...account, ...common], env);
+    const waiting = { trust, folder, attestation, common };
     const result =
-      registered.code === 0 ? await this.#waitForResult(['-o', file, ...common], file) : null;
-    const verified =
-      result === null
+      registered.code === 0
+        ? await this.#waitForResult('result', waiting, POLLED_MS, ({ polls }) => polls.complete > 0)
+        : null;
+    const { control } = this.#exchange;
+    const ledger = control.ledger({ account: this.#keys.account });
+    const refused = control.fault({
+      venue: VENUE,
+      path: REFUSED,
+      type: 'trouble',
+      kind: 'permission',
+    });
+    const record = result === null ? null : await this.#record(waiting, result.summary);
+    const outage =
+      record === null
         ? null
-        : await capture(verifyResult, [file, '--attestation', attestation, ...trust], {});
-    const ledger = this.#exchange.control.ledger({ account: this.#keys.account });
-    const record =
-      result === null ? null : await this.#record({ trust, folder, attestation }, common);
+        : await this.#waitForResult('outage', waiting, OUTAGE_MS, ({ gaps }) => gaps.length > 0);
+    control.clear(refused);
     return {
       venue: VENUE,
       environment: 'sandbox',
       registration: registered.said,
-      result,
-      verdict: verified?.said ?? null,
+      result: result?.summary ?? null,
+      verdict: result?.verdict.said ?? null,
       ledger,
+      outage: outage?.summary ?? null,
       record,
       asExpected:
-        verified?.code === 0 &&
-        result !== null &&
-        agrees(result, ledger) &&
+        result?.verdict.code === 0 &&
+        agrees(result.summary, ledger) &&
+        outage?.verdict.code === 0 &&
+        agrees(outage.summary, ledger) &&
+        isGap(outage.summary) &&
         record !== null &&
         showsAll(record),
     };
@@ -186,33 +218,67 @@ export class DemoTrader {
 
   /** The signed hours of the account, verified and as a report; null when they do not come in time. */
   async #record(
-    { trust, folder, attestation }: Omit<Visit, 'url'>,
-    common: readonly string[],
+    { trust, folder, attestation, common }: Waiting,
+    { as_of_ns: asOfNs }: ResultSummary,
   ): Promise<RecordDemo | null> {
     const file = join(folder, 'record.json');
     const untilMs = performance.now() + RECORDED_MS;
+    const polledMs = Number(BigInt(asOfNs) / 1_000_000n);
+    const moveOf = (startMs: number): number => this.#moveOf(startMs);
     while (performance.now() < untilMs) {
       const { code } = await capture(runTrack, ['-o', file, ...common], {});
       const hours = code === 0 ? await readHours(file) : [];
-      if (hours.length >= MIN_HOURS) return proveRecord(file, attestation, trust, folder);
+      if (hours.length >= MIN_HOURS)
+        return proveRecord({ file, attestation, trust, folder, moveOf, polledMs });
       await sleep(1000);
     }
     return null;
   }
 
-  /** Null when there is none with a complete poll in time. */
-  async #waitForResult(args: readonly string[], file: string): Promise<ResultSummary | null> {
-    const untilMs = performance.now() + POLLED_MS;
+  /** Of what the account may hold the one that went furthest, from its lowest price in dollars to its highest, minute by minute. */
+  #moveOf(startMs: number): number {
+    const { control } = this.#exchange;
+    const priceAt = (venue: 'bybit' | 'kraken', symbol: string, timeMs: number): number =>
+      Number(control.priceAt({ venue, symbol, timeMs }).price);
+    const minutes = Array.from({ length: 62 }, (_, minute) => startMs + (minute - 1) * MINUTE_MS);
+    const moves = HELD.map((asset) => {
+      const prices = minutes.map((timeMs) => {
+        const dollars = priceAt('kraken', 'USDT/USD', timeMs);
+        return asset === 'USDT' ? dollars : dollars * priceAt(VENUE, `${asset}/USDT`, timeMs);
+      });
+      return Math.max(...prices) / Math.min(...prices) - 1;
+    });
+    return Math.max(...moves);
+  }
+
+  /** The signed summary, once it is so, and what `trackseal verify result` says of it; null when it is not in time. */
+  async #waitForResult(
+    name: string,
+    { trust, folder, attestation, common }: Waiting,
+    timeoutMs: number,
+    isThere: (summary: ResultSummary) => boolean,
+  ): Promise<Told | null> {
+    const file = join(folder, `${name}.json`);
+    const untilMs = performance.now() + timeoutMs;
     while (performance.now() < untilMs) {
-      const { code } = await capture(runSummary, args, {});
+      const { code } = await capture(runSummary, ['-o', file, ...common], {});
       if (code === 0) {
         const { summary } = JSON.parse(await readFile(file, 'utf8')) as { summary: ResultSummary };
-        if (summary.polls.complete > 0) return summary;
+        if (isThere(summary)) {
+          const args = [file, '--attestation', attestation, ...trust];
+          return { summary, verdict: await capture(verifyResult, args, {}) };
+        }
       }
       await sleep(500);
     }
     return null;
   }
+}
+
+/** A poll that failed is a gap with its time and a reason, and takes nothing from what was told before. */
+function isGap({ polls, gaps }: ResultSummary): boolean {
+  const failed = polls.failed + polls.partial + polls.missed;
+  return failed > 0 && gaps.length > 0 && gaps.every(({ from_ms, to_ms }) => from_ms < to_ms);
 }
 
 function isSame(

@@ -239,6 +239,11 @@ const COMMANDS: readonly Command[] = [
     load: async () => (await import('../host-proxy/commands/database.ts')).runStatus,
   },
   {
+    words: ['database', 'audit'],
+    summary: 'compare all rows of the database with what was signed',
+    load: async () => (await import('../host-proxy/commands/database-audit.ts')).run,
+  },
+  {
     words: ['bucket', 'create'],
     summary: 'make a bucket for a log, with Object Lock and a policy',
     load: async () => (await import('../owner/commands/bucket-create.ts')).run,

@@ -1,12 +1,16 @@
 // Small helpers on byte strings. Pure; sizes are the caller's responsibility.
 
-declare const TextEncoder: new () => { encode(text: string): Uint8Array };
+declare const TextEncoder: new () => {
+  encode(text: string): Uint8Array;
+  encodeInto(text: string, target: Uint8Array): { readonly written: number };
+};
 declare const TextDecoder: new (
   label: string,
   options: { fatal: boolean; ignoreBOM: boolean },
 ) => { decode(bytes: Uint8Array): string };
 
 const encoder = new TextEncoder();
+const scratch = new Uint8Array(1024);
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function utf8(text: string): Uint8Array {
@@ -15,18 +19,15 @@ export function utf8(text: string): Uint8Array {
 
 /** How many bytes `utf8` makes, well-formed or not: TextEncoder makes three of half a surrogate pair. */
 export function utf8Bytes(text: string): number {
-  let bytes = text.length;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code < 0x80) continue;
-    if (code < 0x800) bytes++;
-    else {
-      bytes += 2;
-      // Two units of a pair are four bytes.
-      if ((text.codePointAt(at) ?? 0) > 0xffff) at++;
-    }
-  }
-  return bytes;
+  const isShort = 3 * text.length <= scratch.length;
+  return isShort ? encoder.encodeInto(text, scratch).written : utf8(text).length;
+}
+
+/** Writes what `utf8` makes, of which `utf8Bytes` has said the length. */
+export function writeUtf8(target: Uint8Array, offset: number, text: string, bytes: number): void {
+  const { written } = encoder.encodeInto(text, target.subarray(offset));
+  // Node 26 stops early where there is room for no byte more (nodejs/node 65994).
+  if (written !== bytes) target.set(utf8(text), offset);
 }
 
 /** Null when the bytes are not well-formed UTF-8. */

@@ -15,6 +15,7 @@ import { Slices } from './slices.ts';
 export const CREDIT_TYPE = 0x00;
 export const MAX_CREDIT_BYTES = 0x7fff_ffff;
 const CREDIT_PAYLOAD_BYTES = 4;
+const NOTHING = new Uint8Array(0);
 const DEFAULT_HIGH_WATER_BYTES = 256 * 1024;
 
 /** What a Node Duplex offers of itself, so that wire/ needs no Node types. */
@@ -43,6 +44,12 @@ export interface ChannelOptions {
   readonly onFrame: (frame: Frame) => void | Promise<void>;
   /** Once: null when the peer ended its side cleanly (ours may go on), or why the stream is dead. */
   readonly onEnd: (refusal: Refusal | null) => void;
+}
+
+interface WaitingFrame extends Frame {
+  readonly rest: Uint8Array;
+  /** With its head, as credit counts it. */
+  readonly cost: number;
 }
 
 export interface ChannelCounters {
@@ -81,7 +88,7 @@ export class Channel {
   #ungranted = 0;
   #sendCredit: number;
   /** Frames that wait for credit, from `#first` on; then what waits for the stream. */
-  #waiting: Frame[] = [];
+  #waiting: WaitingFrame[] = [];
   #first = 0;
   readonly #slices = new Slices(MAX_WRITE_BYTES);
   #queuedBytes = 0;
@@ -142,16 +149,17 @@ export class Channel {
   }
 
   /**
-   * Queues a frame; the payload must not change afterwards. False: wait for `drained()` before the next
-   * one. What is sent after the end of the stream is dropped, as `onEnd` has said.
+   * Queues a frame; the payload, which goes on in `rest`, must not change afterwards. False: wait for `drained()`
+   * before the next one. What is sent after the end of the stream is dropped, as `onEnd` has said.
    */
-  send(type: number, payload: Uint8Array): boolean {
+  send(type: number, payload: Uint8Array, rest: Uint8Array = NOTHING): boolean {
     if (!this.alive) return false;
-    if (payload.length + FRAME_HEAD_BYTES > this.#options.firstCreditBytes) {
+    const cost = FRAME_HEAD_BYTES + payload.length + rest.length;
+    if (cost > this.#options.firstCreditBytes) {
       throw new RangeError('a frame larger than the first credit can never be sent');
     }
-    this.#waiting.push({ type, payload });
-    this.#queuedBytes += FRAME_HEAD_BYTES + payload.length;
+    this.#waiting.push({ type, payload, rest, cost });
+    this.#queuedBytes += cost;
     this.#scheduleFlush();
     return this.#queuedBytes < this.#highWaterBytes;
   }
@@ -312,7 +320,7 @@ export class Channel {
     }
     const frame = this.#waiting[this.#first];
     if (frame === undefined) return false;
-    const cost = FRAME_HEAD_BYTES + frame.payload.length;
+    const { type, payload, rest, cost } = frame;
     if (cost > this.#sendCredit) {
       if (!this.#creditBlocked) this.counters.creditStalls++;
       this.#creditBlocked = true;
@@ -325,8 +333,8 @@ export class Channel {
       this.#waiting = this.#waiting.slice(this.#first);
       this.#first = 0;
     }
-    this.#slices.push(encodeFrameHead(frame.type, frame.payload.length));
-    if (frame.payload.length > 0) this.#slices.push(frame.payload);
+    this.#slices.push(encodeFrameHead(type, cost - FRAME_HEAD_BYTES));
+    for (const part of [payload, rest]) if (part.length > 0) this.#slices.push(part);
     return true;
   }
 

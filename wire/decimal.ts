@@ -33,9 +33,8 @@ export function parseDecimal(text: string): Decimal | null {
   if (match === null) return null;
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = match;
   if (whole.length + fraction.length === 0) return null;
-  const digits = `${whole}${fraction}`.replace(/^0+(?=[0-9])/u, '');
   const shift = fraction.length - Number(exponent);
-  const units = BigInt(digits) * (sign === '-' ? -1n : 1n);
+  const units = BigInt(whole + fraction) * (sign === '-' ? -1n : 1n);
   const value = normalise(
     shift >= 0 ? { units, scale: shift } : { units: units * 10n ** BigInt(-shift), scale: 0 },
   );
@@ -75,7 +74,7 @@ export function canonicalDecimal(text: string): string | null {
 
 export function isCanonicalDecimal(text: string): boolean {
   if (text.length > MAX_DECIMAL_DIGITS + 2 || text === '-0' || !CANONICAL.test(text)) return false;
-  return isBounded(text.replace(/[-.]/gu, '').length);
+  return isBounded(text.length - (text[0] === '-' ? 1 : 0) - (text.includes('.') ? 1 : 0));
 }
 
 /** For text that a parser of ours has checked; throws a RangeError for another, which is a bug. */

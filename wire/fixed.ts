@@ -10,6 +10,7 @@ export type Fixed = bigint;
 /** Digits after the point. */
 export const FIXED_SCALE = 18;
 export const FIXED_ONE: Fixed = 10n ** BigInt(FIXED_SCALE);
+const ONE_SQUARED = FIXED_ONE * FIXED_ONE;
 /** Beyond it a text is refused: 10^30 units, which no account holds. */
 export const MAX_FIXED: Fixed = 10n ** 48n;
 
@@ -46,15 +47,16 @@ export function parseFixed(text: string): Fixed | null {
 export function formatFixed(value: Fixed): string {
   const digits = (value < 0n ? -value : value).toString().padStart(FIXED_SCALE + 1, '0');
   const point = digits.length - FIXED_SCALE;
-  const fraction = digits.slice(point).replace(/0+$/u, '');
+  let end = digits.length;
+  while (end > point && digits[end - 1] === '0') end--;
   const whole = `${value < 0n ? '-' : ''}${digits.slice(0, point)}`;
-  return fraction === '' ? whole : `${whole}.${fraction}`;
+  return end === point ? whole : `${whole}.${digits.slice(point, end)}`;
 }
 
 /** `numerator` / `denominator`, half to even. Throws a RangeError for a denominator of zero, which is a bug. */
 export function divideRounded(numerator: bigint, denominator: bigint): bigint {
   const quotient = numerator / denominator;
-  const rest = numerator % denominator;
+  const rest = numerator - quotient * denominator;
   if (rest === 0n) return quotient;
   const twice = 2n * (rest < 0n ? -rest : rest);
   const size = denominator < 0n ? -denominator : denominator;
@@ -68,7 +70,7 @@ export function multiplyFixed(a: Fixed, b: Fixed): Fixed {
 
 /** a·b·c, rounded once. */
 export function multiplyThree(a: Fixed, b: Fixed, c: Fixed): Fixed {
-  return divideRounded(a * b * c, FIXED_ONE * FIXED_ONE);
+  return divideRounded(a * b * c, ONE_SQUARED);
 }
 
 /** Throws a RangeError for b = 0, which is a bug. */

@@ -1,6 +1,6 @@
 // What the way of a gRPC call costs: client, host ingress, mutual TLS in the desk's process, frames to the ledger's process,
-// HTTP/2 and back, one call after the other, against the same question asked in this process. And what it costs to
-// open a trader's sealed credentials.
+// HTTP/2 and back, one call after the other, against the same question asked in this process right after it, its answer written and read
+// there too. And what it costs to open a trader's sealed credentials.
 
 import { fork } from 'node:child_process';
 import { createPublicKey, diffieHellman, generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -9,8 +9,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { CHANNEL_OPTIONS } from '../../client/node/grpc-channel.ts';
 import { Envelopes } from '../../enclave/desk/envelopes.ts';
 import { generateDeskKeys, generateTlsKey } from '../../enclave/desk/keys.ts';
+import { metricsAnswer, returnsAnswer } from '../../enclave/ledger/grpc/answers.ts';
 import { Ingress } from '../../host-proxy/ingress.ts';
 import { createLogger } from '../../host-proxy/logger.ts';
 import { utf8 } from '../../wire/bytes.ts';
@@ -37,8 +39,8 @@ export interface WayReport {
   readonly answerBytes: number;
   readonly call: Quantiles & { readonly p95: number };
   readonly direct: Quantiles & { readonly p95: number };
-  /** p95 of the call without p95 of the direct one. */
-  readonly overheadP95: number;
+  /** Each call less the direct one right after it, of the same question. */
+  readonly overhead: Quantiles & { readonly p95: number };
 }
 
 export interface GrpcReport {
@@ -52,14 +54,24 @@ function withP95(values: readonly number[]): Quantiles & { readonly p95: number 
   return { ...quantilesOf(values), p95: sorted[Math.ceil(0.95 * sorted.length) - 1] ?? 0 };
 }
 
-async function timeEach(calls: number, work: () => Promise<unknown>): Promise<readonly number[]> {
-  const times: number[] = [];
-  for (let index = 0; index < calls; index++) {
-    const start = performance.now();
-    await work();
-    times.push(performance.now() - start);
+async function timeOne(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+/** One after the other, in pairs: what the machine does meanwhile meets both. */
+async function timePairs(
+  count: number,
+  call: () => Promise<unknown>,
+  direct: () => Promise<unknown>,
+): Promise<{ readonly calls: readonly number[]; readonly directs: readonly number[] }> {
+  const [calls, directs]: [number[], number[]] = [[], []];
+  for (let index = 0; index < count; index++) {
+    calls.push(await timeOne(call));
+    directs.push(await timeOne(direct));
   }
-  return times;
+  return { calls, directs };
 }
 
 function ask<Request extends object, Response extends object>(
@@ -80,6 +92,15 @@ function ask<Request extends object, Response extends object>(
       },
     );
   });
+}
+
+/** What an answer costs without any way. */
+function writtenAndRead<Request extends object, Response extends object>(
+  method: GrpcMethod<Request, Response>,
+  answer: Response,
+): Response {
+  const bytes = encodeMessage(method.response, answer);
+  return assertAccepted(decodeMessage(method.response, bytes, MAX_ANSWER_BYTES));
 }
 
 const CONFIGURATION = {
@@ -173,6 +194,7 @@ export async function measureGrpc(calls: number): Promise<GrpcReport> {
   const context = createSecureContext({ cert, key: pem, ca: certificate, minVersion: 'TLSv1.3' });
   const secure = credentials.createFromSecureContext(context);
   const client = new Client(`127.0.0.1:${String(ingress.port)}`, secure, {
+    ...CHANNEL_OPTIONS,
     'grpc.ssl_target_name_override': 'localhost',
   });
   const { getAggregatedMetrics: metrics, calculateHistoricalReturns: returns } =
@@ -184,19 +206,21 @@ export async function measureGrpc(calls: number): Promise<GrpcReport> {
       call: () => ask(client, metrics, QUERY),
       bytesOf: async () =>
         encodeMessage(metrics.response, await ask(client, metrics, QUERY)).length,
-      direct: () => STATIC_TRACK.aggregatedMetrics(CALLER, QUERY, signal),
+      direct: async () => {
+        const answer = await STATIC_TRACK.aggregatedMetrics(CALLER, QUERY, signal);
+        return writtenAndRead(metrics, metricsAnswer(assertAccepted(answer)));
+      },
     },
     {
       method: returns,
       call: () => ask(client, returns, RANGE),
       bytesOf: async () =>
         encodeMessage(returns.response, await ask(client, returns, RANGE)).length,
-      direct: () =>
-        STATIC_TRACK.historicalReturns(
-          CALLER,
-          { ...QUERY, range: null, pageSize: 24, pageToken: null },
-          signal,
-        ),
+      direct: async () => {
+        const query = { ...QUERY, range: null, pageSize: 24, pageToken: null };
+        const answer = await STATIC_TRACK.historicalReturns(CALLER, query, signal);
+        return writtenAndRead(returns, returnsAnswer(assertAccepted(answer)));
+      },
     },
   ];
   try {
@@ -204,15 +228,14 @@ export async function measureGrpc(calls: number): Promise<GrpcReport> {
     for (const { method, call, direct, bytesOf } of cases) {
       const answerBytes = await bytesOf();
       // Compilers first: three processes have each their own.
-      await timeEach(calls, call);
-      const called = withP95(await timeEach(calls, call));
-      const asked = withP95(await timeEach(calls, direct));
+      await timePairs(calls, call, direct);
+      const { calls: called, directs } = await timePairs(calls, call, direct);
       ways.push({
         method: method.path.split('/').at(-1) ?? '',
         answerBytes,
-        call: called,
-        direct: asked,
-        overheadP95: called.p95 - asked.p95,
+        call: withP95(called),
+        direct: withP95(directs),
+        overhead: withP95(called.map((time, index) => time - (directs[index] ?? 0))),
       });
     }
     timeOpening(Math.min(500, calls));

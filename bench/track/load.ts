@@ -53,7 +53,16 @@ function figuresAt(startMs: number): HourFigures {
     status: 'reconciled',
     trades: 3,
     volume: amount,
-    byMarket: [{ ...market, realised: 20n * UNIT, equity: amount, outlay: 0n, income: 1n }],
+    byMarket: [
+      {
+        ...market,
+        realised: 20n * UNIT,
+        equity: amount,
+        outlay: 0n,
+        income: 1n,
+        unrealised: -3n * UNIT,
+      },
+    ],
     prices: [{ source: 'api.kraken.com/0/public/OHLC', rows: 4, oldestAgeMs: 60_000 }],
     pricesDigest: new Uint8Array(32).fill(5),
     polls: POLLS,
@@ -68,9 +77,10 @@ function textOf(value: SqlValue): string | null {
   return value === null ? null : String(value);
 }
 
-/** The two tables that loading reads all of, in memory; a text for each value, as the protocol has it. */
+/** The tables that loading reads all of, in memory; a text for each value, as the protocol has it. */
 class Tables implements Sql {
   readonly #chain: ReadonlyMap<string, string | null>[] = [];
+  #account: readonly (string | null)[] | null = null;
   #head: readonly (string | null)[] | null = null;
 
   query(text: string, values: readonly SqlValue[]): Promise<readonly Row[]> {
@@ -79,7 +89,11 @@ class Tables implements Sql {
       const names = columns.split(', ');
       this.#chain.push(new Map(names.map((name, at) => [name, textOf(values[at] ?? null)])));
     }
+    if (into === 'accounts') this.#account = values.slice(1).map(textOf);
     if (into === 'chain_heads') this.#head = values.slice(1).map(textOf);
+    if (text.includes('FROM trackseal.accounts')) {
+      return Promise.resolve(this.#account === null ? [] : [new Row(this.#account)]);
+    }
     if (text.includes('FROM trackseal.chain_heads')) {
       return Promise.resolve(this.#head === null ? [] : [new Row(this.#head)]);
     }

@@ -5,8 +5,8 @@ import { execFile } from 'node:child_process';
 import { execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { ledgerFlags } from '../../enclave/child-flags.ts';
 import { median } from '../quantiles.ts';
-import { measureLoading } from './load.ts';
 import type { TrackRun } from './run.ts';
 
 export interface TrackOptions {
@@ -30,16 +30,18 @@ export interface TrackReport {
   readonly loadingMs: number;
 }
 
+const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
 const PROCESS: string = fileURLToPath(new URL('run-process.ts', import.meta.url));
 
-async function inProcess(way: 'book' | 'naive', fills: number, hours: number): Promise<TrackRun> {
+/** As the ledger runs: its heap, its permissions, and a language that nothing can change. */
+async function inProcess<T>(what: string, ...numbers: readonly number[]): Promise<T> {
   const { stdout } = await promisify(execFile)(execPath, [
+    ...ledgerFlags([ROOT]),
     PROCESS,
-    way,
-    String(fills),
-    String(hours),
+    what,
+    ...numbers.map(String),
   ]);
-  return JSON.parse(stdout) as TrackRun;
+  return JSON.parse(stdout) as T;
 }
 
 function medianOf(runs: readonly TrackRun[]): TrackRun {
@@ -59,8 +61,8 @@ export async function measureTrack(options: TrackOptions): Promise<TrackReport> 
   const books: TrackRun[] = [];
   const naives: TrackRun[] = [];
   for (let turn = 0; turn < turns; turn++) {
-    naives.push(await inProcess('naive', fills, hours));
-    books.push(await inProcess('book', fills, hours));
+    naives.push(await inProcess<TrackRun>('naive', hours, fills));
+    books.push(await inProcess<TrackRun>('book', hours, fills));
   }
   const [book, naive] = [medianOf(books), medianOf(naives)];
   return {
@@ -69,7 +71,7 @@ export async function measureTrack(options: TrackOptions): Promise<TrackReport> 
     naive,
     overNaive: naive.elapsedMs / book.elapsedMs,
     difference: Math.abs(book.equityEnd - naive.equityEnd) / Math.abs(naive.equityEnd),
-    many: await inProcess('book', fills * 10, hours),
-    loadingMs: await measureLoading(hours, turns),
+    many: await inProcess<TrackRun>('book', hours, fills * 10),
+    loadingMs: await inProcess<number>('loading', hours, turns),
   };
 }

@@ -52,23 +52,20 @@ class Clock {
 export function runBook(hours: number, fills: number): TrackRun {
   const year = accountYear(hours, fills);
   const clock = new Clock();
-  const table = new PriceTable();
   const book = new AccountBook({ pricedIn: 'USDT' });
   book.observe(year.opening);
   let returns = 0;
   let figures: HourFigures | null = null;
   for (let at = 0; at < hours; at++) {
     const { records, observation } = year.hour(at);
-    const rows = year.prices(at === 0 ? 0 : at + 1, at + 1);
-    const deposits = at % 168 === 100 ? year.prices(at, at) : [];
+    // As a round of the ledger has them: of its hours and no others.
+    const rows = year.prices(at, at + 1);
     figures = clock.time(() => {
-      table.add(rows);
-      table.add(deposits);
+      const table = PriceTable.of(rows);
       for (const record of records) book.apply(record);
       book.observe(observation);
       const closed = book.closeHour(START_MS + at * HOUR_MS, table, COVERAGE);
       if (hourReturn(closed).ratio !== null) returns++;
-      table.forget(START_MS + (at - DAY_HOURS) * HOUR_MS);
       return closed;
     });
     if (figures.status !== 'reconciled') throw new Error(`hour ${at} is ${figures.status}`);

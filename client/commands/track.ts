@@ -12,8 +12,8 @@ import { parseUtf8 } from '../../wire/bytes.ts';
 import { MAX_DOCUMENT_BYTES } from '../../wire/limits.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
-import type { SignedStatement } from '../../wire/track/evidence.ts';
 import { signedStatementToJson } from '../../wire/track/evidence.ts';
+import { FIGURE_MARKETS } from '../../wire/track/figures.ts';
 import type {
   EnclaveClientSettings,
   MetricsAnswer,
@@ -33,8 +33,12 @@ const MAX_PEM_BYTES = 64 * 1024;
 const ABOUT: Readonly<Record<Verb, string>> = {
   returns: 'Shows the hourly returns of a user, each as its signed statement says it.',
   snapshots: 'Shows what the accounts of a user were worth at 00:00 UTC of each day.',
-  metrics: 'Shows the figures of each account of a user, with their conventions.',
+  metrics: 'Shows the figures of each account of a user, markets on lines of their own.',
 };
+
+const KEEPS = `keep the signed statements: without a range those of all hours and snapshots, which
+                         is the whole chain for \`trackseal verify record\` as long as nothing was
+                         corrected or lost; \`trackseal session track\` has that, too`;
 
 function usageOf(verb: Verb): string {
   const range = '  --from TIME, --to TIME ISO 8601, or ms since the Unix epoch; both or none\n';
@@ -50,7 +54,7 @@ statement is of an epoch for which there is no attestation document (--epoch).
   --user-id ID           as it was registered
   --exchange NAME        one venue only
 ${verb === 'metrics' ? '' : range}  --epoch FILE           attestation document (CBOR) of an earlier epoch; may be repeated
-  -o, --output FILE      keep the signed statements; \`trackseal session track\` keeps the whole chain
+  -o, --output FILE      ${verb === 'metrics' ? 'keep the signed statements of the rows' : KEEPS}
 ${POLICY_USAGE}
   --timeout-ms N         1,000 to 120,000, default 30,000
   --json                 rows and statements as JSON on stdout
@@ -181,9 +185,24 @@ function lineOf(shown: Row): string {
       `${shown.exchange}  ${facts}${mark}`,
     );
   }
-  const figures = Object.entries(shown.figures).map(([name, value]) => `${name} ${known(value)}`);
-  return row(shown.account.slice(0, 16), `${shown.exchange}  ${figures.join(', ')}${mark}`);
+  return figureLines(shown)
+    .map(([name, figures]) => row(name, `${shown.exchange}  ${figures.join(', ')}${mark}`))
+    .join('\n');
 }
+
+/** Of the account, then of each market that it has, without the market's name. */
+function figureLines({ account, figures }: VerifiedMetrics): readonly FigureLine[] {
+  const markets = FIGURE_MARKETS.map((market): FigureLine => [`  ${market}`, []]);
+  const lines: readonly FigureLine[] = [[`${account.slice(0, 16)}  `, []], ...markets];
+  for (const [name, value] of Object.entries(figures)) {
+    const at = FIGURE_MARKETS.findIndex((market) => name.startsWith(`${market}.`));
+    const own = at < 0 ? name : name.slice(name.indexOf('.') + 1);
+    lines[at + 1]?.[1].push(`${own} ${known(value)}`);
+  }
+  return lines.filter(([, shown], at) => at === 0 || shown.length > 0);
+}
+
+type FigureLine = readonly [name: string, figures: string[]];
 
 function totalLines(totals: TrackTotals | undefined): readonly string[] {
   if (totals === undefined) return [];
@@ -197,20 +216,34 @@ function jsonOf(shown: Row): object {
   return { ...shown, statement: undefined, evidence: signedStatementToJson(shown.evidence) };
 }
 
-/** In the order of each account's chain. */
-function inChainOrder(rows: readonly Row[]): readonly { readonly evidence: SignedStatement }[] {
-  return rows.toSorted((a, b) => {
-    if (a.account !== b.account) return a.account < b.account ? -1 : 1;
-    return 'counter' in a && 'counter' in b ? a.counter - b.counter : 0;
-  });
+function missingText(file: string, missing: number): string {
+  const what =
+    missing === 1 ? '1 statement of the chain is' : `${missing} statements of the chain are`;
+  return `${file}: ${what} not in it (corrected, or revoking others): \`trackseal verify record\` will
+refuse it. The account's owner keeps all of them with \`trackseal session track\`.
+`;
+}
+
+/** What is kept of an answer: chains as far as rows have them, or the part that was asked for. */
+async function keptOf(
+  verb: Verb,
+  client: EnclaveClient,
+  { question }: Task,
+  { rows }: Answer,
+): Promise<{ readonly rows: readonly Row[]; readonly missing: number }> {
+  if (verb !== 'metrics' && question.fromMs === undefined) return client.readChain(question);
+  return { rows, missing: 0 };
 }
 
 async function perform(verb: Verb, task: Task, io: CommandIo, json: boolean): Promise<number> {
   const client = new EnclaveClient(nodeEnvironment(), task.settings);
   try {
-    const { rows, verified, fresh, totals } = await ASK[verb](client, task.question);
+    const answer = await ASK[verb](client, task.question);
+    const { rows, verified, fresh, totals } = answer;
     if (task.output !== null) {
-      const text = await client.evidenceOf(inChainOrder(rows));
+      const kept = await keptOf(verb, client, task, answer);
+      if (kept.missing > 0) io.stderr(missingText(task.output, kept.missing));
+      const text = await client.evidenceOf(kept.rows);
       try {
         await writeFile(task.output, `${text}\n`);
       } catch {

@@ -26,12 +26,16 @@ import type { Policy, Trust, UnsafeOptions } from '../trust.ts';
 import { readTrust } from '../trust.ts';
 import type { ClientIdentity } from './grpc-channel.ts';
 import { GrpcChannel, parseGrpcAddress } from './grpc-channel.ts';
+import type { ChainRow } from './track-chain.ts';
+import { chainsOf } from './track-chain.ts';
 import type { EpochKeys, VerifiedMetrics, VerifiedReturn, VerifiedSnapshot } from './track-rows.ts';
 import { readMetrics, readReturn, readSnapshot } from './track-rows.ts';
 import type { TrackTotals } from './track-totals.ts';
 import { compareTotals, totalsOf } from './track-totals.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** The enclave waits for a poll so long. */
+const SYNC_MS = 660_000;
 const HTTPS_PORT = 443;
 const MAY_BE_ANEW: ReadonlySet<RefusalCode> = new Set(['source_unreachable', 'tls_key_mismatch']);
 const PAGE_ROWS = 500;
@@ -79,6 +83,10 @@ export interface TrackAnswer<Row> {
 /** `totals` are added up by this client from the signed statements of the rows; as `verified` as they are. */
 export interface MetricsAnswer extends TrackAnswer<VerifiedMetrics> {
   readonly totals: TrackTotals;
+}
+
+export interface ChainAnswer extends TrackAnswer<ChainRow> {
+  readonly missing: number;
 }
 
 export type EnclaveHealth = Pick<
@@ -156,7 +164,7 @@ export class EnclaveClient {
       question,
       (request) => this.#call(methods.getSnapshotTimeSeries, request),
       ({ snapshots, ...page }) => ({ ...page, rows: snapshots }),
-      (row, keys) => readSnapshot(row, keys, verify),
+      (row, keys) => readSnapshot(row, question.userId, keys, verify),
     );
   }
 
@@ -174,12 +182,22 @@ export class EnclaveClient {
     return { ...answerOf(rows, answer.freshness === Freshness.FRESH), totals };
   }
 
-  /** Polls the user's accounts now. Refused once a snapshot of the period exists (`snapshot_exists`). */
-  async processSyncJob(question: TrackQuestion): Promise<SyncOutcome> {
+  /**
+   * Has the user's accounts read anew by their next poll, and waits for it. Refused once a snapshot of the period exists
+   * (`snapshot_exists`), and where the venue did not tell everything (`poll_incomplete`, `poll_missed`). Polls come by a
+   * schedule, five minutes by default; after `call_deadline` the next poll does it all the same.
+   */
+  async processSyncJob(
+    question: TrackQuestion,
+    deadlineMs: number = SYNC_MS,
+  ): Promise<SyncOutcome> {
     const { userId: userUid, exchange = '' } = question;
     const request = { userUid, exchange, type: SyncType.INCREMENTAL, startDate: 0, endDate: 0 };
     const { answer } = valueOf(
-      await this.#call(enclaveService.methods.processSyncJob, request, false),
+      await this.#call(enclaveService.methods.processSyncJob, request, {
+        again: false,
+        deadlineMs,
+      }),
     );
     const { accounts, hourlyReturnsGenerated, synced } = answer;
     return { accounts, hourlyReturnsGenerated, synced };
@@ -197,7 +215,22 @@ export class EnclaveClient {
     };
   }
 
-  /** A file for `trackseal verify record` and `trackseal report`: text, UTF-8. In the order of each account's chain. */
+  /**
+   * Hours and snapshots of all time. `missing` statements were corrected or revoke others, which no row shows: with any,
+   * `trackseal verify record` refuses a file of these rows (`chain_hole`).
+   */
+  async readChain({ userId, exchange }: TrackQuestion): Promise<ChainAnswer> {
+    const question = { userId, ...(exchange === undefined ? {} : { exchange }) };
+    const returns = await this.calculateHistoricalReturns(question);
+    const snapshots = await this.getSnapshotTimeSeries(question);
+    const { rows, missing } = chainsOf(returns.rows, snapshots.rows);
+    return { ...answerOf(rows, returns.fresh && snapshots.fresh), missing };
+  }
+
+  /**
+   * Statements as a file, with the documents of their epochs: text, UTF-8, in the order that is given. For `trackseal verify
+   * record` and `trackseal report` they have to be whole chains: rows of `readChain`, with none missing.
+   */
   async evidenceOf(rows: readonly { readonly evidence: SignedStatement }[]): Promise<string> {
     const { enclave } = valueOf(await this.#connect());
     const attestations = [enclave.document, ...(this.#settings.epochs ?? [])];
@@ -256,16 +289,16 @@ export class EnclaveClient {
   async #call<Request extends object, Response extends object>(
     method: GrpcMethod<Request, Response>,
     request: Request,
-    again = true,
+    { again = true, deadlineMs = this.#timeoutMs } = {},
   ): Promise<Result<{ readonly keys: EpochKeys; readonly answer: Response }>> {
     const connected = await this.#connect();
     if (!connected.ok) return connected;
     const { grpc, keys } = connected.value;
-    const answer = await grpc.call(method, request);
+    const answer = await grpc.call(method, request, deadlineMs);
     if (answer.ok) return accept({ keys, answer: answer.value });
     if (!MAY_BE_ANEW.has(answer.refusal.code)) return answer;
     this.close();
-    return again ? this.#call(method, request, false) : answer;
+    return again ? this.#call(method, request, { again: false, deadlineMs }) : answer;
   }
 
   async #pages<Response extends object, Shown, Row>(

@@ -13,6 +13,7 @@ import { nodeHttps } from './https.ts';
 export { SecureClientError } from '../error.ts';
 export type * from '../public-types.ts';
 export type {
+  ChainAnswer,
   EnclaveClientOptions,
   EnclaveHealth,
   MetricsAnswer,
@@ -21,6 +22,7 @@ export type {
   TrackAnswer,
   TrackQuestion,
 } from './enclave-client.ts';
+export type { ChainRow } from './track-chain.ts';
 export type { TrackTotals } from './track-totals.ts';
 export type { VerifiedMetrics, VerifiedReturn, VerifiedSnapshot } from './track-rows.ts';
 

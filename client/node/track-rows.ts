@@ -1,10 +1,15 @@
 // Rows of a track record as a client gets them: each is what its signed statement says. The enclave's readable row beside it
-// is compared and not used: a row that says something else than what was signed is refused.
+// is compared and not used: a row that says something else than what was signed is refused, whichever field it is. No
+// statement has the salt of its leaf, which only the log proves, and when an account was last polled.
 
 import { toHex } from '../../wire/bytes.ts';
-import { formatFixed } from '../../wire/fixed.ts';
-import type { Fixed } from '../../wire/fixed.ts';
 import type * as Wire from '../../wire/grpc/messages.ts';
+import {
+  AccountMetricsSchema,
+  DailySnapshotSchema,
+  ReturnSchema,
+} from '../../wire/grpc/messages.ts';
+import type { MessageSchema } from '../../wire/grpc/protobuf.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { SignedStatement } from '../../wire/track/evidence.ts';
@@ -17,6 +22,16 @@ import {
   trackDomainOf,
   trackSignedBytes,
 } from '../../wire/track/statement.ts';
+import {
+  amountText,
+  byName,
+  differenceOf,
+  metricsMessage,
+  netReturnOf,
+  periodOf,
+  returnMessage,
+  snapshotMessage,
+} from './track-messages.ts';
 
 const SIGNATURE_BYTES = 64;
 const SALT_BYTES = 16;
@@ -83,10 +98,6 @@ export interface VerifiedMetrics extends Verified<MetricsStatement> {
   readonly conventions: Readonly<Record<string, string>>;
 }
 
-function textOf(value: Fixed | null): string | null {
-  return value === null ? null : formatFixed(value);
-}
-
 function isKind<Kind extends TrackStatement['kind']>(
   statement: TrackStatement,
   kind: Kind,
@@ -102,7 +113,13 @@ async function verify<Kind extends TrackStatement['kind']>(
   verifyEd25519: VerifyEd25519,
 ): Promise<Result<Verified<Extract<TrackStatement, { kind: Kind }>>>> {
   if (shown === null) return refuse('record_malformed', { what: 'evidence' });
-  const { statement: bytes, signature, origin, leafIndex, position, leafSalt } = shown;
+  const { origin, leafIndex, position } = shown;
+  // Views of a whole page: who keeps a row would keep its page.
+  const [bytes, signature, leafSalt] = [
+    new Uint8Array(shown.statement),
+    new Uint8Array(shown.signature),
+    new Uint8Array(shown.leafSalt),
+  ];
   const isForm = signature.length === SIGNATURE_BYTES && leafSalt.length === SALT_BYTES;
   if (!isForm || leafIndex < 0 || position < 0)
     return refuse('record_malformed', { what: 'evidence' });
@@ -128,23 +145,14 @@ async function verify<Kind extends TrackStatement['kind']>(
   return accept({ statement, verified: key !== undefined, evidence });
 }
 
-/** The first pair that differs is named. */
-function compare(pairs: Readonly<Record<string, readonly [unknown, unknown]>>): Result<null> {
-  for (const [what, [signed, shown]] of Object.entries(pairs)) {
-    if (signed !== shown) return refuse('record_mismatch', { what });
-  }
-  return accept(null);
-}
-
-function netOf({
-  equityStart,
-  equityEnd,
-  inflow,
-  outflow,
-}: HourStatement['figures']): Fixed | null {
-  if (equityStart === null || equityEnd === null || inflow === null || outflow === null)
-    return null;
-  return equityEnd - equityStart - inflow + outflow;
+/** Names the first field that differs. */
+function compare<Message extends object>(
+  schema: MessageSchema<Message>,
+  signed: Message,
+  shown: Message,
+): Result<null> {
+  const what = differenceOf(schema, signed, shown);
+  return what === null ? accept(null) : refuse('record_mismatch', { what });
 }
 
 export async function readReturn(
@@ -156,15 +164,7 @@ export async function readReturn(
   if (!verified.ok) return verified;
   const { statement } = verified.value;
   const { figures, venue, counter } = statement;
-  const equity = textOf(figures.equityEnd);
-  const residual = textOf(figures.residual);
-  const same = compare({
-    start: [figures.startMs, row.start],
-    exchange: [venue, row.exchange],
-    ratio: [statement.return.ratio, row.ratio],
-    balance: [equity, row.balance],
-    residual: [residual, row.residual],
-  });
+  const same = compare(ReturnSchema, returnMessage(statement, row.evidence), row);
   if (!same.ok) return same;
   return accept({
     ...verified.value,
@@ -174,9 +174,9 @@ export async function readReturn(
     account: toHex(statement.accountCommitment),
     counter,
     ...statement.return,
-    netReturn: textOf(netOf(figures)),
-    equity,
-    residual,
+    netReturn: netReturnOf(statement),
+    equity: amountText(figures.equityEnd),
+    residual: amountText(figures.residual),
     reconciliation: figures.status,
     complete: figures.complete,
     gaps: figures.gaps,
@@ -185,34 +185,26 @@ export async function readReturn(
   });
 }
 
+/** `userUid`: who was asked for. */
 export async function readSnapshot(
   row: Wire.DailySnapshot,
+  userUid: string,
   keys: EpochKeys,
   verifyEd25519: VerifyEd25519,
 ): Promise<Result<VerifiedSnapshot>> {
   const verified = await verify('snapshot', row.evidence, keys, verifyEd25519);
   if (!verified.ok) return verified;
   const { statement } = verified.value;
-  const said = {
-    equity: textOf(statement.equity),
-    realizedBalance: textOf(statement.balance),
-    unrealizedPnl: textOf(statement.unrealised),
-    deposits: textOf(statement.deposits),
-    withdrawals: textOf(statement.withdrawals),
-  };
-  const same = compare({
-    timestamp: [statement.atMs, row.timestamp],
-    exchange: [statement.venue, row.exchange],
-    total_equity: [said.equity, row.totalEquity],
-    realized_balance: [said.realizedBalance, row.realizedBalance],
-    unrealized_pnl: [said.unrealizedPnl, row.unrealizedPnl],
-    deposits: [said.deposits, row.deposits],
-    withdrawals: [said.withdrawals, row.withdrawals],
-  });
+  const expected = snapshotMessage(statement, userUid, row.evidence);
+  const same = compare(DailySnapshotSchema, expected, row);
   if (!same.ok) return same;
   return accept({
     ...verified.value,
-    ...said,
+    equity: amountText(statement.equity),
+    realizedBalance: amountText(statement.balance),
+    unrealizedPnl: amountText(statement.unrealised),
+    deposits: amountText(statement.deposits),
+    withdrawals: amountText(statement.withdrawals),
     atMs: statement.atMs,
     exchange: statement.venue,
     account: toHex(statement.accountCommitment),
@@ -220,12 +212,6 @@ export async function readSnapshot(
     supersedes: statement.supersedes?.counter ?? null,
     currency: 'USD',
   });
-}
-
-/** Hours that were worked out backwards are in the statement, and not in what its figures are about. */
-function timeOf({ figures }: MetricsStatement, name: string): number | null {
-  const value = figures.get(name) ?? null;
-  return typeof value === 'number' ? value : null;
 }
 
 export async function readMetrics(
@@ -236,13 +222,10 @@ export async function readMetrics(
   const verified = await verify('metrics', row.evidence, keys, verifyEd25519);
   if (!verified.ok) return verified;
   const { statement } = verified.value;
-  const fromMs = timeOf(statement, 'start_ms') ?? statement.fromMs;
-  const toMs = timeOf(statement, 'end_ms') ?? statement.toMs;
-  const same = compare({
-    exchange: [statement.venue, row.exchange],
-    period_start: [fromMs, row.periodStart],
-    period_end: [toMs, row.periodEnd],
-  });
+  const { fromMs, toMs } = periodOf(statement);
+  const expected = metricsMessage(statement, row.lastSync, row.evidence);
+  const shown = { ...row, conventions: byName(row.conventions) };
+  const same = compare(AccountMetricsSchema, expected, shown);
   if (!same.ok) return same;
   return accept({
     ...verified.value,

@@ -108,7 +108,7 @@ export class LedgerLink {
     this.#mux = new StreamMux({
       numbers: 'odd',
       frames: STREAM_FRAMES,
-      send: (type, payload) => this.#channel.send(type, payload),
+      send: (type, head, rest) => this.#channel.send(type, head, rest),
       drained: () => this.#channel.drained(),
       maxPeerStreams: MAX_DATABASE_STREAMS,
       onStream: (duplex, kind, label) => {

@@ -5,7 +5,7 @@
 import type { Coverage } from '../connector/classes.ts';
 import type { RecordPage } from '../connector/pages.ts';
 import type { PollHost } from '../ledger/frames.ts';
-import { LEDGER_FRAME } from '../ledger/frames.ts';
+import { LATE_MS, LEDGER_FRAME } from '../ledger/frames.ts';
 import {
   encodeLedgerMissed,
   encodeLedgerPoll,
@@ -36,7 +36,7 @@ interface Kept {
   readonly id: string;
   readonly poll: number;
   /** Begin of the time that is missing when this is dropped. */
-  readonly slotMs: number;
+  readonly fromMs: number;
   readonly frames: readonly LedgerFrame[];
   readonly bytes: number;
   sent: boolean;
@@ -73,14 +73,16 @@ export class PollDraft {
     const payload = encodeLedgerPoll({ id: this.#id, poll: this.#poll, ...end });
     const isFailed = end.outcome === 'failed';
     const frames = [...(isFailed ? [] : this.#frames), { type: LEDGER_FRAME.poll, payload }];
-    const kept = keptOf(this.#id, this.#poll, end.slotMs, frames);
+    // A statement of yesterday tells of the day before.
+    const fromMs = Math.min(end.slotMs, ...end.coverage.map((row) => row.fromMs));
+    const kept = keptOf(this.#id, this.#poll, fromMs, frames);
     this.#end({ ...kept, bytes: isFailed ? kept.bytes : this.#bytes + payload.length });
   }
 }
 
-function keptOf(id: string, poll: number, slotMs: number, frames: readonly LedgerFrame[]): Kept {
+function keptOf(id: string, poll: number, fromMs: number, frames: readonly LedgerFrame[]): Kept {
   const bytes = frames.reduce((sum, { payload }) => sum + payload.length, 0);
-  return { id, poll, slotMs, frames, bytes, sent: false };
+  return { id, poll, fromMs, frames, bytes, sent: false };
 }
 
 export class LedgerPolls {
@@ -171,7 +173,7 @@ export class LedgerPolls {
     const accounts = [...this.#kept].toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a));
     const [id, kept] = accounts[0] ?? ['', []];
     this.#put(id, []);
-    this.#onDropped(id, Math.min(...kept.map(({ slotMs }) => slotMs)));
+    this.#onDropped(id, Math.min(...kept.map(({ fromMs }) => fromMs)) - LATE_MS);
   }
 }
 

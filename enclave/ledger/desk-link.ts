@@ -137,7 +137,7 @@ export class DeskLink implements Link {
     this.#mux = new StreamMux({
       numbers: 'even',
       frames: STREAM_FRAMES,
-      send: (type, payload) => this.#channel.send(type, payload),
+      send: (type, head, rest) => this.#channel.send(type, head, rest),
       drained: () => this.#channel.drained(),
       maxPeerStreams: MAX_CONNECTIONS,
       onStream: (duplex, kind, label) => {

@@ -85,6 +85,11 @@ export const MAX_PRICE_ITEMS = 256;
 /** Of one SIGN: the leaf that has them is at most MAX_DESK_PLAINTEXT_BYTES. */
 export const MAX_SIGN_STATEMENTS = 1024;
 export const MAX_SIGN_BYTES: number = 999 * 1024;
+/**
+ * What a venue shows late, five days at most (Alpaca's flows, which are dated by day), its connector asks for again by its
+ * cursors; a poll without them has to begin as much earlier. What is told twice counts once.
+ */
+export const LATE_MS: number = 5 * 86_400_000;
 export const MAX_ASK_BYTES: number = 64 * 1024;
 /** Body of an ANSWER. */
 export const MAX_LEDGER_ANSWER_BYTES: number = 3 * 1024 * 1024;

@@ -22,7 +22,7 @@ export type SyncType = 'incremental' | 'historical' | 'full';
 
 export interface SyncQuery extends TrackQuery {
   readonly type: SyncType;
-  /** ms since the Unix epoch, start < end; both or none. */
+  /** ms since the Unix epoch, start < end; both or none. A sync reads until now: an end before this hour is refused. */
   readonly range: TrackRange | null;
 }
 
@@ -109,6 +109,8 @@ export interface MarketFigures {
   readonly trades: number;
   readonly tradingFees: string | null;
   readonly fundingFees: string | null;
+  readonly realizedPnl: string | null;
+  readonly unrealizedPnl: string | null;
 }
 
 export const TRACK_MARKETS = [
@@ -218,8 +220,9 @@ export interface MetricsAnswer {
 export interface SyncAnswer {
   /** Accounts that were polled. */
   readonly accounts: number;
-  /** Records that were new. */
+  /** Records of the venue that were new. */
   readonly synced: number;
+  /** Hours that were stated, or stated anew. */
   readonly hourlyReturnsGenerated: number;
   /** Null before the first one. */
   readonly latestSnapshot: TrackSnapshot | null;

@@ -1,15 +1,13 @@
 // trackseal database migrate, backup, restore, status: what an operator does with the database of the track record.
 // The enclave has no right to any of it, and trusts nothing that comes out of it.
 
-import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { access, rename, rm } from 'node:fs/promises';
 import { once } from 'node:events';
-import { DatabaseError } from 'pg';
 import type { Client } from 'pg';
 import type { HostIo } from '../explain.ts';
-import { readConfig } from '../explain.ts';
 import { backUp, restore as restoreRows, TABLES } from '../database/backup.ts';
-import type { BackupProblem, Progress } from '../database/backup.ts';
+import type { BackupProblem } from '../database/backup.ts';
 import {
   checkApplied,
   migrate as applyMigrations,
@@ -19,18 +17,8 @@ import {
 } from '../database/migrations.ts';
 import type { MigrationProblem } from '../database/migrations.ts';
 import { installShares } from '../database/shares.ts';
-import { TargetUnavailable } from '../database/target-unavailable.ts';
-import { openOwnDatabase, openServer } from '../database/target.ts';
-import type { OpenTarget } from '../database/target.ts';
-import { parseHostArgs } from './host-command.ts';
-
-const WHERE = `  --config FILE          the host's configuration: the database that it brings along (\`database\`)
-  --url URL              a PostgreSQL server, as the database's owner: postgres://user@host:5432/name
-  --ca FILE              with --url: the certificate authority of the server (PEM); else those that Node trusts
-  --password-file FILE   with --url: its password; else PGPASSWORD
-  --json                 the answer as JSON on stdout
-`;
-const EXIT = 'Exit codes: 0 done, 1 refused, 2 could not.\n';
+import type { Answer, Options, ProgressLine } from './database-command.ts';
+import { EXIT, runDatabase, WHERE } from './database-command.ts';
 
 const MIGRATE_USAGE = `usage: trackseal database migrate (--config FILE | --url URL) [OPTIONS]
 
@@ -75,32 +63,12 @@ const PROBLEMS: Readonly<Record<MigrationProblem['code'] | BackupProblem, string
 /** The largest sealed state, as hexadecimal digits. */
 const MAX_LINE_CHARACTERS = 40_000_000;
 
-interface Options {
-  readonly config: string | null;
-  readonly url: string | null;
-  readonly ca: string | null;
-  readonly passwordFile: string | null;
-  readonly output: string | null;
-  readonly file: string | null;
-  /** For `migrate`: what hosts that share accounts need. */
-  readonly shares: boolean;
-  readonly json: boolean;
-}
-
-interface Answer {
-  readonly code: 0 | 1;
-  readonly json: Readonly<Record<string, unknown>>;
-  readonly lines: readonly string[];
-}
-
-type Perform = (options: Options, client: Client, progress: ProgressLine) => Promise<Answer>;
-
 export function runMigrate(args: readonly string[], io: HostIo): Promise<number> {
   return runDatabase(args, io, {
     usage: MIGRATE_USAGE,
     needs: null,
     perform: migrate,
-    hasShares: true,
+    own: 'shares',
   });
 }
 
@@ -114,83 +82,6 @@ export function runRestore(args: readonly string[], io: HostIo): Promise<number>
 
 export function runStatus(args: readonly string[], io: HostIo): Promise<number> {
   return runDatabase(args, io, { usage: STATUS_USAGE, needs: null, perform: status });
-}
-
-interface DatabaseCommand {
-  readonly usage: string;
-  readonly needs: 'output' | 'file' | null;
-  readonly perform: Perform;
-  readonly hasShares?: boolean;
-}
-
-async function runDatabase(
-  args: readonly string[],
-  io: HostIo,
-  { usage, needs, perform, hasShares = false }: DatabaseCommand,
-): Promise<number> {
-  if (args.includes('--help')) {
-    io.stdout(usage);
-    return 0;
-  }
-  const options = readOptions(args);
-  const isUsable =
-    options !== null &&
-    (options.config === null) !== (options.url === null) &&
-    (!options.shares || hasShares) &&
-    (options.output !== null) === (needs === 'output') &&
-    (options.file !== null) === (needs === 'file');
-  if (!isUsable) {
-    io.stderr(usage);
-    return 2;
-  }
-  const progress = new ProgressLine(io);
-  let target: OpenTarget | null = null;
-  try {
-    target = await openTarget(options, io);
-    if (target === null) return 2;
-    const { code, json, lines } = await perform(options, target.client, progress);
-    progress.end();
-    if (options.json) io.stdout(`${JSON.stringify(json)}\n`);
-    else (code === 0 ? io.stdout : io.stderr)(`${lines.join('\n')}\n`);
-    return code;
-  } catch (error) {
-    progress.end();
-    const words = wordsOf(error);
-    if (words === null) throw error;
-    io.stderr(`${words}\n`);
-    return 2;
-  } finally {
-    await target?.close();
-  }
-}
-
-/** Of what can go wrong without a bug of ours; null for the rest. */
-function wordsOf(error: unknown): string | null {
-  if (error instanceof TargetUnavailable) return `the database cannot be reached: ${error.message}`;
-  if (error instanceof DatabaseError) {
-    return `the database refused (${error.code ?? '?'}): ${error.message}`;
-  }
-  if (error instanceof Error && 'syscall' in error) return error.message;
-  // What node-postgres says of a connection that ended.
-  return error instanceof Error && error.message.startsWith('Connection terminated')
-    ? error.message
-    : null;
-}
-
-async function openTarget(options: Options, io: HostIo): Promise<OpenTarget | null> {
-  const { config: file, url, ca, passwordFile } = options;
-  if (url !== null) {
-    const password = passwordFile === null ? null : readFileSync(passwordFile, 'utf8').trim();
-    return openServer({ url, ca, password: password ?? process.env['PGPASSWORD'] ?? null });
-  }
-  const config = readConfig(file ?? '', io);
-  if (config === null) return null;
-  if (config.database === null) {
-    io.stderr('this host brings no database along (`database` in its configuration)\n');
-    io.stderr('  next  for a PostgreSQL server use --url\n');
-    return null;
-  }
-  return openOwnDatabase(config.database);
 }
 
 async function migrate(
@@ -313,7 +204,7 @@ async function status(_: Options, client: Client): Promise<Answer> {
   return { code: problem === null ? 0 : 1, json, lines };
 }
 
-async function countRows(client: Client): Promise<ReadonlyMap<string, number>> {
+export async function countRows(client: Client): Promise<ReadonlyMap<string, number>> {
   const totals = new Map<string, number>();
   if ((await readApplied(client)).length === 0) return totals;
   for (const { name } of TABLES) {
@@ -325,7 +216,7 @@ async function countRows(client: Client): Promise<ReadonlyMap<string, number>> {
   return totals;
 }
 
-function refused(
+export function refused(
   code: MigrationProblem['code'] | BackupProblem,
   detail: Readonly<Record<string, unknown>>,
 ): Answer {
@@ -336,59 +227,5 @@ function refused(
     code: 1,
     json: { ...detail, refused: true, code },
     lines: [`refused: ${code}`, ...facts, `  next  ${PROBLEMS[code]}`],
-  };
-}
-
-/** One line that is rewritten on a terminal; nothing where there is none. */
-class ProgressLine {
-  readonly #io: HostIo;
-  #isShown = false;
-
-  constructor(io: HostIo) {
-    this.#io = io;
-  }
-
-  rows(verb: string, { table, rows }: Progress, totals: ReadonlyMap<string, number> | null): void {
-    const total = totals?.get(table);
-    this.show(`${verb} ${table}  ${rows}${total === undefined ? '' : ` of ${total}`} rows`);
-  }
-
-  show(text: string): void {
-    if (!this.#io.isTerminal) return;
-    this.#isShown = true;
-    this.#io.stderr(`\r\u001B[2K${text}`);
-  }
-
-  end(): void {
-    if (this.#isShown) this.#io.stderr('\r\u001B[2K');
-    this.#isShown = false;
-  }
-}
-
-function readOptions(args: readonly string[]): Options | null {
-  const parsed = parseHostArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      config: { type: 'string' },
-      url: { type: 'string' },
-      ca: { type: 'string' },
-      'password-file': { type: 'string' },
-      output: { type: 'string', short: 'o' },
-      shares: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-    },
-  });
-  if (parsed === null || parsed.positionals.length > 1) return null;
-  const { config, url, ca, output, shares, json } = parsed.values;
-  return {
-    config: config ?? null,
-    url: url ?? null,
-    ca: ca ?? null,
-    passwordFile: parsed.values['password-file'] ?? null,
-    output: output ?? null,
-    file: parsed.positionals[0] ?? null,
-    shares,
-    json,
   };
 }

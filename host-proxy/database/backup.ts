@@ -67,7 +67,7 @@ function rawQuery(text: string): QueryArrayConfig {
   return { text, rowMode: 'array', types: { getTypeParser: () => (value: unknown) => value } };
 }
 
-async function columnsOf(client: ClientBase, table: string): Promise<readonly string[]> {
+export async function columnsOf(client: ClientBase, table: string): Promise<readonly string[]> {
   const found = await client.query<{ name: string }>(
     `SELECT attname AS name FROM pg_catalog.pg_attribute
      WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,

@@ -94,7 +94,10 @@ async function checkVersion(client: ClientBase): Promise<MigrationProblem | null
   return Number(version) < MIN_VERSION ? { code: 'server_too_old', version } : null;
 }
 
-/** As the owner of the database. Rejects with the server's error; what was applied before stays. */
+/**
+ * As the owner of the database. Rejects with the server's error, and for a list with a hole, a bug of the release; what
+ * was applied before stays.
+ */
 export async function migrate(
   client: ClientBase,
   migrations: readonly Migration[],
@@ -127,6 +130,7 @@ async function applyNext(
       await client.query('ROLLBACK');
       return problem;
     }
+    if (next.number !== applied.length + 1) throw new Error(`${next.name}: misplaced`);
     await client.query(OWN_TABLE);
     // No name of the file is looked up where somebody else could have put something.
     await client.query('SET LOCAL search_path = pg_catalog, pg_temp');

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { EnclaveClientOptions } from '../../client/node/index.ts';
 import { EnclaveClient } from '../../client/node/index.ts';
+import { chainsOf } from '../../client/node/track-chain.ts';
 import { parseGrpcAddress } from '../../client/node/grpc-channel.ts';
 import { checkRecord } from '../../verifier/track/check-record.ts';
 import { readTrustOptions } from '../../verifier/policy-options.ts';
@@ -15,7 +16,12 @@ import { utf8 } from '../../wire/bytes.ts';
 import { originOf } from '../../wire/header.ts';
 import { assertAccepted, refuse } from '../../wire/result.ts';
 import { parseTrackEvidence } from '../../wire/track/evidence.ts';
+import type { HourFigures } from '../../wire/track/figures.ts';
+import type { Place } from '../vectors/track.ts';
 import { HOUR, ORIGIN } from '../vectors/track.ts';
+import { hourStatement } from '../helpers/track-record.ts';
+import { money } from '../wire/performance/golden.ts';
+import { blindHour, hour, HOUR_MS, START_MS } from '../wire/performance/hours.ts';
 import type { ClientIdentity } from '../helpers/client-certificates.ts';
 import { ClientAuthority } from '../helpers/client-certificates.ts';
 import { FakeTrack } from '../helpers/fake-track.ts';
@@ -226,9 +232,11 @@ describe('refuses', () => {
   });
 
   it.each([
-    ['ratio', { ratio: '0.5' }],
+    ['percentage_return', { ratio: '0.5' }],
+    ['net_return', { netReturn: '13' }],
     ['balance', { balance: '1' }],
-    ['start', { startMs: HOUR + 1 }],
+    ['period', { startMs: HOUR + 1 }],
+    ['coverage.polls', { coverage: { polls: 13, complete: true, gaps: [] } }],
     ['exchange', { exchange: 'binance' }],
     ['residual', { residual: null }],
   ])('a readable row that says another %s than its statement', async (what, change) => {
@@ -280,26 +288,76 @@ describe('refuses', () => {
   });
 });
 
-it('keeps a file that `trackseal verify record` takes', async () => {
-  const client = open();
-  const [returns, snapshots] = await Promise.all([
-    client.calculateHistoricalReturns(USER),
-    client.getSnapshotTimeSeries(USER),
-  ]);
-  const rows = [...returns.rows, ...snapshots.rows].toSorted((a, b) => a.counter - b.counter);
-  const evidence = assertAccepted(parseTrackEvidence(utf8(await client.evidenceOf(rows))));
-  expect(evidence.statements).toHaveLength(5);
+/** As an honest enclave states it: a day, its snapshot, and two hours. */
+function dayAndMore(): readonly Place[] {
+  const hours = Array.from({ length: 26 }, (_, at) => hourStatement(blindOr(at)));
+  const atMs = START_MS + 24 * HOUR_MS;
+  const values = { equity: money(1000), balance: money(1000), unrealised: 0n };
+  const flows = { deposits: 0n, withdrawals: 0n, byMarket: [], gaps: [] };
+  const basis = { lastCounter: 24, hours: 24, completeHours: 24 };
+  const kind = 'snapshot';
+  return hours.toSpliced(24, 0, { kind, supersedes: null, atMs, ...values, ...flows, basis });
+}
+
+function blindOr(at: number): HourFigures {
+  return at === 25 ? blindHour(at) : hour(at);
+}
+
+async function recordOf(file: string): Promise<ReturnType<typeof checkRecord>> {
+  const evidence = assertAccepted(parseTrackEvidence(utf8(file)));
   expect(evidence.attestations).toHaveLength(1);
   const folder = await mkdtemp(join(tmpdir(), 'ts-evidence-'));
   await writeFile(join(folder, 'policy.json'), scene.policy);
   await writeFile(join(folder, 'root.pem'), scene.rootPem);
   const values = { policy: join(folder, 'policy.json'), 'unsafe-root': join(folder, 'root.pem') };
   const trust = assertAccepted(await readTrustOptions(values, {}));
-  const record = checkRecord(evidence, trust, null);
   await rm(folder, { recursive: true });
-  // The figures of the sample hours are not those of a book: the first that does not add up ends it, behind
-  // documents, signatures and chain.
-  expect(record.ok ? [] : [record.refusal.code]).toEqual(['record_mismatch']);
+  return checkRecord(evidence, trust, null);
+}
+
+function honest(more: readonly Place[] = []): FakeTrack {
+  const statements = [...dayAndMore(), ...more];
+  return new FakeTrack({ sign: (message) => scene.keys.ed25519.sign(message), statements });
+}
+
+describe('the chain of an account from its rows', () => {
+  it('is whole without a correction, and `trackseal verify record` takes it', async () => {
+    other = honest();
+    const client = open();
+    const { rows, missing, verified } = await client.readChain(USER);
+    expect([rows.length, missing, verified]).toEqual([27, 0, true]);
+    const record = assertAccepted(await recordOf(await client.evidenceOf(rows)));
+    expect([record.hours.length, record.snapshots.length]).toEqual([26, 1]);
+  });
+
+  it('has a hole at the first midnight without snapshots', async () => {
+    other = honest();
+    const client = open();
+    const { rows } = await client.calculateHistoricalReturns(USER);
+    const file = await client.evidenceOf(rows);
+    expect(await recordOf(file)).toMatchObject({ refusal: { code: 'chain_hole' } });
+  });
+
+  it('lacks what was corrected, and says so', async () => {
+    const supersedes = { counter: 27, reason: 'late_data' };
+    other = honest([hourStatement(hour(25), { supersedes })]);
+    const client = open();
+    const { rows, missing } = await client.readChain(USER);
+    expect([rows.length, missing]).toEqual([27, 1]);
+    const file = await client.evidenceOf(rows);
+    expect(await recordOf(file)).toMatchObject({ refusal: { code: 'chain_hole' } });
+  });
+
+  it('leaves out a snapshot of hours that were not there when they were asked for', () => {
+    const [account, of] = ['a', (counter: number) => ({ account, counter })] as const;
+    const returns = [1, 2, 3].map(of) as never;
+    const found = (counters: readonly number[]): unknown => {
+      const { rows, missing } = chainsOf(returns, counters.map(of) as never);
+      return [rows.map(({ counter }) => counter), missing];
+    };
+    expect(found([4])).toEqual([[1, 2, 3, 4], 0]);
+    expect(found([5])).toEqual([[1, 2, 3], 0]);
+  });
 });
 
 it.each([

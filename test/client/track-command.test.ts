@@ -7,7 +7,8 @@ import { runMetrics, runReturns, runSnapshots } from '../../client/commands/trac
 import { assertAccepted, refuse } from '../../wire/result.ts';
 import { parseTrackEvidence } from '../../wire/track/evidence.ts';
 import { originOf } from '../../wire/header.ts';
-import { HOUR } from '../vectors/track.ts';
+import type { Place } from '../vectors/track.ts';
+import { HOUR, hourAt } from '../vectors/track.ts';
 import { FakeTrack } from '../helpers/fake-track.ts';
 import type { TrackScene } from '../helpers/track-scene.ts';
 import { openTrackScene } from '../helpers/track-scene.ts';
@@ -97,7 +98,31 @@ describe('trackseal track', () => {
     expect(shown.rows[0]).not.toHaveProperty('statement');
     const text = await readFile(file);
     const evidence = assertAccepted(parseTrackEvidence(new Uint8Array(text)));
-    expect([evidence.statements.length, evidence.attestations.length]).toEqual([4, 1]);
+    // The snapshot between them, too: their chain.
+    expect([evidence.statements.length, evidence.attestations.length]).toEqual([5, 1]);
+  });
+
+  it('-o says what of a chain is not there; with a range it keeps the range', async () => {
+    const file = join(folder, 'part.json');
+    const kept = async (): Promise<number> => {
+      const text = new Uint8Array(await readFile(file));
+      return assertAccepted(parseTrackEvidence(text)).statements.length;
+    };
+    scene.track.chain.link({
+      ...hourAt(HOUR + 3_600_000),
+      supersedes: { counter: 3, reason: 'late_data' },
+    } as Place);
+    try {
+      const { code, err } = await run(runReturns, ['-o', file]);
+      expect([code, await kept()]).toEqual([0, 5]);
+      expect(err).toContain('part.json: 1 statement of the chain is not in it');
+      expect(err).toContain('trackseal session track');
+      const range = ['--from', '2026-11-20', '--to', '2026-11-22'];
+      const part = await run(runReturns, ['-o', file, ...range]);
+      expect([part.code, part.err, await kept()]).toEqual([0, '', 4]);
+    } finally {
+      scene.track.chain.statements.pop();
+    }
   });
 
   it('snapshots and metrics', async () => {
@@ -106,6 +131,9 @@ describe('trackseal track', () => {
     const metrics = await run(runMetrics, ['--exchange', 'kraken']);
     expect(metrics.out).toContain('VERIFIED  1 metrics, consistent: there may be newer ones');
     expect(metrics.out).toContain('cumulative_return unknown');
+    const markets =
+      / [0-9]+\n {4}spot +kraken {2}unrealised -3\n {4}swap +kraken {2}daily\.win_rate 0\.6\n/u;
+    expect(metrics.out).toMatch(markets);
     expect(metrics.code).toBe(0);
   });
 

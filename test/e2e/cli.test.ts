@@ -37,7 +37,9 @@ const STRATEGY = ['strategy new', 'strategy test', 'strategy backtest', 'strateg
 const BUCKET = ['create', 'policy', 'check', 'hold'].map((name) => `bucket ${name}`);
 const OWNER = ['seal', 'kms policy', 'kms lint', 'kms canary', ...BUCKET];
 const HOST = ['host', 'host hand-over', 'kms rotate', 'tls csr', 'tls install'];
-const DATABASE = ['migrate', 'backup', 'restore', 'status'].map((name) => `database ${name}`);
+const DATABASE = ['migrate', 'backup', 'restore', 'status', 'audit'].map(
+  (name) => `database ${name}`,
+);
 const TRADER = [
   'register',
   ...['summary', 'metrics', 'track', 'renew', 'revoke'].map((name) => `session ${name}`),

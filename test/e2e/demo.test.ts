@@ -190,6 +190,13 @@ describe('trackseal demo --json', () => {
     expect(trader.verdict).toMatchObject({ verdict: 'verified' });
     expect(trader.result).toMatchObject({ trades: 4, volume: trader.ledger.volume, gaps: [] });
     expect(trader.ledger.volume).toEqual({ USDT: '9183.477' });
+    // While the exchange refuses a part: the poll is in the counts, its time is a gap, and no trade is lost.
+    const { polls, gaps, ...outage } = trader.outage ?? {};
+    expect(outage).toMatchObject({ trades: 4, volume: trader.ledger.volume });
+    expect((polls?.failed ?? 0) + (polls?.partial ?? 0)).toBeGreaterThanOrEqual(1);
+    expect(polls?.complete).toBeGreaterThanOrEqual(1);
+    expect(gaps).toMatchObject([{ reason: expect.stringMatching(/^[a-z_]+$/u) as string }]);
+    expect((gaps?.[0]?.to_ms ?? 0) - (gaps?.[0]?.from_ms ?? 0)).toBeGreaterThan(0);
   });
 
   it('and signed hourly returns, which a deposit does not move, with an outage as a gap and nothing unexplained', () => {
@@ -200,9 +207,17 @@ describe('trackseal demo --json', () => {
       code: null,
       explained: record.returns,
       opening: '0',
+      unreconciled: 0,
+      // A demo that runs over a full hour has one that was compared; nothing differs in it.
+      residual: record.reconciled === 0 ? null : '0',
     });
     expect(record.returns).toBeGreaterThan(20);
     expect(record.deposits).toMatchObject([{ moved: false }]);
+    const [paid] = record.deposits;
+    expect(Number(paid?.inflow)).toBeGreaterThan(9900);
+    expect(paid?.chained).toBe(paid?.return);
+    expect(Math.abs(Number(paid?.return))).toBeLessThan(0.015);
+    expect(paid?.bound).toBeLessThan(0.03);
     expect(record.gaps).toMatchObject([{ reason: 'no_value' }]);
     expect(readFileSync(record.report, 'utf8')).toContain('<svg');
     // Out of the database of the host, where no trade is in the clear.
@@ -270,6 +285,18 @@ describe('trackseal demo', () => {
     expect(stdout).toMatch(/one bit changed {2,}enclave stopped: seal_wrong_image/u);
     expect(stdout).toMatch(/kms_denied, KMS says AccessDeniedException/u);
     expect(stdout).toMatch(/write-once folder {2,}verified: [\d,]+ leaves out of/u);
+    const amount = String.raw`9\d{3}\.\d+ USD came into 2\d{4}\.\d\d`;
+    expect(stdout).toMatch(
+      new RegExp(`${amount}: return -?[01]\\.\\d{3} %, not moved by it; markets went up to`, 'u'),
+    );
+    expect(stdout).toMatch(
+      /outage {2,}[1-9] polls did not get everything: a gap from [\d:]{8} to [\d:]{8} \(/u,
+    );
+    expect(stdout).toMatch(/[\d: -]{16} to [\d: -]{16} {2}a gap \(no_value\), never a zero/u);
+    expect(stdout).toMatch(/reconciled: the exchange's balances less every record leave 0;/u);
+    expect(stdout).toMatch(/\d hours compared with balances since, residual (?:not told yet|0):/u);
+    expect(stdout).toContain('hours before the registration are rebuilt');
+    expect(stdout).not.toMatch(/MOVED BY IT|NOT RECONCILED|NOT AS EXPECTED/u);
     expect(stdout).toContain('simulated NSM');
     expect(stdout).toMatch(/^PROVED$/mu);
     // Steps on stderr, so that stdout is the result alone.

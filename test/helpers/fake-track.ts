@@ -16,16 +16,19 @@ import type {
   TrackService,
   TrackSnapshot,
 } from '../../enclave/ledger/track-service-types.ts';
-import type { Fixed } from '../../wire/fixed.ts';
-import { formatFixed } from '../../wire/fixed.ts';
+import { metricsOf as answerOf, returnOf, snapshotOf } from '../../enclave/ledger/track/answers.ts';
+import { parseFixed } from '../../wire/fixed.ts';
 import type { Result } from '../../wire/result.ts';
-import { accept, refuse } from '../../wire/result.ts';
+import { nodeCrypto } from '../../wire/node/crypto.ts';
+import { accept, assertAccepted, refuse } from '../../wire/result.ts';
+import { checkChain } from '../../wire/track/chain.ts';
 import {
   encodeTrackStatement,
   parseTrackStatement,
   trackDomainOf,
   trackSignedBytes,
 } from '../../wire/track/statement.ts';
+import type { Place } from '../vectors/track.ts';
 import {
   Chain,
   gapAt,
@@ -40,24 +43,37 @@ import {
 const HOUR_MS = 3_600_000;
 const LEAF = 97;
 
-function textOf(value: Fixed | null): string | null {
-  return value === null ? null : formatFixed(value);
-}
-
 export interface FakeTrackOptions {
   /** Ed25519 of the desk. */
   readonly sign: (message: Uint8Array) => Uint8Array;
   readonly origin?: string;
   readonly hours?: number;
+  /** In place of sample hours. */
+  readonly statements?: readonly Place[];
 }
 
 /** What its sums say, as the statement has it. */
-const FIGURES: readonly (readonly [string, string])[] = [
+const FIGURES: readonly (readonly [string, string | number])[] = [
   ['equity_end', '26012.5'],
   ['realised', '20'],
   ['unrealised_end', '-3'],
   ['funding', '-0.000000000000000001'],
   ['volume', '51000'],
+  ['spot.unrealised', '-3'],
+  ['swap.daily.win_rate', '0.6'],
+  ['gain', '-260.5'],
+  ['capital_lowest', '0.000000000000000001'],
+  ['capital_mean', '26000'],
+  ['capital_small_share', '0.5'],
+  ['return_bridged', '-0.01'],
+  ['daily.volatility', '0.12'],
+  ['daily.drawdown', '0.01'],
+  ['daily.drawdown_peak_ms', HOUR],
+  ['daily.drawdown_trough_ms', HOUR + HOUR_MS],
+  ['daily.win_rate', '0.5'],
+  ['polls', 24],
+  ['hours_incomplete', 1],
+  ['residual', '0'],
 ];
 
 export class FakeTrack implements TrackService {
@@ -75,9 +91,11 @@ export class FakeTrack implements TrackService {
   changeReturn: (row: TrackReturn) => TrackReturn = (row) => row;
   changeMetrics: (answer: MetricsAnswer) => MetricsAnswer = (answer) => answer;
 
-  constructor({ sign, origin = ORIGIN, hours = 4 }: FakeTrackOptions) {
+  constructor({ sign, origin = ORIGIN, hours = 4, statements }: FakeTrackOptions) {
     this.#sign = sign;
     this.origin = origin;
+    for (const statement of statements ?? []) this.chain.link({ ...statement, origin });
+    if (statements !== undefined) return;
     for (let index = 0; index < hours; index++) {
       const startMs = HOUR + index * HOUR_MS;
       this.chain.link({ ...(index === 2 ? gapAt(startMs) : hourAt(startMs)), origin });
@@ -180,107 +198,31 @@ export class FakeTrack implements TrackService {
   }
 
   #returns(): readonly TrackReturn[] {
+    const held = assertAccepted(checkChain(nodeCrypto, this.chain.statements));
     return this.chain.statements.flatMap((bytes, position) => {
       const parsed = parseTrackStatement(bytes);
-      if (!parsed.ok || parsed.value.kind !== 'hour') return [];
-      const { figures, venue, counter, supersedes } = parsed.value;
-      const row: TrackReturn = {
-        startMs: figures.startMs,
-        endMs: figures.startMs + HOUR_MS,
-        exchange: venue,
-        netReturn: figures.equityEnd === null ? null : '12.5',
-        ...parsed.value.return,
-        balance: textOf(figures.equityEnd),
-        currency: 'USD',
-        residual: textOf(figures.residual),
-        reconciliation: figures.status,
-        coverage: { polls: figures.polls, complete: figures.complete, gaps: figures.gaps },
-        supersedes: supersedes?.counter ?? null,
-        evidence: this.#evidence(bytes, position, counter),
-      };
+      if (!parsed.ok || parsed.value.kind !== 'hour' || !held.holds(parsed.value)) return [];
+      const { counter } = parsed.value;
+      const row = returnOf(parsed.value, this.#evidence(bytes, position, counter));
       return [this.changeReturn(row)];
     });
   }
 
   #snapshots(): readonly TrackSnapshot[] {
+    const held = assertAccepted(checkChain(nodeCrypto, this.chain.statements));
     return this.chain.statements.flatMap((bytes, position) => {
       const parsed = parseTrackStatement(bytes);
-      if (!parsed.ok || parsed.value.kind !== 'snapshot') return [];
-      const { atMs, equity, balance, unrealised, deposits, withdrawals } = parsed.value;
-      return [
-        {
-          exchange: parsed.value.venue,
-          atMs,
-          equity: textOf(equity),
-          realizedBalance: textOf(balance),
-          unrealizedPnl: textOf(unrealised),
-          deposits: textOf(deposits),
-          withdrawals: textOf(withdrawals),
-          breakdown: {
-            spot: {
-              equity: textOf(equity),
-              availableMargin: null,
-              volume: '51000',
-              trades: 3,
-              tradingFees: '2.5',
-              fundingFees: null,
-            },
-          },
-          currency: 'USD',
-          residual: '0',
-          coverage: { polls: 288, complete: true, gaps: [] },
-          supersedes: null,
-          evidence: this.#evidence(bytes, position, parsed.value.counter),
-        },
-      ];
+      if (!parsed.ok || parsed.value.kind !== 'snapshot' || !held.holds(parsed.value)) return [];
+      const { counter } = parsed.value;
+      return [snapshotOf(parsed.value, this.#evidence(bytes, position, counter))];
     });
   }
 
   #metrics(): AccountMetrics {
     const metrics = metricsOf(this.chain);
     const figures = new Map([...metrics.figures, ...FIGURES]);
-    const statement = encodeTrackStatement({ ...metrics, figures, origin: this.origin });
-    return {
-      exchange: ACCOUNT.venue,
-      sums: {
-        balance: '26015.5',
-        equity: '26012.5',
-        realizedPnl: '20',
-        unrealizedPnl: '-3',
-        fees: '2.5',
-        funding: '-0.000000000000000001',
-        volume: '51000',
-        trades: 3,
-      },
-      capital: {
-        gain: '-260.5',
-        lowestCapital: '0.000000000000000001',
-        meanCapital: '26000',
-        smallCapitalShare: '0.5',
-      },
-      period: { startMs: HOUR, endMs: HOUR + 2 * HOUR_MS },
-      ratios: {
-        cumulativeReturn: null,
-        cumulativeReturnBridged: '-0.01',
-        volatility: '0.12',
-        sharpe: null,
-        sortino: null,
-        calmar: null,
-        maxDrawdown: '0.01',
-        drawdownPeakMs: HOUR,
-        drawdownTroughMs: HOUR + HOUR_MS,
-        drawdownRecoveryMs: null,
-        winRate: '0.5',
-        profitFactor: null,
-        xirr: null,
-      },
-      conventions: { frequency: 'hourly' },
-      lotMethod: 'fifo',
-      coverage: { polls: 24, complete: false, gaps: ['exchange_unavailable'] },
-      residual: '0',
-      currency: 'USD',
-      lastSyncMs: HOUR + 2 * HOUR_MS,
-      evidence: this.#evidence(statement, 0, null),
-    };
+    const statement = { ...metrics, figures, origin: this.origin };
+    const signed = this.#evidence(encodeTrackStatement(statement), 0, null);
+    return answerOf({ statement, signed }, HOUR + 2 * HOUR_MS, parseFixed);
   }
 }

@@ -4,9 +4,11 @@
 import { createPrivateKey, sign } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Fill, Flow } from '../../enclave/connector/records.ts';
+import { AccountState } from '../../enclave/desk/account-state.ts';
 import { createGuard } from '../../enclave/fatal.ts';
 import type { LedgerAccount, LedgerAudit, LedgerMissed } from '../../enclave/ledger/protocol.ts';
 import type { LedgerServices, PriceAnswer, TakenPoll } from '../../enclave/ledger/services.ts';
+import { HISTORY_MS } from '../../enclave/ledger/track/account-parts.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { accept } from '../../wire/result.ts';
@@ -33,6 +35,8 @@ export class TrackDesk {
   readonly leaves: Uint8Array[] = [];
   readonly audits: LedgerAudit[] = [];
   readonly resyncs: number[] = [];
+  /** What the desk itself knows: cursors, and from where on it reads without them. */
+  readonly state: AccountState;
   readonly fatal: string[] = [];
   readonly asked: string[] = [];
   nowMs: number;
@@ -51,6 +55,7 @@ export class TrackDesk {
   constructor(nowMs: number, account: LedgerAccount = LEDGER_ACCOUNT) {
     this.nowMs = nowMs;
     this.account = { ...account, createdMs: nowMs };
+    this.state = new AccountState(nowMs, nowMs - HISTORY_MS);
   }
 
   /** For a ledger that starts now; the one before has ended. */
@@ -104,6 +109,7 @@ export class TrackDesk {
       },
       resync: (_, fromMs) => {
         this.resyncs.push(fromMs);
+        this.state.resync(fromMs);
       },
       needPrices: ({ items }) => {
         const rows: PriceAnswer['rows'][number][] = [];

@@ -4,6 +4,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { utf8 } from '../../wire/bytes.ts';
+import { OUTCOME } from '../../wire/exchange-call.ts';
 import type { PreviousEpoch } from '../../wire/header.ts';
 import { KIND, LABEL, parseLeaf, STREAM } from '../../wire/leaf.ts';
 import { openLeaf } from '../../wire/open-leaf.ts';
@@ -45,17 +46,26 @@ interface Signer {
   readonly key: KeyObject;
 }
 
+function pollsOf({ startMs, polls }: HourFigures): HourStatement['basis']['polls'] {
+  return Array.from({ length: polls }, (_, at) => ({
+    origin: 'trackseal.test/polls',
+    leafIndex: at,
+    startedMs: startMs + at,
+    outcome: OUTCOME.complete,
+  }));
+}
+
 /** The hour as an honest enclave states it. */
 export function hourStatement(
   figures: HourFigures,
-  more: Partial<Pick<HourStatement, 'supersedes' | 'return'>> = {},
+  more: Partial<Pick<HourStatement, 'supersedes' | 'return' | 'basis'>> = {},
 ): Placeless {
   return {
     kind: 'hour',
     supersedes: null,
     figures,
     return: hourReturn(figures),
-    basis: { polls: [], missingPrices: [], late: 0 },
+    basis: { polls: pollsOf(figures), missingPrices: [], late: 0 },
     lotMethod: 'fifo',
     ...more,
   };

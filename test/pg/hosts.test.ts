@@ -9,6 +9,7 @@ import { installShares } from '../../host-proxy/database/shares.ts';
 import { startPostgres } from '../../scripts/pg/postgres.ts';
 import type { PostgresServer } from '../../scripts/pg/postgres.ts';
 import { CommandFailed } from '../../scripts/vm/command.ts';
+import { leaveOut } from '../helpers/left-out.ts';
 import { newPlace, stateOf, verifyLog } from '../e2e/appliance.ts';
 import type { HostOptions, TestHost } from '../e2e/appliance.ts';
 import { cleanUpAfterEach, isRunning, temporaryFolder, waitFor } from '../e2e/processes.ts';
@@ -19,7 +20,7 @@ async function start(): Promise<PostgresServer | null> {
     return await startPostgres();
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
-    console.log(`test/pg: PostgreSQL left out: ${error.message}`);
+    leaveOut(`test/pg: PostgreSQL left out: ${error.message}`);
     return null;
   }
 }

@@ -9,8 +9,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres } from '../../scripts/pg/postgres.ts';
 import type { PostgresServer } from '../../scripts/pg/postgres.ts';
 import { CommandFailed } from '../../scripts/vm/command.ts';
+import { leaveOut } from '../helpers/left-out.ts';
 import { databaseContract } from '../host-proxy/database/contract.ts';
-import type { Role } from '../host-proxy/database/contract.ts';
+import type { Role } from '../host-proxy/database/database-under-test.ts';
 import { sharesContract } from '../host-proxy/database/shares.ts';
 import { databaseCommandTests } from '../host-proxy/database/database-commands.ts';
 
@@ -19,7 +20,7 @@ async function start(): Promise<PostgresServer | null> {
     return await startPostgres();
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
-    console.log(`test/pg: PostgreSQL left out: ${error.message}`);
+    leaveOut(`test/pg: PostgreSQL left out: ${error.message}`);
     return null;
   }
 }

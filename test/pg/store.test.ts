@@ -19,6 +19,7 @@ import {
 import { openDatabaseService } from '../../host-proxy/database/service.ts';
 import { startPostgres } from '../../scripts/pg/postgres.ts';
 import { CommandFailed } from '../../scripts/vm/command.ts';
+import { leaveOut } from '../helpers/left-out.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import { ChainCheck } from '../../wire/track/chain.ts';
@@ -43,7 +44,7 @@ async function openReal(): Promise<Server | null> {
     return { host, port, ca, owner: password, enclave: ENCLAVE_PASSWORD, stop };
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
-    console.log(`test/pg: PostgreSQL left out: ${error.message}`);
+    leaveOut(`test/pg: PostgreSQL left out: ${error.message}`);
     return null;
   }
 }

@@ -10,6 +10,7 @@ import {
 import { startPostgres } from '../../scripts/pg/postgres.ts';
 import type { PostgresServer } from '../../scripts/pg/postgres.ts';
 import { CommandFailed } from '../../scripts/vm/command.ts';
+import { leaveOut } from '../helpers/left-out.ts';
 import { signedTwice } from '../helpers/signed-by-stores.ts';
 
 async function start(): Promise<PostgresServer | null> {
@@ -17,7 +18,7 @@ async function start(): Promise<PostgresServer | null> {
     return await startPostgres();
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
-    console.log(`test/pg: PostgreSQL left out: ${error.message}`);
+    leaveOut(`test/pg: PostgreSQL left out: ${error.message}`);
     return null;
   }
 }

@@ -68,6 +68,7 @@ export const FIGURES: HourFigures = {
       equity: 26_012n * UNIT + UNIT / 2n,
       outlay: -1000n * UNIT,
       income: 1n,
+      unrealised: -3n * UNIT,
     },
   ],
   prices: [{ source: 'api.kraken.com/0/public/OHLC', rows: 4, oldestAgeMs: 60_000 }],

@@ -4,11 +4,12 @@ import { existsSync } from 'node:fs';
 import { CommandFailed } from '../../scripts/vm/command.ts';
 import { openMachine } from '../../scripts/vm/machine.ts';
 import { Unavailable } from '../../scripts/vm/packages.ts';
+import { leaveOut } from '../helpers/left-out.ts';
 import { IMAGE, MEASUREMENTS, SKIPPED } from './place.ts';
 
 export async function setup(): Promise<void> {
   if (SKIPPED) {
-    console.log('test/vm: skipped, because TRACKSEAL_VM=skip');
+    leaveOut('test/vm: skipped, because TRACKSEAL_VM=skip');
     return;
   }
   for (const path of [IMAGE, MEASUREMENTS]) {

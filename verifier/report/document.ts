@@ -195,7 +195,7 @@ function prices(hours: readonly HourStatement[]): Html {
     html`<td>${count(Math.round(found.oldestAgeMs / 1000))} s</td>`,
   ]);
   return table(
-    'Where prices came from, over the enclave’s own TLS, and how old the oldest was when it was used',
+    'Where prices came from, over the enclave’s own TLS, and how old the oldest was when it was used; as signed: the digest of the prices is under a key, and is not recomputed',
     ['source', 'prices', 'oldest'],
     rows,
   );

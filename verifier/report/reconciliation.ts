@@ -3,6 +3,7 @@
 import type { Performance } from '../../wire/performance/performance.ts';
 import { isJump } from '../../wire/performance/hour-return.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
+import { impliedContracts } from '../track/hour-basis.ts';
 import type { Html } from './html.ts';
 import { html } from './html.ts';
 import { count, dollars, minute } from './numbers.ts';
@@ -28,6 +29,11 @@ export function reconciliation(
       known. The residual is what the venue's balances and positions differ from the ledger.
     </p>
     <p>
+      An hour reconciles up to a cent and a millionth of what the account and its contracts are
+      worth. What contracts are worth is in no statement: ${impliedBy(hours)} That the differences
+      without their signs are within it is as signed; that the residual is, was verified.
+    </p>
+    <p>
       ${count(residual.reconciled)} hours reconcile, ${count(residual.beyond)} are beyond their
       tolerance, of ${count(residual.unknown)} it is not known.
       ${
@@ -45,6 +51,14 @@ export function reconciliation(
             beyond,
           )
     }`;
+}
+
+/** Who knows the account can tell whether it ever had as many. */
+function impliedBy(hours: readonly HourStatement[]): string {
+  const implied = hours.map(({ figures }) => impliedContracts(figures));
+  const most = implied.reduce((a, b) => (a > b ? a : b), 0n);
+  if (most === 0n) return 'no tolerance is above that of the account alone.';
+  return `the largest tolerance stands for ${dollars(most)} US dollars of them.`;
 }
 
 /** Where the value at the end of an hour is not that at the start of the next. */

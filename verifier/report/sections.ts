@@ -291,7 +291,10 @@ export function sums({ totals }: Performance, hours: readonly HourRow[]): Html {
     ['Paid in', ({ inflow }) => inflow],
     ['Paid out', ({ outflow }) => outflow],
     ['Realised, first in first out', ({ realised }) => realised],
-    ['Realised, average cost', ({ realisedAverage }) => realisedAverage],
+    [
+      'Realised, average cost (as signed: not recomputed)',
+      ({ realisedAverage }) => realisedAverage,
+    ],
     ['Change of what is not realised', ({ unrealisedChange }) => unrealisedChange],
     ['Funding', ({ funding }) => funding],
     ['Fees paid', ({ fees }) => fees],
@@ -312,44 +315,60 @@ export function sums({ totals }: Performance, hours: readonly HourRow[]): Html {
 }
 
 export function markets({ markets: all, totals }: Performance): Html {
-  const rows = totals.byMarket.map((one): readonly Cell[] => {
-    const found = all.find(({ market }) => market === one.market);
-    if (found === undefined) throw new RangeError('a market without returns');
-    const { linked, daily } = found;
-    return [
-      one.market,
-      linked.ratio === null ? partly(linked) : ratioCell(linked.ratio, null),
-      statistic(daily.volatility, percent),
-      statistic(daily.sharpe, decimal),
-      ofFall(({ depth }) => html`<td>${percent(depth)}</td>`)(daily),
-      html`<td>${count(one.trades)}</td>`,
-      money(one.volume),
-      money(one.realised),
-      money(one.fees),
-      money(one.funding),
-      money(one.income),
-      money(one.equity),
-    ];
-  });
-  return dense(
-    'Returns on the capital of the whole account; amounts in US dollars',
-    [
-      '',
-      'return',
-      'volatility',
-      'Sharpe',
-      'drawdown',
-      'fills',
-      'volume',
-      'realised',
-      'fees',
-      'funding',
-      'income',
-      'value',
-    ],
-    rows,
-  );
+  const amounts = totals.byMarket.map((one): readonly Cell[] => [
+    one.market,
+    html`<td>${count(one.trades)}</td>`,
+    money(one.volume),
+    money(one.realised),
+    money(one.fees),
+    money(one.funding),
+    money(one.income),
+    money(one.equity),
+    money(one.unrealised),
+  ]);
+  const returns = all.map(({ market, linked, daily }): readonly Cell[] => [
+    market,
+    linked.ratio === null ? partly(linked) : ratioCell(linked.ratio, null),
+    statistic(daily.volatility, percent),
+    statistic(daily.sharpe, decimal),
+    statistic(daily.sortino, decimal),
+    statistic(daily.calmar, decimal),
+    ofFall(({ depth }) => html`<td>${percent(depth)}</td>`)(daily),
+    ofFall(({ peakMs }) => moment(peakMs))(daily),
+    ofFall(({ troughMs }) => moment(troughMs))(daily),
+    ofFall(({ recoveryMs }) => moment(recoveryMs))(daily),
+    statistic(daily.win_rate, percent),
+    statistic(daily.profit_factor, decimal),
+  ]);
+  return html`${dense('By market, in US dollars', MARKET_AMOUNTS, amounts)}
+  ${dense('Returns of markets on the capital of the whole account, by days', MARKET_RISK, returns)}`;
 }
+
+const MARKET_AMOUNTS: readonly string[] = [
+  '',
+  'fills',
+  'volume',
+  'realised',
+  'fees',
+  'funding',
+  'income',
+  'value',
+  '– not realised',
+];
+const MARKET_RISK: readonly string[] = [
+  '',
+  'return',
+  'volatility',
+  'Sharpe',
+  'Sortino',
+  'Calmar',
+  'drawdown',
+  '– peak',
+  '– trough',
+  '– recovered',
+  'win rate',
+  'profit factor',
+];
 
 export function gapList(gaps: readonly BridgedGap[]): Html {
   if (gaps.length === 0) return html`<p>No gaps: every hour of the record has a return.</p>`;

@@ -14,7 +14,7 @@ import { accept, refuse } from '../../wire/result.ts';
 import type { ResultStatement } from '../../wire/result-statement.ts';
 import { parseResultStatement, resultSignedBytes } from '../../wire/result-statement.ts';
 import { hoursOf, summaryOf } from '../../wire/result-summary.ts';
-import { ed25519Verifier } from '../ed25519.ts';
+import { ed25519Verifier } from '../../wire/node/ed25519.ts';
 import type { ResultFile } from './result-file.ts';
 
 /** Refuses `result_malformed`, `result_mismatch`: what needs no attestation. */

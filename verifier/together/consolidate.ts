@@ -69,8 +69,16 @@ function statusOf(there: readonly Member[], residual: Fixed | null): HourStatus 
   return statuses.has('beyond') && (residual ?? 0n) < 0n ? 'beyond' : 'reconciled';
 }
 
-type Summed = 'volume' | 'fees' | 'funding' | 'realised' | 'outlay' | 'income';
-const SUMMED: readonly Summed[] = ['volume', 'fees', 'funding', 'realised', 'outlay', 'income'];
+const SUMMED = [
+  'volume',
+  'fees',
+  'funding',
+  'realised',
+  'outlay',
+  'income',
+  'unrealised',
+] as const satisfies readonly (keyof MarketFigures)[];
+type Summed = (typeof SUMMED)[number];
 
 /** What accounts bring along of a market, and take away, is no profit of it. */
 function broughtOf(market: FigureMarket, { there, gone }: Members): Fixed | null {

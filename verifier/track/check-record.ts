@@ -21,7 +21,7 @@ import {
   trackDomainOf,
   trackSignedBytes,
 } from '../../wire/track/statement.ts';
-import { ed25519Verifier } from '../ed25519.ts';
+import { ed25519Verifier } from '../../wire/node/ed25519.ts';
 import type { TrustOptions } from '../policy-options.ts';
 import type { AttestedEpoch } from './attested-keys.ts';
 import { attestedEpochs } from './attested-keys.ts';

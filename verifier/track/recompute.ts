@@ -1,6 +1,7 @@
 // Every figure that a statement derives from others is computed again: the identity of an hour, its return, the figures of
 // a snapshot from the hours before it, and those of a metrics statement from its hours. What differs is refused with the
-// place and the name: the enclave's signature says who wrote a figure, not that it is right.
+// place and the name: the enclave's signature says who wrote a figure, not that it is right. What an hour has nothing
+// beside it to be computed from stays as it was signed: realised by average cost, and the digest of the prices.
 
 import { equalBytes } from '../../wire/bytes.ts';
 import type { Fixed } from '../../wire/fixed.ts';
@@ -16,6 +17,7 @@ import type { HourStatement } from '../../wire/track/hour.ts';
 import { DAY_MS } from '../../wire/track/head.ts';
 import type { MetricsStatement } from '../../wire/track/metrics.ts';
 import type { SnapshotStatement } from '../../wire/track/snapshot.ts';
+import { wrongOf } from './hour-basis.ts';
 
 function differs(
   what: string,
@@ -62,14 +64,21 @@ function identityOf(figures: HourFigures): Fixed | null {
 
 const MARKET_SUMS = ['volume', 'fees', 'funding', 'income', 'realised'] as const;
 
-/** Rows of markets add up to the hour, and what they paid each other to zero. Refuses `record_mismatch`. */
+/** Rows of markets add up to the hour, and what they paid each other to zero; no contract has cost anything. Refuses `record_mismatch`. */
 function checkMarkets({ figures, counter }: HourStatement): Result<null> {
-  const { byMarket, trades, equityEnd } = figures;
+  const { byMarket, trades, equityEnd, unrealisedEnd } = figures;
   if (byMarket.length === 0) return accept(null);
+  for (const { market, equity, unrealised } of byMarket) {
+    const isOther = equity !== null && unrealised !== null && equity !== unrealised;
+    if (isOther && (market === 'swap' || market === 'future')) {
+      return differs(`unrealised of ${market}`, { counter }, text(equity), text(unrealised));
+    }
+  }
   const dealt = byMarket.reduce((count, row) => count + row.trades, 0);
   const sums: readonly (readonly [string, Fixed | null, Fixed | null])[] = [
     ['trades', BigInt(trades), BigInt(dealt)],
     ['equity', equityEnd, sum(byMarket.map(({ equity }) => equity))],
+    ['unrealised', unrealisedEnd, sum(byMarket.map(({ unrealised }) => unrealised))],
     ['outlay', 0n, sum(byMarket.map(({ outlay }) => outlay))],
     ...MARKET_SUMS.map(
       (name) => [name, figures[name], sum(byMarket.map((row) => row[name]))] as const,
@@ -112,12 +121,15 @@ export function checkHour(statement: HourStatement): Result<null> {
   if (!flows.ok) return flows;
   const markets = checkMarkets(statement);
   if (!markets.ok) return markets;
+  const basis = wrongOf(statement);
+  if (basis !== null) return differs(basis.what, place, basis.expected, basis.actual);
   const expected = hourReturn(figures);
-  const { ratio, method } = statement.return;
-  if (ratio !== expected.ratio) return differs('return', place, expected.ratio, ratio);
-  return method === expected.method
-    ? accept(null)
-    : differs('method', place, expected.method, method);
+  for (const name of ['ratio', 'method', 'reason'] as const) {
+    const stated = statement.return[name];
+    const what = name === 'ratio' ? 'return' : name;
+    if (stated !== expected[name]) return differs(what, place, expected[name], stated);
+  }
+  return accept(null);
 }
 
 /** `hours`: those of the day before, as they held when the snapshot was stated. Refuses `record_mismatch`. */
@@ -149,11 +161,11 @@ export function checkSnapshot(
   ];
   const markets = totalsOf(all.map(({ figures }) => figures)).byMarket;
   const marketTexts = [markets, snapshot.byMarket].map((rows) =>
-    rows.map(({ market, trades, volume, fees, funding, realised, equity, outlay, income }) =>
-      [market, trades, ...[volume, fees, funding, realised, equity, outlay, income].map(text)].join(
-        ' ',
-      ),
-    ),
+    rows.map((own) => {
+      const { volume, fees, funding, realised, equity, outlay, income, unrealised } = own;
+      const money = [volume, fees, funding, realised, equity, outlay, income, unrealised];
+      return [own.market, own.trades, ...money.map(text)].join(' ');
+    }),
   );
   const [expectedMarkets = [], statedMarkets = []] = marketTexts;
   if (expectedMarkets.join('; ') !== statedMarkets.join('; ')) {

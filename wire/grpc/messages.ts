@@ -461,6 +461,8 @@ export interface MarketMetrics {
   readonly trades: number;
   readonly tradingFees: string | null;
   readonly fundingFees: string | null;
+  readonly realizedPnl: string | null;
+  readonly unrealizedPnl: string | null;
 }
 export const MarketMetricsSchema: MessageSchema<MarketMetrics> = {
   name: 'enclave.MarketMetrics',
@@ -471,6 +473,8 @@ export const MarketMetricsSchema: MessageSchema<MarketMetrics> = {
     { name: 'trades', number: 4, type: 'int32', label: 'one' },
     { name: 'tradingFees', number: 5, type: 'string', label: 'optional' },
     { name: 'fundingFees', number: 6, type: 'string', label: 'optional' },
+    { name: 'realizedPnl', number: 10, type: 'string', label: 'optional' },
+    { name: 'unrealizedPnl', number: 11, type: 'string', label: 'optional' },
   ],
 };
 

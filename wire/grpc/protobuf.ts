@@ -4,7 +4,7 @@
 //
 //   message  (varint(number << 3 | wire type) value)*     wire types: 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes
 
-import { parseUtf8, utf8, utf8Bytes } from '../bytes.ts';
+import { parseUtf8, utf8Bytes, writeUtf8 } from '../bytes.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
 
@@ -48,9 +48,11 @@ class ProtobufError extends Error {
   }
 }
 
+const NO_BYTES = new Uint8Array(0);
+
 function defaultOf(type: ScalarType): Value {
   if (type === 'string') return '';
-  if (type === 'bytes') return new Uint8Array(0);
+  if (type === 'bytes') return NO_BYTES;
   return type === 'bool' ? false : 0;
 }
 
@@ -94,8 +96,8 @@ class Writer {
   }
 
   text(value: string, bytes: number): void {
-    if (bytes !== value.length) this.copy(utf8(value));
-    else for (let at = 0; at < bytes; at++) this.#byte(value.charCodeAt(at));
+    writeUtf8(this.bytes, this.#at, value, bytes);
+    this.#at += bytes;
   }
 
   #byte(value: number): void {
@@ -108,11 +110,13 @@ class Lengths {
   readonly #lengths: number[] = [];
   #next = 0;
 
-  /** `measure` may add lengths of its own, which come after this one. */
-  add(measure: () => number): number {
-    const at = this.#lengths.length;
-    this.#lengths.push(0);
-    const bytes = measure();
+  /** Of what is measured now; what is in it has lengths of its own, which come after this one. */
+  reserve(): number {
+    return this.#lengths.push(0) - 1;
+  }
+
+  /** Gives what the bytes take with their length before them. */
+  set(at: number, bytes: number): number {
     this.#lengths[at] = bytes;
     return varintBytes(bytes) + bytes;
   }
@@ -136,15 +140,16 @@ function numberOf(value: Value): number {
   return number;
 }
 
-/** A field as it is written: one item after the other, each with its tag; numbers of a list are one item. */
-function itemsOf(field: FieldSchema, message: Values): readonly Value[] {
-  const value = message[field.name];
-  if (value === null || value === undefined) return [];
-  if (field.label !== 'repeated') {
-    return field.label === 'optional' || !isDefault(value) ? [value] : [];
-  }
-  const items = value as readonly Value[];
-  return isPacked(field) && items.length > 0 ? [items] : items;
+/** What is not written: it is what a reader fills in. */
+function isAbsent({ label }: FieldSchema, value: Value | readonly Value[] | null): boolean {
+  if (value === null) return true;
+  if (label === 'repeated') return (value as readonly Value[]).length === 0;
+  return label === 'one' && isDefault(value);
+}
+
+/** Each item has a tag of its own; numbers of a list are one item. */
+function isList(field: FieldSchema): boolean {
+  return field.label === 'repeated' && !isPacked(field);
 }
 
 function tagOf({ number, type, label }: FieldSchema): number {
@@ -153,31 +158,31 @@ function tagOf({ number, type, label }: FieldSchema): number {
 
 function measureItem(lengths: Lengths, field: FieldSchema, item: Value): number {
   const { type } = field;
-  if (isPacked(field)) {
-    const numbers = item as readonly Value[];
-    return lengths.add(() =>
-      numbers.reduce<number>((sum, one) => sum + varintBytes(numberOf(one)), 0),
-    );
-  }
-  if (isVarint(type)) return varintBytes(numberOf(item));
-  return lengths.add(() => {
-    if (typeof type === 'function') return measure(lengths, type(), item as Values);
-    return item instanceof Uint8Array ? item.length : utf8Bytes(item as string);
-  });
+  const tag = varintBytes(tagOf(field));
+  if (isVarint(type) && !isPacked(field)) return tag + varintBytes(numberOf(item));
+  const at = lengths.reserve();
+  let bytes = 0;
+  if (typeof type === 'function') bytes = measure(lengths, type(), item as Values);
+  else if (isPacked(field)) {
+    for (const one of item as readonly Value[]) bytes += varintBytes(numberOf(one));
+  } else bytes = item instanceof Uint8Array ? item.length : utf8Bytes(item as string);
+  return tag + lengths.set(at, bytes);
 }
 
 function measure(lengths: Lengths, { fields }: MessageSchema, message: Values): number {
   let bytes = 0;
   for (const field of fields) {
-    for (const item of itemsOf(field, message)) {
-      bytes += varintBytes(tagOf(field)) + measureItem(lengths, field, item);
-    }
+    const value = message[field.name] ?? null;
+    if (isAbsent(field, value)) continue;
+    if (!isList(field)) bytes += measureItem(lengths, field, value as Value);
+    else for (const item of value as readonly Value[]) bytes += measureItem(lengths, field, item);
   }
   return bytes;
 }
 
 function writeItem(writer: Writer, lengths: Lengths, field: FieldSchema, item: Value): void {
   const { type } = field;
+  writer.varint(tagOf(field));
   if (isVarint(type) && !isPacked(field)) {
     writer.varint(numberOf(item));
     return;
@@ -193,10 +198,10 @@ function writeItem(writer: Writer, lengths: Lengths, field: FieldSchema, item: V
 
 function write(writer: Writer, lengths: Lengths, { fields }: MessageSchema, message: Values): void {
   for (const field of fields) {
-    for (const item of itemsOf(field, message)) {
-      writer.varint(tagOf(field));
-      writeItem(writer, lengths, field, item);
-    }
+    const value = message[field.name] ?? null;
+    if (isAbsent(field, value)) continue;
+    if (!isList(field)) writeItem(writer, lengths, field, value as Value);
+    else for (const item of value as readonly Value[]) writeItem(writer, lengths, field, item);
   }
 }
 
@@ -297,8 +302,7 @@ function readScalar(reader: Reader, type: ScalarType, name: string): Value {
     if (value !== 0 && value !== 1) throw new ProtobufError(name);
     return value === 1;
   }
-  // A copy, also of a Buffer, whose slice() is none.
-  if (type === 'bytes') return new Uint8Array(reader.bytes(name));
+  if (type === 'bytes') return reader.bytes(name);
   const text = parseUtf8(reader.bytes(name));
   if (text === null) throw new ProtobufError(name);
   return text;
@@ -339,7 +343,7 @@ function emptyOf({ fields }: MessageSchema): Values {
 function read(schema: MessageSchema, bytes: Uint8Array, depth: number): Values {
   if (depth > MAX_DEPTH) throw new ProtobufError('');
   const values = emptyOf(schema);
-  const seen = new Set<FieldSchema>();
+  const seen: FieldSchema[] = [];
   const reader = new Reader(bytes);
   while (!reader.done) {
     const tag = reader.integer('', 53);
@@ -357,8 +361,8 @@ function read(schema: MessageSchema, bytes: Uint8Array, depth: number): Values {
       readRepeated(reader, field, wire, { items: values[field.name] as Value[], depth });
       continue;
     }
-    if (wire !== expected || seen.has(field)) throw new ProtobufError(field.name);
-    seen.add(field);
+    if (wire !== expected || seen.includes(field)) throw new ProtobufError(field.name);
+    seen.push(field);
     values[field.name] = readValue(reader, field, depth);
   }
   return values;
@@ -374,7 +378,8 @@ export function decodeMessage<Message extends object>(
     return refuse('call_malformed', { message: schema.name, bytes: bytes.length, maxBytes });
   }
   try {
-    return accept(read(schema, bytes, 0) as Message);
+    // What is in it are views of one copy.
+    return accept(read(schema, new Uint8Array(bytes), 0) as Message);
   } catch (error) {
     if (!(error instanceof ProtobufError)) throw error;
     return refuse('call_malformed', { message: schema.name, field: error.field });

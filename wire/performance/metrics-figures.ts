@@ -85,16 +85,8 @@ class Named {
 
   market({ market, linked, hourly, daily }: MarketPerformance): void {
     this.linked(`${market}.return`, linked);
-    for (const [prefix, metrics] of [
-      ['hourly', hourly],
-      ['daily', daily],
-    ] as const) {
-      this.statistic(`${market}.${prefix}.volatility`, metrics.volatility);
-      this.statistic(`${market}.${prefix}.sharpe`, metrics.sharpe);
-      this.statistic(`${market}.${prefix}.sortino`, metrics.sortino);
-      const none = metrics.sample === 0 ? 'below_minimum' : 'no_drawdown';
-      this.put(`${market}.${prefix}.drawdown`, metrics.maximum_drawdown?.depth ?? null, none);
-    }
+    this.risk(`${market}.hourly`, hourly);
+    this.risk(`${market}.daily`, daily);
   }
 }
 
@@ -112,6 +104,8 @@ const MONEY = [
   'income',
   'volume',
 ] as const;
+
+const SUMS = ['volume', 'fees', 'funding', 'realised', 'income', 'equity', 'unrealised'] as const;
 
 function snake(name: string): string {
   return name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`);
@@ -166,14 +160,8 @@ export function metricsFigures(performance: Performance): MetricsFigures {
   named.put('hours_beyond_tolerance', totals.residual.beyond, null);
   named.put('hours_not_reconciled', totals.residual.unknown, null);
   for (const own of totals.byMarket) {
-    const { market, trades, volume, fees, funding, realised, income, equity } = own;
-    named.put(`${market}.trades`, trades, null);
-    named.money(`${market}.volume`, volume);
-    named.money(`${market}.fees`, fees);
-    named.money(`${market}.funding`, funding);
-    named.money(`${market}.realised`, realised);
-    named.money(`${market}.income`, income);
-    named.money(`${market}.equity`, equity);
+    named.put(`${own.market}.trades`, own.trades, null);
+    for (const name of SUMS) named.money(`${own.market}.${name}`, own[name]);
   }
   for (const market of markets) named.market(market);
   return {

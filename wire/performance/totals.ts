@@ -71,6 +71,7 @@ export function marketTotals(
     realised: addAll(own.map(({ realised }) => realised)),
     // Nothing is left of a market that the last hour does not have.
     equity: last === undefined ? 0n : last.equity,
+    unrealised: last === undefined ? 0n : last.unrealised,
     outlay: addAll(own.map(({ outlay }) => outlay)),
     income: addAll(own.map(({ income }) => income)),
   };

@@ -8,7 +8,8 @@
 //             23: complete, 24: [gap], 25: rebuilt}
 //   flow     {1: at ms, 2: amount, 3: equity before, 4: reference (16) | null}
 //   price source  {1: source, 2: rows, 3: oldest age ms}
-//   market   {1: name, 2: trades, 3: volume, 4: fees, 5: funding, 6: realised, 7: equity, 8: outlay, 9: income}
+//   market   {1: name, 2: trades, 3: volume, 4: fees, 5: funding, 6: realised, 7: equity, 8: outlay, 9: income,
+//             10: unrealised}
 
 import type { CborValue } from '../cbor.ts';
 import { isCanonicalDecimal } from '../decimal.ts';
@@ -59,9 +60,9 @@ function readNotNegative(fields: Fields, field: number): Fixed | null {
 }
 
 export function marketToCbor(market: MarketFigures): CborValue {
-  const { trades, volume, fees, funding, realised, equity, outlay, income } = market;
-  const amounts = [volume, fees, funding, realised, equity, outlay, income].map(fixedOrNullToCbor);
-  return mapFrom1([market.market, trades, ...amounts]);
+  const { trades, volume, fees, funding, realised, equity, outlay, income, unrealised } = market;
+  const amounts = [volume, fees, funding, realised, equity, outlay, income, unrealised];
+  return mapFrom1([market.market, trades, ...amounts.map(fixedOrNullToCbor)]);
 }
 
 export function readMarket(fields: Fields): MarketFigures {
@@ -75,6 +76,7 @@ export function readMarket(fields: Fields): MarketFigures {
     equity: readFixedOrNull(fields, 7),
     outlay: readFixedOrNull(fields, 8),
     income: readFixedOrNull(fields, 9),
+    unrealised: readFixedOrNull(fields, 10),
   };
 }
 

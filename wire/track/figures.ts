@@ -50,6 +50,11 @@ export interface MarketFigures {
   readonly outlay: Fixed | null;
   /** Interest, dividends and rebates of it, less what of them was paid. */
   readonly income: Fixed | null;
+  /**
+   * At the end of the hour, what no sale has realised: of stock and option `equity` less what it cost, of contracts all of
+   * it; of spot what is left of the account's, with currencies and coins.
+   */
+  readonly unrealised: Fixed | null;
 }
 
 export interface PriceSource {

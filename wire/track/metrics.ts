@@ -27,8 +27,10 @@ import { METRICS_DOMAIN } from './signing.ts';
 
 export { METRICS_DOMAIN };
 
-export const MAX_METRICS = 256;
-export const MAX_METRICS_GAPS = 512;
+/** Of five markets there are 335. */
+export const MAX_METRICS = 384;
+/** With them and every text as long as it may be a statement still has room (test/wire/performance/performance.test.ts). */
+export const MAX_METRICS_GAPS = 256;
 const NAME = /^[a-z][a-z0-9_.]{0,47}$/u;
 const TEXT = /^[\x20-\x7e]{1,128}$/u;
 

@@ -55,6 +55,10 @@ export class AccountBook implements Book {
     return this.#floorMs;
   }
 
+  get pendingFromMs(): number {
+    return this.#timeline.pendingFromMs;
+  }
+
   apply(record: BookRecord): Applied {
     const event = eventOf(record, this.#options.marginPositions ?? false);
     if (event === null) return 'too_precise';

@@ -76,6 +76,8 @@ export interface Book {
   readonly nextHourMs: number | null;
   /** The earliest hour that reopen() takes. */
   readonly floorMs: number | null;
+  /** The oldest flow that was told as pending and may come; Infinity: none. */
+  readonly pendingFromMs: number;
   apply(record: BookRecord): Applied;
   /** The first one opens the book; what was applied before it is history, which it rebuilds backwards. */
   observe(observation: Observation): Applied;

@@ -7,7 +7,7 @@ import { absolute, FIXED_ONE, multiplyThree, toFixed } from '../../../wire/fixed
 import type { FigureMarket } from '../../../wire/track/figures.ts';
 import type { BookRecord } from './contract.ts';
 import type { Instrument } from './instrument.ts';
-import { figureMarketOf, instrumentOf, plainSymbol, worthOf } from './instrument.ts';
+import { currenciesOf, figureMarketOf, instrumentOf, worthOf } from './instrument.ts';
 
 export interface Amount {
   readonly currency: string;
@@ -119,7 +119,7 @@ function eventOfFill(fill: Fill, marginPositions: boolean): BookEvent | null {
   }
   const isSecurity = fill.market === 'stock' || fill.market === 'option';
   const instrument = isSecurity ? instrumentOf(fill) : null;
-  const [base = fill.symbol, quote = 'USD'] = plainSymbol(fill.symbol).split(/[/:]/u);
+  const [base, quote] = currenciesOf(fill.symbol);
   const paid = told ?? multiplyThree(amount, price, instrument?.size ?? FIXED_ONE);
   return {
     kind: 'trade',

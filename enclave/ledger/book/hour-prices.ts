@@ -98,13 +98,12 @@ export class HourPrices {
 
   /** HMAC-SHA256 over one line for each row: kind, symbol, time, price and source, tabs between; lines sorted. */
   digest(): Uint8Array {
-    const lines = [...this.#ages.keys()].map(
-      ({ kind, symbol, atMs, price, source }) =>
-        `${kind}\t${symbol}\t${atMs}\t${formatFixed(price)}\t${source}\n`,
-    );
-    const hash = createHmac('sha256', this.#digestKey);
-    for (const line of lines.sort()) hash.update(line);
-    return new Uint8Array(hash.digest());
+    const lines: string[] = [];
+    for (const { kind, symbol, atMs, price, source } of this.#ages.keys()) {
+      lines.push(`${kind}\t${symbol}\t${atMs}\t${formatFixed(price)}\t${source}\n`);
+    }
+    const text = lines.sort().join('');
+    return new Uint8Array(createHmac('sha256', this.#digestKey).update(text).digest());
   }
 
   #use(name: string, valuation: Valuation | null, atMs: number, mayBeOld: boolean): Price {
@@ -121,16 +120,24 @@ export class HourPrices {
   }
 }
 
+const WORD = /[a-z0-9]+/gu;
+
 /** Host and endpoint; parts of a path that may name what is held are left out. */
 function withoutNames({ source, symbol }: SeriesRow): string {
-  const names = symbol
-    .toLowerCase()
-    .split(/[^a-z0-9]+/u)
-    .filter((name) => name !== '');
-  const [host = '', ...path] = source.split('/');
-  const kept = path.map((part) => {
-    const isName = /^[^a-z]*[A-Z][^a-z]*$/u.test(part);
-    return isName || names.some((name) => part.toLowerCase().includes(name)) ? '*' : part;
-  });
-  return [host, ...kept].join('/');
+  const names = new Set<string>();
+  const small = symbol.toLowerCase();
+  for (let word = WORD.exec(small); word !== null; word = WORD.exec(small)) names.add(word[0]);
+  let shown = '';
+  for (const [at, part] of source.split('/').entries()) {
+    const isHidden = at > 0 && mayName(part, names);
+    shown += `${at > 0 ? '/' : ''}${isHidden ? '*' : part}`;
+  }
+  return shown;
+}
+
+function mayName(part: string, names: ReadonlySet<string>): boolean {
+  if (/^[^a-z]*[A-Z][^a-z]*$/u.test(part)) return true;
+  const small = part.toLowerCase();
+  for (const name of names) if (small.includes(name)) return true;
+  return false;
 }

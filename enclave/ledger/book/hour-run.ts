@@ -2,7 +2,8 @@
 // figures that follow. The state is changed in place; who wants to go back keeps a copy.
 
 import type { Fixed } from '../../../wire/fixed.ts';
-import { absolute, multiplyFixed, toFixed } from '../../../wire/fixed.ts';
+import { absolute, multiplyFixed } from '../../../wire/fixed.ts';
+import { toleranceOf } from '../../../wire/performance/tolerance.ts';
 import type { HourFigures, HourStatus } from '../../../wire/track/figures.ts';
 import { HOUR_MS } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
@@ -19,10 +20,6 @@ import { rolesOf } from './pairs.ts';
 import { Poster } from './poster.ts';
 import { Tally } from './tally.ts';
 import { isExcluded, valueOf } from './valuation.ts';
-
-/** A cent, and a millionth of what the account and its contracts are worth: what venues round. */
-const TOLERANCE: Fixed = toFixed('0.01') ?? 0n;
-const TOLERANCE_PARTS = 1_000_000n;
 
 export interface Hour {
   readonly startMs: number;
@@ -250,14 +247,10 @@ class HourRun {
   }
 }
 
-function toleranceOf(start: Fixed | null, end: Fixed | null, notional: Fixed): Fixed {
-  const [before, after] = [absolute(start ?? 0n), absolute(end ?? 0n)];
-  return TOLERANCE + ((before > after ? before : after) + notional) / TOLERANCE_PARTS;
-}
-
+/** Contracts whose entries cancel out are in the residual, and not in the gross of cash. */
 function statusOf(residual: Fixed | null, gross: Fixed, tolerance: Fixed): HourStatus {
   if (residual === null) return 'unknown';
-  return gross <= tolerance ? 'reconciled' : 'beyond';
+  return gross <= tolerance && absolute(residual) <= tolerance ? 'reconciled' : 'beyond';
 }
 
 /** `prices` are of this state, and of nothing but this hour. */

@@ -56,9 +56,15 @@ export interface InstrumentFacts {
 }
 
 /** Interactive Brokers' positions have the account before the symbol: `U123:AAPL`, `U123:T 4 1/8 02/15/36`. */
-export function plainSymbol(symbol: string): string {
+function plainSymbol(symbol: string): string {
   const at = symbol.indexOf(':');
   return symbol.slice(0, Math.max(at, 0)).includes('/') ? symbol : symbol.slice(at + 1);
+}
+
+/** What a symbol names where the venue tells no currencies: `BTC/USDT:USDT`; dollars behind a single name. */
+export function currenciesOf(symbol: string): readonly [base: string, quote: string] {
+  const [base = symbol, quote = 'USD'] = plainSymbol(symbol).replaceAll(':', '/').split('/');
+  return [base, quote];
 }
 
 function nameOr(name: string | null | undefined, other: string): string | null {

@@ -2,7 +2,7 @@
 // venue's wallet has what contracts have realised by its own way of counting; taking their entries off leaves cash as
 // if they had been paid for, which is the same whoever counts.
 
-import type { Position } from '../../connector/records.ts';
+import type { Balance, Position } from '../../connector/records.ts';
 import type { Fixed } from '../../../wire/fixed.ts';
 import { toFixed } from '../../../wire/fixed.ts';
 import type { Observation } from './contract.ts';
@@ -73,7 +73,8 @@ export function observedOf(observation: Observation, marginPositions: boolean): 
   const contracts = new Map<string, ObservedContract>();
   const wallets = new Set<string>();
   // A wallet is there once, however often it was told.
-  const lines = new Map(balances.map((line) => [`${line.wallet} ${line.currency}`, line] as const));
+  const lines = new Map<string, Balance>();
+  for (const line of balances) lines.set(`${line.wallet} ${line.currency}`, line);
   for (const { wallet, currency, total } of lines.values()) {
     const amount = toFixed(total);
     if (amount === null) return null;

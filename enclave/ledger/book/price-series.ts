@@ -42,12 +42,6 @@ export class PriceSeries {
     return row === undefined || atMs - row.atMs > maxAgeMs ? null : row;
   }
 
-  /** Forgets rows that are older than `beforeMs`. */
-  forget(beforeMs: number): void {
-    this.#rows.splice(0, this.#indexAt(beforeMs - 1) + 1);
-    this.#cursor = 0;
-  }
-
   /** Of the last row at or before `atMs`; -1 if there is none. */
   #indexAt(atMs: number): number {
     const rows = this.#rows;

@@ -83,11 +83,6 @@ export class PriceTable {
     return row === null ? null : { price: row.price, rows: [row] };
   }
 
-  /** Forgets what is older than `beforeMs`. */
-  forget(beforeMs: number): void {
-    for (const series of [...this.#spot.values(), ...this.#marks.values()]) series.forget(beforeMs);
-  }
-
   #walk(
     asset: string,
     atMs: number,

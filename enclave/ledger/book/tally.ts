@@ -5,6 +5,7 @@ import type { Fixed } from '../../../wire/fixed.ts';
 import { absolute } from '../../../wire/fixed.ts';
 import type { FigureMarket, HourFlow, MarketFigures } from '../../../wire/track/figures.ts';
 import { FIGURE_MARKETS } from '../../../wire/track/figures.ts';
+import type { MarketValue } from './valuation.ts';
 
 export class Sum {
   value: Fixed = 0n;
@@ -20,6 +21,9 @@ export class Sum {
     return this.isKnown ? this.value : null;
   }
 }
+
+/** Of a market that has nothing at the end of the hour. */
+const NOTHING: MarketValue = { equity: 0n, unrealised: 0n };
 
 class MarketTally {
   trades = 0;
@@ -105,12 +109,13 @@ export class Tally {
   }
 
   /** Those that had something in the hour, or have something at its end. */
-  byMarket(equities: ReadonlyMap<FigureMarket, Fixed | null>): readonly MarketFigures[] {
+  byMarket(values: ReadonlyMap<FigureMarket, MarketValue>): readonly MarketFigures[] {
     const present = FIGURE_MARKETS.filter(
-      (market) => this.#markets.has(market) || equities.has(market),
+      (market) => this.#markets.has(market) || values.has(market),
     );
     return present.map((market) => {
       const { trades, volume, fees, funding, realised, outlay, income } = this.market(market);
+      const { equity, unrealised } = values.get(market) ?? NOTHING;
       return {
         market,
         trades,
@@ -118,9 +123,10 @@ export class Tally {
         fees: fees.told,
         funding: funding.told,
         realised: realised.told,
-        equity: equities.get(market) ?? (equities.has(market) ? null : 0n),
         outlay: outlay.told,
         income: income.told,
+        equity,
+        unrealised,
       };
     });
   }

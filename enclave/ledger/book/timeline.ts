@@ -104,12 +104,14 @@ export class Timeline {
   settle(floorMs: number): void {
     for (const [hour, events] of this.#hours) {
       if (hour >= floorMs) continue;
-      const keys = events.map(({ key }) => key);
-      this.#settled.set(hour, keys);
-      for (const key of keys) this.#seen.set(key, hour);
+      const keys: string[] = [];
       for (const event of events) {
-        if (event.kind === 'flow' && event.status === 'pending') this.#pending.add(event.key);
+        const { key } = event;
+        keys.push(key);
+        this.#seen.set(key, hour);
+        if (event.kind === 'flow' && event.status === 'pending') this.#pending.add(key);
       }
+      this.#settled.set(hour, keys);
       this.#hours.delete(hour);
     }
     for (const hour of this.#observed.keys()) if (hour < floorMs) this.#observed.delete(hour);
@@ -127,6 +129,17 @@ export class Timeline {
   /** Whether a settled key was told as pending, and may turn out otherwise. */
   isPending(key: string): boolean {
     return this.#pending.has(key);
+  }
+
+  /** The oldest flow that was told as pending, settled or not; Infinity: none. */
+  get pendingFromMs(): number {
+    let firstMs = Infinity;
+    for (const key of this.#pending) firstMs = Math.min(firstMs, this.hourOfKey(key) ?? Infinity);
+    for (const events of this.#hours.values())
+      for (const event of events)
+        if (event.kind === 'flow' && event.status === 'pending')
+          firstMs = Math.min(firstMs, event.atMs);
+    return firstMs;
   }
 
   get pendingKeys(): readonly string[] {

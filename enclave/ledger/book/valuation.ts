@@ -13,16 +13,21 @@ export interface Value {
   /** False: a price is missing, and last known ones stand in. */
   readonly known: boolean;
   readonly gaps: readonly string[];
-  readonly byMarket: ReadonlyMap<FigureMarket, Fixed | null>;
+  readonly byMarket: ReadonlyMap<FigureMarket, MarketValue>;
   /** Of all contracts without their signs, in dollars. */
   readonly notional: Fixed;
   /** Assets that are left out because the venue lists no price and never did. */
   readonly excluded: readonly string[];
 }
 
+/** Null: a price is missing. */
+export type MarketValue<Amount = Fixed | null> = Record<'equity' | 'unrealised', Amount>;
+
+const UNKNOWN: MarketValue = { equity: null, unrealised: null };
+
 class Valuer {
   readonly gaps = new Set<string>();
-  readonly markets = new Map<FigureMarket, Fixed>();
+  readonly markets = new Map<FigureMarket, MarketValue<Fixed>>();
   /** What contracts are worth, by what they settle in. */
   readonly worth = new Map<string, Fixed>();
   readonly excluded: string[] = [];
@@ -52,13 +57,14 @@ class Valuer {
         mark.price === 0n ? cost : worthOf(instrument, fifo.contracts(symbol), mark.price);
       this.worth.set(instrument.settle, (this.worth.get(instrument.settle) ?? 0n) + worth);
       const price = this.#dollars(instrument.settle);
-      this.#add(instrument.market, multiplyFixed(worth - cost, price));
+      const dollars = multiplyFixed(worth - cost, price);
+      this.#add(instrument.market, dollars, dollars);
       this.notional += absolute(multiplyFixed(worth, price));
     }
   }
 
   assets(): Fixed {
-    const { ledger, instruments } = this.#state;
+    const { ledger, instruments, fifo } = this.#state;
     let equity = 0n;
     const names = new Set([...ledger.currencies, ...this.worth.keys()]);
     for (const name of names) {
@@ -79,7 +85,7 @@ class Valuer {
       const dollars = multiplyFixed(amount, this.#dollars(name));
       equity += dollars;
       const security = instruments.get(name);
-      if (security !== undefined) this.#add(security.market, dollars);
+      if (security !== undefined) this.#add(security.market, dollars, dollars - fifo.costOf(name));
     }
     return equity;
   }
@@ -96,9 +102,12 @@ class Valuer {
   }
 
   /** Positions of margin count as `spot`, which is what is left. */
-  #add(market: FigureMarket, dollars: Fixed): void {
+  #add(market: FigureMarket, equity: Fixed, unrealised: Fixed): void {
     if (market === 'spot') return;
-    this.markets.set(market, (this.markets.get(market) ?? 0n) + dollars);
+    const own = this.markets.get(market) ?? { equity: 0n, unrealised: 0n };
+    own.equity += equity;
+    own.unrealised += unrealised;
+    this.markets.set(market, own);
   }
 }
 
@@ -119,10 +128,13 @@ export function valueOf(
   const equity = valuer.assets();
   const { gaps, markets, notional, excluded } = valuer;
   const known = !gaps.has('price_missing') && !gaps.has('contract_unknown');
-  let rest = equity;
-  for (const dollars of markets.values()) rest -= dollars;
-  const byMarket = new Map<FigureMarket, Fixed | null>();
-  if (rest !== 0n || markets.size === 0) byMarket.set('spot', known ? rest : null);
-  for (const [market, dollars] of markets) byMarket.set(market, known ? dollars : null);
+  const rest = { equity, unrealised: equity - state.fifo.cost };
+  for (const own of markets.values()) {
+    rest.equity -= own.equity;
+    rest.unrealised -= own.unrealised;
+  }
+  if (rest.equity !== 0n || rest.unrealised !== 0n || markets.size === 0) markets.set('spot', rest);
+  const byMarket = new Map<FigureMarket, MarketValue>();
+  for (const [market, own] of markets) byMarket.set(market, known ? own : UNKNOWN);
   return { equity, known, gaps: [...gaps], byMarket, notional, excluded };
 }

@@ -106,6 +106,8 @@ function marketOf(figures: MarketFigures | undefined): Wire.MarketMetrics | null
     trades: figures.trades,
     tradingFees: amount(figures.tradingFees),
     fundingFees: amount(figures.fundingFees),
+    realizedPnl: amount(figures.realizedPnl),
+    unrealizedPnl: amount(figures.unrealizedPnl),
   };
 }
 

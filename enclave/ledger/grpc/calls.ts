@@ -46,6 +46,8 @@ export interface Unary<Request, Query, Answer, Response> {
   readonly parse: (request: Request) => Result<Query>;
   readonly ask: (query: Query, signal: AbortSignal) => Promise<Result<Answer>>;
   readonly answer: (answer: Answer, query: Query) => Response;
+  /** MAX_CALL_MS by default. */
+  readonly maxMs?: number;
 }
 
 export function unaryHandler<Request extends object, Query, Answer, Response extends object>(
@@ -67,14 +69,14 @@ export function unaryHandler<Request extends object, Query, Answer, Response ext
 }
 
 async function answerOf<Request extends object, Query, Answer, Response extends object>(
-  { method, parse, ask, answer }: Unary<Request, Query, Answer, Response>,
+  { method, parse, ask, answer, maxMs }: Unary<Request, Query, Answer, Response>,
   call: ServerUnaryCall<Bytes, Bytes>,
 ): Promise<Result<Bytes>> {
   const request = decodeMessage(method.request, call.request, MAX_REQUEST_BYTES);
   if (!request.ok) return request;
   const query = parse(request.value);
   if (!query.ok) return query;
-  const answered = await withDeadline(call, (signal) => ask(query.value, signal));
+  const answered = await withDeadline(call, maxMs, (signal) => ask(query.value, signal));
   if (!answered.ok) return answered;
   const bytes = encodeMessage(method.response, answer(answered.value, query.value));
   return bytes.length > MAX_ANSWER_BYTES
@@ -85,6 +87,7 @@ async function answerOf<Request extends object, Query, Answer, Response extends 
 /** The work goes on unseen when it does not mind its signal; its slot is the stream's. */
 async function withDeadline<Answer>(
   call: ServerUnaryCall<Bytes, Bytes>,
+  maxMs: number | undefined,
   work: (signal: AbortSignal) => Promise<Result<Answer>>,
 ): Promise<Result<Answer>> {
   const abort = new AbortController();
@@ -95,7 +98,7 @@ async function withDeadline<Answer>(
   };
   const deadline = call.getDeadline();
   const left = (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now();
-  const timer = setTimeout(giveUp, Math.max(0, Math.min(left, MAX_CALL_MS)));
+  const timer = setTimeout(giveUp, Math.max(0, Math.min(left, maxMs ?? MAX_CALL_MS)));
   call.once('cancelled', giveUp);
   try {
     return await Promise.race([work(abort.signal), late.promise]);

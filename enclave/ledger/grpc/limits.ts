@@ -18,8 +18,11 @@ export const MAX_STREAMS = 64;
 
 /** Longest a call may be worked on, whatever deadline its client gives. */
 export const MAX_CALL_MS = 30_000;
+/** Of a sync, which waits for a poll of the schedule (300 s by default, and nobody can ask for one) and its statements. */
+export const MAX_SYNC_MS = 660_000;
 /** Longest a stream of a call may be there: a request that drips in, an answer that nobody reads. */
 export const MAX_STREAM_MS: number = MAX_CALL_MS + 30_000;
+export const MAX_SYNC_STREAM_MS: number = MAX_SYNC_MS + 30_000;
 /** Of Health/Watch, as long as a connection. */
 export const MAX_WATCH_MS = 3_600_000;
 /** From the first byte to the client's SETTINGS. */

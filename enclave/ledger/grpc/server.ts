@@ -42,6 +42,8 @@ import {
   MAX_STREAMS,
   MAX_STREAMS_PER_CLIENT,
   MAX_STREAMS_PER_CONNECTION,
+  MAX_SYNC_MS,
+  MAX_SYNC_STREAM_MS,
   MAX_WATCH_MS,
 } from './limits.ts';
 import { Places } from './places.ts';
@@ -57,6 +59,10 @@ const SERVICES = [enclaveService, healthService, reflectionService, reflectionAl
 const PATHS: ReadonlySet<string> = new Set(
   SERVICES.flatMap(({ methods }) => Object.values(methods).map(({ path }) => path)),
 );
+const STREAM_MS: ReadonlyMap<string, number> = new Map([
+  [healthService.methods.watch.path, MAX_WATCH_MS],
+  [enclaveService.methods.processSyncJob.path, MAX_SYNC_STREAM_MS],
+]);
 const CANCEL = 8;
 
 interface Connection {
@@ -122,12 +128,11 @@ export class GrpcService {
     const release = this.#streams.take(client);
     if (release === null) return 'call_limit';
     this.#counters.grpc_calls++;
-    const isWatch = path === healthService.methods.watch.path;
     const timer = setTimeout(
       () => {
         stream.close(CANCEL);
       },
-      isWatch ? MAX_WATCH_MS : MAX_STREAM_MS,
+      STREAM_MS.get(path) ?? MAX_STREAM_MS,
     );
     stream.once('close', () => {
       clearTimeout(timer);
@@ -185,6 +190,7 @@ export class GrpcService {
         parse: parseSyncRequest,
         ask: (query, signal) => track.syncJob(caller, query, signal),
         answer: syncAnswer,
+        maxMs: MAX_SYNC_MS,
       }),
       calculateHistoricalReturns: this.#unary({
         method: methods.calculateHistoricalReturns,

@@ -42,7 +42,29 @@ function accountMac(account: LedgerAccount): readonly CborValue[] {
   return [userHash, venue, label, accountType, environment, createdMs];
 }
 
-/** What the desk says of an account now is what counts; the row is for those who look at the database. */
+/** The row is for those who look at the database, and has to be what was written all the same. */
+export async function checkAccount(
+  sql: Sql,
+  keys: StoreKeys,
+  account: Uint8Array,
+  isStored: boolean,
+): Promise<void> {
+  const [row] = await sql.query(
+    `SELECT user_hash, venue, label, account_type, environment, created_ms, mac
+     FROM trackseal.accounts WHERE account = $1`,
+    [account],
+    1,
+  );
+  if (row === undefined) {
+    if (isStored) throw new StoreError('store_deleted', { table: 'accounts' });
+    return;
+  }
+  const names = [row.text(1, 50), row.text(2, 400), row.text(3, 64), row.text(4, 64)];
+  const values = [row.bytes(0, HASH_BYTES), ...names, row.uint(5)];
+  checkMac(keys, 'accounts', values, row.bytes(6, HASH_BYTES));
+}
+
+/** What the desk says of an account now is what counts: a row that is there stays. */
 export async function insertAccount(
   sql: Sql,
   keys: StoreKeys,
@@ -64,9 +86,9 @@ export async function insertAccount(
   );
 }
 
-function syncMac(sync: StoredSync, closedMs: number | null, origin: string): readonly CborValue[] {
+function syncMac(sync: StoredSync, origin: string): readonly CborValue[] {
   const { poll, leafIndex, slotMs, lastSyncMs, outcome, reason } = sync.poll;
-  return [poll, leafIndex, slotMs, lastSyncMs, outcome, reason, sync.records, closedMs, origin];
+  return [poll, leafIndex, slotMs, lastSyncMs, outcome, reason, sync.records, origin];
 }
 
 export async function readSync(
@@ -75,7 +97,7 @@ export async function readSync(
   account: Uint8Array,
 ): Promise<StoredSync | null> {
   const [row] = await sql.query(
-    `SELECT poll, leaf_index, slot_ms, last_sync_ms, outcome, reason, records, closed_ms, origin, mac
+    `SELECT poll, leaf_index, slot_ms, last_sync_ms, outcome, reason, records, origin, mac
      FROM trackseal.sync_status WHERE account = $1`,
     [account],
     1,
@@ -92,8 +114,8 @@ export async function readSync(
     },
     records: row.uint(6),
   };
-  const origin = row.text(8, MAX_ORIGIN_CHARACTERS);
-  checkMac(keys, 'sync_status', syncMac(sync, row.uintOrNull(7), origin), row.bytes(9, HASH_BYTES));
+  const origin = row.text(7, MAX_ORIGIN_CHARACTERS);
+  checkMac(keys, 'sync_status', syncMac(sync, origin), row.bytes(8, HASH_BYTES));
   return sync;
 }
 
@@ -102,18 +124,16 @@ export async function writeSync(
   keys: StoreKeys,
   account: Uint8Array,
   sync: StoredSync,
-  closedMs: number | null,
   origin: string,
 ): Promise<void> {
   const { poll, leafIndex, slotMs, lastSyncMs, outcome, reason } = sync.poll;
   await sql.query(
     `INSERT INTO trackseal.sync_status
-       (account, poll, leaf_index, slot_ms, last_sync_ms, outcome, reason, records, closed_ms, origin, mac)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+       (account, poll, leaf_index, slot_ms, last_sync_ms, outcome, reason, records, origin, mac)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
      ON CONFLICT (account) DO UPDATE SET poll = excluded.poll, leaf_index = excluded.leaf_index,
        slot_ms = excluded.slot_ms, last_sync_ms = excluded.last_sync_ms, outcome = excluded.outcome,
-       reason = excluded.reason, records = excluded.records, closed_ms = excluded.closed_ms,
-       origin = excluded.origin, mac = excluded.mac`,
+       reason = excluded.reason, records = excluded.records, origin = excluded.origin, mac = excluded.mac`,
     [
       account,
       poll,
@@ -123,9 +143,8 @@ export async function writeSync(
       outcome,
       reason,
       sync.records,
-      closedMs,
       origin,
-      keys.mac('sync_status', syncMac(sync, closedMs, origin)),
+      keys.mac('sync_status', syncMac(sync, origin)),
     ],
   );
 }

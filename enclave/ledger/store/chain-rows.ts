@@ -4,15 +4,12 @@
 
 import { equalBytes } from '../../../wire/bytes.ts';
 import type { CborValue } from '../../../wire/cbor.ts';
-import type { Fixed } from '../../../wire/fixed.ts';
-import { formatFixed } from '../../../wire/fixed.ts';
 import { SALT_BYTES } from '../../../wire/leaf.ts';
 import { MAX_ORIGIN_CHARACTERS } from '../../../wire/limits.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import type { SignedStatement } from '../../../wire/track/evidence.ts';
-import { HASH_BYTES, MAX_TRACK_STATEMENT_BYTES, TRACK_CURRENCY } from '../../../wire/track/head.ts';
-import type { HourStatement } from '../../../wire/track/hour.ts';
-import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
+import { HASH_BYTES, MAX_TRACK_STATEMENT_BYTES } from '../../../wire/track/head.ts';
+import { trackRows } from '../../../wire/track/rows.ts';
 import type { ChainPlace } from '../../../wire/track/statement.ts';
 import {
   parseChainPlace,
@@ -73,10 +70,6 @@ export function openChainRow({ signed }: PlacedRow): ChainRow {
   return { ...signed, parsed: parsed.value };
 }
 
-function amount(value: Fixed | null): string | null {
-  return value === null ? null : formatFixed(value);
-}
-
 function placeholders(count: number): string {
   return Array.from({ length: count }, (_, at) => `$${at + 1}`).join(', ');
 }
@@ -92,79 +85,11 @@ async function insert(
   await sql.query(text, Object.values(columns));
 }
 
-function hourColumns({
-  figures,
-  return: returned,
-  supersedes,
-  venue,
-  environment,
-}: HourStatement): Readonly<Record<string, SqlValue>> {
-  return {
-    supersedes: supersedes?.counter ?? null,
-    start_ms: figures.startMs,
-    venue,
-    environment,
-    currency: TRACK_CURRENCY,
-    return_ratio: returned.ratio,
-    return_method: returned.method,
-    return_reason: returned.reason,
-    equity_start: amount(figures.equityStart),
-    equity_end: amount(figures.equityEnd),
-    inflow: amount(figures.inflow),
-    outflow: amount(figures.outflow),
-    realised: amount(figures.realised),
-    unrealised_change: amount(figures.unrealisedChange),
-    funding: amount(figures.funding),
-    fees: amount(figures.fees),
-    residual: amount(figures.residual),
-    status: figures.status,
-    trades: figures.trades,
-    volume: amount(figures.volume),
-    complete: figures.complete,
-  };
-}
-
-function snapshotColumns(statement: SnapshotStatement): Readonly<Record<string, SqlValue>> {
-  return {
-    supersedes: statement.supersedes?.counter ?? null,
-    at_ms: statement.atMs,
-    venue: statement.venue,
-    environment: statement.environment,
-    currency: TRACK_CURRENCY,
-    equity: amount(statement.equity),
-    balance: amount(statement.balance),
-    unrealised: amount(statement.unrealised),
-    deposits: amount(statement.deposits),
-    withdrawals: amount(statement.withdrawals),
-  };
-}
-
 /** The chain's row, that of its kind, and the correction where it is one. */
 export async function insertChainRow(sql: Sql, keys: StoreKeys, row: ChainRow): Promise<void> {
-  const { parsed, statement, signature, origin, leafIndex, leafSalt, position } = row;
-  const { counter, kind, accountCommitment } = parsed;
-  const hash = nodeCrypto.sha256(statement);
-  const mac = keys.mac('chain', macOf(row, counter, hash));
-  const place = { account: accountCommitment, counter };
-  const signed = {
-    statement,
-    signature,
-    origin,
-    leaf_index: leafIndex,
-    leaf_salt: leafSalt,
-    position,
-  };
-  // That of a statement that was lost is in no row.
-  const previous = kind === 'revocation' && parsed.lost !== null ? null : parsed.previous;
-  await insert(sql, 'chain', { ...place, kind, previous, hash, ...signed, mac });
-  if (kind === 'hour') {
-    await insert(sql, 'hourly_returns', { ...place, ...hourColumns(parsed), ...signed });
-  } else if (kind === 'snapshot') {
-    await insert(sql, 'balance_snapshots', { ...place, ...snapshotColumns(parsed), ...signed });
+  const hash = nodeCrypto.sha256(row.statement);
+  const mac = keys.mac('chain', macOf(row, row.parsed.counter, hash));
+  for (const { table, columns } of trackRows(row, row.parsed, hash)) {
+    await insert(sql, table, table === 'chain' ? { ...columns, mac } : columns);
   }
-  const replaced =
-    kind === 'revocation' ? { counter: null, reason: parsed.reason } : parsed.supersedes;
-  if (replaced === null) return;
-  const { reason } = replaced;
-  await insert(sql, 'corrections', { ...place, kind, superseded: replaced.counter, reason });
 }

@@ -119,6 +119,11 @@ export interface TrackStore {
     records: readonly StoredRecord[],
     recordCount: number,
   ): Promise<Result<number>>;
+  /** Those that are not stored: what a venue tells again after the book has forgotten it is stored. */
+  unstored<T extends StoredRecord>(
+    account: LedgerAccount,
+    records: readonly T[],
+  ): Promise<Result<readonly T[]>>;
   /** In one transaction. Refuses `chain_fork` where another writer was faster. */
   append(account: LedgerAccount, addition: Addition): Promise<Result<null>>;
   /** The statements with these counters (at most 1,000), in their order; each is checked against `chain`. */

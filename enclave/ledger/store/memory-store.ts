@@ -11,13 +11,19 @@ import type { SignedStatement } from '../../../wire/track/evidence.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import type { Addition, LoadedAccount, StoredPoll, StoredRecord, TrackStore } from './contract.ts';
 import { trackAccountOf } from './postgres-store.ts';
+import { recordName } from './stored-record.ts';
 
 /** A year of a hundred accounts, or a month of a thousand. */
 export const MAX_MEMORY_BYTES: number = 512 * 1024 * 1024;
 
+/** Names of records, shared by all accounts; the oldest of one that has more than its part go. */
+export const MAX_MEMORY_NAMES = 1_000_000;
+
 interface Kept {
   /** By counter, oldest first. */
   readonly rows: Map<number, SignedStatement>;
+  /** Of the records that were saved, oldest first. */
+  readonly names: Set<string>;
   bytes: number;
 }
 
@@ -27,10 +33,12 @@ export class MemoryStore implements TrackStore {
   readonly counters: Record<string, number> = { statements_forgotten: 0 };
   readonly #accounts = new Map<string, Kept>();
   readonly #maxBytes: number;
+  readonly #maxNames: number;
   #bytes = 0;
 
-  constructor(maxBytes: number = MAX_MEMORY_BYTES) {
+  constructor(maxBytes: number = MAX_MEMORY_BYTES, maxNames: number = MAX_MEMORY_NAMES) {
     this.#maxBytes = maxBytes;
+    this.#maxNames = maxNames;
   }
 
   load(account: LedgerAccount): Promise<Result<LoadedAccount>> {
@@ -47,17 +55,36 @@ export class MemoryStore implements TrackStore {
   }
 
   savePoll(
-    _account: LedgerAccount,
+    account: LedgerAccount,
     _poll: StoredPoll,
     records: readonly StoredRecord[],
     recordCount: number,
   ): Promise<Result<number>> {
-    return Promise.resolve(accept(recordCount + records.length));
+    const { names } = this.#keptOf(account);
+    let count = recordCount;
+    for (const record of records) {
+      const name = nameOf(record);
+      if (!names.has(name)) count++;
+      names.add(name);
+    }
+    const most = this.#maxNames / this.#accounts.size;
+    for (const name of names) {
+      if (names.size <= most) break;
+      names.delete(name);
+    }
+    return Promise.resolve(accept(count));
+  }
+
+  unstored<T extends StoredRecord>(
+    account: LedgerAccount,
+    records: readonly T[],
+  ): Promise<Result<readonly T[]>> {
+    const { names } = this.#keptOf(account);
+    return Promise.resolve(accept(records.filter((record) => !names.has(nameOf(record)))));
   }
 
   append(account: LedgerAccount, { rows }: Addition): Promise<Result<null>> {
-    const kept = this.#accounts.get(account.id) ?? { rows: new Map(), bytes: 0 };
-    this.#accounts.set(account.id, kept);
+    const kept = this.#keptOf(account);
     for (const { parsed, ...signed } of rows) {
       const before = kept.rows.get(parsed.counter)?.statement.length ?? 0;
       kept.bytes += signed.statement.length - before;
@@ -93,6 +120,12 @@ export class MemoryStore implements TrackStore {
     this.#accounts.clear();
   }
 
+  #keptOf({ id }: LedgerAccount): Kept {
+    const kept = this.#accounts.get(id) ?? { rows: new Map(), names: new Set(), bytes: 0 };
+    this.#accounts.set(id, kept);
+    return kept;
+  }
+
   #forgetOldest(): void {
     const [largest] = [...this.#accounts.values()].toSorted((a, b) => b.bytes - a.bytes);
     for (const [counter, { statement }] of largest?.rows ?? []) {
@@ -103,4 +136,8 @@ export class MemoryStore implements TrackStore {
       return;
     }
   }
+}
+
+function nameOf(record: StoredRecord): string {
+  return JSON.stringify(recordName(record));
 }

@@ -10,6 +10,7 @@ import type { SignedStatement } from '../../../wire/track/evidence.ts';
 import type { TrackAccount } from '../../../wire/track/head.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import {
+  checkAccount,
   insertAccount,
   isSameHead,
   readHead,
@@ -32,7 +33,7 @@ import type {
 import { RECENT_STATEMENTS } from './contract.ts';
 import type { Database, Sql } from './database.ts';
 import { StoreError } from './database.ts';
-import { readRecords, writeRecords } from './sealed-records.ts';
+import { readRecords, readUnstored, writeRecords } from './sealed-records.ts';
 import { StoreKeys } from './store-keys.ts';
 
 /** A statement of 64 KiB is 128 KiB of hexadecimal text. */
@@ -86,6 +87,7 @@ export class PostgresStore implements TrackStore {
       await sql.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY', []);
       const sync = await readSync(sql, keys, id);
       const head = await readHead(sql, keys, id);
+      await checkAccount(sql, keys, id, sync !== null || head !== null);
       const { chain, recent } = await readChain(sql, keys, account);
       const { counter, hash } = chain.head;
       if (!isSameHead(head, counter, hash)) {
@@ -122,9 +124,17 @@ export class PostgresStore implements TrackStore {
     return this.#run(async (sql) => {
       await insertAccount(sql, keys, account);
       const count = await writeRecords(sql, keys, id, poll.poll, records, recordCount);
-      await writeSync(sql, keys, id, { poll, records: count }, null, this.#origin);
+      await writeSync(sql, keys, id, { poll, records: count }, this.#origin);
       return count;
     });
+  }
+
+  unstored<T extends StoredRecord>(
+    account: LedgerAccount,
+    records: readonly T[],
+  ): Promise<Result<readonly T[]>> {
+    const keys = this.#keysOf(account);
+    return this.#run((sql) => readUnstored(sql, keys, account.commitment, records));
   }
 
   append(account: LedgerAccount, addition: Addition): Promise<Result<null>> {

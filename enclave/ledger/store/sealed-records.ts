@@ -123,6 +123,17 @@ async function readKnown(
   return known;
 }
 
+export async function readUnstored<T extends StoredRecord>(
+  sql: Sql,
+  keys: StoreKeys,
+  account: Uint8Array,
+  records: readonly T[],
+): Promise<readonly T[]> {
+  const recordKeys = records.map((record) => keys.recordKey(recordName(record)));
+  const known = await readKnown(sql, keys, account, recordKeys);
+  return records.filter((_, at) => !known.has(toHex(recordKeys[at] ?? new Uint8Array())));
+}
+
 /** Gives how many records the account has then. */
 export async function writeRecords(
   sql: Sql,

@@ -8,8 +8,9 @@ import { DAY_MS } from '../../../wire/track/head.ts';
 import type { Book } from '../book/contract.ts';
 import type { PriceTable } from '../book/price-table.ts';
 import type { LedgerAccount } from '../protocol.ts';
+import { LATE_MS } from '../protocol.ts';
 import type { LedgerServices, TakenPoll } from '../services.ts';
-import type { StoredPollRecord, TrackStore } from '../store/contract.ts';
+import type { StoredPoll, StoredPollRecord, TrackStore } from '../store/contract.ts';
 
 /** What the venue showed before the registration is part of the record. */
 export const HISTORY_MS: number = 7 * DAY_MS;
@@ -70,6 +71,21 @@ export async function insist<T>(
     if (done.ok || !isTemporary(done.refusal) || closing.aborted) return done;
     await setTimeout(waitMs, undefined, { signal: closing }).catch(() => undefined);
   }
+}
+
+/** How far the account is with it. */
+export function syncOf(told: TakenPoll, before: StoredPoll | null): StoredPoll {
+  const { poll, leafIndex, slotMs, startedMs, outcome, reason } = told;
+  const lastSyncMs = outcome === 'complete' ? startedMs : (before?.lastSyncMs ?? 0);
+  return { poll, leafIndex, slotMs, lastSyncMs, outcome, reason };
+}
+
+/** From where on a poll without cursors misses nothing: what was not told yet, and what was told as pending. */
+export function resyncFromMs(
+  { createdMs }: Pick<LedgerAccount, 'createdMs'>,
+  ...moments: readonly number[]
+): number {
+  return Math.max(0, createdMs - HISTORY_MS, Math.min(...moments) - LATE_MS);
 }
 
 /** Only of a poll in which all balances and positions were told, of its own time or, where a venue tells later, of an earlier one. */

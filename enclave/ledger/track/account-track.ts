@@ -10,9 +10,7 @@ import { HOUR_MS } from '../../../wire/track/head.ts';
 import { MAX_LOST_COUNTER } from '../../../wire/track/signing.ts';
 import type { Applied, BookRecord } from '../book/contract.ts';
 import { CLOCK_SLACK_MS } from '../book/observed.ts';
-import type { PriceTable } from '../book/price-table.ts';
 import type { LedgerAccount, LedgerMissed } from '../protocol.ts';
-import { MAX_SIGN_BYTES } from '../protocol.ts';
 import type { TakenPoll } from '../services.ts';
 import type {
   LoadedAccount,
@@ -26,22 +24,16 @@ import { CoverageLog, hourOf, KEPT_HOURS, momentOf, pollRecordOf } from './hour-
 import { endOf, lossOf } from './loss.ts';
 import { askPrices } from './price-questions.ts';
 import { Redo } from './redo.ts';
-import type { Round } from './stated-hours.ts';
-import { StatedHours } from './stated-hours.ts';
+import { CORRECTED_HOURS, StatedHours } from './stated-hours.ts';
 import type { AccountTrackOptions, TrackBook } from './account-parts.ts';
-import { HISTORY_MS, insist, isTemporary, observedIn } from './account-parts.ts';
+import { insist, isTemporary, observedIn, resyncFromMs, syncOf } from './account-parts.ts';
 import type { Pending } from './statements.ts';
-import { addRows, boundedFigures, signMade, StatementMaker } from './statements.ts';
+import { addRows, signMade, StatementMaker } from './statements.ts';
 import { parseTrackState, StateCandidate, stateOf } from './track-state.ts';
 import { LATE_UNBOOKED, readerOf, stateUnbooked, Unbooked } from './unbooked.ts';
 
 /** Hours that one round closes, with prices asked for together. */
 const MAX_ROUND_HOURS = 24;
-/** What a book can go back: three days, and a week of history while those are its first. A day more, for whole days. */
-const CORRECTED_HOURS = 264;
-/** A month of hours of which nothing is known. */
-const MAX_MISSING_HOURS = 744;
-const MAX_STATEMENT_BYTES_OF_ROUND: number = MAX_SIGN_BYTES - 64 * 1024;
 /** A new account is polled from its beginning anyway. */
 const NEW_ACCOUNT_MS = 600_000;
 
@@ -56,6 +48,9 @@ export class AccountTrack {
   #recordCount = 0;
   #statedRecords = 0;
   #sync: StoredPoll | null = null;
+  #closed: StoredPoll | null = null;
+  readonly #sums = { records: 0, hours: 0 };
+  #resynced = { atMs: -HOUR_MS, sinceMs: 0 };
   #loadedMs = 0;
   #loadedCounter = 0;
   readonly #openedMs: number;
@@ -88,15 +83,21 @@ export class AccountTrack {
     return this.#sync;
   }
 
+  /** The poll after which the hours that were due have been stated. */
+  get closed(): StoredPoll | null {
+    return this.#closed;
+  }
+
+  /** Records of the venue that this process has stored, and hours that it has stated. */
+  get sums(): { readonly records: number; readonly hours: number } {
+    return { ...this.#sums };
+  }
+
   /** This process has made every statement of the chain, and nothing of it came out of a database. */
   get fresh(): boolean {
     const { store, account } = this.#options;
     const isOwn = this.#loadedCounter === 0;
     return isOwn && (!store.persistent || account.createdMs >= this.#openedMs);
-  }
-
-  get recordCount(): number {
-    return this.#recordCount;
   }
 
   /** Reads what is stored, and asks the desk for what may be missing behind it. */
@@ -112,11 +113,23 @@ export class AccountTrack {
     this.#tellHead(chain);
     const nowMs = services.nowMs();
     this.#loadedMs = nowMs;
-    const sinceMs = this.#sync?.lastSyncMs ?? account.createdMs - HISTORY_MS;
-    if (this.#sync !== null || nowMs - account.createdMs > NEW_ACCOUNT_MS) {
-      services.resync(account.id, Math.max(0, sinceMs));
-    }
+    if (this.#sync !== null || nowMs - account.createdMs > NEW_ACCOUNT_MS) this.resync(nowMs);
     return accept(null);
+  }
+
+  /**
+   * Has it read anew from `fromMs` on, and from before all that cursors would have asked for again. The desk does it once
+   * an hour. `isByHand`: not where it was asked for within the hour; false where that began later.
+   */
+  resync(fromMs: number, isByHand = false): boolean {
+    const { account, services } = this.#options;
+    const syncMs = Math.min(this.#sync?.lastSyncMs ?? 0, this.#coverage.lastCompleteMs);
+    const sinceMs = resyncFromMs(account, fromMs, syncMs, this.#book.pendingFromMs);
+    const atMs = services.nowMs();
+    if (isByHand && atMs < this.#resynced.atMs + HOUR_MS) return sinceMs >= this.#resynced.sinceMs;
+    this.#resynced = { atMs, sinceMs };
+    services.resync(account.id, sinceMs);
+    return true;
   }
 
   #restore(loaded: LoadedAccount): void {
@@ -142,7 +155,7 @@ export class AccountTrack {
   #replay(record: StoredRecord, isUnstated: boolean): void {
     if (record.kind === 'missed') this.#coverage.addMissed(record);
     else if (record.kind === 'poll') this.#takeRecordOfPoll(record, isUnstated);
-    else this.#apply(record, isUnstated);
+    else this.#unbooked.has(record, this.#apply(record, isUnstated), isUnstated);
   }
 
   #takeRecordOfPoll(record: StoredPollRecord, isUnstated: boolean): void {
@@ -159,16 +172,9 @@ export class AccountTrack {
   async takePoll(poll: TakenPoll): Promise<Result<null>> {
     const { account, services, store } = this.#options;
     if (this.#refusal === null) {
-      const records = this.#bookPoll(poll);
-      const sync: StoredPoll = {
-        poll: poll.poll,
-        leafIndex: poll.leafIndex,
-        slotMs: poll.slotMs,
-        lastSyncMs: poll.outcome === 'complete' ? poll.startedMs : (this.#sync?.lastSyncMs ?? 0),
-        outcome: poll.outcome,
-        reason: poll.reason,
-      };
-      const saved = await this.#save(sync, records);
+      const records = await this.#bookPoll(poll);
+      if (!records.ok) return records;
+      const saved = await this.#save(syncOf(poll, this.#sync), records.value);
       if (!saved.ok) return saved;
     }
     services.takePoll(account.id, poll.poll, store.persistent && this.#refusal === null);
@@ -192,33 +198,42 @@ export class AccountTrack {
       store.savePoll(account, sync, records, this.#recordCount),
     );
     if (!saved.ok) return saved;
+    // One of them is the poll itself, unless it was stored before.
+    this.#sums.records += Math.max(0, saved.value - this.#recordCount - 1);
     this.#recordCount = saved.value;
     this.#sync = sync;
     return accept(null);
   }
 
   /** What of a poll is new and has to be kept; the poll itself is. */
-  #bookPoll(poll: TakenPoll): readonly StoredRecord[] {
+  async #bookPoll(poll: TakenPoll): Promise<Result<readonly StoredRecord[]>> {
+    const { account, services, store } = this.#options;
     const kept: StoredRecord[] = [];
+    const settled: BookRecord[] = [];
     const tooPrecise = new Set<number>();
     const findings = new Set<string>();
     for (const record of poll.outcome === 'failed' ? [] : poll.records) {
       if (record.kind === 'balance' || record.kind === 'position' || record.kind === 'price')
         continue;
-      const applied = this.#apply(record, true, findings);
+      const applied = this.#apply(record, true);
       if (applied === 'too_precise') tooPrecise.add(hourOf(record.timeMs));
       else if (applied !== 'repeated') kept.push(record);
+      if (applied === 'settled') settled.push(record);
     }
-    const { origin } = this.#options.services;
-    const told = pollRecordOf(poll, origin, { tooPrecise, findings }, observedIn(poll));
+    if (settled.length > 0) {
+      const unstored = await this.#insist(() => store.unstored(account, settled));
+      if (!unstored.ok) return unstored;
+      for (const record of unstored.value)
+        if (this.#unbooked.has(record, 'settled', true)) findings.add(LATE_UNBOOKED);
+    }
+    const told = pollRecordOf(poll, services.origin, { tooPrecise, findings }, observedIn(poll));
     this.#takeRecordOfPoll(told, true);
-    return [...kept, told];
+    return accept([...kept, told]);
   }
 
   /** `isUnstated`: no statement rests on it yet. */
-  #apply(record: BookRecord, isUnstated: boolean, findings?: Set<string>): Applied {
+  #apply(record: BookRecord, isUnstated: boolean): Applied {
     const applied = this.#book.apply(record);
-    if (this.#unbooked.has(record, applied, isUnstated)) findings?.add(LATE_UNBOOKED);
     this.#count(`records_${applied}`);
     if (applied !== 'new' && applied !== 'late') return applied;
     const startMs = hourOf(record.timeMs);
@@ -237,11 +252,12 @@ export class AccountTrack {
     while (this.#refusal === null && this.#chain !== null && this.#options.services.isReady()) {
       if (this.#pending === null) {
         const made = await this.#makeRound(this.#chain);
-        if (!made) return accept(null);
+        if (!made) break;
       }
       const flushed = await this.#flush(this.#chain);
       if (!flushed.ok) return flushed;
     }
+    this.#closed = this.#sync;
     return accept(null);
   }
 
@@ -272,15 +288,17 @@ export class AccountTrack {
     const round = { chain, maker, coverage: this.#coverage, correctMs, days: new Set<number>() };
     if (missingMs < fromMs) {
       // The book was lost, or opened anew: what is between is stated first.
-      const untilMs = Math.min(fromMs, missingMs + MAX_MISSING_HOURS * HOUR_MS);
-      this.#stated.stateMissing({ ...round, missing: [] }, untilMs);
+      this.#stated.stateMissing({ ...round, missing: [] }, fromMs);
     } else {
       const { table, missing } = await askPrices(services, account, this.#book.needs(fromMs, toMs));
-      this.#closeHours({ ...round, missing }, table, fromMs, toMs);
+      const hours = { fromMs, toMs };
+      let corrected = this.#stated.closeHours({ ...round, missing }, this.#book, table, hours);
+      while (corrected-- > 0) this.#noteCorrection();
     }
     this.#stated.stateDays({ ...round, missing: [] });
-    this.#forget();
     const nextMs = this.#book.nextHourMs ?? toMs;
+    this.#coverage.forget(nextMs - KEPT_HOURS * HOUR_MS);
+    this.#stated.forget(nextMs - CORRECTED_HOURS * HOUR_MS);
     if (nextMs > (chain.lastHourMs ?? 0)) this.#redo.correctMs = null;
     const statedRecords = this.#recordCount;
     this.#pending = { made: maker.made, statedRecords, state: this.#nextState(nextMs) };
@@ -306,21 +324,6 @@ export class AccountTrack {
     return accept(false);
   }
 
-  #closeHours(round: Round, table: PriceTable, fromMs: number, toMs: number): void {
-    const { made } = round.maker;
-    let bytes = 0;
-    for (
-      let startMs = fromMs;
-      startMs < toMs && bytes < MAX_STATEMENT_BYTES_OF_ROUND;
-      startMs += HOUR_MS
-    ) {
-      const coverage = this.#coverage.coverage(startMs);
-      const figures = boundedFigures(this.#book.closeHour(startMs, table, coverage));
-      if (this.#stated.stateHour(round, figures)) this.#noteCorrection();
-      bytes = made.reduce((sum, one) => sum + one.bytes.length, 0);
-    }
-  }
-
   /** Signs and stores what was made; it stays as it is until both have happened. */
   async #flush(chain: ChainCheck): Promise<Result<null>> {
     const pending = this.#pending;
@@ -336,6 +339,7 @@ export class AccountTrack {
       if (!stored.ok) return stored;
     }
     addRows(chain, rows);
+    for (const { parsed } of rows) if (parsed.kind === 'hour') this.#sums.hours++;
     counters['statements'] = (counters['statements'] ?? 0) + rows.length;
     this.#pending = null;
     this.#statedRecords = statedRecords;
@@ -375,12 +379,6 @@ export class AccountTrack {
     }
     this.#refusal = refusal;
     return { ok: false, refusal };
-  }
-
-  #forget(): void {
-    const nextMs = this.#book.nextHourMs ?? 0;
-    this.#coverage.forget(nextMs - KEPT_HOURS * HOUR_MS);
-    this.#stated.forget(nextMs - CORRECTED_HOURS * HOUR_MS);
   }
 
   #nextState(hourMs: number): StoredState | null {

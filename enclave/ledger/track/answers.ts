@@ -78,28 +78,28 @@ function sumOf(values: readonly (Fixed | null)[]): Fixed | null {
   return total;
 }
 
-function breakdownOf({ byMarket, equity }: SnapshotStatement): Breakdown {
-  const rows = byMarket.map((market): readonly [TrackMarket, MarketFigures] => [
-    MARKETS[market.market],
-    {
-      equity: text(market.equity),
-      // Venues count margin in ways that do not add up to one figure.
-      availableMargin: null,
-      volume: text(market.volume),
-      trades: market.trades,
-      tradingFees: text(market.fees),
-      fundingFees: text(market.funding),
-    },
-  ]);
-  const global: MarketFigures = {
-    equity: text(equity),
+function marketOf(own: Omit<StatedMarket, 'market' | 'outlay' | 'income'>): MarketFigures {
+  return {
+    equity: text(own.equity),
+    // Venues count margin in ways that do not add up to one figure.
     availableMargin: null,
-    volume: text(sumOf(byMarket.map(({ volume }) => volume))),
-    trades: byMarket.reduce((sum, { trades }) => sum + trades, 0),
-    tradingFees: text(sumOf(byMarket.map(({ fees }) => fees))),
-    fundingFees: text(sumOf(byMarket.map(({ funding }) => funding))),
+    volume: text(own.volume),
+    trades: own.trades,
+    tradingFees: text(own.fees),
+    fundingFees: text(own.funding),
+    realizedPnl: text(own.realised),
+    unrealizedPnl: text(own.unrealised),
   };
-  return Object.fromEntries([['global', global], ...rows]);
+}
+
+function breakdownOf({ byMarket, equity, unrealised }: SnapshotStatement): Breakdown {
+  const sum = (name: 'volume' | 'fees' | 'funding' | 'realised'): Fixed | null =>
+    sumOf(byMarket.map((own) => own[name]));
+  const [volume, fees, funding] = [sum('volume'), sum('fees'), sum('funding')];
+  const trades = byMarket.reduce((all, own) => all + own.trades, 0);
+  const global = { equity, unrealised, volume, fees, funding, trades, realised: sum('realised') };
+  const rows = byMarket.map((own) => [MARKETS[own.market], marketOf(own)] as const);
+  return Object.fromEntries([['global', marketOf(global)], ...rows]);
 }
 
 export function snapshotOf(snapshot: SnapshotStatement, signed: SignedStatement): TrackSnapshot {

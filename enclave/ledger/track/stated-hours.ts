@@ -7,12 +7,21 @@ import type { HourFigures } from '../../../wire/track/figures.ts';
 import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
 import type { MissingPrices } from '../../../wire/track/hour.ts';
 import type { ChainStatement } from '../../../wire/track/statement.ts';
+import type { PriceTable } from '../book/price-table.ts';
+import { MAX_SIGN_BYTES } from '../protocol.ts';
+import type { TrackBook } from './account-parts.ts';
 import type { DayHour } from './day-figures.ts';
 import { dayFigures } from './day-figures.ts';
 import { gapHour } from './gap-hour.ts';
 import type { CoverageLog } from './hour-coverage.ts';
 import type { StatementMaker } from './statements.ts';
-import { markOfDay, markOfHour } from './statements.ts';
+import { boundedFigures, markOfDay, markOfHour } from './statements.ts';
+
+/** What a book can go back: three days, and a week of history while those are its first. A day more, for whole days. */
+export const CORRECTED_HOURS = 264;
+/** A month of hours of which nothing is known, in one round. */
+const MAX_MISSING_HOURS = 744;
+const MAX_ROUND_BYTES: number = MAX_SIGN_BYTES - 64 * 1024;
 
 interface StatedHour extends DayHour {
   readonly mark: string;
@@ -33,6 +42,24 @@ export interface Round {
 export class StatedHours {
   readonly #stated = new Map<number, StatedHour>();
   readonly #dayMarks = new Map<number, string>();
+
+  /** Closes and states hours of the book, as many as one signature has room for. Gives how many were corrections. */
+  closeHours(
+    round: Round,
+    book: Pick<TrackBook, 'closeHour'>,
+    table: PriceTable,
+    { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
+  ): number {
+    const { coverage, maker } = round;
+    let corrected = 0;
+    let bytes = 0;
+    for (let startMs = fromMs; startMs < toMs && bytes < MAX_ROUND_BYTES; startMs += HOUR_MS) {
+      const figures = boundedFigures(book.closeHour(startMs, table, coverage.coverage(startMs)));
+      if (this.stateHour(round, figures)) corrected++;
+      bytes = maker.made.reduce((sum, one) => sum + one.bytes.length, 0);
+    }
+    return corrected;
+  }
 
   /** Gives whether it was a correction. */
   stateHour(round: Round, figures: HourFigures): boolean {
@@ -59,7 +86,8 @@ export class StatedHours {
   stateMissing(round: Round, fromMs: number): void {
     const { lastHourMs } = round.chain;
     if (lastHourMs === null) return;
-    for (let startMs = lastHourMs + HOUR_MS; startMs < fromMs; startMs += HOUR_MS) {
+    const untilMs = Math.min(fromMs, lastHourMs + (1 + MAX_MISSING_HOURS) * HOUR_MS);
+    for (let startMs = lastHourMs + HOUR_MS; startMs < untilMs; startMs += HOUR_MS) {
       const { polls, gaps } = round.coverage.coverage(startMs);
       this.stateHour(round, gapHour(startMs, polls, [...new Set([...gaps, NOT_BOOKED])]));
     }

@@ -70,6 +70,10 @@ function realOf(tracks: readonly AccountTrack[]): readonly AccountTrack[] {
   return live.length === 0 ? tracks : live;
 }
 
+function isWhole(poll: AccountTrack['sync']): boolean {
+  return poll?.outcome === 'complete';
+}
+
 export class TrackQueries implements TrackService {
   readonly #services: LedgerServices;
   readonly #record: TrackRecord;
@@ -93,28 +97,36 @@ export class TrackQueries implements TrackService {
     const nowMs = this.#services.nowMs();
     const today = nowMs - (nowMs % DAY_MS);
     const fromMs = query.range?.startMs ?? (query.type === 'incremental' ? today : 0);
+    // What is read anew is read until now.
+    if ((query.range?.endMs ?? nowMs) < nowMs - (nowMs % HOUR_MS))
+      return refuse('api_malformed', { field: 'end_date' });
     for (const { chain } of found.value) {
       // What a snapshot rests on is not told anew because somebody asks for it.
       if ((chain?.lastSnapshotMs ?? 0) > fromMs) return refuse('snapshot_exists');
     }
-    const before = found.value.map((track) => ({
-      track,
-      sync: track.sync,
-      records: track.recordCount,
-      hours: track.chain?.head.counter ?? 0,
-    }));
-    for (const { account } of found.value) this.#services.resync(account.id, fromMs);
-    while (before.some(({ track, sync }) => track.sync === sync)) {
-      if (signal.aborted) return refuse('call_deadline');
-      await setTimeout(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    const before = found.value.map((track) => {
+      const { closed, sync, sums } = track;
+      return { track, known: [null, closed, sync], sums };
+    });
+    for (const track of found.value) if (!track.resync(fromMs, true)) return refuse('rate_limited');
+    for (const { track, known } of before) {
+      let told = track.closed;
+      // One that had begun before is not what was asked for.
+      while (known.includes(told) || (isWhole(told) && (told?.lastSyncMs ?? 0) < nowMs)) {
+        if (signal.aborted) return refuse('call_deadline');
+        await setTimeout(LOOK_MS, undefined, { signal }).catch(() => undefined);
+        told = track.closed;
+      }
+      if (!isWhole(told))
+        return refuse(told?.outcome === 'missed' ? 'poll_missed' : 'poll_incomplete');
     }
     const latest = await this.#latestSnapshot(found.value);
     if (!latest.ok) return latest;
     return accept({
       accounts: before.length,
-      synced: before.reduce((sum, { track, records }) => sum + track.recordCount - records, 0),
+      synced: before.reduce((sum, { track, sums }) => sum + track.sums.records - sums.records, 0),
       hourlyReturnsGenerated: before.reduce(
-        (sum, { track, hours }) => sum + (track.chain?.head.counter ?? 0) - hours,
+        (sum, { track, sums }) => sum + track.sums.hours - sums.hours,
         0,
       ),
       latestSnapshot: latest.value,

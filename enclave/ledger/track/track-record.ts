@@ -191,7 +191,7 @@ export class TrackRecord implements LedgerPart {
 
   #catchUp(queue: Queue): void {
     if (queue.behindMs === null || queue.polls > 0) return;
-    this.#services.resync(queue.track.account.id, queue.behindMs);
+    queue.track.resync(queue.behindMs);
     queue.behindMs = null;
   }
 

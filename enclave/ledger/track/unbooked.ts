@@ -1,4 +1,5 @@
-// Records that came too late for the book: stored, in no figure, and said once in the hour of the poll that told them. The
+// Records that came too late for the book: stored, in no figure, and said once in the hour of the poll that told them (what
+// is stored already was booked, or has been said: the book forgets its ids, the store does not). The
 // hour that they belong to is stated anew, however old it is: the same figures, and that they lack something. Those from
 // before the record began are none of them: a venue's history is longer than ours.
 
@@ -20,8 +21,6 @@ import { lastCounterOf } from './stated-hours.ts';
 
 /** The gap's code, and why the hour of the record is stated anew. */
 export const LATE_UNBOOKED = 'late_unbooked';
-/** Beyond it one may be said again. */
-const MAX_TOLD = 4096;
 /** Stated anew at once, each with its day. */
 const MAX_HOURS = 12;
 
@@ -30,21 +29,15 @@ export type ReadStatement = (counter: number) => Promise<Result<ChainStatement |
 
 export class Unbooked {
   readonly #sinceMs: number;
-  readonly #told = new Set<string>();
   readonly #hours = new Set<number>();
 
   constructor({ createdMs }: Pick<LedgerAccount, 'createdMs'>) {
     this.#sinceMs = createdMs - HISTORY_MS;
   }
 
-  /** True for one that is told for the first time and that no figure has. `isUnstated`: no statement says so yet. */
+  /** One that was not stored before it was told: true where no figure has it. `isUnstated`: no statement says so yet. */
   has(record: BookRecord, applied: Applied, isUnstated: boolean): boolean {
     if (applied !== 'settled' || record.timeMs < this.#sinceMs) return false;
-    const place = 'symbol' in record ? (record.symbol ?? '') : '';
-    const key = `${record.kind}\n${place}\n${record.id}`;
-    if (this.#told.has(key)) return false;
-    if (this.#told.size >= MAX_TOLD) this.#told.clear();
-    this.#told.add(key);
     if (isUnstated) this.add([hourOf(record.timeMs)]);
     return true;
   }

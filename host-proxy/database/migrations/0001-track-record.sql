@@ -64,7 +64,6 @@ CREATE TABLE trackseal.accounts (
   account_type TEXT NOT NULL CHECK (octet_length(account_type) <= 64),
   environment TEXT NOT NULL CHECK (octet_length(environment) <= 64),
   created_ms trackseal.milliseconds NOT NULL,
-  removed_ms trackseal.milliseconds CHECK (removed_ms >= created_ms),
   mac trackseal.digest NOT NULL
 );
 CREATE INDEX accounts_user ON trackseal.accounts (user_hash);
@@ -221,7 +220,6 @@ CREATE TABLE trackseal.sync_status (
   outcome TEXT NOT NULL CHECK (octet_length(outcome) BETWEEN 1 AND 64),
   reason TEXT CHECK (octet_length(reason) BETWEEN 1 AND 64),
   records trackseal.count NOT NULL, -- sealed records so far
-  closed_ms trackseal.milliseconds CHECK (closed_ms % 3600000 = 0), -- hours before it are closed
   origin TEXT NOT NULL CHECK (octet_length(origin) BETWEEN 1 AND 255),
   mac trackseal.digest NOT NULL
 );
@@ -246,5 +244,4 @@ GRANT SELECT, INSERT ON
   trackseal.sync_status, trackseal.sealed_states
   TO enclave_user;
 GRANT UPDATE ON trackseal.chain_heads, trackseal.sync_status, trackseal.sealed_states TO enclave_user;
-GRANT UPDATE (label, removed_ms, mac) ON trackseal.accounts TO enclave_user;
 GRANT SELECT ON trackseal.hourly_returns, trackseal.balance_snapshots TO gateway_reader;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PollEnd } from '../../../enclave/desk/ledger-polls.ts';
 import { LedgerPolls } from '../../../enclave/desk/ledger-polls.ts';
+import { LATE_MS } from '../../../enclave/ledger/frames.ts';
 import { encodeLedgerRecords } from '../../../enclave/ledger/tell-ledger.ts';
 import { boughtAt } from '../../helpers/track-desk.ts';
 
@@ -9,9 +10,14 @@ const ACCOUNT = '0a'.repeat(16);
 const PAGE = { kind: 'fill', records: RECORDS } as const;
 const PAGE_BYTES = encodeLedgerRecords({ id: ACCOUNT, poll: 1, ...PAGE }).length;
 
+const COVERAGE = [3, 5].map(
+  (fromMs) =>
+    ({ what: 'fills', market: 'all', fromMs, toMs: 8, complete: true, reason: null }) as const,
+);
+
 function endOf(outcome: PollEnd['outcome']): PollEnd {
   const times = { slotMs: 7, startedMs: 8, endedMs: 9 };
-  return { leafIndex: 1, ...times, outcome, reason: null, coverage: [], hosts: [] };
+  return { leafIndex: 1, ...times, outcome, reason: null, coverage: COVERAGE, hosts: [] };
 }
 
 /** A poll of so many pages, where `room` of them and an end may be kept. */
@@ -22,7 +28,7 @@ function pollOf(
 ): { readonly polls: LedgerPolls; readonly dropped: unknown[] } {
   const dropped: unknown[] = [];
   const polls = new LedgerPolls(
-    room * PAGE_BYTES + 200,
+    room * PAGE_BYTES + 300,
     () => undefined,
     (id, fromMs) => dropped.push([id, fromMs]),
   );
@@ -44,7 +50,8 @@ describe('a poll on its way to the ledger', () => {
     'is dropped whole with %i pages where three fit, and asked for anew',
     (pages) => {
       const { polls, dropped } = pollOf(pages, 3);
-      expect(dropped).toEqual([[ACCOUNT, 7]]);
+      // From before where it told from, not from where on it was due: its cursors are gone.
+      expect(dropped).toEqual([[ACCOUNT, 3 - LATE_MS]]);
       expect(polls.next()).toBeNull();
       expect(polls.counters['ledger_bytes_kept']).toBe(0);
     },

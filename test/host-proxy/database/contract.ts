@@ -1,20 +1,19 @@
 // What must hold of the database, whichever it is: asked of PGlite behind our front (`make test`) and of a real
 // PostgreSQL (`make test-pg`), by the same client.
 
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Client } from 'pg';
 import { DatabaseError } from 'pg';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { backUp, restore, TABLES } from '../../../host-proxy/database/backup.ts';
+import { restore, TABLES } from '../../../host-proxy/database/backup.ts';
 import {
   migrate,
   MIGRATIONS_FOLDER,
-  readApplied,
   readMigrations,
 } from '../../../host-proxy/database/migrations.ts';
 import type { Migration } from '../../../host-proxy/database/migrations.ts';
+import type { DatabaseUnderTest } from './database-under-test.ts';
+import { codeOf, linesOf, migrationOf, saveText } from './database-under-test.ts';
+import { migrationContract } from './migration-contract.ts';
 import {
   ACCOUNT,
   accountRow,
@@ -29,50 +28,9 @@ import {
 } from './rows.ts';
 import type { Row } from './rows.ts';
 
-export type Role = 'postgres' | 'enclave_user' | 'gateway_reader';
-
-export interface DatabaseUnderTest {
-  /** As one who may log in; ended by the test or by its end. */
-  readonly connect: (role: Role) => Promise<Client>;
-}
-
-/** Of each released version: a backup that it wrote (test/fixtures/database). */
-export const FIXTURES: string = join(import.meta.dirname, '../../fixtures/database');
-
-/** The SQLSTATE; null when it was done. */
-export async function codeOf(work: Promise<unknown>): Promise<string | null> {
-  try {
-    await work;
-    return null;
-  } catch (error) {
-    if (error instanceof DatabaseError) return error.code ?? 'unknown';
-    throw error;
-  }
-}
-
-export async function saveText(client: Client): Promise<string> {
-  let text = '';
-  const saved = await backUp(client, (line) => {
-    text += line;
-    return Promise.resolve();
-  });
-  expect(saved.ok).toBe(true);
-  return text;
-}
-
-async function* linesOf(text: string): AsyncGenerator<string> {
-  for (const line of text.split('\n')) {
-    if (line !== '') yield Promise.resolve(line);
-  }
-}
-
 /** Rows only, without the migrations in the head. */
 function rowsOf(text: string): readonly string[] {
   return text.trimEnd().split('\n').slice(1, -1);
-}
-
-function countRows(text: string): number {
-  return rowsOf(text).filter((line) => line.startsWith('[')).length;
 }
 
 /** By a prepared statement of one name, whatever it says. */
@@ -80,12 +38,9 @@ async function askSame(client: Client, text: string): Promise<unknown> {
   return (await client.query({ name: 'same', text, values: ['x'] })).rows[0];
 }
 
-function migrationOf(number: number, sql: string): Migration {
-  const name = `${String(number).padStart(4, '0')}-test`;
-  return { number, name, sql, digest: createHash('sha256').update(sql).digest('hex') };
-}
-
 export function databaseContract(open: () => DatabaseUnderTest): void {
+  migrationContract(open);
+
   let owner: Client;
   let migrations: readonly Migration[];
 
@@ -99,69 +54,6 @@ export function databaseContract(open: () => DatabaseUnderTest): void {
   async function migrated(): Promise<void> {
     expect((await migrate(owner, migrations)).ok).toBe(true);
   }
-
-  describe('migrations', () => {
-    it('are applied once, in order, with their digests', async () => {
-      const all = migrations.map(({ name }) => name);
-      expect(await migrate(owner, migrations)).toEqual({ ok: true, applied: all });
-      expect(await migrate(owner, migrations)).toEqual({ ok: true, applied: [] });
-      const digests = migrations.map(({ number, name, digest }) => ({ number, name, digest }));
-      expect(await readApplied(owner)).toEqual(digests);
-    });
-
-    it('are refused when one was edited after it was applied, by one byte', async () => {
-      await migrated();
-      const edited = migrations.map((one) => migrationOf(one.number, `${one.sql} `));
-      expect(await migrate(owner, edited)).toMatchObject({
-        ok: false,
-        problem: { code: 'migration_edited' },
-      });
-    });
-
-    it('are refused by a release that is older than the database', async () => {
-      const more = [...migrations, migrationOf(migrations.length + 1, 'SELECT 1')];
-      expect((await migrate(owner, more)).ok).toBe(true);
-      expect(await migrate(owner, migrations)).toMatchObject({
-        ok: false,
-        problem: { code: 'migration_unknown', name: more.at(-1)?.name },
-      });
-    });
-
-    it('leave nothing of one that fails, and go on when it is mended', async () => {
-      const next = migrations.length + 1;
-      const bad = migrationOf(next, 'CREATE TABLE trackseal.half (a INT); SELECT 1 / 0');
-      expect(await codeOf(migrate(owner, [...migrations, bad]))).toBe('22012');
-      const left = await owner.query("SELECT to_regclass('trackseal.half') AS half");
-      expect(left.rows).toEqual([{ half: null }]);
-      const good = migrationOf(next, 'CREATE TABLE trackseal.half (a INT)');
-      const applied = [good.name];
-      expect(await migrate(owner, [...migrations, good])).toEqual({ ok: true, applied });
-    });
-
-    it('asked for by two at once, are applied by one of them', async () => {
-      const other = await open().connect('postgres');
-      const both = await Promise.all([migrate(owner, migrations), migrate(other, migrations)]);
-      const applied = both.flatMap((one) => (one.ok ? one.applied : ['refused']));
-      expect(applied.toSorted()).toEqual(migrations.map(({ name }) => name));
-    });
-
-    it.each(readdirSync(FIXTURES).filter((name) => /^\d{4}\.jsonl$/u.test(name)))(
-      'lead from the released version %s to this one, with all rows',
-      async (file) => {
-        const text = readFileSync(join(FIXTURES, file), 'utf8');
-        const released = migrations.slice(0, Number(file.slice(0, 4)));
-        expect((await migrate(owner, released)).ok).toBe(true);
-        // `other_migrations`: a migration of a release was edited. Undo that and write a new one.
-        expect(await restore(owner, linesOf(text))).toMatchObject({ ok: true });
-        await migrated();
-        const now = await saveText(owner);
-        // Byte for byte, until a migration changes what rows say.
-        const isNewest = released.length === migrations.length;
-        const [before, after] = [text, now].map((one) => (isNewest ? one : countRows(one)));
-        expect(after).toEqual(before);
-      },
-    );
-  });
 
   describe('roles', () => {
     beforeEach(migrated);
@@ -236,9 +128,6 @@ export function databaseContract(open: () => DatabaseUnderTest): void {
         database: 'CONNECT',
         'schema trackseal': 'USAGE',
         'table accounts': 'INSERT SELECT',
-        'column accounts.label': 'UPDATE',
-        'column accounts.removed_ms': 'UPDATE',
-        'column accounts.mac': 'UPDATE',
         'table sealed_fills': 'INSERT SELECT',
         'table chain': 'INSERT SELECT',
         'table chain_heads': 'INSERT SELECT UPDATE',
@@ -312,6 +201,7 @@ export function databaseContract(open: () => DatabaseUnderTest): void {
         'UPDATE trackseal.corrections SET reason = reason',
         'UPDATE trackseal.sealed_fills SET poll = poll',
         'UPDATE trackseal.accounts SET user_hash = user_hash',
+        'UPDATE trackseal.accounts SET label = label',
         "INSERT INTO trackseal.migrations VALUES (9, 'x', 'x')",
         'CREATE TABLE trackseal.mine (a INT)',
         'CREATE TEMP TABLE mine (a INT)',
@@ -323,7 +213,6 @@ export function databaseContract(open: () => DatabaseUnderTest): void {
       }
       await enclave.query('UPDATE trackseal.sync_status SET poll = poll + 1');
       await enclave.query('UPDATE trackseal.chain_heads SET records = records + 1');
-      await enclave.query('UPDATE trackseal.accounts SET label = $1, mac = mac', ['other']);
     });
 
     it('get nothing from what a later owner makes without thinking', async () => {
@@ -353,7 +242,6 @@ export function databaseContract(open: () => DatabaseUnderTest): void {
       ['no MAC', { mac: null }, '23502'],
       ['a venue in capitals', { venue: 'Binance' }, '23514'],
       ['a venue of 51 characters', { venue: 'a'.repeat(51) }, '23514'],
-      ['removed before it was there', { removed_ms: 1 }, '23514'],
     ];
     it.each(accounts)('of an account: %s', async (_, changes, code) => {
       expect(await codeOf(insert(owner, 'accounts', accountRow(changes)))).toBe(code);

@@ -25,11 +25,11 @@ import {
   SYNC,
 } from '../../../host-proxy/database/protocol.ts';
 import { childrenOf } from '../../e2e/processes.ts';
-import { codeOf } from './contract.ts';
-import type { Role } from './contract.ts';
+import { codeOf } from './database-under-test.ts';
+import type { Role } from './database-under-test.ts';
 import { SILENT } from './own-database.ts';
 import { bind, execute, first, FLUSH, parse, RawClient, startup, stateOf } from './raw-client.ts';
-import { accountRow, insert } from './rows.ts';
+import { accountRow, insert, syncRow } from './rows.ts';
 
 const LIMITS: Partial<FrontLimits> = {
   maxConnections: 8,
@@ -492,16 +492,17 @@ describe('the engine', () => {
     const { admitted, engineLost } = front.counters;
     const writer = await connect('enclave_user');
     await insert(writer, 'accounts', accountRow());
+    await insert(writer, 'sync_status', syncRow());
     const other = await connect('enclave_user');
     const endless = await raw('enclave_user');
-    endless.send(encodeQuery('BEGIN; UPDATE trackseal.accounts SET label = $$lost$$'));
+    endless.send(encodeQuery('BEGIN; UPDATE trackseal.sync_status SET outcome = $$lost$$'));
     await endless.until('Z');
     endless.send(encodeQuery('SELECT count(*) FROM generate_series(1, 1000000000000)'));
     expect(await endless.lastWords()).toMatch(/^(57P02)?$/u);
     await expect(other.query('SELECT 1')).rejects.toThrow(/terminated|57P02|not queryable|again/u);
     const reader = await connect('enclave_user');
-    const found = await reader.query('SELECT label FROM trackseal.accounts');
-    expect(found.rows).toEqual([{ label: 'main' }]);
+    const found = await reader.query('SELECT outcome FROM trackseal.sync_status');
+    expect(found.rows).toEqual([{ outcome: 'complete' }]);
     expect(front.counters.engineLost).toBe(engineLost + 1);
     expect(front.counters.admitted).toBeGreaterThanOrEqual(admitted + 4);
   });
@@ -511,14 +512,14 @@ describe('the engine', () => {
     expect(before.size).toBeGreaterThan(0);
     for (let round = 0; round < 5; round++) {
       const client = await connect('enclave_user');
-      await client.query('UPDATE trackseal.accounts SET label = $1', [`round ${round}`]);
+      await client.query('UPDATE trackseal.sync_status SET outcome = $1', [`round ${round}`]);
       await client.query('BEGIN');
-      await client.query("UPDATE trackseal.accounts SET label = 'lost'");
+      await client.query("UPDATE trackseal.sync_status SET outcome = 'lost'");
       for (const pid of childrenOf(process.pid)) process.kill(pid, 'SIGKILL');
       await expect(client.query('COMMIT')).rejects.toThrow(/terminated|again|queryable/u);
       const reader = await connect('enclave_user');
-      const found = await reader.query('SELECT label FROM trackseal.accounts');
-      expect(found.rows).toEqual([{ label: `round ${round}` }]);
+      const found = await reader.query('SELECT outcome FROM trackseal.sync_status');
+      expect(found.rows).toEqual([{ outcome: `round ${round}` }]);
     }
   });
 });

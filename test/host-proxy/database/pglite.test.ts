@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll } from 'vitest';
 import { openDatabaseService } from '../../../host-proxy/database/service.ts';
 import type { DatabaseService } from '../../../host-proxy/database/service.ts';
 import { databaseContract } from './contract.ts';
-import type { Role } from './contract.ts';
+import type { Role } from './database-under-test.ts';
 import { CONFIG, SILENT } from './own-database.ts';
 
 let folder = '';

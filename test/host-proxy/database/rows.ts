@@ -31,7 +31,6 @@ export function accountRow(changes: Row = {}): Row {
     account_type: 'spot',
     environment: 'production',
     created_ms: START_MS,
-    removed_ms: null,
     mac: bytes(32, 3),
     ...changes,
   };
@@ -114,6 +113,21 @@ export function snapshotRow(counter: number, changes: Row = {}): Row {
   };
 }
 
+export function syncRow(): Row {
+  return {
+    account: ACCOUNT,
+    poll: 1,
+    leaf_index: 4,
+    slot_ms: START_MS,
+    last_sync_ms: START_MS + 1,
+    outcome: 'complete',
+    reason: null,
+    records: 2,
+    origin: SIGNED.origin,
+    mac: bytes(32, 5),
+  };
+}
+
 export async function insert(client: ClientBase, table: string, row: Row): Promise<void> {
   const columns = Object.keys(row);
   const places = columns.map((_, at) => `$${at + 1}`);
@@ -151,19 +165,7 @@ export async function fill(client: ClientBase): Promise<void> {
     origin: SIGNED.origin,
     mac: bytes(32, 4),
   });
-  await insert(client, 'sync_status', {
-    account: ACCOUNT,
-    poll: 1,
-    leaf_index: 4,
-    slot_ms: START_MS,
-    last_sync_ms: START_MS + 1,
-    outcome: 'complete',
-    reason: null,
-    records: 2,
-    closed_ms: START_MS + 2 * HOUR_MS,
-    origin: SIGNED.origin,
-    mac: bytes(32, 5),
-  });
+  await insert(client, 'sync_status', syncRow());
   await insert(client, 'sealed_states', {
     account: ACCOUNT,
     purpose: 'book',

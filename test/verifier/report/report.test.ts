@@ -9,6 +9,7 @@ import type { Chart } from '../../../verifier/report/chart.ts';
 import { escapeText, html } from '../../../verifier/report/html.ts';
 import { decimal, dollars, percent } from '../../../verifier/report/numbers.ts';
 import type { RecordVerdict } from '../../../verifier/track/record-verdict.ts';
+import { toleranceOf } from '../../../wire/performance/tolerance.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import { hourStatement, RecordBuilder } from '../../helpers/track-record.ts';
 import { money } from '../../wire/performance/golden.ts';
@@ -50,6 +51,7 @@ function hours(): readonly HourFigures[] {
         equity: one.equityEnd,
         outlay: 0n,
         income: 0n,
+        unrealised: one.unrealisedEnd,
       },
     ];
     const named = changed(one, { prices, byMarket, trades: 1, volume: money(10) });
@@ -99,6 +101,12 @@ describe('a report', () => {
       'Paid in not known: 500.00 in 959 hours',
       '958 hours reconcile, 1 are beyond their tolerance, of 1 it is not known',
       'without their signs to 0.50 US dollars',
+      'no tolerance is above that of the account alone',
+      'By market, in US dollars',
+      'value – not realised',
+      'Calmar drawdown – peak – trough – recovered win rate profit factor',
+      'Realised, average cost (as signed: not recomputed)',
+      'as signed: the digest of the prices is under a key, and is not recomputed',
       'nobody saw the account',
       'of hours of days',
       'periods_per_year 8760 365',
@@ -127,7 +135,9 @@ describe('a report', () => {
       );
       const blind = hours()[400] ?? blindHour(400);
       const [before, behind] = [hours()[399]?.equityEnd ?? null, hours()[401]?.equityStart ?? null];
-      const priced = { equityStart: before, equityEnd: behind, inflow: 0n, outflow: 0n };
+      const tolerance = toleranceOf(before, behind, 0n);
+      const flows = { inflow: 0n, outflow: 0n };
+      const priced = { equityStart: before, equityEnd: behind, tolerance, ...flows };
       builder.add(
         hourStatement(changed(blind, priced), {
           supersedes: { counter: 401, reason: 'late_data' },
@@ -337,13 +347,20 @@ describe('a report', () => {
       second,
       changed(third, { equityStart: money(1), equityEnd: money(3), byMarket: [] }),
     ]);
-    const corrected = { residual: money('-0.1'), realised: money('-1.9'), byMarket: [] };
+    const residual = {
+      residual: money('-0.1'),
+      status: 'beyond',
+      tolerance: money('0.021'),
+    } as const;
+    const corrected = { ...residual, realised: money('-1.9'), byMarket: [] };
     const later = changed(first, corrected);
     builder.add(hourStatement(later, { supersedes: { counter: 1, reason: 'late_data' } }));
     const path = folder.path('jump.json');
     await writeFile(path, builder.file());
     const page = readable(await report(path));
     expect(page).toContain('1 hour with another value at the start than the hour before had');
+    // 0.021 less a cent and a millionth of 1,000.
+    expect(page).toContain('the largest tolerance stands for 10,000.00 US dollars of them');
     expect(page).toMatch(/4 replaces 1 2026-01-01 00:00 UTC late_data/u);
   });
 

@@ -2,6 +2,7 @@
 
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Fixed } from '../../../wire/fixed.ts';
 import { formatFixed } from '../../../wire/fixed.ts';
 import { hourReturn } from '../../../wire/performance/hour-return.ts';
 import { performanceOf } from '../../../wire/performance/performance.ts';
@@ -43,7 +44,10 @@ function growth(...parts: readonly number[]): string | null {
 const leaves: Event = { minute: 10, flow: money(-400), reference: 1 };
 const arrives: Event = { minute: 40, flow: money(400), reference: 1 };
 
-const stock = (equity: number): HourFigures['byMarket'] => [
+const stock = (
+  equity: number,
+  unrealised: Fixed | null = money(equity),
+): HourFigures['byMarket'] => [
   {
     market: 'stock',
     trades: 0,
@@ -54,6 +58,7 @@ const stock = (equity: number): HourFigures['byMarket'] => [
     equity: money(equity),
     outlay: 0n,
     income: 0n,
+    unrealised,
   },
 ];
 
@@ -227,6 +232,15 @@ describe('accounts whose records cover different times', () => {
     const linked = markets.find(({ market }) => market === 'stock')?.linked;
     expect(linked?.observed).toBe('0');
     expect(linked?.gaps.map(({ reason }) => reason)).toEqual(['no_value']);
+  });
+
+  it('and what of a market is not realised is that of all, or not known', () => {
+    const first = [hour(0, { byMarket: stock(1000, money(10)) })];
+    const sums = [money(-3), null].map((unrealised) => {
+      const second = [hour(0, { byMarket: stock(1000, unrealised) })];
+      return consolidate([first, second]).hours[0]?.byMarket[0]?.unrealised;
+    });
+    expect(sums).toEqual([money(7), null]);
   });
 });
 

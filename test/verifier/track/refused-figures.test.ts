@@ -1,7 +1,9 @@
 // Figures that were signed and are wrong: the signature says who wrote them.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OUTCOME } from '../../../wire/exchange-call.ts';
 import type { HourFigures, MarketFigures } from '../../../wire/track/figures.ts';
+import type { HourPoll, StatedReturn } from '../../../wire/track/hour.ts';
 import type { MetricsStatement } from '../../../wire/track/metrics.ts';
 import type { SnapshotStatement } from '../../../wire/track/snapshot.ts';
 import type { Placeless } from '../../helpers/track-record.ts';
@@ -11,6 +13,12 @@ import { blindHour, changed, hour, HOUR_MS, START_MS } from '../../wire/performa
 import { built, RecordFolder, threeHours } from './record-folder.ts';
 
 const DAY_MS = 24 * HOUR_MS;
+const POLL: HourPoll = {
+  origin: 'trackseal.test/polls',
+  leafIndex: 3,
+  startedMs: START_MS,
+  outcome: OUTCOME.complete,
+};
 const UNSEEN = { complete: false, residual: null, gaps: ['not_completed'] };
 
 let folder: RecordFolder;
@@ -77,20 +85,50 @@ describe('figures that contradict themselves are refused, whoever signed them', 
     ['other income', { income: money(-1) }, 'record_mismatch'],
     ['another profit', { realised: money(11) }, 'record_mismatch'],
     ['what nobody paid', { outlay: money(-5) }, 'record_mismatch'],
+    ['another gain that is not realised', { unrealised: 1n }, 'record_mismatch'],
   ])('rows of markets that say %s', async (_, change, code) => {
     const [first] = threeHours();
     if (first === undefined) throw new Error('three');
     const { equityEnd: equity, realised, trades, volume, fees, funding, income } = first;
-    const sums = { trades, volume, fees, funding, income, realised, equity, outlay: money(-5) };
-    const other = { volume: 0n, fees: 0n, funding: 0n, income: 0n, realised: 0n, equity: 0n };
+    const sums = { trades, volume, fees, funding, income, realised, equity, unrealised: 0n };
+    const none = { volume: 0n, fees: 0n, funding: 0n, income: 0n, realised: 0n, equity: 0n };
+    const outlay = change.outlay === undefined ? money(5) : 0n;
     const byMarket: readonly MarketFigures[] = [
-      { market: 'spot', ...sums, ...change },
-      { market: 'stock', trades: 0, ...other, outlay: change.outlay === undefined ? money(5) : 0n },
+      { market: 'spot', ...sums, outlay: money(-5), ...change },
+      { market: 'stock', trades: 0, ...none, outlay, unrealised: 0n },
     ];
     const builder = await built([changed(first, { byMarket })]);
     const { exit, verdict } = await folder.verify(builder.file());
     expect([exit, verdict.code ?? null]).toEqual([code === null ? 0 : 1, code]);
   });
+
+  it.each([
+    ['swap', 0n, 'record_mismatch'],
+    ['future', 0n, 'record_mismatch'],
+    ['swap', money(7), null],
+    ['option', 0n, null],
+  ] as const)(
+    'a row of %s that is worth 7, of which %d is not realised',
+    async (market, own, code) => {
+      const [first] = threeHours();
+      if (first === undefined) throw new Error('three');
+      const { equityEnd, unrealisedEnd, realised } = first;
+      const sums = { trades: 0, volume: 0n, fees: 0n, funding: 0n, outlay: 0n, income: 0n };
+      const byMarket: readonly MarketFigures[] = [
+        {
+          ...sums,
+          market: 'spot',
+          realised,
+          equity: (equityEnd ?? 0n) - money(7),
+          unrealised: (unrealisedEnd ?? 0n) - own,
+        },
+        { ...sums, market, realised: 0n, equity: money(7), unrealised: own },
+      ];
+      const builder = await built([changed(first, { byMarket })]);
+      const { exit, verdict } = await folder.verify(builder.file());
+      expect([exit, verdict.code ?? null]).toEqual([code === null ? 0 : 1, code]);
+    },
+  );
 
   it.each([
     ['a better return', { ratio: '0.011', method: 'twr', reason: null }],
@@ -103,6 +141,82 @@ describe('figures that contradict themselves are refused, whoever signed them', 
     const builder = await RecordBuilder.create();
     builder.add(hourStatement(first, { return: stated }));
     expect(await folder.codeOf(builder.file())).toBe('record_mismatch');
+  });
+
+  it.each<[string, Partial<HourFigures>, string | null]>([
+    ['a residual at the tolerance', { tolerance: money(5), residual: money(-5) }, null],
+    [
+      'a residual above the tolerance, and reconciled',
+      { tolerance: money('4.999999999999999999'), residual: money(-5) },
+      'status',
+    ],
+    [
+      'a residual above the tolerance, and beyond it',
+      { tolerance: money('4.999999999999999999'), residual: money(-5), status: 'beyond' },
+      null,
+    ],
+    [
+      'a gain that nobody explains, and reconciled',
+      { tolerance: money('0.02'), residual: money(5), realised: money(5) },
+      'status',
+    ],
+    ['differences beyond it that cancel out', { status: 'beyond' }, null],
+    ['no residual, and reconciled', { residual: null }, 'status'],
+    ['no residual, and beyond', { residual: null, status: 'beyond' }, 'status'],
+    ['no residual, and not known', { residual: null, status: 'unknown' }, null],
+    ['a residual, and not known', { status: 'unknown' }, 'status'],
+    ['the least tolerance', { tolerance: money('0.01101') }, null],
+    ['less than the least tolerance', { tolerance: money('0.011009999999999999') }, 'tolerance'],
+    ['no tolerance', { residual: null, status: 'unknown', tolerance: 0n }, 'tolerance'],
+  ])('an hour with %s', async (_, change, what) => {
+    // From 1,000 to 1,010: what is not realised is in the residual.
+    const stated = changed(hour(0, { equityEnd: money(1010), realised: money(10) }), change);
+    const { residual } = stated;
+    const realised = money(10) - (residual ?? 0n);
+    const builder = await built([changed(stated, { realised, realisedAverage: realised })]);
+    const { exit, verdict } = await folder.verify(builder.file());
+    expect([exit, verdict.detail?.['what'] ?? null]).toEqual([what === null ? 0 : 1, what]);
+  });
+
+  const failed = { ...POLL, outcome: OUTCOME.failed };
+  const missed = { ...POLL, outcome: OUTCOME.missed, leafIndex: null };
+
+  it.each<[string, Partial<HourFigures>, readonly HourPoll[], RegExp | null]>([
+    ['every poll, complete', {}, [POLL], null],
+    ['a price that is missing, complete', { gaps: ['price_missing'] }, [POLL], null],
+    ['a gap of polls, complete', { gaps: ['timeout'] }, [POLL], /^complete \(timeout\)$/u],
+    ['a poll that failed, complete', {}, [failed], /^complete \(1 polls, not all/u],
+    ['no poll, complete', { polls: 0 }, [], /^complete \(0 polls/u],
+    ['a time that nobody polled, complete', {}, [POLL, missed], /^complete \(1 polls, not all/u],
+    ['no gap, not complete', { complete: false }, [POLL], /^complete \(no gap says why\)$/u],
+    [
+      'a gap of prices alone, not complete',
+      { complete: false, gaps: ['price_old'] },
+      [POLL],
+      /^complete \(no gap says why\)$/u,
+    ],
+    ['a poll that failed', { complete: false, gaps: ['timeout'] }, [failed], null],
+    ['what nobody polled', { complete: false, gaps: ['timeout'] }, [POLL, missed], null],
+    ['one poll more than there were', { polls: 2 }, [POLL], /^polls$/u],
+    ['one poll less than there were', { polls: 1 }, [POLL, POLL], /^polls$/u],
+    ['a poll that nobody made', { complete: false, gaps: ['timeout'] }, [missed], /^polls$/u],
+  ])('an hour with %s', async (_, change, polls, what) => {
+    const builder = await RecordBuilder.create();
+    const basis = { polls, missingPrices: [], late: 0 };
+    builder.add(hourStatement(hour(0, { polls: 1, ...change }), { basis }));
+    const { exit, verdict } = await folder.verify(builder.file());
+    expect(exit).toBe(what === null ? 0 : 1);
+    expect(String(verdict.detail?.['what'] ?? 'none')).toMatch(what ?? /^none$/u);
+  });
+
+  it.each<[string, HourFigures, StatedReturn]>([
+    ['another reason of none', blindHour(0), { ratio: null, method: null, reason: 'no_value' }],
+    ['a reason beside a return', hour(0), { ratio: '0', method: 'twr', reason: 'incomplete' }],
+  ])('%s', async (_, figures, stated) => {
+    const builder = await RecordBuilder.create();
+    builder.add(hourStatement(figures, { return: stated }));
+    const { exit, verdict } = await folder.verify(builder.file());
+    expect([exit, verdict.detail?.['what']]).toEqual([1, 'reason']);
   });
 
   it('a return where there is none', async () => {
@@ -137,6 +251,7 @@ describe('figures that contradict themselves are refused, whoever signed them', 
             equity: null,
             outlay: null,
             income: null,
+            unrealised: null,
           },
         ],
       },
@@ -213,7 +328,8 @@ describe('figures that contradict themselves are refused, whoever signed them', 
     builder.addMetrics();
     const [first] = threeHours();
     if (first === undefined) throw new Error('three');
-    const later = changed(first, { residual: money('-0.1'), realised: money('10.1') });
+    const residual = { residual: money('-0.1'), status: 'beyond' } as const;
+    const later = changed(first, { ...residual, realised: money('10.1') });
     builder.add(hourStatement(later, { supersedes: { counter: 1, reason: 'late_data' } }));
     expect((await folder.verify(builder.file())).exit).toBe(0);
   });

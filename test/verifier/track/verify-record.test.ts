@@ -91,7 +91,8 @@ describe('a record', () => {
     const builder = await built();
     const [first] = threeHours();
     if (first === undefined) throw new Error('three');
-    const later = changed(first, { residual: money('-0.1'), realised: money('10.1') });
+    const residual = { residual: money('-0.1'), status: 'beyond' } as const;
+    const later = changed(first, { ...residual, realised: money('10.1') });
     builder.add(hourStatement(later, { supersedes: { counter: 1, reason: 'late_data' } }));
     const { exit, verdict } = await folder.verify(builder.file());
     expect(exit).toBe(0);

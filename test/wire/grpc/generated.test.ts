@@ -3,7 +3,8 @@ import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import protobuf from 'protobufjs';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { describe, expect, it } from 'vitest';
-import { makeCodecs, PROTO_FILES } from '../../../scripts/grpc-codecs.ts';
+import { makeCodecs } from '../../../scripts/grpc-codecs.ts';
+import { PROTO_FILES } from '../../../scripts/grpc/proto-files.ts';
 import { FILE_DESCRIPTORS, SERVICE_NAMES } from '../../../wire/grpc/descriptors.ts';
 import { enclaveService } from '../../../wire/grpc/services.ts';
 

@@ -44,7 +44,7 @@ function joined(maxPeerStreams = 16): readonly [Side, Side] {
     const mux = new StreamMux({
       numbers,
       frames: FRAMES,
-      send: (type, payload) => channel.send(type, payload),
+      send: (type, head, rest) => channel.send(type, head, rest),
       drained: () => channel.drained(),
       maxPeerStreams,
       onStream: (duplex, kind, label) => {
@@ -89,8 +89,8 @@ function alone(maxPeerStreams = 2): {
   const mux = new StreamMux({
     numbers: 'odd',
     frames: FRAMES,
-    send: (type, payload) => {
-      sent.push({ type, payload });
+    send: (type, head, rest) => {
+      sent.push({ type, payload: concatBytes(head, rest) });
       return true;
     },
     drained: () => Promise.resolve(true),

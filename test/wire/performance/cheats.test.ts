@@ -56,6 +56,7 @@ function swapsOf(gained: number, came: number): MarketPerformance | undefined {
         equity: 0n,
         outlay: money(-gained),
         income: 0n,
+        unrealised: 0n,
       },
     ],
   });

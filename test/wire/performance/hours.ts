@@ -1,6 +1,7 @@
 // Hours of an account for tests: what is not named is an hour in which nothing happened.
 
 import type { Fixed } from '../../../wire/fixed.ts';
+import { toleranceOf } from '../../../wire/performance/tolerance.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import { HOUR_MS } from '../../../wire/track/figures.ts';
 import { money } from './golden.ts';
@@ -11,10 +12,11 @@ export { HOUR_MS };
 export const START_MS: number = Date.UTC(2026, 0, 1);
 
 export function hour(at: number, figures: Partial<HourFigures> = {}): HourFigures {
+  const { equityStart = money(1000), equityEnd = money(1000) } = figures;
   return {
     startMs: START_MS + at * HOUR_MS,
-    equityStart: money(1000),
-    equityEnd: money(1000),
+    equityStart,
+    equityEnd,
     unrealisedEnd: 0n,
     inflow: 0n,
     outflow: 0n,
@@ -26,7 +28,7 @@ export function hour(at: number, figures: Partial<HourFigures> = {}): HourFigure
     fees: 0n,
     income: 0n,
     residual: 0n,
-    tolerance: money('0.01'),
+    tolerance: toleranceOf(equityStart, equityEnd, 0n),
     status: 'reconciled',
     trades: 0,
     volume: 0n,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { formatFixed } from '../../../wire/fixed.ts';
 import { linkReturns } from '../../../wire/performance/link.ts';
 import type { MetricsFigures } from '../../../wire/performance/metrics-figures.ts';
 import { metricsFigures } from '../../../wire/performance/metrics-figures.ts';
@@ -9,9 +10,11 @@ import { ratioOf } from '../../../wire/performance/ratio.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import type { HourFigures, MarketFigures } from '../../../wire/track/figures.ts';
 import { FIGURE_MARKETS } from '../../../wire/track/figures.ts';
+import { MAX_TRACK_STATEMENT_BYTES } from '../../../wire/track/head.ts';
 import type { MetricsStatement } from '../../../wire/track/metrics.ts';
 import {
   encodeMetricsStatement,
+  MAX_METRICS,
   MAX_METRICS_GAPS,
   parseMetricsStatement,
 } from '../../../wire/track/metrics.ts';
@@ -221,7 +224,7 @@ describe('money-weighted', () => {
 
 function market(name: MarketFigures['market'], figures: Partial<MarketFigures>): MarketFigures {
   const sums = { volume: 0n, fees: 0n, funding: 0n, realised: 0n, outlay: 0n, income: 0n };
-  return { market: name, trades: 0, ...sums, equity: 0n, ...figures };
+  return { market: name, trades: 0, ...sums, equity: 0n, unrealised: 0n, ...figures };
 }
 
 function linked(...ratios: readonly string[]): string | null {
@@ -322,23 +325,104 @@ describe('markets', () => {
   });
 });
 
+/** 23:00, then `days` whole ones: only `name` makes something, and the account no more. */
+function inOneMarket(name: 'spot' | 'swap', days: number): readonly HourFigures[] {
+  let equity = money(10_000);
+  return Array.from({ length: days * 24 + 1 }, (_, at) => {
+    const gain =
+      at === 0 ? 0n : money([3, -2, 0, '1.37', '-4.1', 2][((at * 2_654_435_761) >>> 13) % 6] ?? 1);
+    const equityStart = equity;
+    equity += gain;
+    const cost = { volume: at === 0 ? 0n : money(10), fees: at === 0 ? 0n : money('0.25') };
+    const realised = gain + cost.fees;
+    const own = market(name, { ...cost, trades: at === 0 ? 0 : 1, realised, equity: 0n });
+    const rows =
+      name === 'spot'
+        ? [{ ...own, equity }]
+        : [market('spot', { equity, outlay: gain }), { ...own, outlay: -realised }];
+    const sums = { ...cost, trades: own.trades, realised, realisedAverage: realised };
+    return hour(at - 1, { equityStart, equityEnd: equity, ...sums, byMarket: rows });
+  });
+}
+
+describe('an account that has all in one market', () => {
+  it.each([
+    ['spot', 366],
+    ['swap', 366],
+    ['spot', 31],
+    ['swap', 1],
+  ] as const)('has the figures of %s, to the last digit, over %d days', (name, days) => {
+    const hours = inOneMarket(name, days);
+    const own = metricsFigures(performanceOf(hours));
+    // Returns of markets begin with the second hour.
+    const account = metricsFigures(performanceOf(hours.slice(1)));
+    const pairs = [...account.figures.keys()]
+      .filter((key) => /^(?:return|hourly\.|daily\.)/u.test(key))
+      .concat('trades', 'volume', 'fees', 'funding', 'realised', 'income')
+      .map((key) => [key, `${name}.${key}`] as const);
+    expect(pairs).toHaveLength(2 * 19 + 3 + 6);
+    for (const [whole, part] of pairs) {
+      expect([own.figures.get(part), own.reasons.get(part)], part).toEqual([
+        account.figures.get(whole),
+        account.reasons.get(whole),
+      ]);
+    }
+    const isKnown = (key: string): boolean => own.figures.get(`${name}.${key}`) !== null;
+    const calmar = ['hourly.calmar', 'daily.calmar', 'daily.win_rate', 'hourly.drawdown_peak_ms'];
+    expect(calmar.map(isKnown)).toEqual([days > 365, days > 365, days > 30, true]);
+  });
+});
+
 describe('as a metrics statement', () => {
+  const largest = 10n ** 48n - 1n;
+  const all = FIGURE_MARKETS.map((name) =>
+    market(name, { volume: largest, fees: largest, funding: -largest, equity: largest }),
+  );
+  /** Every market, hours from before, and one gap more than is kept. */
+  const widest = metricsFigures(
+    performanceOf(
+      Array.from({ length: 2 * MAX_METRICS_GAPS + 5 }, (_, at) => {
+        const wide = hour(at, { byMarket: all, volume: largest, residual: largest });
+        if (at < 2) return changed(wide, { rebuilt: true });
+        return at % 2 === 1 ? blindHour(at) : wide;
+      }),
+    ),
+  );
+
   it('has room for every market and as many gaps as are kept', () => {
-    const largest = 10n ** 48n - 1n;
-    const byMarket = FIGURE_MARKETS.map((name) =>
-      market(name, { volume: largest, fees: largest, funding: -largest, equity: largest }),
-    );
-    const hours = Array.from({ length: 2 * MAX_METRICS_GAPS + 3 }, (_, at) =>
-      at % 2 === 1 ? blindHour(at) : hour(at, { byMarket, volume: largest, residual: largest }),
-    );
-    const found = metricsFigures(performanceOf(hours));
-    expect(found.gaps).toHaveLength(MAX_METRICS_GAPS);
-    expect(found.figures.get('gaps')).toBe(MAX_METRICS_GAPS + 1);
-    expect(found.figures.get('option.return')).toBeNull();
-    expect(found.figures.size).toBeLessThan(200);
-    const bytes = encodeMetricsStatement(metricsStatement(found));
-    expect(bytes.length).toBeLessThan(48 * 1024);
+    expect(widest.gaps).toHaveLength(MAX_METRICS_GAPS);
+    expect(widest.figures.get('gaps')).toBe(MAX_METRICS_GAPS + 1);
+    expect(widest.figures.get('option.return')).toBeNull();
+    expect(widest.figures.size).toBe(335);
+    expect(parseMetricsStatement(encodeMetricsStatement(metricsStatement(widest))).ok).toBe(true);
+  });
+
+  it.each([
+    ['an amount', largest * 10n ** 12n],
+    ['no value', null],
+  ])('has room for them where each is %s as long as it may be', (_, value) => {
+    const text = value === null ? null : formatFixed(-value);
+    const names = [...widest.figures.keys()];
+    const reason = 'capital_not_positive';
+    const change = `-${'9'.repeat(30)}.${'9'.repeat(18)}`;
+    const bytes = encodeMetricsStatement({
+      ...metricsStatement(widest),
+      figures: new Map(names.map((name) => [name, text])),
+      reasons: new Map(text === null ? names.map((name) => [name, reason]) : []),
+      gaps: widest.gaps.map((gap) => ({ ...gap, reason, change })),
+    });
+    expect(bytes.length).toBeLessThan((MAX_TRACK_STATEMENT_BYTES * 15) / 16);
     expect(parseMetricsStatement(bytes).ok).toBe(true);
+  });
+
+  it.each([
+    [MAX_METRICS, true],
+    [MAX_METRICS + 1, false],
+  ])('of %d names is one: %s', (count, ok) => {
+    const names = Array.from({ length: count }, (_, at) => `figure_${at}`);
+    const figures = new Map(names.map((name) => [name, 0]));
+    const statement = { ...metricsStatement(widest), figures, reasons: new Map<string, string>() };
+    expect(parseMetricsStatement(encodeMetricsStatement(statement)).ok).toBe(ok);
   });
 
   const day = record(Array.from({ length: 60 }, (_, at) => move(at % 3 === 0 ? -2 : 3)));

@@ -82,6 +82,7 @@ const figures: fc.Arbitrary<HourFigures> = fc.record({
       equity: fc.option(fixed),
       outlay: fc.option(fixed),
       income: fc.option(fixed),
+      unrealised: fc.option(fixed),
     }),
     { maxLength: 3 },
   ),

@@ -8,7 +8,9 @@ import type { BookRecord, PriceRow } from '../../../../enclave/ledger/book/contr
 import type { Fixed } from '../../../../wire/fixed.ts';
 import { FIXED_ONE, multiplyFixed } from '../../../../wire/fixed.ts';
 import { marketReturns } from '../../../../wire/performance/market-returns.ts';
-import type { FigureMarket, HourFigures } from '../../../../wire/track/figures.ts';
+import { metricsFigures } from '../../../../wire/performance/metrics-figures.ts';
+import { performanceOf } from '../../../../wire/performance/performance.ts';
+import type { FigureMarket, HourFigures, MarketFigures } from '../../../../wire/track/figures.ts';
 import { FIGURE_MARKETS, HOUR_MS } from '../../../../wire/track/figures.ts';
 import {
   balance,
@@ -152,9 +154,20 @@ function madeBy(market: FigureMarket, hour: HourFigures, before: HourFigures): F
 
 function sumOf(
   { byMarket }: HourFigures,
-  name: 'fees' | 'funding' | 'income' | 'realised' | 'volume' | 'equity' | 'outlay',
+  name: Exclude<keyof MarketFigures, 'market' | 'trades'>,
 ): Fixed {
   return byMarket.reduce((sum, one) => sum + (one[name] ?? 0n), 0n);
+}
+
+function unrealisedOf(market: FigureMarket, { byMarket }: HourFigures): Fixed {
+  return byMarket.find((one) => one.market === market)?.unrealised ?? 0n;
+}
+
+/** What a market gained without a sale, from what was paid for it and what sales realised. */
+function changeOf(market: FigureMarket, hour: HourFigures, before: HourFigures): Fixed {
+  const start = before.byMarket.find((one) => one.market === market)?.equity ?? 0n;
+  const own = hour.byMarket.find((one) => one.market === market);
+  return (own?.equity ?? 0n) - start - (own?.outlay ?? 0n) - (own?.realised ?? 0n);
 }
 
 const OPENING = observation(T0, [
@@ -176,6 +189,7 @@ describe('markets of an account', () => {
           }
           expect(sumOf(hour, 'equity')).toBe(hour.equityEnd);
           expect(sumOf(hour, 'outlay')).toBe(0n);
+          expect(sumOf(hour, 'unrealised')).toBe(hour.unrealisedEnd);
           const before = figures[at - 1];
           if (before === undefined) continue;
           const made = expected(list, at);
@@ -183,6 +197,9 @@ describe('markets of an account', () => {
           for (const market of others) {
             const own = text(madeBy(market, hour, before));
             expect(own, `${market} ${at}`).toBe(text(made.get(market) ?? 0n));
+            expect(unrealisedOf(market, hour), `${market} ${at}`).toBe(
+              unrealisedOf(market, before) + changeOf(market, hour, before),
+            );
           }
           const all = others.reduce((sum, market) => sum + madeBy(market, hour, before), 0n);
           const account = (hour.equityEnd ?? 0n) - (hour.equityStart ?? 0n);
@@ -190,6 +207,27 @@ describe('markets of an account', () => {
         }
       }),
       { numRuns: 200 },
+    );
+  });
+
+  it('add up to the account in a metrics statement, whatever it sums', () => {
+    fc.assert(
+      fc.property(deals, (list) => {
+        const records = list.map(recordOf);
+        const { figures } = tell({ opening: OPENING, records, prices: PRICES, hours: HOURS });
+        const { figures: named } = metricsFigures(performanceOf(figures));
+        const pairs = [
+          ...['trades', 'volume', 'fees', 'funding', 'realised', 'income'].map((one) => [one, one]),
+          ['equity', 'equity_end'],
+          ['unrealised', 'unrealised_end'],
+        ];
+        for (const [own, whole] of pairs) {
+          const amounts = FIGURE_MARKETS.map((market) => named.get(`${market}.${own}`) ?? '0');
+          const sum = amounts.reduce((total: Fixed, amount) => total + fx(String(amount)), 0n);
+          expect(text(sum), own).toBe(String(named.get(`${whole}`)));
+        }
+      }),
+      { numRuns: 50 },
     );
   });
 
@@ -255,6 +293,52 @@ describe('what is of a market, and what is not', () => {
     const came = flow({ ...moved, currency: 'ACME', amount: '100' });
     // They come at 12.5 and are worth 11 in the end.
     expect(second([bought, came])).toEqual({ stock: '-162', spot: COINS });
+  });
+
+  it('what is not realised of it is its value less what it cost, and what contracts have not settled', () => {
+    const records = [
+      bought,
+      spot({ ...acme, side: 'sell', price: '14', amount: '3', timeMs: LATER }),
+      linear({ side: 'buy', price: '100', amount: '1', timeMs: T0 + 60_000 }),
+    ];
+    const { figures } = tell({ opening: OPENING, records, prices: PRICES, hours: 2 });
+    const rows = figures.map(({ byMarket }) =>
+      byMarket.map(({ market, realised, unrealised }) => [
+        market,
+        text(realised),
+        text(unrealised),
+      ]),
+    );
+    // Coins came in at what they were worth then: ten bitcoin at 100, ten of the other at 300.
+    expect(rows).toEqual([
+      [
+        ['spot', '0', '405'],
+        ['swap', '0', '11'],
+        ['stock', '0', '20'],
+      ],
+      [
+        ['spot', '0', '-200'],
+        ['swap', '0', '-9'],
+        ['stock', '12', '5'],
+      ],
+    ]);
+  });
+
+  it('a row of spot is there for it, too, where currencies are worth nothing together', () => {
+    const prices = [...PRICES, ...hourly('EUR/USD', ['1', '1.1', '1.25', '1.25', '1.25'])];
+    const opening = observation(T0, [balance('EUR', '100'), balance('USD', '-115')]);
+    const share = spot({ ...acme, side: 'buy', price: '10', amount: '1', timeMs: T0 + 60_000 });
+    const { figures } = tell({ opening, records: [share], prices, hours: 2 });
+    const rows = figures[1]?.byMarket.map((one) => [
+      one.market,
+      text(one.equity),
+      text(one.unrealised),
+    ]);
+    expect(rows).toEqual([
+      ['spot', '0', '25'],
+      ['stock', '11', '1'],
+    ]);
+    expect(text(figures[1]?.unrealisedEnd ?? null)).toBe('26');
   });
 
   it('a split is no gain, and nothing is paid for it', () => {

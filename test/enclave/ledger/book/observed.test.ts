@@ -456,3 +456,17 @@ describe('the last observation of an hour', () => {
 function fail(): never {
   throw new Error('no figures');
 }
+
+it('contracts that cost nothing together and are worth something are beyond', () => {
+  const [btc, eth] = ['BTC/USDT:USDT', 'ETH/USDT:USDT'];
+  const told = observation(
+    T0 + 30 * MINUTE_MS,
+    [balance('USDT', '100000')],
+    [
+      position({ symbol: btc, contracts: '1', entry: '50000', mark: '60000' }),
+      position({ symbol: eth, contracts: '1', side: 'short', entry: '50000', mark: '40000' }),
+    ],
+  );
+  const { figures } = tell({ opening: START, observations: [told], prices: PRICES, hours: 1 });
+  expect([figures[0]?.status, text(figures[0]?.residual ?? null)]).toEqual(['beyond', '20000']);
+});

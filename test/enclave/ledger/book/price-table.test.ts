@@ -132,15 +132,6 @@ describe('a price', () => {
     expect(table.mark('BTC/USDT', AT, AGE)).toBeNull();
     expect(table.lookup('BTC', AT, AGE)).toBeNull();
   });
-
-  it('that is forgotten is gone, and the others are there', () => {
-    const table = PriceTable.of([1, 2, 3, 4].map((at) => row('BTC/USD', at, String(at))));
-    table.lookup('BTC', 4, 10);
-    table.forget(3);
-    expect(table.size).toBe(2);
-    expect(table.lookup('BTC', 2, 10)).toBeNull();
-    expect(formatFixed(table.lookup('BTC', 3, 10)?.price ?? 0n)).toBe('3');
-  });
 });
 
 const ROWS = [row('BTC/USDT', AT - 5, '10'), row('USDT/USD', AT - 7, '1'), row('ETH/USD', AT, '2')];

@@ -1,186 +1,24 @@
 // Only aggregates in any answer. The first test walks every field of every message that EnclaveService can answer, from the
-// descriptors that it shows, and compares it with the list here: a field that somebody adds has to be added here, by somebody who
+// descriptors that it shows, and compares it with the list of test/helpers/aggregate-walk.ts: a field that somebody adds has to be added there, by somebody who
 // says what it is. The second walks every value of real answers, down into the signed statements.
 
-import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Client } from '@grpc/grpc-js';
-import { encodeCbor, parseCbor } from '../../../../wire/cbor.ts';
-import type { CborValue } from '../../../../wire/cbor.ts';
-import { isCanonicalDecimal } from '../../../../wire/decimal.ts';
-import { FILE_DESCRIPTORS } from '../../../../wire/grpc/descriptors.ts';
-import { MAX_TRACK_STATEMENT_BYTES } from '../../../../wire/track/head.ts';
-import { assertAccepted } from '../../../../wire/result.ts';
+import { encodeCbor } from '../../../../wire/cbor.ts';
+import type { MessageOf } from '../../../helpers/aggregate-walk.ts';
+import {
+  FIELDS,
+  FILES,
+  forbiddenTexts,
+  MESSAGES,
+  walkAnswer,
+} from '../../../helpers/aggregate-walk.ts';
 import type { GrpcScene } from '../../../helpers/grpc-scene.ts';
 import { call, openGrpcScene } from '../../../helpers/grpc-scene.ts';
-
-/** What each text may be: an amount or ratio over a period, a name that is closed, a place in log or time, or proof. */
-type Kind = 'amount' | 'ratio' | 'count' | 'time' | 'name' | 'place' | 'proof' | 'state';
-
-const EVIDENCE: Readonly<Record<string, Kind>> = {
-  statement: 'proof',
-  signature: 'proof',
-  origin: 'place',
-  leaf_index: 'place',
-  position: 'place',
-  leaf_salt: 'proof',
-  account: 'place',
-  counter: 'place',
-};
-
-const FIELDS: Readonly<Record<string, Readonly<Record<string, Kind>>>> = {
-  'enclave.SyncJobResponse': {
-    success: 'state',
-    user_uid: 'name',
-    exchange: 'name',
-    synced: 'count',
-    hourly_returns_generated: 'count',
-    accounts: 'count',
-  },
-  'enclave.Snapshot': { balance: 'amount', equity: 'amount', timestamp: 'time', currency: 'name' },
-  'enclave.Evidence': EVIDENCE,
-  'enclave.Coverage': { polls: 'count', complete: 'state', gaps: 'name' },
-  'enclave.HistoricalReturnsResponse': {
-    success: 'state',
-    next_page_token: 'place',
-    freshness: 'state',
-  },
-  'enclave.Return': {
-    period: 'time',
-    net_return: 'amount',
-    percentage_return: 'ratio',
-    balance: 'amount',
-    start: 'time',
-    end: 'time',
-    exchange: 'name',
-    ratio: 'ratio',
-    method: 'state',
-    reason: 'name',
-    currency: 'name',
-    residual: 'amount',
-    reconciliation: 'state',
-    supersedes: 'place',
-  },
-  'enclave.AggregatedMetricsResponse': {
-    total_balance: 'amount',
-    total_equity: 'amount',
-    total_realized_pnl: 'amount',
-    total_unrealized_pnl: 'amount',
-    total_fees: 'amount',
-    total_trades: 'count',
-    last_sync: 'time',
-    currency: 'name',
-    total_volume: 'amount',
-    total_funding: 'amount',
-    freshness: 'state',
-  },
-  'enclave.AccountMetrics': {
-    exchange: 'name',
-    balance: 'amount',
-    equity: 'amount',
-    realized_pnl: 'amount',
-    unrealized_pnl: 'amount',
-    fees: 'amount',
-    funding: 'amount',
-    volume: 'amount',
-    trades: 'count',
-    period_start: 'time',
-    period_end: 'time',
-    lot_method: 'state',
-    residual: 'amount',
-    currency: 'name',
-    last_sync: 'time',
-    gain: 'amount',
-    lowest_capital: 'amount',
-    mean_capital: 'amount',
-    small_capital_share: 'ratio',
-  },
-  'enclave.Ratios': {
-    cumulative_return: 'ratio',
-    cumulative_return_bridged: 'ratio',
-    volatility: 'ratio',
-    sharpe: 'ratio',
-    sortino: 'ratio',
-    calmar: 'ratio',
-    max_drawdown: 'ratio',
-    drawdown_peak: 'time',
-    drawdown_trough: 'time',
-    drawdown_recovery: 'time',
-    win_rate: 'ratio',
-    profit_factor: 'ratio',
-    xirr: 'ratio',
-  },
-  'enclave.Convention': { name: 'name', value: 'name' },
-  'enclave.SnapshotTimeSeriesResponse': { next_page_token: 'place', freshness: 'state' },
-  'enclave.DailySnapshot': {
-    user_uid: 'name',
-    exchange: 'name',
-    timestamp: 'time',
-    total_equity: 'amount',
-    realized_balance: 'amount',
-    unrealized_pnl: 'amount',
-    deposits: 'amount',
-    withdrawals: 'amount',
-    currency: 'name',
-    residual: 'amount',
-    supersedes: 'place',
-  },
-  'enclave.MarketBreakdown': {},
-  'enclave.MarketMetrics': {
-    equity: 'amount',
-    available_margin: 'amount',
-    volume: 'amount',
-    trades: 'count',
-    trading_fees: 'amount',
-    funding_fees: 'amount',
-  },
-  'enclave.HealthCheckResponse': {
-    status: 'state',
-    enclave: 'state',
-    version: 'name',
-    uptime: 'count',
-    origin: 'place',
-    stored: 'state',
-  },
-};
 
 /** Names that a field with a trade in it would have. */
 const TRADE =
   /(?:^|_)(?:price|quantity|qty|amount|size|side|symbol|instrument|pair|asset|base|quote|order|fill|trade|trade_id|execution|client_order_id|leverage|position_size|entry|api_key|secret|passphrase)(?:$|_)/u;
-
-interface FieldOf {
-  readonly name: string;
-  readonly type: string;
-  readonly typeName: string;
-}
-
-interface MessageOf {
-  readonly name: string;
-  readonly field: readonly FieldOf[];
-  readonly nestedType: readonly MessageOf[];
-}
-
-interface FileOf {
-  readonly package: string;
-  readonly messageType: readonly MessageOf[];
-  readonly service: readonly { readonly method: readonly { readonly outputType: string }[] }[];
-}
-
-const FILES: readonly FileOf[] = FILE_DESCRIPTORS.map(({ base64 }) => {
-  const type = descriptor.FileDescriptorProto;
-  const message = type.decode(Buffer.from(base64, 'base64'));
-  const plain: unknown = type.toObject(message, { enums: String, defaults: true, arrays: true });
-  return plain as FileOf;
-});
-
-function named(prefix: string, messages: readonly MessageOf[]): readonly [string, MessageOf][] {
-  return messages.flatMap((message): readonly [string, MessageOf][] => {
-    const name = `${prefix}.${message.name}`;
-    return [[name, message], ...named(name, message.nestedType)];
-  });
-}
-
-const MESSAGES = new Map(FILES.flatMap((file) => named(`.${file.package}`, file.messageType)));
 
 /** Every message that an answer can hold. */
 function answered(): ReadonlyMap<string, MessageOf> {
@@ -233,21 +71,6 @@ describe('every field of every message of an answer', () => {
   });
 });
 
-function textsOf(value: CborValue): readonly string[] {
-  if (typeof value === 'string') return [value];
-  if (Array.isArray(value)) return (value as readonly CborValue[]).flatMap(textsOf);
-  if (value instanceof Map) return [...value].flat().flatMap((one) => textsOf(one as CborValue));
-  return [];
-}
-
-/** Path and value of every leaf. */
-function leaves(value: unknown, path = ''): readonly (readonly [string, unknown])[] {
-  if (Buffer.isBuffer(value) || typeof value !== 'object' || value === null) return [[path, value]];
-  return Object.entries(value).flatMap(([name, one]) =>
-    leaves(one, /^[0-9]+$/u.test(name) ? path : `${path}.${name}`),
-  );
-}
-
 describe('every value of answers', () => {
   let scene: GrpcScene;
   let client: Client;
@@ -259,50 +82,31 @@ describe('every value of answers', () => {
 
   afterAll(() => scene.close());
 
-  const WORD = /^[a-z0-9_/.:-]{0,64}$/u;
-  const CLOSED = new Set(['USD', 'tls', 'live', 'sandbox', 'fifo', 'average']);
-  /** Host and path of where prices came from. */
-  const SOURCE = /^[a-z0-9.-]+(?:\/[A-Za-z0-9_.-]+)*$/u;
-  const ORIGIN = /^[a-z0-9./-]+\/e[0-9]{10}$/u;
-  const DOMAIN = /^trackseal\/[a-z]+\/v1$/u;
-
-  function isAllowed(text: string): boolean {
-    return (
-      CLOSED.has(text) ||
-      isCanonicalDecimal(text) ||
-      [WORD, SOURCE, ORIGIN, DOMAIN].some((pattern) => pattern.test(text))
-    );
-  }
-
   it.each([
-    'CalculateHistoricalReturns',
-    'GetAggregatedMetrics',
-    'GetSnapshotTimeSeries',
-    'ProcessSyncJob',
-    'HealthCheck',
-  ])('%s', async (method) => {
+    ['CalculateHistoricalReturns', 'HistoricalReturnsResponse'],
+    ['GetAggregatedMetrics', 'AggregatedMetricsResponse'],
+    ['GetSnapshotTimeSeries', 'SnapshotTimeSeriesResponse'],
+    ['ProcessSyncJob', 'SyncJobResponse'],
+    ['HealthCheck', 'HealthCheckResponse'],
+  ])('%s', async (method, response) => {
     const answer = await call(client, method, method === 'HealthCheck' ? {} : { user_uid: 'u' });
-    const found = leaves(answer);
-    expect(found.length).toBeGreaterThan(3);
-    const kinds = new Map(Object.values(FIELDS).flatMap((fields) => Object.entries(fields)));
-    for (const [path, value] of found) {
-      const kind = kinds.get(path.split('.').at(-1) ?? '');
-      expect(kind, path).toBeDefined();
-      const isAmount = kind === 'amount' || kind === 'ratio';
-      expect(isAmount ? isCanonicalDecimal(String(value)) : true, path).toBe(true);
-    }
-    for (const [path, bytes] of found) {
-      if (!path.endsWith('.statement') || !Buffer.isBuffer(bytes)) continue;
-      const limits = { maxBytes: MAX_TRACK_STATEMENT_BYTES };
-      const statement = assertAccepted(parseCbor(new Uint8Array(bytes), limits));
-      expect(textsOf(statement).filter((text) => !isAllowed(text))).toEqual([]);
-    }
+    const { leaves, wrong } = walkAnswer(`enclave.${response}`, answer);
+    expect(leaves).toBeGreaterThan(3);
+    expect(wrong).toEqual([]);
   });
 
   it('a symbol in a statement would be found', () => {
-    const planted = assertAccepted(
-      parseCbor(encodeCbor(new Map([[1, ['BTC/USDT', 'order 7', 'kraken']]])), { maxBytes: 100 }),
-    );
-    expect(textsOf(planted).filter((text) => !isAllowed(text))).toEqual(['BTC/USDT', 'order 7']);
+    const planted = encodeCbor(new Map([[1, ['BTC/USDT', 'order 7', 'kraken']]]));
+    expect(forbiddenTexts(planted)).toEqual(['BTC/USDT', 'order 7']);
+    const evidence = { statement: Buffer.from(planted), account: Buffer.alloc(32) };
+    const returns = [{ exchange: 'BTC/USDT', net_return: 'NaN', price: '1', evidence }];
+    const { wrong, statements } = walkAnswer('enclave.HistoricalReturnsResponse', { returns });
+    expect(statements).toBe(1);
+    expect(wrong).toEqual([
+      'enclave.HistoricalReturnsResponse.returns.exchange: BTC/USDT',
+      'enclave.HistoricalReturnsResponse.returns.net_return: NaN',
+      'enclave.HistoricalReturnsResponse.returns.price: is not in the list',
+      'enclave.HistoricalReturnsResponse.returns.evidence.statement: says BTC/USDT, order 7',
+    ]);
   });
 });

@@ -8,17 +8,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Client, credentials } from '@grpc/grpc-js';
+import protobuf from 'protobufjs';
 import { readMetrics, readReturn, readSnapshot } from '../../../../client/node/track-rows.ts';
 import { openParts } from '../../../../enclave/ledger/parts.ts';
 import { userTagOf } from '../../../../enclave/ledger/user-hash.ts';
-import { ed25519Verifier } from '../../../../verifier/ed25519.ts';
+import { ed25519Verifier } from '../../../../wire/node/ed25519.ts';
 import { decodeMessage, encodeMessage } from '../../../../wire/grpc/protobuf.ts';
 import type { GrpcMethod } from '../../../../wire/grpc/services.ts';
 import { enclaveService } from '../../../../wire/grpc/services.ts';
 import { assertAccepted } from '../../../../wire/result.ts';
+import { walkAnswer } from '../../../helpers/aggregate-walk.ts';
+import { PROTO } from '../../../helpers/grpc-scene.ts';
 import { ledgerScene } from '../../../helpers/ledger-scene.ts';
 import type { LedgerScene } from '../../../helpers/ledger-scene.ts';
 
+const ROOT = new protobuf.Root().loadSync(join(PROTO, 'enclave.proto'), { keepCase: true });
 const MINUTE_MS = 60_000;
 const PRICE = '60123.45';
 const AMOUNT = '0.51234';
@@ -124,7 +128,7 @@ describe('gRPC over the real record', () => {
 
     const origin = scene.services[0]?.origin ?? '';
     const keys = new Map([[origin, scene.keys.ed25519.publicKey]]);
-    const seen: Buffer[] = [];
+    const seen: (readonly [GrpcMethod<object, object>, Buffer])[] = [];
 
     let pageToken = '';
     const starts: number[] = [];
@@ -134,7 +138,7 @@ describe('gRPC over the real record', () => {
         ...range,
         pageToken,
       });
-      seen.push(bytes);
+      seen.push([methods.calculateHistoricalReturns, bytes]);
       for (const shown of answer.returns) {
         const row = assertAccepted(await readReturn(shown, keys, verify));
         expect(row.verified).toBe(true);
@@ -150,7 +154,8 @@ describe('gRPC over the real record', () => {
 
     const snapshots = await ask(client, methods.getSnapshotTimeSeries, { ...range, pageSize: 10 });
     const [snapshot] = snapshots.answer.snapshots;
-    const day = snapshot === undefined ? null : await readSnapshot(snapshot, keys, verify);
+    const day =
+      snapshot === undefined ? null : await readSnapshot(snapshot, range.userUid, keys, verify);
     expect(day?.ok === true ? [day.value.verified, day.value.atMs] : day).toEqual([
       true,
       Date.UTC(2026, 10, 21),
@@ -162,10 +167,28 @@ describe('gRPC over the real record', () => {
     expect(metrics.answer.totalTrades).toBe(1);
     const health = await ask(client, methods.healthCheck, {});
     expect(health.answer).toMatchObject({ enclave: true, stored: false });
-    seen.push(snapshots.bytes, metrics.bytes, health.bytes);
+    seen.push(
+      [methods.getSnapshotTimeSeries, snapshots.bytes],
+      [methods.getAggregatedMetrics, metrics.bytes],
+      [methods.healthCheck, health.bytes],
+    );
+
+    // Every value of every answer, as another library reads the bytes; and there is nothing else in them.
+    let statements = 0;
+    for (const [{ response }, bytes] of seen) {
+      const type = ROOT.lookupType(response.name);
+      const message = type.decode(bytes);
+      expect(type.encode(message).finish().length, response.name).toBe(bytes.length);
+      const plain = type.toObject(message, { longs: Number, enums: String });
+      const walked = walkAnswer(response.name, plain);
+      expect(walked.wrong).toEqual([]);
+      expect(walked.leaves).toBeGreaterThan(2);
+      statements += walked.statements;
+    }
+    expect(statements).toBeGreaterThanOrEqual(starts.length + 2);
 
     // What the exchange told of the trade, and what nobody hears.
-    const text = Buffer.concat(seen).toString('latin1');
+    const text = Buffer.concat(seen.map(([, bytes]) => bytes)).toString('latin1');
     expect(text.length).toBeGreaterThan(5000);
     for (const secret of [PRICE, AMOUNT, 'BTC/USDT', 'BTCUSDT', 'BTC', registered.api_key]) {
       expect(text.includes(secret), secret).toBe(false);

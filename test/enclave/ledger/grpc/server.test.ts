@@ -103,7 +103,9 @@ describe('EnclaveService, asked by a client made from the .proto', () => {
       user_uid: USER.user_uid,
       total_equity: '26012.5',
       deposits: '1000',
-      breakdown: { spot: { volume: '51000', trades: 3 } },
+      breakdown: {
+        spot: { volume: '51000', trades: 3, realized_pnl: '20', unrealized_pnl: '-3' },
+      },
     });
     const sync = await call(client, 'ProcessSyncJob', { ...USER, type: 'FULL' });
     expect(sync).toMatchObject({ success: true, synced: 12, accounts: 1, user_uid: USER.user_uid });

@@ -4,10 +4,20 @@ import { trackAccountOf } from '../../../../enclave/ledger/store/postgres-store.
 import type { LedgerAccount } from '../../../../enclave/ledger/protocol.ts';
 import { nodeCrypto } from '../../../../wire/node/crypto.ts';
 import { ChainCheck } from '../../../../wire/track/chain.ts';
+import { assertAccepted } from '../../../../wire/result.ts';
 import { HOUR_MS } from '../../../../wire/track/head.ts';
+import { boughtAt } from '../../../helpers/track-desk.ts';
 import { LEDGER_ACCOUNT, rowsOf } from '../../../helpers/track-store.ts';
 import { Chain, HOUR, hourAt } from '../../../vectors/track.ts';
 
+const POLL = {
+  poll: 1,
+  leafIndex: null,
+  slotMs: HOUR,
+  lastSyncMs: HOUR,
+  outcome: 'complete',
+  reason: null,
+};
 const OTHER: LedgerAccount = { ...LEDGER_ACCOUNT, id: 'ff'.repeat(16) };
 
 function hours(count: number): readonly Uint8Array[] {
@@ -54,6 +64,28 @@ describe('the record that is held in memory', () => {
     expect(await has(store, OTHER, 2)).toBe(true);
     expect(await has(store, LEDGER_ACCOUNT, 1)).toBe(true);
     expect(await has(store, LEDGER_ACCOUNT, 2)).toBe(true);
+  });
+
+  it('knows the records that were saved, the newest of each account, and counts each once', async () => {
+    const store = new MemoryStore(1024, 6);
+    const fills = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((id) => boughtAt(id, HOUR, '1', '2'));
+    const save = (account: LedgerAccount, from: number, to: number, before: number) =>
+      store.savePoll(account, POLL, fills.slice(from, to), before);
+    const unstored = async (account: LedgerAccount): Promise<string> =>
+      assertAccepted(await store.unstored(account, fills))
+        .map(({ id }) => id)
+        .join('');
+    expect(assertAccepted(await save(OTHER, 0, 5, 0))).toBe(5);
+    expect(assertAccepted(await save(OTHER, 4, 6, 5))).toBe(6);
+    expect(await unstored(OTHER)).toBe('g');
+    expect(await unstored(LEDGER_ACCOUNT)).toBe('abcdefg');
+    // Two accounts: three names each.
+    await save(LEDGER_ACCOUNT, 0, 1, 0);
+    await save(OTHER, 6, 7, 6);
+    expect(await unstored(OTHER)).toBe('abcd');
+    expect(await unstored(LEDGER_ACCOUNT)).toBe('bcdefg');
+    store.forget(OTHER);
+    expect(await unstored(OTHER)).toBe('abcdefg');
   });
 
   it('of an account that is removed takes no room from the others', async () => {

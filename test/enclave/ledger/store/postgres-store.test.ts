@@ -147,6 +147,8 @@ describe('the store', () => {
     ).toBe(3);
     const loaded = assertAccepted(await scene.store().load(LEDGER_ACCOUNT));
     expect(loaded.records).toEqual([fill('a'), fill('b'), fill('d')]);
+    const told = [fill('a'), fill('c'), fill('d')];
+    expect(assertAccepted(await store.unstored(LEDGER_ACCOUNT, told))).toEqual([fill('c')]);
   });
 
   it('takes the same rows again, and no others at their place', async () => {
@@ -270,6 +272,8 @@ describe('a database that lies', () => {
       'UPDATE trackseal.sealed_states SET sealed = set_byte(sealed, 0, get_byte(sealed, 0) # 1)',
       'store_mac',
     ],
+    ['changes who an account is', "UPDATE trackseal.accounts SET venue = 'okx'", 'store_mac'],
+    ['hides an account that has rows', 'DELETE FROM trackseal.accounts', 'store_deleted'],
     ['has a state of other records', 'UPDATE trackseal.sealed_states SET counter = 1', 'store_mac'],
   ])('%s', async (_, statement, code) => {
     await filled();

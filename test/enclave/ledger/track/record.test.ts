@@ -2,8 +2,10 @@ import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { openStore, openTrackRecord } from '../../../../enclave/ledger/track/open-track.ts';
 import type { TrackRecord } from '../../../../enclave/ledger/track/track-record.ts';
+import { OUTCOME } from '../../../../wire/exchange-call.ts';
 import { formatFixed } from '../../../../wire/fixed.ts';
 import { nodeCrypto } from '../../../../wire/node/crypto.ts';
+import { exactRatio } from '../../../../wire/performance/ratio.ts';
 import { assertAccepted } from '../../../../wire/result.ts';
 import { checkChain } from '../../../../wire/track/chain.ts';
 import type { SignedStatement } from '../../../../wire/track/evidence.ts';
@@ -125,13 +127,41 @@ describe('the track record of a polled account', () => {
     const all = await opened();
     const { scene, account } = all;
     const { control } = scene.exchange;
+    control.move({ isMoving: true });
     await untilCounter(all, 2);
     control.deposit({ account, currency: 'USDT', amount: '50000' });
     await untilCounter(all, 4);
     const hours = hoursOf(parsed(await statementsOf(all)));
     const flow = hours.find(({ figures }) => (figures.inflow ?? 0n) > 0n && !figures.rebuilt);
-    expect(flow).toBeDefined();
-    expect(Number(flow?.return.ratio)).toBeCloseTo(0, 3);
-    expect(Number(formatFixed(flow?.figures.inflow ?? 0n))).toBeGreaterThan(49_000);
+    if (flow === undefined) throw new Error('no hour with the deposit');
+    const { equityStart, equityEnd, inflow, flows, ...figures } = flow.figures;
+    expect(Number(formatFixed(inflow ?? 0n))).toBeGreaterThan(49_000);
+    expect(figures).toMatchObject({ status: 'reconciled', residual: 0n, complete: true });
+    // Up to the deposit, and from what was there with it.
+    const [paid] = flows;
+    const before = paid?.equityBefore ?? 0n;
+    const after = before + (paid?.amount ?? 0n);
+    const [start, end] = [equityStart ?? 0n, equityEnd ?? 0n];
+    expect(flow.return).toMatchObject({
+      ratio: exactRatio(before * end - start * after, start * after),
+      method: 'twr',
+    });
+    expect(flow.return.ratio).not.toBe('0');
+    expect(Math.abs(Number(flow.return.ratio))).toBeLessThan(0.001);
+
+    // Polls fail until hours are closed without one: no return, and the polls that failed or were missed are named.
+    control.fault({ venue: 'binance', type: 'trouble', kind: 'unavailable' });
+    const first = (lastOf(all.records).track(all.id)?.chain?.head.counter ?? 0) + 1;
+    await untilCounter(all, first + 2);
+    const down = hoursOf(parsed(await statementsOf(all))).filter(
+      ({ counter, return: made }) => counter >= first && made.ratio === null,
+    );
+    expect(down.length).toBeGreaterThan(0);
+    for (const { figures: seen, return: made, basis } of down) {
+      expect(made).toMatchObject({ ratio: null, reason: 'incomplete' });
+      expect(seen).toMatchObject({ complete: false, status: 'unknown', residual: null });
+      expect(seen.gaps).toContain('not_completed');
+      expect(basis.polls.some(({ outcome }) => outcome >= OUTCOME.failed)).toBe(true);
+    }
   }, 120_000);
 });
