@@ -40,6 +40,8 @@ const E2E_TESTS = [
   'test/replay/epochs.test.ts',
 ];
 
+const SETUP = ['test/setup/seed.ts'];
+
 // `unit` is what `make check` runs; `processes` and `e2e` start processes, `peers` asks independent
 // programs. `make test` runs all.
 export default defineConfig({
@@ -49,6 +51,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          setupFiles: SETUP,
           include: ['test/**/*.test.ts'],
           exclude: [
             ...E2E_TESTS,
@@ -65,6 +68,7 @@ export default defineConfig({
       {
         test: {
           name: 'processes',
+          setupFiles: SETUP,
           include: PROCESS_TESTS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -73,6 +77,7 @@ export default defineConfig({
       {
         test: {
           name: 'peers',
+          setupFiles: SETUP,
           include: ['test/peers/**/*.test.ts'],
           testTimeout: 300_000,
         },
@@ -80,6 +85,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          setupFiles: SETUP,
           include: E2E_TESTS,
           testTimeout: 300_000,
           hookTimeout: 300_000,
@@ -90,6 +96,7 @@ export default defineConfig({
       {
         test: {
           name: 's3',
+          setupFiles: SETUP,
           include: ['test/s3/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 600_000,
@@ -100,6 +107,7 @@ export default defineConfig({
       {
         test: {
           name: 'pg',
+          setupFiles: SETUP,
           include: ['test/pg/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 600_000,
@@ -110,6 +118,7 @@ export default defineConfig({
       {
         test: {
           name: 'vm',
+          setupFiles: SETUP,
           include: ['test/vm/**/*.test.ts'],
           globalSetup: 'test/vm/setup.ts',
           testTimeout: 1_800_000,

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach } from 'vitest';
 import { ROOT } from '../../scripts/bundle.ts';
+import { testSeed } from '../helpers/seed.ts';
 
 export const LAUNCHER: string = join(ROOT, 'scripts/trackseal');
 const POLL_MS = 10;
@@ -208,7 +209,7 @@ export function descendantsNamed(pid: number, program: string): readonly number[
 
 /** A seed that is printed, so that a failed run can be run again with TRACKSEAL_SEED. */
 export function seededNumbers(name: string): (low: number, high: number) => number {
-  const seed = Number(process.env['TRACKSEAL_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+  const seed = testSeed();
   console.log(`${name}: TRACKSEAL_SEED=${seed}`);
   let state = (seed >>> 0) + 0x9e3779b9;
   return (low, high) => {

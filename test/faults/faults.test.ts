@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { testSeed } from '../helpers/seed.ts';
 import { runSchedule } from './run.ts';
 import { schedules } from './schedule.ts';
 import { shorten } from './shorten.ts';
@@ -10,7 +11,7 @@ const AT_ONCE = 4;
 
 describe('a disk that loses, tears, refuses and lies', () => {
   it(`breaks no promise in ${SCHEDULES} schedules`, async () => {
-    const seed = Number(process.env['TRACKSEAL_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+    const seed = testSeed();
     console.log(`faults: TRACKSEAL_SEED=${seed}`);
     const left = [...fc.sample(schedules, { seed, numRuns: SCHEDULES })];
     const ends = new Set<string>();

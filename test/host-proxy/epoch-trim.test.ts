@@ -108,7 +108,8 @@ describe('the spool of a running epoch', () => {
       ),
       { numRuns: 60 },
     );
-    expect(drops).toBeGreaterThan(100);
+    // The samples are worth something only if files were dropped in them.
+    expect(drops).toBeGreaterThan(20);
   });
 
   it('loses nothing in a crash at any step of the dropping', async () => {
