@@ -49,11 +49,16 @@ const KINDS: Readonly<Record<string, MarketKind>> = {
   IOPT: 'option',
   OPT: 'option',
   FOP: 'option',
-  FSFOP: 'option',
+  // Of the style of futures: margined daily, no premium is paid.
+  FSFOP: 'future',
+  FSOPT: 'future',
   FUT: 'future',
   CASH: 'fx',
-  CRYPTO: 'spot',
+  // Coins and metals are positions with marks here, like shares, and in no cash report.
+  CRYPTO: 'stock',
+  CMDTY: 'stock',
   CFD: 'swap',
+  FXCFD: 'swap',
 };
 
 interface Instrument {
@@ -138,7 +143,8 @@ export function readTrade(raw: Raw, { accountId, nameOf }: Context): Taken {
   const money = moneyOf(raw);
   const price = priceOf(raw, money, quantity, instrument.contractSize ?? '1');
   if (price === null) return null;
-  const own = idAt(raw, 'tradeID') ?? idAt(raw, 'ibExecID') ?? idAt(raw, 'transactionID');
+  // A corrected trade has the tradeID of the one that was cancelled.
+  const own = idAt(raw, 'transactionID') ?? idAt(raw, 'ibExecID') ?? idAt(raw, 'tradeID');
   const id = own ?? nameOf(['trade', instrument.symbol, quantity, money, String(timeMs)]);
   const isContract = instrument.contractSize !== null && instrument.market !== 'stock';
   const fill: Fill = {
@@ -167,11 +173,12 @@ const CASH_TYPES: Readonly<Record<string, FlowType>> = {
   'deposits/withdrawals': 'deposit',
   'deposits & withdrawals': 'deposit',
   'deposits &amp; withdrawals': 'deposit',
+  'bill pay': 'deposit',
   dividends: 'dividend',
   'payment in lieu of dividends': 'dividend',
-  // No fees: what is paid for trading is summed up as such.
-  'withholding tax': 'other',
-  '871(m) withholding': 'other',
+  // Less income, and income again where it is given back; no fee of trading, and no deposit.
+  'withholding tax': 'dividend',
+  '871(m) withholding': 'dividend',
   'broker interest paid': 'interest',
   'broker interest received': 'interest',
   'bond interest paid': 'interest',

@@ -49,7 +49,8 @@ const REPEATING: ReadonlySet<string> = new Set(
    MTMPerformanceSummaryInBase MTDYTDPerformanceSummary FdicInsuredDepositsByBank StmtFunds
    ChangeInPositionValues NetStockPositionSummary ComplexPositions FxPositions
    FxTransactions TransactionTaxes OptionEAE PendingExcercises PriorPeriodPositions
-   InterestAccruals TierInterestDetails HardToBorrowDetails ChangeInDividendAccruals
+   InterestAccruals TierInterestDetails HardToBorrowDetails HardToBorrowMarkupDetails
+   IncentiveCouponAccrualDetails ChangeInDividendAccruals DepositsOnHold
    OpenDividendAccruals SecuritiesInfo SLBOpenContracts SLBActivities
    UnbundledCommissionDetails UnsettledTransfers`.split(/\s+/u),
 );
@@ -130,16 +131,24 @@ class Reading {
 
   read(section: Section, content: unknown): void {
     const [name, read] = READERS[section];
+    let levels = 0;
+    let own = 0;
     for (const [other, found] of Object.entries(isRaw(content) ? content : {})) {
       // Orders, lots and sums of trades stand beside the executions.
-      if (other !== name) this.pass(section, 'level', countOf(found));
+      if (other === name) continue;
+      levels += countOf(found);
+      this.pass(section, 'level', countOf(found));
     }
     const raws = at(content, name);
     for (const raw of Array.isArray(raws) ? raws.filter(isRaw) : []) {
       const taken: Taken = read(raw, this.#context);
+      if (taken === 'level') levels++;
+      else own++;
       if (typeof taken === 'string') this.pass(section, taken, 1);
       else this.#take(section, taken);
     }
+    // Orders, lots or sums, and none of what they are of: that is not known.
+    if (levels > 0 && own === 0) this.missing.push(section);
   }
 
   pass(section: string, reason: UntakenElements['reason'], count: number): void {
@@ -192,11 +201,5 @@ function readStatement(statement: unknown): FlexStatement | null {
     reading.pass(section, reason, elementsIn(content));
   }
   const { records, malformed, missing, untaken } = reading;
-  // All currencies in one sum, and none of them: the wallet is not known.
-  const isSum = untaken.some(
-    ({ section, reason }) => section === 'CashReport' && reason === 'level',
-  );
-  const hasCash = records.some(({ kind }) => kind === 'balance') || malformed.CashReport > 0;
-  if (isSum && !hasCash) missing.push('CashReport');
   return { accountId, fromMs: from.timeMs, toMs, records, malformed, missing, untaken };
 }

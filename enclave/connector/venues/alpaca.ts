@@ -291,9 +291,9 @@ const SECURITIES: Readonly<Record<string, FlowType>> = {
   JNL: 'transfer_in',
   JNLS: 'transfer_in',
   CFEE: 'fee',
-  FOPT: 'other',
+  FOPT: 'transfer_in',
   ...Object.fromEntries(
-    'MA NC OPASN OPCA OPEXC OPEXP OPTRD REORG SPIN SPLIT VOF'
+    'MA NC OPASN OPCA OPCSH OPEXC OPEXP OPTRD OPXRC REORG SC SPIN SPLIT SSO SSP VOF'
       .split(' ')
       .map((name) => [name, 'conversion'] as const),
   ),
@@ -319,20 +319,24 @@ function activity(raw: Raw, seenMs: number | null): One {
   const id = idAt(raw, 'id');
   const money = decimalAt(raw, 'net_amount');
   const symbol = nameAt(raw, 'symbol');
-  const quantity = SECURITIES[name] === undefined ? null : decimalAt(raw, 'qty');
+  const sub = textAt(raw, 'activity_sub_type') ?? '';
+  const isOfShares = SECURITIES[name] !== undefined || sub === 'SDIV';
+  const quantity = isOfShares ? decimalAt(raw, 'qty') : null;
   if (money === null && quantity === null) return null;
   const hasMoney = money !== null && money !== '0';
   const hasShares = quantity !== null && quantity !== '0';
   const status = textAt(raw, 'status') ?? 'executed';
+  // Money of a merger, and the shares that it is for, may be activities of their own.
+  const group = /^S?CMA$/u.test(sub) ? idAt(raw, 'group_id') : null;
   const common = {
     timeMs: timeOf(raw, seenMs),
     status: status === 'executed' || status === 'correct' ? 'ok' : 'canceled',
     from: nameAt(raw, 'activity_type'),
     market: symbol === null || name === 'CFEE' ? null : kindOf(symbol),
-    networkId: hasMoney && hasShares ? id : null,
+    networkId: group ?? (hasMoney && hasShares ? id : null),
   } as const;
   const typed = (type: FlowType): FlowType =>
-    type === 'conversion' && !(hasMoney && hasShares) ? 'other' : type;
+    type === 'conversion' && common.networkId === null ? 'other' : type;
   const lines: (Flow | null)[] = [];
   if (hasMoney) {
     const found = typed(typeOf(name));
@@ -343,7 +347,8 @@ function activity(raw: Raw, seenMs: number | null): One {
   if (hasShares) {
     const type = typed(SECURITIES[name] ?? 'other');
     const currency = name === 'CFEE' ? coinOf(symbol) : symbol;
-    const own = id === null || !hasMoney ? id : `${id}-qty`;
+    // An option that is exercised and the shares that come of it have one id.
+    const own = id === null ? null : `${id}-${symbol ?? ''}`;
     lines.push(flowOf({ ...common, id: own, type, currency, amount: quantity }));
   }
   const known = lines.filter((line) => line !== null);

@@ -79,9 +79,7 @@ function checkCash(statement: FlexStatement, raw: Raw): void {
 const FLOW_NAMES: Readonly<Record<string, string>> = {
   deposit: 'depositsWithdrawals',
   withdrawal: 'depositsWithdrawals',
-  dividend: 'dividends',
   interest: 'interest',
-  other: 'withholdingTax',
 };
 
 /** The statement's own table of changes, from records, equity before, and marks after; all in one currency. */
@@ -94,6 +92,7 @@ function changesOfValue(statement: FlexStatement, raw: Raw, currency: string): M
     const amount = account.signedOf(flow);
     if (flow.currency !== currency) continue;
     if (flow.type === 'conversion') add('mtm', amount);
+    else if (flow.type === 'dividend') add(amount < 0n ? 'withholdingTax' : 'dividends', amount);
     else if (flow.type === 'fee') add(flow.id.includes(':tax-') ? 'salesTax' : 'otherFees', amount);
     else add(FLOW_NAMES[flow.type] ?? flow.type, amount);
   }
@@ -207,12 +206,24 @@ describe('a statement of our own, in the shape of Interactive Brokers’', () =>
   });
 });
 
-describe('a cash report of sums alone', () => {
-  it('is no wallet, and missing', () => {
+describe('a section without what it is made of', () => {
+  it.each([
+    ['CashReport', 'sums', /<CashReportCurrency [^>]*levelOfDetail="Currency"[^>]*\/>/gu],
+    ['Trades', 'orders', /<Trade [^>]*levelOfDetail="EXECUTION"[^>]*\/>/gu],
+    ['CashTransactions', 'sums', /<CashTransaction [^>]*levelOfDetail="DETAIL"[^>]*\/>/gu],
+    ['Transfers', 'lots', /<Transfer [^>]*levelOfDetail="TRANSFER"[^>]*\/>/gu],
+    ['OpenPositions', 'lots', /<OpenPosition [^>]*levelOfDetail="SUMMARY"[^>]*\/>/gu],
+  ])('%s of %s alone is missing, and nothing is not', (section, _what, elements) => {
     const { text } = load(OWN);
-    const bare = text.replaceAll(/<CashReportCurrency [^>]*levelOfDetail="Currency"[^>]*\/>/gu, '');
+    const bare = text.replaceAll(elements, '');
     const [read] = readFlexStatements(parseFlexXml(bare) ?? {}) ?? [];
-    expect(read?.missing).toEqual(['CashReport']);
+    expect(read?.missing).toEqual([section]);
+    const none = bare.replaceAll(
+      new RegExp(`<${section}>.*?</${section}>`, 'gsu'),
+      `<${section} />`,
+    );
+    const [empty] = readFlexStatements(parseFlexXml(none) ?? {}) ?? [];
+    expect(empty?.missing).toEqual([]);
   });
 });
 

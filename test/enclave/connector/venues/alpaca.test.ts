@@ -30,6 +30,10 @@ function nta(type: string, amount: string, more: Activity = {}): Activity {
   };
 }
 
+function corporate(sub: string, group: string): Activity {
+  return { activity_sub_type: sub, group_id: group, qty: '0' };
+}
+
 /** As the venue pages: ascending by id, a hundred at most, after the one that is named. */
 function list(all: readonly Activity[]): (asked: Asked) => Reply {
   return ({ query }) => {
@@ -198,6 +202,54 @@ describe('alpaca', () => {
       'SPLIT other in 20 ABC',
     ]);
     expect(done.coverage.every(({ reason }) => reason !== 'record_malformed')).toBe(true);
+  });
+
+  it('keeps an option that is exercised and its shares apart, though they have one id', async () => {
+    const id = '20261102011955195::1';
+    const { records } = await poll([
+      nta('OPEXC', '0', { id, symbol: 'ABC261120C00150000', qty: '-2' }),
+      nta('OPTRD', '-30000', { id, symbol: 'ABC', qty: '200', price: '150' }),
+    ]);
+    const flows = records.filter((record) => record.kind === 'flow');
+    expect(flows.map(({ type, amount, currency }) => `${type} ${amount} ${currency}`)).toEqual([
+      'other 2 ABC261120C00150000',
+      'conversion 30000 USD',
+      'conversion 200 ABC',
+    ]);
+    expect(new Set(flows.map((flow) => flow.id)).size).toBe(3);
+  });
+
+  it('has the money and the shares of a merger as one conversion, and shares for shares as none', async () => {
+    const { records } = await poll([
+      nta('MA', '320', { ...corporate('CMA', 'g1'), id: '20261102000000000::1' }),
+      nta('MA', '0', {
+        ...corporate('CMA', 'g1'),
+        id: '20261102000000000::2',
+        symbol: 'ABC',
+        qty: '-10',
+      }),
+      nta('MA', '0', {
+        ...corporate('SMA', 'g2'),
+        id: '20261102000000000::3',
+        symbol: 'DEF',
+        qty: '-20',
+      }),
+      nta('DIV', '0', {
+        ...corporate('SDIV', 'g3'),
+        id: '20261102000000000::4',
+        symbol: 'GHI',
+        qty: '0.5',
+      }),
+    ]);
+    const flows = records.filter((record) => record.kind === 'flow');
+    expect(
+      flows.map(({ type, amount, currency, networkId }) => [type, amount, currency, networkId]),
+    ).toEqual([
+      ['conversion', '320', 'USD', 'g1'],
+      ['conversion', '10', 'ABC', 'g1'],
+      ['other', '20', 'DEF', null],
+      ['other', '0.5', 'GHI', null],
+    ]);
   });
 
   it('takes a deposit that is dated by day alone, later on the first day', async () => {

@@ -35,7 +35,14 @@ function query(...statements: readonly string[]): string {
 }
 
 const TRADE =
-  '<Trade accountId="U1" currency="USD" assetCategory="STK" symbol="IBM" tradeID="11" ibExecID="e11" ibOrderID="o1" orderReference="ours-1" dateTime="20261102;101500" quantity="10" tradePrice="200.5" tradeMoney="2005" taxes="-0.1" ibCommission="-1.05" ibCommissionCurrency="USD" buySell="BUY" multiplier="1" levelOfDetail="EXECUTION" />';
+  '<Trade accountId="U1" currency="USD" assetCategory="STK" symbol="IBM" tradeID="11" ibExecID="11" ibOrderID="o1" orderReference="ours-1" dateTime="20261102;101500" quantity="10" tradePrice="200.5" tradeMoney="2005" taxes="-0.1" ibCommission="-1.05" ibCommissionCurrency="USD" buySell="BUY" multiplier="1" levelOfDetail="EXECUTION" />';
+
+function booked(quantity: string, exec: string, transaction: string): string {
+  return TRADE.replace(
+    'ibExecID="11"',
+    `ibExecID="${exec}" transactionID="${transaction}"`,
+  ).replace('quantity="10"', `quantity="${quantity}"`);
+}
 
 const TICKET =
   '<FlexStatementResponse timestamp="x"><Status>Success</Status><ReferenceCode>4711</ReferenceCode><Url>https://gdcdyn.interactivebrokers.com/AccountManagement/FlexWebService/GetStatement</Url></FlexStatementResponse>';
@@ -214,17 +221,52 @@ describe('a statement', () => {
     ]);
   });
 
+  it('takes a trade, its cancellation and the corrected one, of one tradeID, for three', async () => {
+    const cancelled = booked('-10', '', '102').replace('tradeID="11"', 'tradeID=""');
+    const trades = booked('10', 'x.01.01', '101') + cancelled + booked('11', 'x.01.02', '103');
+    const { records } = await poll([query(statement('U1', { trades }))]);
+    expect(fillsOf(records).map(({ id, side, amount }) => [id, side, amount])).toEqual([
+      ['U1:101', 'buy', '10'],
+      ['U1:102', 'sell', '10'],
+      ['U1:103', 'buy', '11'],
+    ]);
+  });
+
   it.each([
-    ['Other Fees', 'fee'],
-    ['Withholding Tax', 'other'],
-    ['871(m) Withholding', 'other'],
-  ])('has %s as %s: a tax is no fee', (name, type) => {
-    const cash = element('CashTransaction').replace(/ type="[^"]*"/u, ` type="${name}"`);
+    ['CRYPTO', 'BTC.USD-PAXOS', 'stock'],
+    ['CMDTY', 'XAUUSD', 'stock'],
+    ['FXCFD', 'EUR.USD', 'swap'],
+    ['FSOPT', 'OGBL 20261218 130 C', 'future'],
+  ])('has a kind for %s, of trades and positions alike', (category, symbol, market) => {
+    const held = `<OpenPosition accountId="U1" currency="USD" assetCategory="${category}" symbol="${symbol}" multiplier="1" position="2" markPrice="90" />`;
+    const trades = TRADE.replace('"STK"', `"${category}"`).replace('"IBM"', `"${symbol}"`);
+    const text = query(statement('U1', { trades, positions: held }));
+    const [read] = readFlexStatements(parseFlexXml(text) ?? {}) ?? [];
+    const found = (read?.records ?? []).flatMap((record) =>
+      record.kind === 'fill' || record.kind === 'position' ? [[record.symbol, record.market]] : [],
+    );
+    expect(found).toEqual([
+      [symbol, market],
+      [`U1:${symbol}`, market],
+    ]);
+  });
+
+  it.each([
+    ['Other Fees', '-1', 'fee out'],
+    ['Withholding Tax', '-1', 'dividend out'],
+    // Given back: no deposit.
+    ['Withholding Tax', '1', 'dividend in'],
+    ['871(m) Withholding', '-1', 'dividend out'],
+    ['Bill Pay', '-1', 'withdrawal out'],
+  ])('has %s of %s as %s', (name, amount, expected) => {
+    const cash = element('CashTransaction')
+      .replace(/ type="[^"]*"/u, ` type="${name}"`)
+      .replace(/ amount="[^"]*"/u, ` amount="${amount}"`);
     const text = query(statement('U1', { cash }));
     const [read] = readFlexStatements(parseFlexXml(text) ?? {}) ?? [];
-    expect(flowsOf(read?.records ?? []).map((flow) => flow.kind === 'flow' && flow.type)).toEqual([
-      type,
-    ]);
+    expect(
+      flowsOf(read?.records ?? []).map(({ type, direction }) => `${type} ${direction}`),
+    ).toEqual([expected]);
   });
 
   it('in the shapes that ibflex recorded: options, dividends, transfers of shares, lots left out', () => {
@@ -245,7 +287,7 @@ describe('a statement', () => {
     expect(Object.values(read?.malformed ?? {})).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
     expect(fillsOf(read?.records ?? [])).toEqual([
       expect.objectContaining({
-        id: 'U123456:594763148',
+        id: 'U123456:2381339439',
         market: 'option',
         contractSize: '100',
         side: 'buy',
