@@ -10,6 +10,14 @@ import {
   ReturnSchema,
 } from '../../wire/grpc/messages.ts';
 import type { MessageSchema } from '../../wire/grpc/protobuf.ts';
+import {
+  amountText,
+  metricsMessage,
+  netReturnOf,
+  periodOf,
+  returnMessage,
+  snapshotMessage,
+} from '../../wire/grpc/track-messages.ts';
 import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import type { SignedStatement } from '../../wire/track/evidence.ts';
@@ -22,16 +30,7 @@ import {
   trackDomainOf,
   trackSignedBytes,
 } from '../../wire/track/statement.ts';
-import {
-  amountText,
-  byName,
-  differenceOf,
-  metricsMessage,
-  netReturnOf,
-  periodOf,
-  returnMessage,
-  snapshotMessage,
-} from './track-messages.ts';
+import { differenceOf } from './message-difference.ts';
 
 const SIGNATURE_BYTES = 64;
 const SALT_BYTES = 16;
@@ -214,6 +213,12 @@ export async function readSnapshot(
   });
 }
 
+/** Their order says nothing. */
+function byName(row: Wire.AccountMetrics): Wire.AccountMetrics {
+  const conventions = row.conventions.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return { ...row, conventions };
+}
+
 export async function readMetrics(
   row: Wire.AccountMetrics,
   keys: EpochKeys,
@@ -224,8 +229,7 @@ export async function readMetrics(
   const { statement } = verified.value;
   const { fromMs, toMs } = periodOf(statement);
   const expected = metricsMessage(statement, row.lastSync, row.evidence);
-  const shown = { ...row, conventions: byName(row.conventions) };
-  const same = compare(AccountMetricsSchema, expected, shown);
+  const same = compare(AccountMetricsSchema, byName(expected), byName(row));
   if (!same.ok) return same;
   return accept({
     ...verified.value,

@@ -1,8 +1,14 @@
-// What gRPC asks of the track record, and what it gets: aggregates, each with the signed statement that they were read
-// from. Questions have passed the bounds of grpc/requests.ts. An answer has no price, quantity, symbol, order or fill.
-// Amounts are canonical decimal texts in `currency`; what is unknown is null, never zero. A refusal is a value.
+// What gRPC asks of the track record, and what it gets: signed statements, which grpc/answers.ts writes out as messages, and
+// sums of them. Questions have passed the bounds of grpc/requests.ts. An answer has no price, quantity, symbol, order or
+// fill. Amounts are US dollars; what is unknown is null, never zero. A refusal is a value.
 
+import type { Fixed } from '../../wire/fixed.ts';
 import type { Result } from '../../wire/result.ts';
+import type { SignedStatement } from '../../wire/track/evidence.ts';
+import type { HourStatement } from '../../wire/track/hour.ts';
+import type { MetricsStatement } from '../../wire/track/metrics.ts';
+import type { SnapshotStatement } from '../../wire/track/snapshot.ts';
+import type { TrackStatement } from '../../wire/track/statement.ts';
 
 /** Who asks: a holder of a certificate under the owner's `client_ca`. Whoever holds one reads every account. */
 export interface TrackCaller {
@@ -45,175 +51,50 @@ export interface RangeQuery extends TrackQuery {
 export const MAX_PAGE_ROWS = 500;
 export const MAX_ANSWER_ROWS_BYTES: number = 3 * 1024 * 1024;
 
-/** The signed bytes behind a row. */
-export interface Evidence {
-  /** As signed; docs/PROTOCOL.md has the layouts of wire/track/. */
-  readonly statement: Uint8Array;
-  /** Ed25519 of the desk of that epoch. */
-  readonly signature: Uint8Array;
-  /** Of the epoch whose log has the leaf. */
-  readonly origin: string;
-  readonly leafIndex: number;
-  /** Of the statement in its leaf. */
-  readonly position: number;
-  /** Opens the digest of the leaf: 16 bytes. */
-  readonly leafSalt: Uint8Array;
-  readonly accountCommitment: Uint8Array;
-  /** In the account's chain, from 1; null for a metrics statement, which rests on a span of it. */
-  readonly counter: number | null;
+/** A statement, and the bytes that it was read from, with what signs them. */
+export interface SignedRow<Statement extends TrackStatement> {
+  readonly statement: Statement;
+  readonly signed: SignedStatement;
 }
 
 /** `fresh`: the head of the chain came over the enclave's own TLS; `consistent`: the database may be behind. */
 export type Freshness = 'consistent' | 'fresh';
 
-export interface TrackCoverage {
-  readonly polls: number;
-  readonly complete: boolean;
-  /** Closed words. */
-  readonly gaps: readonly string[];
-}
-
-export interface TrackReturn {
-  readonly startMs: number;
-  readonly endMs: number;
-  readonly exchange: string;
-  /** Change of equity without flows. */
-  readonly netReturn: string | null;
-  /** 0.01 is one per cent; null over a gap. */
-  readonly ratio: string | null;
-  readonly method: 'twr' | 'modified_dietz' | null;
-  /** Why there is no ratio; a closed word. */
-  readonly reason: string | null;
-  /** Equity at the end. */
-  readonly balance: string | null;
-  readonly currency: string;
-  readonly residual: string | null;
-  readonly reconciliation: 'reconciled' | 'beyond' | 'unknown';
-  readonly coverage: TrackCoverage;
-  /** Counter of the record that this one corrects. */
-  readonly supersedes: number | null;
-  readonly evidence: Evidence;
-}
-
 export interface ReturnsAnswer {
   /** By start, then account. */
-  readonly returns: readonly TrackReturn[];
+  readonly returns: readonly SignedRow<HourStatement>[];
   readonly nextPage: string | null;
   readonly freshness: Freshness;
-}
-
-export interface MarketFigures {
-  readonly equity: string | null;
-  readonly availableMargin: string | null;
-  readonly volume: string | null;
-  readonly trades: number;
-  readonly tradingFees: string | null;
-  readonly fundingFees: string | null;
-  readonly realizedPnl: string | null;
-  readonly unrealizedPnl: string | null;
-}
-
-export const TRACK_MARKETS = [
-  'global',
-  'spot',
-  'swap',
-  'options',
-  'stocks',
-  'futures',
-  'cfd',
-  'forex',
-  'commodities',
-] as const;
-export type TrackMarket = (typeof TRACK_MARKETS)[number];
-
-/** Markets that the account has not are left out. */
-export type Breakdown = Readonly<Partial<Record<TrackMarket, MarketFigures>>>;
-
-export interface TrackSnapshot {
-  readonly exchange: string;
-  /** 00:00 UTC. */
-  readonly atMs: number;
-  readonly equity: string | null;
-  readonly realizedBalance: string | null;
-  readonly unrealizedPnl: string | null;
-  /** Since the day before. */
-  readonly deposits: string | null;
-  readonly withdrawals: string | null;
-  readonly breakdown: Breakdown;
-  readonly currency: string;
-  readonly residual: string | null;
-  readonly coverage: TrackCoverage;
-  readonly supersedes: number | null;
-  readonly evidence: Evidence;
 }
 
 export interface SnapshotsAnswer {
-  readonly snapshots: readonly TrackSnapshot[];
+  readonly snapshots: readonly SignedRow<SnapshotStatement>[];
   readonly nextPage: string | null;
   readonly freshness: Freshness;
 }
 
-/** A ratio of wire/performance/, null below its minimum sample. */
-export interface TrackRatios {
-  readonly cumulativeReturn: string | null;
-  /** With what the value changed over gaps. */
-  readonly cumulativeReturnBridged: string | null;
-  readonly volatility: string | null;
-  readonly sharpe: string | null;
-  readonly sortino: string | null;
-  readonly calmar: string | null;
-  readonly maxDrawdown: string | null;
-  readonly drawdownPeakMs: number | null;
-  readonly drawdownTroughMs: number | null;
-  readonly drawdownRecoveryMs: number | null;
-  readonly winRate: string | null;
-  readonly profitFactor: string | null;
-  readonly xirr: string | null;
-}
-
-/** Sums of one account, or of all that were asked for. */
+/** Null where a part of it is not known. */
 export interface TrackSums {
-  readonly balance: string | null;
-  readonly equity: string | null;
-  readonly realizedPnl: string | null;
-  readonly unrealizedPnl: string | null;
-  readonly fees: string | null;
-  readonly funding: string | null;
-  readonly volume: string | null;
+  readonly balance: Fixed | null;
+  readonly equity: Fixed | null;
+  readonly realizedPnl: Fixed | null;
+  readonly unrealizedPnl: Fixed | null;
+  readonly fees: Fixed | null;
+  readonly funding: Fixed | null;
+  readonly volume: Fixed | null;
   readonly trades: number;
 }
 
-/** What the ratios rest on. */
-export interface TrackCapital {
-  readonly gain: string | null;
-  readonly lowestCapital: string | null;
-  readonly meanCapital: string | null;
-  readonly smallCapitalShare: string | null;
-}
-
-export interface AccountMetrics {
-  readonly exchange: string;
-  readonly sums: TrackSums;
-  readonly capital: TrackCapital;
-  readonly period: TrackRange;
-  readonly ratios: TrackRatios;
-  /** Names of wire/performance/: frequency, ddof, annualisation, … → value. */
-  readonly conventions: Readonly<Record<string, string>>;
-  readonly lotMethod: 'fifo' | 'average';
-  readonly coverage: TrackCoverage;
-  readonly residual: string | null;
-  readonly currency: string;
-  /** Of the last complete poll; null before it. */
+export interface MetricsRow extends SignedRow<MetricsStatement> {
+  /** Of the account's last complete poll; null before it. */
   readonly lastSyncMs: number | null;
-  readonly evidence: Evidence;
 }
 
 export interface MetricsAnswer {
-  /** Over `accounts`, all in `currency`; a sum is null when one of its parts is. */
+  /** Over `accounts`; without those of test environments where there are others. */
   readonly totals: TrackSums;
-  readonly currency: string;
   readonly lastSyncMs: number | null;
-  readonly accounts: readonly AccountMetrics[];
+  readonly accounts: readonly MetricsRow[];
   readonly freshness: Freshness;
 }
 
@@ -225,7 +106,7 @@ export interface SyncAnswer {
   /** Hours that were stated, or stated anew. */
   readonly hourlyReturnsGenerated: number;
   /** Null before the first one. */
-  readonly latestSnapshot: TrackSnapshot | null;
+  readonly latestSnapshot: SignedRow<SnapshotStatement> | null;
 }
 
 export interface TrackHealth {

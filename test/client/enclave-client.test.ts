@@ -17,6 +17,7 @@ import { originOf } from '../../wire/header.ts';
 import { assertAccepted, refuse } from '../../wire/result.ts';
 import { parseTrackEvidence } from '../../wire/track/evidence.ts';
 import type { HourFigures } from '../../wire/track/figures.ts';
+import type { HourStatement } from '../../wire/track/hour.ts';
 import type { Place } from '../vectors/track.ts';
 import { HOUR, ORIGIN } from '../vectors/track.ts';
 import { hourStatement } from '../helpers/track-record.ts';
@@ -231,16 +232,22 @@ describe('refuses', () => {
     expect(await codeOf(open().getAggregatedMetrics(USER))).toBe('record_signature');
   });
 
-  it.each([
-    ['percentage_return', { ratio: '0.5' }],
-    ['net_return', { netReturn: '13' }],
-    ['balance', { balance: '1' }],
-    ['period', { startMs: HOUR + 1 }],
-    ['coverage.polls', { coverage: { polls: 13, complete: true, gaps: [] } }],
-    ['exchange', { exchange: 'binance' }],
-    ['residual', { residual: null }],
+  it.each<[string, Partial<HourStatement> | ((own: HourFigures) => Partial<HourFigures>)]>([
+    ['percentage_return', { return: { ratio: '0.5', method: 'twr', reason: null } }],
+    ['net_return', () => ({ inflow: 1n })],
+    ['balance', () => ({ equityStart: money(1), equityEnd: money('1013.5') })],
+    ['period', ({ startMs }) => ({ startMs: startMs + HOUR_MS })],
+    ['coverage.polls', () => ({ polls: 13 })],
+    ['exchange', { venue: 'binance' }],
+    ['residual', () => ({ residual: null })],
   ])('a readable row that says another %s than its statement', async (what, change) => {
-    scene.track.changeReturn = (row) => (row.ratio === null ? row : { ...row, ...change });
+    scene.track.changeReturn = ({ statement, signed }) => {
+      const { figures } = statement;
+      if (statement.return.ratio === null) return { statement, signed };
+      const changed =
+        typeof change === 'function' ? { figures: { ...figures, ...change(figures) } } : change;
+      return { statement: { ...statement, ...changed }, signed };
+    };
     const call = open().calculateHistoricalReturns(USER);
     expect(await codeOf(call)).toBe('record_mismatch');
     await expect(call).rejects.toMatchObject({ detail: { what } });
@@ -249,13 +256,13 @@ describe('refuses', () => {
   it('a sum that is not that of what is signed', async () => {
     const client = open();
     const lies = {
-      total_balance: { balance: '26015.6' },
+      total_balance: { balance: money(26015) },
       total_equity: { equity: null },
-      total_realized_pnl: { realizedPnl: '21' },
-      total_unrealized_pnl: { unrealizedPnl: '3' },
-      total_fees: { fees: '2.6' },
-      total_funding: { funding: '0' },
-      total_volume: { volume: '51001' },
+      total_realized_pnl: { realizedPnl: money(21) },
+      total_unrealized_pnl: { unrealizedPnl: money(3) },
+      total_fees: { fees: 0n },
+      total_funding: { funding: 0n },
+      total_volume: { volume: money(51001) },
       total_trades: { trades: 4 },
     };
     for (const [what, change] of Object.entries(lies)) {
@@ -277,14 +284,23 @@ describe('refuses', () => {
   it.each([
     ['another leaf', { leafIndex: 98 }, 'record_signature'],
     ['another position', { position: 77 }, 'record_signature'],
-    ['another account', { accountCommitment: new Uint8Array(32) }, 'record_mismatch'],
-    ['another counter', { counter: 99 }, 'record_mismatch'],
     ['another origin', { origin: originOf('trackseal.example/vectors', 8) }, 'record_mismatch'],
     ['bytes that are no statement', { statement: new Uint8Array(3) }, 'record_malformed'],
     ['a short signature', { signature: new Uint8Array(63) }, 'record_malformed'],
   ])('evidence with %s', async (_, change, code) => {
-    scene.track.changeReturn = (row) => ({ ...row, evidence: { ...row.evidence, ...change } });
+    scene.track.changeReturn = (row) => ({ ...row, signed: { ...row.signed, ...change } });
     expect(await codeOf(open().calculateHistoricalReturns(USER))).toBe(code);
+  });
+
+  it.each([
+    ['account', { accountCommitment: new Uint8Array(32) }],
+    ['counter', { counter: 99 }],
+  ])('evidence with another %s', async (what, change) => {
+    scene.track.changeReturn = ({ statement, signed }) => {
+      return { statement: { ...statement, ...change }, signed };
+    };
+    const call = open().calculateHistoricalReturns(USER);
+    await expect(call).rejects.toMatchObject({ code: 'record_mismatch', detail: { what } });
   });
 });
 

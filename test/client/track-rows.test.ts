@@ -11,6 +11,7 @@ import {
   snapshotsAnswer,
 } from '../../enclave/ledger/grpc/answers.ts';
 import { ed25519Verifier } from '../../wire/node/ed25519.ts';
+import type * as Wire from '../../wire/grpc/messages.ts';
 import type { MessageSchema } from '../../wire/grpc/protobuf.ts';
 import { decodeMessage, encodeMessage } from '../../wire/grpc/protobuf.ts';
 import {
@@ -24,7 +25,20 @@ import {
 import type { Result } from '../../wire/result.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import type { TrackStatement } from '../../wire/track/statement.ts';
+import {
+  encodeTrackStatement,
+  trackDomainOf,
+  trackSignedBytes,
+} from '../../wire/track/statement.ts';
 import { ORIGIN } from '../vectors/track.ts';
+import {
+  ACCOUNT_METRICS,
+  DAILY_SNAPSHOT,
+  HOUR_STATEMENT,
+  METRICS_STATEMENT,
+  RETURN,
+  SNAPSHOT_STATEMENT,
+} from '../vectors/track-messages.ts';
 import { FakeTrack } from '../helpers/fake-track.ts';
 
 const USER = 'trader-1';
@@ -115,6 +129,29 @@ function decoded<Message extends object>(
   return assertAccepted(decodeMessage(schema, encodeMessage(schema, message), MAX_BYTES));
 }
 
+/** Messages that were written out by hand: that they are taken is not of the code that makes them. */
+function evidenceOf(statement: TrackStatement, counter: number | null): Wire.Evidence {
+  const bytes = encodeTrackStatement(statement);
+  const [leafIndex, position] = [7, 1];
+  const message = trackSignedBytes(trackDomainOf(bytes) ?? '', leafIndex, position, bytes);
+  return {
+    statement: bytes,
+    signature: new Uint8Array(sign(null, message, privateKey)),
+    origin: ORIGIN,
+    leafIndex,
+    position,
+    leafSalt: new Uint8Array(16),
+    account: statement.accountCommitment,
+    counter,
+  };
+}
+
+const GOLDEN = {
+  returns: [{ ...RETURN, evidence: evidenceOf(HOUR_STATEMENT, 41) }],
+  snapshots: [{ userUid: USER, ...DAILY_SNAPSHOT, evidence: evidenceOf(SNAPSHOT_STATEMENT, 52) }],
+  metrics: [{ ...ACCOUNT_METRICS, lastSync: 1, evidence: evidenceOf(METRICS_STATEMENT, null) }],
+};
+
 /** As they come over the wire: views of one page. */
 const { returns } = decoded(
   HistoricalReturnsResponseSchema,
@@ -130,14 +167,24 @@ const { accounts } = decoded(
 );
 
 const MESSAGES: readonly (readonly [string, MessageSchema, readonly object[], Read])[] = [
-  ['returns', ReturnSchema, returns, (row) => readReturn(row as never, keys, verify)],
+  [
+    'returns',
+    ReturnSchema,
+    [...returns, ...GOLDEN.returns],
+    (row) => readReturn(row as never, keys, verify),
+  ],
   [
     'snapshots',
     DailySnapshotSchema,
-    snapshots,
+    [...snapshots, ...GOLDEN.snapshots],
     (row) => readSnapshot(row as never, USER, keys, verify),
   ],
-  ['metrics', AccountMetricsSchema, accounts, (row) => readMetrics(row as never, keys, verify)],
+  [
+    'metrics',
+    AccountMetricsSchema,
+    [...accounts, ...GOLDEN.metrics],
+    (row) => readMetrics(row as never, keys, verify),
+  ],
 ];
 
 /** What the signature is of, and itself. */

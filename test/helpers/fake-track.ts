@@ -1,27 +1,28 @@
 // A track record without books or storage: rows over real statements with real signatures, answers that a test may change.
 
 import type {
-  AccountMetrics,
-  Evidence,
   MetricsAnswer,
+  MetricsRow,
   RangeQuery,
   ReturnsAnswer,
+  SignedRow,
   SnapshotsAnswer,
   SyncAnswer,
   SyncQuery,
   TrackCaller,
   TrackHealth,
   TrackQuery,
-  TrackReturn,
   TrackService,
-  TrackSnapshot,
+  TrackSums,
 } from '../../enclave/ledger/track-service-types.ts';
-import { metricsOf as answerOf, returnOf, snapshotOf } from '../../enclave/ledger/track/answers.ts';
 import { parseFixed } from '../../wire/fixed.ts';
 import type { Result } from '../../wire/result.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { accept, assertAccepted, refuse } from '../../wire/result.ts';
 import { checkChain } from '../../wire/track/chain.ts';
+import type { SignedStatement } from '../../wire/track/evidence.ts';
+import type { HourStatement } from '../../wire/track/hour.ts';
+import type { SnapshotStatement } from '../../wire/track/snapshot.ts';
 import {
   encodeTrackStatement,
   parseTrackStatement,
@@ -29,16 +30,7 @@ import {
   trackSignedBytes,
 } from '../../wire/track/statement.ts';
 import type { Place } from '../vectors/track.ts';
-import {
-  Chain,
-  gapAt,
-  HOUR,
-  hourAt,
-  metricsOf,
-  snapshotAt,
-  ACCOUNT,
-  ORIGIN,
-} from '../vectors/track.ts';
+import { Chain, gapAt, HOUR, hourAt, metricsOf, snapshotAt, ORIGIN } from '../vectors/track.ts';
 
 const HOUR_MS = 3_600_000;
 const LEAF = 97;
@@ -76,6 +68,17 @@ const FIGURES: readonly (readonly [string, string | number])[] = [
   ['residual', '0'],
 ];
 
+const TOTALS: TrackSums = {
+  balance: parseFixed('26015.5'),
+  equity: parseFixed('26012.5'),
+  realizedPnl: parseFixed('20'),
+  unrealizedPnl: parseFixed('-3'),
+  fees: parseFixed('2.5'),
+  funding: parseFixed('-0.000000000000000001'),
+  volume: parseFixed('51000'),
+  trades: 3,
+};
+
 export class FakeTrack implements TrackService {
   readonly chain: Chain = new Chain();
   readonly asked: { readonly what: string; readonly caller: string; readonly query: unknown }[] =
@@ -88,7 +91,7 @@ export class FakeTrack implements TrackService {
   /** Awaited before each answer. */
   wait: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
   /** Changed rows, for answers that lie. */
-  changeReturn: (row: TrackReturn) => TrackReturn = (row) => row;
+  changeReturn: (row: SignedRow<HourStatement>) => SignedRow<HourStatement> = (row) => row;
   changeMetrics: (answer: MetricsAnswer) => MetricsAnswer = (answer) => answer;
 
   constructor({ sign, origin = ORIGIN, hours = 4, statements }: FakeTrackOptions) {
@@ -147,8 +150,7 @@ export class FakeTrack implements TrackService {
     const account = this.#metrics();
     return accept(
       this.changeMetrics({
-        totals: account.sums,
-        currency: 'USD',
+        totals: TOTALS,
         lastSyncMs: account.lastSyncMs,
         accounts: [account],
         freshness: 'consistent',
@@ -183,7 +185,7 @@ export class FakeTrack implements TrackService {
     return query.userUid === 'nobody' ? refuse('account_unknown') : null;
   }
 
-  #evidence(statement: Uint8Array, position: number, counter: number | null): Evidence {
+  #signed(statement: Uint8Array, position: number): SignedStatement {
     const domain = trackDomainOf(statement) ?? '';
     return {
       statement,
@@ -192,37 +194,33 @@ export class FakeTrack implements TrackService {
       leafIndex: LEAF,
       position,
       leafSalt: new Uint8Array(16).fill(5),
-      accountCommitment: ACCOUNT.accountCommitment,
-      counter,
     };
   }
 
-  #returns(): readonly TrackReturn[] {
+  #returns(): readonly SignedRow<HourStatement>[] {
     const held = assertAccepted(checkChain(nodeCrypto, this.chain.statements));
     return this.chain.statements.flatMap((bytes, position) => {
       const parsed = parseTrackStatement(bytes);
       if (!parsed.ok || parsed.value.kind !== 'hour' || !held.holds(parsed.value)) return [];
-      const { counter } = parsed.value;
-      const row = returnOf(parsed.value, this.#evidence(bytes, position, counter));
+      const row = { statement: parsed.value, signed: this.#signed(bytes, position) };
       return [this.changeReturn(row)];
     });
   }
 
-  #snapshots(): readonly TrackSnapshot[] {
+  #snapshots(): readonly SignedRow<SnapshotStatement>[] {
     const held = assertAccepted(checkChain(nodeCrypto, this.chain.statements));
     return this.chain.statements.flatMap((bytes, position) => {
       const parsed = parseTrackStatement(bytes);
       if (!parsed.ok || parsed.value.kind !== 'snapshot' || !held.holds(parsed.value)) return [];
-      const { counter } = parsed.value;
-      return [snapshotOf(parsed.value, this.#evidence(bytes, position, counter))];
+      return [{ statement: parsed.value, signed: this.#signed(bytes, position) }];
     });
   }
 
-  #metrics(): AccountMetrics {
+  #metrics(): MetricsRow {
     const metrics = metricsOf(this.chain);
     const figures = new Map([...metrics.figures, ...FIGURES]);
     const statement = { ...metrics, figures, origin: this.origin };
-    const signed = this.#evidence(encodeTrackStatement(statement), 0, null);
-    return answerOf({ statement, signed }, HOUR + 2 * HOUR_MS, parseFixed);
+    const signed = this.#signed(encodeTrackStatement(statement), 0);
+    return { statement, signed, lastSyncMs: HOUR + 2 * HOUR_MS };
   }
 }

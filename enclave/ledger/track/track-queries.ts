@@ -5,20 +5,22 @@ import { setTimeout } from 'node:timers/promises';
 import { parseHex } from '../../../wire/bytes.ts';
 import { equalBytes, toHex } from '../../../wire/bytes.ts';
 import type { Fixed } from '../../../wire/fixed.ts';
-import { formatFixed, parseFixed } from '../../../wire/fixed.ts';
+import { fixedOf } from '../../../wire/grpc/track-messages.ts';
 import type { Result } from '../../../wire/result.ts';
 import { accept, refuse } from '../../../wire/result.ts';
 import type { SignedStatement } from '../../../wire/track/evidence.ts';
-import { DAY_MS, HOUR_MS, TRACK_CURRENCY } from '../../../wire/track/head.ts';
+import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
+import type { MetricsStatement } from '../../../wire/track/metrics.ts';
 import type { ChainStatement } from '../../../wire/track/statement.ts';
 import { parseChainStatement } from '../../../wire/track/statement.ts';
 import type { LedgerServices } from '../services.ts';
 import type {
-  AccountMetrics,
   Freshness,
   MetricsAnswer,
+  MetricsRow,
   RangeQuery,
   ReturnsAnswer,
+  SignedRow,
   SnapshotsAnswer,
   SyncAnswer,
   SyncQuery,
@@ -30,7 +32,6 @@ import type {
 } from '../track-service-types.ts';
 import { MAX_ANSWER_ROWS_BYTES, MAX_PAGE_ROWS } from '../track-service-types.ts';
 import type { AccountTrack } from './account-track.ts';
-import { metricsOf, returnOf, snapshotOf } from './answers.ts';
 import type { MetricsMaker } from './metrics-maker.ts';
 import type { TrackRecord } from './track-record.ts';
 
@@ -45,10 +46,7 @@ interface Place {
   readonly counter: number;
 }
 
-interface ReadPlace extends Place {
-  readonly signed: SignedStatement;
-  readonly statement: ChainStatement;
-}
+type ReadPlace = Place & SignedRow<ChainStatement>;
 
 interface Page {
   readonly rows: readonly ReadPlace[];
@@ -142,10 +140,8 @@ export class TrackQueries implements TrackService {
     if (!found.ok) return found;
     const page = await this.#page(found.value, query, 'hour', HOUR_MS);
     if (!page.ok) return page;
-    const returns = page.value.rows.flatMap(({ statement, signed }) =>
-      statement.kind === 'hour' ? [returnOf(statement, signed)] : [],
-    );
-    const { nextPage } = page.value;
+    const { rows, nextPage } = page.value;
+    const returns = rowsOf(rows, 'hour');
     return accept({ returns, nextPage, freshness: freshnessOf(found.value) });
   }
 
@@ -158,10 +154,8 @@ export class TrackQueries implements TrackService {
     if (!found.ok) return found;
     const page = await this.#page(found.value, query, 'snapshot', DAY_MS);
     if (!page.ok) return page;
-    const snapshots = page.value.rows.flatMap(({ statement, signed }) =>
-      statement.kind === 'snapshot' ? [snapshotOf(statement, signed)] : [],
-    );
-    const { nextPage } = page.value;
+    const { rows, nextPage } = page.value;
+    const snapshots = rowsOf(rows, 'snapshot');
     return accept({ snapshots, nextPage, freshness: freshnessOf(found.value) });
   }
 
@@ -172,21 +166,20 @@ export class TrackQueries implements TrackService {
   ): Promise<Result<MetricsAnswer>> {
     const found = this.#find(query);
     if (!found.ok) return found;
-    const accounts: AccountMetrics[] = [];
-    const added: AccountMetrics[] = [];
+    const accounts: MetricsRow[] = [];
+    const added: MetricsStatement[] = [];
     const counted = new Set(realOf(found.value));
     for (const track of found.value) {
       if (signal.aborted) return refuse('call_deadline');
       const made = await this.#metrics.make(track);
       if (!made.ok) return made;
-      const metrics = metricsOf(made.value, track.sync?.lastSyncMs ?? null, parseFixed);
-      accounts.push(metrics);
-      if (counted.has(track)) added.push(metrics);
+      const { statement, signed } = made.value;
+      accounts.push({ statement, signed, lastSyncMs: track.sync?.lastSyncMs ?? null });
+      if (counted.has(track)) added.push(statement);
     }
     const syncs = found.value.map(({ sync }) => sync?.lastSyncMs ?? 0).filter((ms) => ms > 0);
     return accept({
       totals: totalsOf(added),
-      currency: TRACK_CURRENCY,
       lastSyncMs: syncs.length === 0 ? null : Math.min(...syncs),
       accounts,
       freshness: freshnessOf(found.value),
@@ -287,10 +280,8 @@ export class TrackQueries implements TrackService {
     const newest = places.toSorted((a, b) => b.atMs - a.atMs).slice(0, 1);
     const read = await this.#read(newest);
     if (!read.ok) return read;
-    const [row] = read.value;
-    return accept(
-      row?.statement.kind === 'snapshot' ? snapshotOf(row.statement, row.signed) : null,
-    );
+    const [row = null] = rowsOf(read.value, 'snapshot');
+    return accept(row);
   }
 }
 
@@ -332,25 +323,40 @@ function placesOf(
   return places;
 }
 
-function totalsOf(accounts: readonly AccountMetrics[]): TrackSums {
-  const sum = (name: Exclude<keyof TrackSums, 'trades'>): string | null => {
+function rowsOf<Kind extends ChainStatement['kind']>(
+  read: readonly ReadPlace[],
+  kind: Kind,
+): readonly SignedRow<Extract<ChainStatement, { kind: Kind }>>[] {
+  const isKind = (
+    row: ReadPlace,
+  ): row is Place & SignedRow<Extract<ChainStatement, { kind: Kind }>> =>
+    row.statement.kind === kind;
+  const rows: SignedRow<Extract<ChainStatement, { kind: Kind }>>[] = [];
+  for (const row of read) if (isKind(row)) rows.push(row);
+  return rows;
+}
+
+function totalsOf(accounts: readonly MetricsStatement[]): TrackSums {
+  const sum = (name: string): Fixed | null => {
     let total: Fixed = 0n;
-    for (const { sums } of accounts) {
-      const text = sums[name];
-      const value = text === null ? null : parseFixed(text);
+    for (const { figures } of accounts) {
+      const value = fixedOf(figures, name);
       if (value === null) return null;
       total += value;
     }
-    return formatFixed(total);
+    return total;
   };
+  const [equity, unrealizedPnl] = [sum('equity_end'), sum('unrealised_end')];
+  let trades = 0;
+  for (const { figures } of accounts) trades += Number(figures.get('trades') ?? 0);
   return {
-    balance: sum('balance'),
-    equity: sum('equity'),
-    realizedPnl: sum('realizedPnl'),
-    unrealizedPnl: sum('unrealizedPnl'),
+    balance: equity === null || unrealizedPnl === null ? null : equity - unrealizedPnl,
+    equity,
+    realizedPnl: sum('realised'),
+    unrealizedPnl,
     fees: sum('fees'),
     funding: sum('funding'),
     volume: sum('volume'),
-    trades: accounts.reduce((total, { sums }) => total + sums.trades, 0),
+    trades,
   };
 }

@@ -160,7 +160,9 @@ describe('refusals', () => {
   });
 
   it('a text that is no amount never goes out', async () => {
-    scene.track.changeReturn = (row) => ({ ...row, balance: '1e5' });
+    scene.track.changeReturn = ({ statement, signed }) => {
+      return { statement: { ...statement, return: { ...statement.return, ratio: '1e5' } }, signed };
+    };
     const failure = await failureOf(call(client, 'CalculateHistoricalReturns', USER));
     expect(failure.code).toBe('internal');
     expect(scene.fatal).toEqual(['internal']);
@@ -170,7 +172,9 @@ describe('refusals', () => {
 
   it('an answer of more than 4 MiB is refused, not sent', async () => {
     const gaps = Array<string>(500).fill('g'.repeat(9000));
-    scene.track.changeReturn = (row) => ({ ...row, coverage: { ...row.coverage, gaps } });
+    scene.track.changeReturn = ({ statement, signed }) => {
+      return { statement: { ...statement, figures: { ...statement.figures, gaps } }, signed };
+    };
     const failure = await failureOf(call(client, 'CalculateHistoricalReturns', USER));
     expect(failure).toMatchObject({ status: 8, code: 'api_too_large' });
     scene.track.changeReturn = (row) => row;

@@ -6,6 +6,7 @@ import { MetricsMaker } from '../../../../enclave/ledger/track/metrics-maker.ts'
 import { TrackQueries } from '../../../../enclave/ledger/track/track-queries.ts';
 import { TrackRecord } from '../../../../enclave/ledger/track/track-record.ts';
 import { booksOf } from '../../../../enclave/ledger/track/books.ts';
+import { formatFixed } from '../../../../wire/fixed.ts';
 import { nodeCrypto } from '../../../../wire/node/crypto.ts';
 import { assertAccepted } from '../../../../wire/result.ts';
 import { TrackDesk } from '../../../helpers/track-desk.ts';
@@ -74,7 +75,8 @@ async function equityOf(
   const { signal } = new AbortController();
   const answer = assertAccepted(await queries.aggregatedMetrics(CALLER, EVERYTHING, signal));
   await close();
-  return [answer.totals.equity, answer.accounts.length];
+  const { equity } = answer.totals;
+  return [equity === null ? null : formatFixed(equity), answer.accounts.length];
 }
 
 async function latestOf(accounts: readonly TestAccount[]): Promise<string | null> {
@@ -86,7 +88,8 @@ async function latestOf(accounts: readonly TestAccount[]): Promise<string | null
   await poll();
   const { latestSnapshot } = assertAccepted(await asked);
   await close();
-  return latestSnapshot?.equity ?? null;
+  const equity = latestSnapshot?.statement.equity ?? null;
+  return equity === null ? null : formatFixed(equity);
 }
 
 it('are told one by one, and only what is real is added up', async () => {

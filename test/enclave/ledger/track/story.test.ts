@@ -197,7 +197,7 @@ describe('two days of an account', () => {
           never,
         ),
       );
-      starts.push(...page.returns.map(({ startMs }) => startMs));
+      starts.push(...page.returns.map(({ statement }) => statement.figures.startMs));
       pageToken = page.nextPage;
       expect(page.freshness).toBe('fresh');
     } while (pageToken !== null);
