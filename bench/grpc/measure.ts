@@ -1,6 +1,6 @@
 // What the way of a gRPC call costs: client, host ingress, mutual TLS in the desk's process, frames to the ledger's process,
-// HTTP/2 and back, one call after the other, against the same question asked in this process right after it, its answer written and read
-// there too. And what it costs to open a trader's sealed credentials.
+// HTTP/2 and back, one call after the other. Right after each the same question is asked of a plain gRPC server (mutual TLS over loopback,
+// no boundary) and in this process, its answer written and read there too. And what it costs to open a trader's sealed credentials.
 
 import { fork } from 'node:child_process';
 import { createPublicKey, diffieHellman, generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -11,6 +11,7 @@ import { createSecureContext } from 'node:tls';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { CHANNEL_OPTIONS } from '../../client/node/grpc-channel.ts';
 import { Envelopes } from '../../enclave/desk/envelopes.ts';
+import { deskFlags } from '../../enclave/child-flags.ts';
 import { generateDeskKeys, generateTlsKey } from '../../enclave/desk/keys.ts';
 import { metricsAnswer, returnsAnswer } from '../../enclave/ledger/grpc/answers.ts';
 import { Ingress } from '../../host-proxy/ingress.ts';
@@ -38,9 +39,12 @@ export interface WayReport {
   readonly method: string;
   readonly answerBytes: number;
   readonly call: Quantiles & { readonly p95: number };
+  readonly plain: Quantiles & { readonly p95: number };
   readonly direct: Quantiles & { readonly p95: number };
-  /** Each call less the direct one right after it, of the same question. */
+  /** Each call less the direct one of its round. */
   readonly overhead: Quantiles & { readonly p95: number };
+  /** Each call less the plain one of its round. */
+  readonly boundary: Quantiles & { readonly p95: number };
 }
 
 export interface GrpcReport {
@@ -60,18 +64,24 @@ async function timeOne(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-/** One after the other, in pairs: what the machine does meanwhile meets both. */
-async function timePairs(
+type Ways = Readonly<Record<'call' | 'plain' | 'direct', () => Promise<unknown>>>;
+
+/** One after the other, in rounds: what the machine does meanwhile meets all. ms. */
+async function timeRounds(
   count: number,
-  call: () => Promise<unknown>,
-  direct: () => Promise<unknown>,
-): Promise<{ readonly calls: readonly number[]; readonly directs: readonly number[] }> {
-  const [calls, directs]: [number[], number[]] = [[], []];
+  { call, plain, direct }: Ways,
+): Promise<Readonly<Record<keyof Ways, readonly number[]>>> {
+  const times = { call: [] as number[], plain: [] as number[], direct: [] as number[] };
   for (let index = 0; index < count; index++) {
-    calls.push(await timeOne(call));
-    directs.push(await timeOne(direct));
+    times.call.push(await timeOne(call));
+    times.plain.push(await timeOne(plain));
+    times.direct.push(await timeOne(direct));
   }
-  return { calls, directs };
+  return times;
+}
+
+function less(a: readonly number[], b: readonly number[]): readonly number[] {
+  return a.map((time, index) => time - (b[index] ?? 0));
 }
 
 function ask<Request extends object, Response extends object>(
@@ -165,22 +175,42 @@ function timeOpening(calls: number): readonly number[] {
   });
 }
 
+interface Started {
+  readonly certificate: string;
+  readonly port: number | null;
+  readonly end: () => Promise<unknown>;
+}
+
+async function startServer(
+  program: string,
+  folder: string,
+  flags: readonly string[],
+): Promise<Started> {
+  const child = fork(join(import.meta.dirname, program), [folder], { execArgv: [...flags] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const said = await new Promise<{ certificate: string; port?: number }>((resolve, reject) => {
+    child.once('message', (message) => {
+      resolve(message as { certificate: string });
+    });
+    child.once('exit', () => {
+      reject(new Error(`${program} ended`));
+    });
+  });
+  const end = (): Promise<unknown> => {
+    child.disconnect();
+    return ended;
+  };
+  return { certificate: said.certificate, port: said.port ?? null, end };
+}
+
 export async function measureGrpc(calls: number): Promise<GrpcReport> {
   const folder = mkdtempSync(join(tmpdir(), 'ts-bench-grpc-'));
   const key = generateTlsKey();
   const cert = await clientCertificate(key);
   writeFileSync(join(folder, 'client.pem'), cert);
   writeFileSync(join(folder, 'configuration.json'), canonicalJson(CONFIGURATION));
-  const desk = fork(join(import.meta.dirname, 'desk-process.ts'), [folder]);
-  const ended = new Promise((resolve) => desk.once('exit', resolve));
-  const { certificate } = await new Promise<{ certificate: string }>((resolve, reject) => {
-    desk.once('message', (message) => {
-      resolve(message as { certificate: string });
-    });
-    desk.once('exit', () => {
-      reject(new Error('the desk ended'));
-    });
-  });
+  const desk = await startServer('desk-process.ts', folder, deskFlags());
+  const plainServer = await startServer('plain-process.ts', folder, []);
   const ingress = await Ingress.listen({
     transport: unixTransport(folder),
     host: '127.0.0.1',
@@ -191,12 +221,16 @@ export async function measureGrpc(calls: number): Promise<GrpcReport> {
     to: PORT.grpc,
   });
   const pem = key.privateKey.export({ format: 'pem', type: 'pkcs8' });
-  const context = createSecureContext({ cert, key: pem, ca: certificate, minVersion: 'TLSv1.3' });
-  const secure = credentials.createFromSecureContext(context);
-  const client = new Client(`127.0.0.1:${String(ingress.port)}`, secure, {
-    ...CHANNEL_OPTIONS,
-    'grpc.ssl_target_name_override': 'localhost',
-  });
+  const connect = (ca: string, port: number): Client => {
+    const context = createSecureContext({ cert, key: pem, ca, minVersion: 'TLSv1.3' });
+    const secure = credentials.createFromSecureContext(context);
+    return new Client(`127.0.0.1:${String(port)}`, secure, {
+      ...CHANNEL_OPTIONS,
+      'grpc.ssl_target_name_override': 'localhost',
+    });
+  };
+  const client = connect(desk.certificate, ingress.port);
+  const plainClient = connect(plainServer.certificate, plainServer.port ?? 0);
   const { getAggregatedMetrics: metrics, calculateHistoricalReturns: returns } =
     enclaveService.methods;
   const signal = new AbortController().signal;
@@ -204,6 +238,7 @@ export async function measureGrpc(calls: number): Promise<GrpcReport> {
     {
       method: metrics,
       call: () => ask(client, metrics, QUERY),
+      plain: () => ask(plainClient, metrics, QUERY),
       bytesOf: async () =>
         encodeMessage(metrics.response, await ask(client, metrics, QUERY)).length,
       direct: async () => {
@@ -214,6 +249,7 @@ export async function measureGrpc(calls: number): Promise<GrpcReport> {
     {
       method: returns,
       call: () => ask(client, returns, RANGE),
+      plain: () => ask(plainClient, returns, RANGE),
       bytesOf: async () =>
         encodeMessage(returns.response, await ask(client, returns, RANGE)).length,
       direct: async () => {
@@ -225,26 +261,29 @@ export async function measureGrpc(calls: number): Promise<GrpcReport> {
   ];
   try {
     const ways: WayReport[] = [];
-    for (const { method, call, direct, bytesOf } of cases) {
+    for (const { method, bytesOf, ...asked } of cases) {
       const answerBytes = await bytesOf();
-      // Compilers first: three processes have each their own.
-      await timePairs(calls, call, direct);
-      const { calls: called, directs } = await timePairs(calls, call, direct);
+      // Compilers first: four processes have each their own.
+      await timeRounds(calls, asked);
+      const { call, plain, direct } = await timeRounds(calls, asked);
       ways.push({
         method: method.path.split('/').at(-1) ?? '',
         answerBytes,
-        call: withP95(called),
-        direct: withP95(directs),
-        overhead: withP95(called.map((time, index) => time - (directs[index] ?? 0))),
+        call: withP95(call),
+        plain: withP95(plain),
+        direct: withP95(direct),
+        overhead: withP95(less(call, direct)),
+        boundary: withP95(less(call, plain)),
       });
     }
     timeOpening(Math.min(500, calls));
     return { ways, opening: withP95(timeOpening(calls)) };
   } finally {
     client.close();
+    plainClient.close();
     await ingress.close();
-    desk.disconnect();
-    await ended;
+    await desk.end();
+    await plainServer.end();
     rmSync(folder, { recursive: true });
   }
 }

@@ -7,6 +7,7 @@
 import { parseUtf8, utf8Bytes, writeUtf8 } from '../bytes.ts';
 import type { Result } from '../result.ts';
 import { accept, refuse } from '../result.ts';
+import { MAX_VARINT_BYTES, ProtobufError, ProtobufReader } from './protobuf-reader.ts';
 
 export type ScalarType = 'string' | 'bytes' | 'bool' | 'int32' | 'int64';
 
@@ -31,22 +32,10 @@ export interface MessageSchema<Message = object> {
 const MAX_DEPTH = 8;
 /** Of one field: an element may take two bytes and become an object. */
 const MAX_ITEMS = 4096;
-const MAX_VARINT_BYTES = 10;
 const WIRE = { varint: 0, eight: 1, bytes: 2, four: 5 } as const;
 
 type Value = string | Uint8Array | boolean | number | object;
 type Values = Record<string, Value | readonly Value[] | null>;
-
-/** Thrown inside `decodeMessage` only; it becomes a refusal there. */
-class ProtobufError extends Error {
-  /** A name of a schema of ours, or empty. */
-  readonly field: string;
-
-  constructor(field: string) {
-    super('protobuf');
-    this.field = field;
-  }
-}
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -216,85 +205,15 @@ export function encodeMessage<Message extends object>(
   return writer.bytes;
 }
 
-class Reader {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  get done(): boolean {
-    return this.#at === this.#bytes.length;
-  }
-
-  /** Signed, of 64 bits. */
-  #varint(field: string): bigint {
-    let value = 0n;
-    for (let index = 0; index < MAX_VARINT_BYTES; index++) {
-      const byte = this.#bytes[this.#at++];
-      if (byte === undefined) throw new ProtobufError(field);
-      value |= BigInt(byte & 0x7f) << BigInt(7 * index);
-      if (byte < 0x80) {
-        if (value >= 1n << 64n) throw new ProtobufError(field);
-        return BigInt.asIntN(64, value);
-      }
-    }
-    throw new ProtobufError(field);
-  }
-
-  /** Most are of one byte or two. */
-  #short(): number | null {
-    const low = this.#bytes[this.#at];
-    if (low === undefined) return null;
-    if (low < 0x80) {
-      this.#at++;
-      return low;
-    }
-    const high = this.#bytes[this.#at + 1];
-    if (high === undefined || high >= 0x80) return null;
-    this.#at += 2;
-    return (high << 7) | (low & 0x7f);
-  }
-
-  skipVarint(): void {
-    this.#varint('');
-  }
-
-  integer(field: string, bits: 32 | 53): number {
-    const short = this.#short();
-    if (short !== null) return short;
-    const value = this.#varint(field);
-    const number = Number(value);
-    if (!Number.isSafeInteger(number)) throw new ProtobufError(field);
-    if (bits === 32 && BigInt.asIntN(32, value) !== value) throw new ProtobufError(field);
-    return number;
-  }
-
-  bytes(field: string): Uint8Array {
-    const length = this.integer(field, 53);
-    if (length < 0) throw new ProtobufError(field);
-    return this.take(length, field);
-  }
-
-  take(length: number, field: string): Uint8Array {
-    const end = this.#at + length;
-    if (end > this.#bytes.length) throw new ProtobufError(field);
-    const bytes = this.#bytes.subarray(this.#at, end);
-    this.#at = end;
-    return bytes;
-  }
-}
-
-function skip(reader: Reader, wire: number): void {
+function skip(reader: ProtobufReader, wire: number): void {
   if (wire === WIRE.varint) reader.skipVarint();
   else if (wire === WIRE.bytes) reader.bytes('');
-  else if (wire === WIRE.eight) reader.take(8, '');
-  else if (wire === WIRE.four) reader.take(4, '');
+  else if (wire === WIRE.eight) reader.skip(8);
+  else if (wire === WIRE.four) reader.skip(4);
   else throw new ProtobufError('');
 }
 
-function readScalar(reader: Reader, type: ScalarType, name: string): Value {
+function readScalar(reader: ProtobufReader, type: ScalarType, name: string): Value {
   if (type === 'int32') return reader.integer(name, 32);
   if (type === 'int64') return reader.integer(name, 53);
   if (type === 'bool') {
@@ -308,27 +227,28 @@ function readScalar(reader: Reader, type: ScalarType, name: string): Value {
   return text;
 }
 
-function readValue(reader: Reader, { type, name }: FieldSchema, depth: number): Value {
+function readValue(reader: ProtobufReader, { type, name }: FieldSchema, depth: number): Value {
   if (typeof type !== 'function') return readScalar(reader, type, name);
-  return read(type(), reader.bytes(name), depth + 1);
+  const outer = reader.enter(name);
+  const message = read(type(), reader, depth + 1);
+  reader.leave(outer);
+  return message;
 }
 
-function readRepeated(
-  reader: Reader,
+function readItem(reader: ProtobufReader, field: FieldSchema, items: Value[], depth: number): void {
+  if (items.length >= MAX_ITEMS) throw new ProtobufError(field.name);
+  items.push(readValue(reader, field, depth));
+}
+
+function readPacked(
+  reader: ProtobufReader,
   field: FieldSchema,
-  wire: number,
-  { items, depth }: { readonly items: Value[]; readonly depth: number },
+  items: Value[],
+  depth: number,
 ): void {
-  const take = (source: Reader): void => {
-    if (items.length >= MAX_ITEMS) throw new ProtobufError(field.name);
-    items.push(readValue(source, field, depth));
-  };
-  if (!isVarint(field.type) || wire === WIRE.varint) {
-    take(reader);
-    return;
-  }
-  const packed = new Reader(reader.bytes(field.name));
-  while (!packed.done) take(packed);
+  const outer = reader.enter(field.name);
+  while (!reader.done) readItem(reader, field, items, depth);
+  reader.leave(outer);
 }
 
 function emptyOf({ fields }: MessageSchema): Values {
@@ -340,25 +260,31 @@ function emptyOf({ fields }: MessageSchema): Values {
   return values;
 }
 
-function read(schema: MessageSchema, bytes: Uint8Array, depth: number): Values {
+function fieldOf({ fields }: MessageSchema, number: number): FieldSchema | null {
+  for (const field of fields) if (field.number === number) return field;
+  return null;
+}
+
+function read(schema: MessageSchema, reader: ProtobufReader, depth: number): Values {
   if (depth > MAX_DEPTH) throw new ProtobufError('');
   const values = emptyOf(schema);
   const seen: FieldSchema[] = [];
-  const reader = new Reader(bytes);
   while (!reader.done) {
     const tag = reader.integer('', 53);
     const wire = tag % 8;
     const number = Math.floor(tag / 8);
     if (number < 1 || number > 0x1fff_ffff) throw new ProtobufError('');
-    const field = schema.fields.find((candidate) => candidate.number === number);
-    if (field === undefined) {
+    const field = fieldOf(schema, number);
+    if (field === null) {
       skip(reader, wire);
       continue;
     }
     const expected = isVarint(field.type) ? WIRE.varint : WIRE.bytes;
     if (field.label === 'repeated') {
-      if (wire !== expected && wire !== WIRE.bytes) throw new ProtobufError(field.name);
-      readRepeated(reader, field, wire, { items: values[field.name] as Value[], depth });
+      const items = values[field.name] as Value[];
+      if (wire === expected) readItem(reader, field, items, depth);
+      else if (wire === WIRE.bytes) readPacked(reader, field, items, depth);
+      else throw new ProtobufError(field.name);
       continue;
     }
     if (wire !== expected || seen.includes(field)) throw new ProtobufError(field.name);
@@ -379,7 +305,7 @@ export function decodeMessage<Message extends object>(
   }
   try {
     // What is in it are views of one copy.
-    return accept(read(schema, new Uint8Array(bytes), 0) as Message);
+    return accept(read(schema, new ProtobufReader(new Uint8Array(bytes)), 0) as Message);
   } catch (error) {
     if (!(error instanceof ProtobufError)) throw error;
     return refuse('call_malformed', { message: schema.name, field: error.field });

@@ -59,7 +59,11 @@ function boundsOf(schema: MessageSchema, value: object): string {
 export function protobufTarget(): Target {
   return {
     name: 'protobuf',
-    files: ['wire/grpc/protobuf.ts', 'enclave/ledger/grpc/requests.ts'],
+    files: [
+      'wire/grpc/protobuf.ts',
+      'wire/grpc/protobuf-reader.ts',
+      'enclave/ledger/grpc/requests.ts',
+    ],
     maxBytes: MAX_BYTES,
     seeds: SCHEMAS.map((schema, index) =>
       concatBytes(Uint8Array.of(index), encodeMessage(schema, sampleOf(schema))),
