@@ -1,83 +1,25 @@
 // The ledger as it is put together, from a polled exchange to the answers of gRPC, through the real link: rows verify under the
 // desk's key, and of a trade that the exchange told nothing but sums is in any answer.
 
-import { createServer } from 'node:net';
-import type { Server } from 'node:net';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { Client, credentials } from '@grpc/grpc-js';
+import { describe, expect, it } from 'vitest';
 import protobuf from 'protobufjs';
 import { readMetrics, readReturn, readSnapshot } from '../../../../client/node/track-rows.ts';
 import { openParts } from '../../../../enclave/ledger/parts.ts';
 import { userTagOf } from '../../../../enclave/ledger/user-hash.ts';
 import { ed25519Verifier } from '../../../../wire/node/ed25519.ts';
-import { decodeMessage, encodeMessage } from '../../../../wire/grpc/protobuf.ts';
 import type { GrpcMethod } from '../../../../wire/grpc/services.ts';
 import { enclaveService } from '../../../../wire/grpc/services.ts';
 import { assertAccepted } from '../../../../wire/result.ts';
 import { walkAnswer } from '../../../helpers/aggregate-walk.ts';
 import { PROTO } from '../../../helpers/grpc-scene.ts';
+import { ask, listenGrpc } from '../../../helpers/ledger-grpc.ts';
 import { ledgerScene } from '../../../helpers/ledger-scene.ts';
-import type { LedgerScene } from '../../../helpers/ledger-scene.ts';
 
 const ROOT = new protobuf.Root().loadSync(join(PROTO, 'enclave.proto'), { keepCase: true });
 const MINUTE_MS = 60_000;
 const PRICE = '60123.45';
 const AMOUNT = '0.51234';
-const MAX_BYTES = 4 * 1024 * 1024;
-
-/** Where the desk would be. */
-async function listen(scene: LedgerScene): Promise<Client> {
-  const folder = await mkdtemp(join(tmpdir(), 'ts-real-'));
-  const path = join(folder, 's');
-  const server: Server = createServer((socket) => {
-    const stream = scene.ledger.openGrpc(new Uint8Array(32).fill(7));
-    if (stream === null) socket.destroy();
-    else socket.pipe(stream).pipe(socket);
-    socket.on('error', () => undefined);
-    stream?.on('error', () => undefined);
-    socket.on('close', () => stream?.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(path, resolve));
-  const client = new Client(`unix:${path}`, credentials.createInsecure(), {
-    'grpc.use_local_subchannel_pool': 1,
-  });
-  onTestFinished(async () => {
-    client.close();
-    server.close();
-    await rm(folder, { recursive: true });
-  });
-  return client;
-}
-
-interface Asked<Response> {
-  readonly answer: Response;
-  readonly bytes: Buffer;
-}
-
-function ask<Request extends object, Response extends object>(
-  client: Client,
-  method: GrpcMethod<Request, Response>,
-  request: Request,
-): Promise<Asked<Response>> {
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest<Request, Asked<Response>>(
-      method.path,
-      (value) => Buffer.from(encodeMessage(method.request, value)),
-      (bytes) => ({
-        bytes,
-        answer: assertAccepted(decodeMessage(method.response, bytes, MAX_BYTES)),
-      }),
-      request,
-      (error, asked) => {
-        if (error === null && asked !== undefined) resolve(asked);
-        else reject(error ?? new Error('no answer'));
-      },
-    );
-  });
-}
 
 function verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
   return Promise.resolve(ed25519Verifier(key)(message, signature));
@@ -93,7 +35,7 @@ describe('gRPC over the real record', () => {
     const added = { ...scene.account(registered, 'binance'), userTag: userTagOf('trader-1') };
     scene.polling.add(added, null);
     await scene.untilPolls(1);
-    const client = await listen(scene);
+    const client = await listenGrpc(scene);
     const { methods } = enclaveService;
     const question = { userUid: 'trader-1', exchange: '' };
     const range = { ...question, startDate: 0, endDate: 0, pageSize: 2, pageToken: '' };

@@ -1,6 +1,8 @@
 // Accounts of one user at an exchange and at its test environment: what is played there adds up with nothing that is real.
 
 import { expect, it } from 'vitest';
+import { compareTotals, totalsOf } from '../../../../client/node/track-totals.ts';
+import { metricsAnswer } from '../../../../enclave/ledger/grpc/answers.ts';
 import { MemoryStore } from '../../../../enclave/ledger/store/memory-store.ts';
 import { MetricsMaker } from '../../../../enclave/ledger/track/metrics-maker.ts';
 import { TrackQueries } from '../../../../enclave/ledger/track/track-queries.ts';
@@ -8,9 +10,12 @@ import { TrackRecord } from '../../../../enclave/ledger/track/track-record.ts';
 import { booksOf } from '../../../../enclave/ledger/track/books.ts';
 import { formatFixed } from '../../../../wire/fixed.ts';
 import { nodeCrypto } from '../../../../wire/node/crypto.ts';
-import { assertAccepted } from '../../../../wire/result.ts';
+import { accept, assertAccepted } from '../../../../wire/result.ts';
+import { encodeTrackStatement } from '../../../../wire/track/statement.ts';
 import { TrackDesk } from '../../../helpers/track-desk.ts';
 import { LEDGER_ACCOUNT } from '../../../helpers/track-store.ts';
+import { METRICS_STATEMENT } from '../../../vectors/track-messages.ts';
+import { money } from '../../../wire/performance/golden.ts';
 
 const START_MS = Date.UTC(2026, 10, 20, 20, 10);
 const USER = 'trader';
@@ -31,7 +36,11 @@ interface Told {
   readonly close: () => Promise<void>;
 }
 
-async function tell(accounts: readonly TestAccount[], hours: number): Promise<Told> {
+async function tell(
+  accounts: readonly TestAccount[],
+  hours: number,
+  Maker: typeof MetricsMaker = MetricsMaker,
+): Promise<Told> {
   const desk = new TrackDesk(START_MS);
   const poll = (): void => {
     for (const account of accounts) {
@@ -50,7 +59,7 @@ async function tell(accounts: readonly TestAccount[], hours: number): Promise<To
   const books = booksOf(new Map([[1, new Uint8Array(32)]]), (user) => user);
   const record = new TrackRecord(services, { store, books, tickMs: 1_000_000_000 });
   const told: Told = {
-    queries: new TrackQueries(services, record, new MetricsMaker(services, store)),
+    queries: new TrackQueries(services, record, new Maker(services, store)),
     poll: async () => {
       poll();
       record.look();
@@ -105,4 +114,34 @@ it.each([
   ['both, in the other order', [REAL, PLAYED], '100'],
 ])('the latest snapshot of %s', async (_, accounts, equity) => {
   expect(await latestOf(accounts)).toBe(equity);
+});
+
+/** Figures of which each is another one, for every account. */
+class GoldenMetrics extends MetricsMaker {
+  override make(): ReturnType<MetricsMaker['make']> {
+    const statement = encodeTrackStatement(METRICS_STATEMENT);
+    const bytes = { statement, signature: new Uint8Array(64), leafSalt: new Uint8Array(16) };
+    const signed = { ...bytes, origin: METRICS_STATEMENT.origin, leafIndex: 1, position: 0 };
+    return Promise.resolve(accept({ statement: METRICS_STATEMENT, signed }));
+  }
+}
+
+it('are added up each figure with its own, and a client comes to the same', async () => {
+  const other = { ...REAL, id: '22'.repeat(16), commitment: new Uint8Array(32).fill(2) };
+  const { queries, close } = await tell([REAL, other], 1, GoldenMetrics);
+  const { signal } = new AbortController();
+  const answer = assertAccepted(await queries.aggregatedMetrics(CALLER, EVERYTHING, signal));
+  await close();
+  expect(answer.totals).toEqual({
+    balance: money('17408'),
+    equity: money('16001'),
+    realizedPnl: money('1403'),
+    unrealizedPnl: money('-1407'),
+    fees: money('1409'),
+    funding: money('1411'),
+    volume: money('1413'),
+    trades: 1414,
+  });
+  const own = totalsOf(answer.accounts.map(({ statement }) => statement));
+  expect(compareTotals(own, metricsAnswer(answer))).toMatchObject({ ok: true });
 });
