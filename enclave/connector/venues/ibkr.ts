@@ -11,7 +11,7 @@ import type { FlexStatement, Section } from '../flex/statement.ts';
 import { parseFlexXml, readFlexStatements } from '../flex/statement.ts';
 import type { Raw } from '../raw.ts';
 import { textAt } from '../raw.ts';
-import type { ConnectorRecord } from '../records.ts';
+import type { Price } from '../records.ts';
 import type { Run } from '../run.ts';
 import type { Walker } from '../source.ts';
 import { cursorOf, failureOf, freshOf, reasonOf } from '../source.ts';
@@ -159,7 +159,12 @@ async function walk(run: Run, walker: Walker): Promise<CallError | null> {
     return null;
   }
   try {
-    for (const statement of await readQuery(run)) await take(statement, walker, nowMs);
+    // A query may be broken out by day: an account then has a statement for each.
+    const statements = (await readQuery(run)).toSorted((a, b) => a.toMs - b.toMs);
+    const last = new Map(statements.map((statement) => [statement.accountId, statement]));
+    for (const statement of statements) {
+      await take(statement, walker, nowMs, last.get(statement.accountId) === statement);
+    }
     asked.mark = String(nowMs);
     return null;
   } catch (error) {
@@ -174,20 +179,26 @@ async function walk(run: Run, walker: Walker): Promise<CallError | null> {
 }
 
 /** The end of a day that is not over is now. */
-function notAhead(record: ConnectorRecord, nowMs: number): ConnectorRecord {
-  return record.kind === 'price' && record.atMs > nowMs
-    ? { ...record, atMs: nowMs, tradedMs: nowMs }
-    : record;
+function notAhead(price: Price, nowMs: number): Price {
+  return price.atMs > nowMs ? { ...price, atMs: nowMs, tradedMs: nowMs } : price;
 }
 
-async function take(statement: FlexStatement, walker: Walker, nowMs: number): Promise<void> {
+async function take(
+  statement: FlexStatement,
+  walker: Walker,
+  nowMs: number,
+  isLast: boolean,
+): Promise<void> {
   const { accountId, fromMs, toMs, records, malformed, missing, untaken } = statement;
   const cursor = cursorOf(walker, `flex/${accountId}`, true);
   const known = cursor.doneToMs;
   const dated = records.filter((record) => 'timeMs' in record);
   await walker.emit(freshOf(dated, cursor));
-  const momentary = records.filter((record) => !('timeMs' in record));
-  await walker.emit(momentary.map((record) => notAhead(record, nowMs)));
+  const prices = records.filter((record) => record.kind === 'price');
+  const held = records.filter(({ kind }) => kind === 'balance' || kind === 'position');
+  await walker.emit(prices.map((record) => notAhead(record, nowMs)));
+  // What is held is what the last day says.
+  if (isLast) await walker.emit(held);
   for (const { section, reason } of untaken) {
     if (reason !== 'not_supported') continue;
     const market = `${accountId} ${section}`.slice(0, 64);
@@ -204,14 +215,14 @@ async function take(statement: FlexStatement, walker: Walker, nowMs: number): Pr
       continue;
     }
     // A query of the last days leaves out what was before them.
-    if (fromMs > known) {
+    if (fromMs > known + 1) {
       const span = { fromMs: known, toMs: fromMs };
       walker.cover({ what, market, ...span, complete: false, reason: 'history_limit' });
     }
     const span = { fromMs: Math.min(Math.max(fromMs, known), toMs), toMs: Math.min(toMs, nowMs) };
     const reason = bad ? ('record_malformed' as const) : null;
     if (span.toMs >= span.fromMs) walker.cover({ what, market, ...span, complete: !bad, reason });
-    if (toMs < nowMs) {
+    if (isLast && toMs < nowMs) {
       const rest = { fromMs: Math.max(toMs, 0), toMs: nowMs };
       walker.cover({ what, market, ...rest, complete: false, reason: 'delayed' });
     }

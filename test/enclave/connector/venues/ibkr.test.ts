@@ -51,6 +51,18 @@ function refusal(code: number): string {
   return `<FlexStatementResponse timestamp="x"><Status>Warn</Status><ErrorCode>${code}</ErrorCode><ErrorMessage>m</ErrorMessage></FlexStatementResponse>`;
 }
 
+function day(date: string, position: string, cash: string): string {
+  return statement(
+    'U1',
+    {
+      trades: TRADE.replaceAll('"11"', `"${date}"`).replace('20261102;', `${date};`),
+      positions: `<OpenPosition accountId="U1" currency="USD" assetCategory="STK" symbol="IBM" reportDate="${date}" position="${position}" markPrice="200" />`,
+      report: `<CashReportCurrency accountId="U1" currency="USD" endingCash="${cash}" />`,
+    },
+    `fromDate="${date}" toDate="${date}"`,
+  );
+}
+
 const NOW_MS: number = Date.UTC(2026, 10, 3, 12);
 
 function poll(
@@ -184,6 +196,25 @@ describe('a statement', () => {
         reason: 'delayed',
       },
     ]);
+  });
+
+  it('of each day of its own: what is held is what the last one says, and no day is a gap', async () => {
+    // In no order.
+    const days = [
+      day('20261102', '20', '60'),
+      day('20261031', '5', '90'),
+      day('20261101', '10', '80'),
+    ];
+    const { records, done } = await poll([query(...days)], { fromMs: Date.UTC(2026, 9, 31, 4) });
+    expect(fillsOf(records)).toHaveLength(3);
+    const held = records.flatMap((record) => {
+      if (record.kind === 'position') return [record.contracts];
+      return record.kind === 'balance' ? [record.total] : [];
+    });
+    expect(held.sort()).toEqual(['20', '60']);
+    expect(records.filter(({ kind }) => kind === 'price')).toHaveLength(3);
+    const fills = done.coverage.filter(({ what }) => what === 'fills');
+    expect(fills.map(({ reason }) => reason)).toEqual([null, null, null, 'delayed']);
   });
 
   it('that lacks a section is missing coverage, and no empty account', async () => {
