@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 // Tests that start processes of their own, a strategy's for the most part, that run the whole appliance, or that wait
 // for connections to be made again.
 const PROCESS_TESTS = [
+  'test/bench/**/*.test.ts',
   'test/eif/build/elsewhere.test.ts',
   'test/eif/lock/fetch.test.ts',
   'test/enclave/connector/process.test.ts',

@@ -1,5 +1,5 @@
-// Market events for the benchmarks, parsed before the clock starts: the committed capture, repeated with
-// ids and times that go on, so that books stay in sequence.
+// Market events for the benchmarks, parsed before the clock starts: the committed capture or its beginning, repeated
+// with ids and times that go on, so that books stay in sequence.
 
 import { join } from 'node:path';
 import { BinanceParser } from '../wire/market/venues/binance.ts';
@@ -18,14 +18,23 @@ export const INSTRUMENT: Instrument = {
 };
 const CAPTURE = join(import.meta.dirname, '../data/binance-2024-08/spot_ethusdt_20240808.gz');
 
-export async function readEvents(): Promise<readonly MarketEvent[]> {
+/** What is played. */
+export interface Tape {
+  /** Events of the capture, from its first one; null for all of them. */
+  readonly take: number | null;
+  /** How often, one after the other. */
+  readonly repeat: number;
+}
+
+export async function readEvents(take: number | null): Promise<readonly MarketEvent[]> {
   const events: MarketEvent[] = [];
   const parser = new BinanceParser([INSTRUMENT]);
   for await (const chunk of readCapture(CAPTURE, parser, { onMalformed: 'stop' })) {
     if (chunk.refusals.length > 0) throw new Error('the committed capture cannot be read');
     events.push(...chunk.events);
+    if (take !== null && events.length >= take) break;
   }
-  return events;
+  return take === null ? events : events.slice(0, take);
 }
 
 interface Shift {

@@ -11,16 +11,16 @@ import { measureGrpc } from './grpc/measure.ts';
 import { grpcGoals, renderGrpc } from './grpc/report.ts';
 import { measureLatency, measureLeased, measurePath, measureVerifying } from './measure.ts';
 import { hotspots } from './profile.ts';
-import type { BenchReport } from './report.ts';
-import type { ProxyOptions } from './proxy/measure.ts';
+import type { BenchReport, Goal } from './report.ts';
 import { measureProxy } from './proxy/measure.ts';
 import { proxyGoals, renderProxy } from './proxy/report.ts';
 import { goalsOf, render, renderGoals } from './report.ts';
-import type { TrackOptions } from './track/measure.ts';
+import type { Sizes } from './sizes.ts';
+import { fullSizes, QUICK, SMALLEST } from './sizes.ts';
 import { measureTrack } from './track/measure.ts';
 import { renderTrack, trackGoals } from './track/report.ts';
 
-const USAGE = `usage: npm run bench -- [--json] [--repeat N] [--rows N] [--turns N] [--rate N] [--put-delay MS] [--proxy] [--track] [--grpc] [--profile DIR] [--quick]
+const USAGE = `usage: npm run bench -- [--json] [--repeat N] [--rows N] [--turns N] [--rate N] [--put-delay MS] [--proxy] [--track] [--grpc] [--profile DIR] [--quick] [--smallest]
 
   --repeat N     how often the capture (163,074 events) is replayed in one turn; default 6
   --rows N       events in a batch; default 512
@@ -32,6 +32,7 @@ const USAGE = `usage: npm run bench -- [--json] [--repeat N] [--rows N] [--turns
   --grpc         only gRPC through the boundary, and the opening of sealed credentials
   --profile DIR  processor profiles of host and enclave (Chrome's format) of the last turn
   --quick        one turn of the capture: shows that it runs, not how fast it is
+  --smallest     only that every part runs to its end, as test/bench asks
   --json         the report as JSON
 `;
 
@@ -52,6 +53,7 @@ const { values } = parseArgs({
     track: { type: 'boolean', default: false },
     grpc: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
+    smallest: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -60,54 +62,32 @@ function step(number: number, what: string): void {
   stderr.write(`[${String(number)}/8] ${what}\n`);
 }
 
-function proxyOptions(): ProxyOptions {
-  const { quick } = values;
-  return {
-    turns: quick ? 1 : Number(values.turns),
-    rounds: quick ? 1 : 5,
-    bytes: (quick ? 64 : 256) * 2 ** 20,
-    connections: quick ? 200 : 500,
-    messagesEach: quick ? 10 : 100,
-    concurrent: 1000,
-  };
+function sizesOf(): Sizes {
+  if (values.smallest) return SMALLEST;
+  return values.quick ? QUICK : fullSizes(Number(values.repeat), Number(values.turns));
 }
 
-function trackOptions(): TrackOptions {
-  const { quick } = values;
-  const year = { hours: 8760, fills: 100_000 };
-  return {
-    ...(quick ? { hours: 168, fills: 2000 } : year),
-    turns: quick ? 1 : Number(values.turns),
-  };
-}
-
-function grpcCalls(): number {
-  return values.quick ? 200 : 5000;
-}
-
-async function measure(): Promise<BenchReport> {
-  const { quick } = values;
-  const repeat = quick ? 1 : Number(values.repeat);
-  const turns = quick ? 1 : Number(values.turns);
+async function measure(sizes: Sizes): Promise<BenchReport> {
+  const { tape, turns } = sizes;
   const profiles = values.profile === undefined ? null : resolve(values.profile);
-  const events = await readEvents();
+  const events = await readEvents(tape.take);
   step(1, `whole path, ${String(turns)} turns`);
-  const path = await measurePath(events, { repeat, rows: Number(values.rows), turns, profiles });
+  const path = await measurePath(events, { tape, rows: Number(values.rows), turns, profiles });
   step(2, `latency at ${values.rate} events a second`);
-  const latency = await measureLatency(events, Number(values.rate), repeat);
+  const latency = await measureLatency(events, Number(values.rate), tape);
   const putDelayMs = Number(values['put-delay']);
   step(3, `latency under policy s3, PUTs of ${putDelayMs} ms`);
-  const leased = await measureLeased(LEASED_RATE, repeat, putDelayMs);
+  const leased = await measureLeased(LEASED_RATE, tape, putDelayMs);
   step(4, 'log alone');
-  const log = benchLog(quick ? 10_000 : 50_000);
+  const log = benchLog(sizes.entries);
   step(5, 'verifying');
-  const verified = await measureVerifying(events, repeat);
+  const verified = await measureVerifying(events, tape);
   step(6, 'the way out');
-  const proxy = await measureProxy(proxyOptions());
+  const proxy = await measureProxy(sizes.proxy);
   step(7, 'a year of an account, a million fills');
-  const track = await measureTrack(trackOptions());
+  const track = await measureTrack(sizes.track);
   step(8, 'gRPC through the boundary, opening credentials');
-  const grpc = await measureGrpc(grpcCalls());
+  const grpc = await measureGrpc(sizes.grpcCalls);
   return {
     node: process.version,
     cores: availableParallelism(),
@@ -129,33 +109,32 @@ async function measure(): Promise<BenchReport> {
   };
 }
 
-async function measureOnlyProxy(): Promise<void> {
-  const report = await measureProxy(proxyOptions());
-  const goals = proxyGoals(report);
-  const text = [renderProxy(report), '', 'Goals:', ...renderGoals(goals), ''].join('\n');
-  stdout.write(values.json ? `${JSON.stringify({ ...report, goals }, null, 2)}\n` : text);
+/** One part alone. */
+function write<Report extends object>(
+  report: Report,
+  goals: readonly Goal[],
+  text: (report: Report) => string,
+): void {
+  stdout.write(
+    values.json
+      ? `${JSON.stringify({ ...report, goals }, null, 2)}\n`
+      : [text(report), '', 'Goals:', ...renderGoals(goals), ''].join('\n'),
+  );
 }
 
-async function measureOnlyTrack(): Promise<void> {
-  const report = await measureTrack(trackOptions());
-  const goals = trackGoals(report);
-  const text = [renderTrack(report), '', 'Goals:', ...renderGoals(goals), ''].join('\n');
-  stdout.write(values.json ? `${JSON.stringify({ ...report, goals }, null, 2)}\n` : text);
-}
-
-async function measureOnlyGrpc(): Promise<void> {
-  const report = await measureGrpc(grpcCalls());
-  const goals = grpcGoals(report);
-  const text = [renderGrpc(report), '', 'Goals:', ...renderGoals(goals), ''].join('\n');
-  stdout.write(values.json ? `${JSON.stringify({ ...report, goals }, null, 2)}\n` : text);
-}
-
+const sizes = sizesOf();
 if (values.help) stdout.write(USAGE);
-else if (values.grpc) await measureOnlyGrpc();
-else if (values.track) await measureOnlyTrack();
-else if (values.proxy) await measureOnlyProxy();
-else {
-  const report = await measure();
+else if (values.grpc) {
+  const report = await measureGrpc(sizes.grpcCalls);
+  write(report, grpcGoals(report), renderGrpc);
+} else if (values.track) {
+  const report = await measureTrack(sizes.track);
+  write(report, trackGoals(report), renderTrack);
+} else if (values.proxy) {
+  const report = await measureProxy(sizes.proxy);
+  write(report, proxyGoals(report), renderProxy);
+} else {
+  const report = await measure(sizes);
   const json = { ...report, goals: goalsOf(report) };
   stdout.write(values.json ? `${JSON.stringify(json, null, 2)}\n` : render(report));
 }

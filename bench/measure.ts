@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import type { MarketEvent } from '../wire/market/events.ts';
+import type { Tape } from './events.ts';
 import { repeatEvents } from './events.ts';
 import type { BaselineResult, JsonEvent } from './json-baseline.ts';
 import { runJsonBaseline } from './json-baseline.ts';
@@ -110,7 +111,7 @@ function costsOf({ usage, events, seconds }: PathProcessResult): PathReport['cos
 }
 
 export interface PathOptions {
-  readonly repeat: number;
+  readonly tape: Tape;
   readonly rows: number;
   readonly turns: number;
   readonly profiles: string | null;
@@ -118,9 +119,9 @@ export interface PathOptions {
 
 export async function measurePath(
   events: readonly MarketEvent[],
-  { repeat, rows, turns, profiles }: PathOptions,
+  { tape, rows, turns, profiles }: PathOptions,
 ): Promise<PathReport> {
-  const json = repeatEvents(events, repeat).flatMap(jsonRows);
+  const json = repeatEvents(events, tape.repeat).flatMap(jsonRows);
   const batched = inBatches(json, rows);
   const single = inBatches(json.slice(0, SINGLE_EVENTS), 1);
   const ours: PathProcessResult[] = [];
@@ -129,7 +130,7 @@ export async function measurePath(
   for (let turn = 0; turn < turns; turn++) {
     ours.push(
       await withFolder((directory) =>
-        runPath({ directory, repeat, rows, eventsPerSecond: null, profiles }),
+        runPath({ directory, ...tape, rows, eventsPerSecond: null, profiles }),
       ),
     );
     jsonBatches.push((await runBaseline(batched)).eventsPerSecond);
@@ -157,13 +158,13 @@ const PACED_BATCHES = 1000;
 export async function measureLatency(
   events: readonly MarketEvent[],
   eventsPerSecond: number,
-  repeat: number,
+  tape: Tape,
 ): Promise<PacedReport> {
   const run = await withFolder((directory) =>
-    runPath({ directory, repeat, rows: 512, eventsPerSecond, profiles: null }),
+    runPath({ directory, ...tape, rows: 512, eventsPerSecond, profiles: null }),
   );
   if (run.latency === null) throw new Error('a paced run measures latency');
-  const rows = repeatEvents(events, repeat).flatMap(jsonRows);
+  const rows = repeatEvents(events, tape.repeat).flatMap(jsonRows);
   const { latencyMs } = await runBaseline(
     inBatches(rows, eventsPerSecond / PACED_BATCHES),
     PACED_BATCHES,
@@ -181,13 +182,13 @@ export async function measureLatency(
 /** The same path under policies spool and s3, over a simulated S3 in another process. */
 export async function measureLeased(
   eventsPerSecond: number,
-  repeat: number,
+  tape: Tape,
   putDelayMs: number,
 ): Promise<LeasedReport> {
   const s3 = await startS3Process(putDelayMs);
   const run = (place: S3Place | null): Promise<PathProcessResult> =>
     withFolder((directory) =>
-      runPath({ directory, repeat, rows: 512, eventsPerSecond, profiles: null, s3: place }),
+      runPath({ directory, ...tape, rows: 512, eventsPerSecond, profiles: null, s3: place }),
     );
   try {
     const put = await measurePuts(s3);
@@ -214,7 +215,7 @@ export async function measureLeased(
 /** A log of one market event a leaf (an update of a book has many rows); the baseline signs one entry an event too. */
 export async function measureVerifying(
   events: readonly MarketEvent[],
-  repeat: number,
+  tape: Tape,
 ): Promise<VerifyReport> {
   const baseline = await withFolder(async (directory) => {
     const [logFile, keyFile] = [join(directory, 'log.jsonl'), join(directory, 'key.pem')];
@@ -225,7 +226,7 @@ export async function measureVerifying(
   });
   return withFolder(async (directory) => {
     const options = { rows: 1, eventsPerSecond: null, profiles: null };
-    const { leaves } = await runPath({ directory, repeat, ...options });
+    const { leaves } = await runPath({ directory, ...tape, ...options });
     const { leavesPerSecond, seconds } = await verifyLogOf(directory, leaves);
     return { ...ratioOf(leavesPerSecond, baseline), leaves, seconds };
   });

@@ -9,6 +9,7 @@ import { argv, stdout } from 'node:process';
 import type { Release } from '../wire/messages.ts';
 import { parseSignal } from '../wire/payloads.ts';
 import { assertAccepted } from '../wire/result.ts';
+import type { Tape } from './events.ts';
 import { readEvents, repeatEvents } from './events.ts';
 import type { Sync } from './measured-files.ts';
 import type { Sent } from './pace.ts';
@@ -19,9 +20,8 @@ import type { S3Place } from './s3-process.ts';
 import type { UsageReport } from './usage.ts';
 import { runWholePath } from './whole-path.ts';
 
-export interface PathProcessOptions {
+export interface PathProcessOptions extends Tape {
   readonly directory: string;
-  readonly repeat: number;
   readonly rows: number;
   /** Null: as fast as possible. */
   readonly eventsPerSecond: number | null;
@@ -124,8 +124,8 @@ async function profiled<T>(profiles: string | null, run: () => Promise<T>): Prom
 
 async function main(): Promise<void> {
   const options = JSON.parse(argv[2] ?? '') as PathProcessOptions;
-  const { directory, repeat, rows: closeRows, eventsPerSecond, profiles } = options;
-  const events = repeatEvents(await readEvents(), repeat);
+  const { directory, take, repeat, rows: closeRows, eventsPerSecond, profiles } = options;
+  const events = repeatEvents(await readEvents(take), repeat);
   const due = new Map<bigint, number>();
   const released: Released[] = [];
   const onRelease = ({ plaintext }: Release, releasedMs: number): void => {

@@ -1,14 +1,12 @@
 // npm run bench:accounts: so many accounts polled on schedule by the desk's own code, with real connector processes (ccxt) and
 // TLS to the simulated exchange, which runs in a process beside. The figures: lateness of polls, missed ones, calls,
-// processor time, memory over time, and fills counted against the exchange's ledger.
+// processor time, memory over time, and fills counted against the exchange's ledger. --quick ends when each of ten accounts was
+// polled, and one of them on schedule: that it runs, which test/bench asks. --json: figures on stdout, the text on stderr.
 
 import { fork } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createConnection, createServer } from 'node:net';
-import type { Socket } from 'node:net';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { memoryUsage, stderr, stdout } from 'node:process';
@@ -24,13 +22,14 @@ import { nodeTime } from '../../enclave/desk/time.ts';
 import { rulesFor } from '../../enclave/desk/venues.ts';
 import type { Egress } from '../../enclave/egress.ts';
 import { createGuard } from '../../enclave/fatal.ts';
-import { localPrograms } from '../../simulator/programs.ts';
 import { toHex } from '../../wire/bytes.ts';
 import type { ExchangePoll } from '../../wire/exchange-call.ts';
+import { OUTCOME } from '../../wire/exchange-call.ts';
 import { parseExchangePoll } from '../../wire/parse-exchange-call.ts';
-import { spawnProgram } from '../../wire/node/child-program.ts';
 import { assertAccepted } from '../../wire/result.ts';
-import { residentBytes, threadTimes } from '../process-usage.ts';
+import { threadTimes } from '../process-usage.ts';
+import { quantilesOf } from '../quantiles.ts';
+import { ConnectorProcesses } from './connector-processes.ts';
 import type { ExchangeReady, OpenedAccount } from './exchange-process.ts';
 import { isScheduled, lateness, ran, secondsAt } from './lateness.ts';
 import type { TimedPoll } from './lateness.ts';
@@ -43,70 +42,25 @@ const { values } = parseArgs({
     connectors: { type: 'string', default: '4' },
     // Of ten accounts. One address may ask Binance for some 500 with a pair each in five minutes (docs/POLLING.md).
     mix: { type: 'string', default: 'binance=1,bybit=3,kraken=3,coinbase=3' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
   },
 });
+const { quick } = values;
+// All venues of the mix. The interval leaves each poll half a minute, on a busy machine too; the minutes are reached only
+// when polls do not succeed.
+const QUICK = { accounts: '10', minutes: '3', interval: '60', connectors: '2' };
+const size = { ...values, ...(quick ? QUICK : {}) };
 const [count, minutes, intervalS, connectors] = [
-  values.accounts,
-  values.minutes,
-  values.interval,
-  values.connectors,
+  size.accounts,
+  size.minutes,
+  size.interval,
+  size.connectors,
 ].map(Number) as [number, number, number, number];
 const MIB = 1024 * 1024;
-const SAMPLE_MS = 5000;
+const SAMPLE_MS: number = quick ? 500 : 5000;
+const SAMPLES_A_MINUTE: number = 60_000 / SAMPLE_MS;
 const FOLDER = mkdtempSync(join(tmpdir(), 'trackseal-accounts-'));
-
-/** A connector process with one end of a Unix socket, as the core starts it. */
-class ConnectorProcesses {
-  readonly #children = new Map<ChildProcess, Socket>();
-  readonly #path = join(FOLDER, 'c');
-  readonly #program = localPrograms('').connector;
-  readonly #arrivals: ((socket: Socket) => void)[] = [];
-  readonly #server = createServer((socket) => {
-    socket.on('error', () => undefined);
-    this.#arrivals.shift()?.(socket);
-  });
-  /** Of each there was, as last seen. */
-  readonly #usedMs = new Map<number, number>();
-
-  async listen(): Promise<void> {
-    this.#server.listen(this.#path);
-    await once(this.#server, 'listening');
-  }
-
-  async spawn(): Promise<Socket> {
-    const arrived = new Promise<Socket>((resolve) => {
-      this.#arrivals.push(resolve);
-    });
-    const theirs = createConnection({ path: this.#path });
-    theirs.pause();
-    await once(theirs, 'connect');
-    const child = spawnProgram(this.#program, 2008, [], theirs);
-    this.#children.set(child, theirs);
-    theirs.destroy();
-    child.once('exit', () => this.#children.delete(child));
-    return arrived;
-  }
-
-  residentBytes(): number {
-    let sum = 0;
-    for (const { pid } of this.#children.keys()) sum += pid === undefined ? 0 : residentBytes(pid);
-    return sum;
-  }
-
-  cpuMs(): number {
-    for (const { pid } of this.#children.keys()) {
-      if (pid === undefined) continue;
-      const { mainMs, othersMs } = threadTimes(pid);
-      this.#usedMs.set(pid, mainMs + othersMs);
-    }
-    return [...this.#usedMs.values()].reduce((sum, used) => sum + used, 0);
-  }
-
-  stop(): void {
-    for (const child of this.#children.keys()) child.kill('SIGKILL');
-    this.#server.close();
-  }
-}
 
 function accountOf(opened: OpenedAccount): Account {
   return {
@@ -130,7 +84,7 @@ function accountOf(opened: OpenedAccount): Account {
 }
 
 const line = (text: string): void => {
-  stdout.write(`${text}\n`);
+  (values.json ? stderr : stdout).write(`${text}\n`);
 };
 const ms = (ns: bigint): number => Number(ns / 1_000_000n);
 const exchange = fork(join(import.meta.dirname, 'exchange-process.ts'), [
@@ -138,7 +92,7 @@ const exchange = fork(join(import.meta.dirname, 'exchange-process.ts'), [
   values.mix,
 ]);
 const [ready] = (await once(exchange, 'message')) as [ExchangeReady];
-const processes = new ConnectorProcesses();
+const processes = new ConnectorProcesses(FOLDER);
 await processes.listen();
 const egress = {
   tlsNameOf: (host: string) => host,
@@ -177,6 +131,9 @@ function ofAddress(calls: ExchangePoll['calls']): number {
   return Math.max(0, ...sums.values());
 }
 
+const polled = new Set<string>();
+let isScheduleKept = false;
+
 function timed(poll: ExchangePoll): TimedPoll {
   const { venue, trigger, outcome, calls, refusal } = poll;
   const scheduledMs = ms(poll.scheduledNs);
@@ -194,10 +151,17 @@ function timed(poll: ExchangePoll): TimedPoll {
   };
 }
 
+function take(poll: ExchangePoll): void {
+  polls.push(timed(poll));
+  if (poll.outcome !== OUTCOME.complete) return;
+  polled.add(toHex(poll.accountCommitment));
+  if (isScheduled(poll)) isScheduleKept = true;
+}
+
 const services = {
   append: (_: number, plaintext: Uint8Array) => {
     leafBytes += plaintext.length;
-    polls.push(timed(assertAccepted(parseExchangePoll(plaintext))));
+    take(assertAccepted(parseExchangePoll(plaintext)));
     return Promise.resolve({ index: polls.length, salt: plaintext, hash: plaintext });
   },
   configuration: { strategies: [], desk: { polling_ms: intervalMs } },
@@ -225,18 +189,20 @@ const before = threadTimes(process.pid);
 const startMs = Date.now();
 for (const account of accounts) polling.add(account, null);
 const samples: { readonly desk: number; readonly connectors: number }[] = [];
-while (Date.now() - startMs < minutes * 60_000) {
+const isOver = (): boolean =>
+  Date.now() - startMs >= minutes * 60_000 || (quick && isScheduleKept && polled.size === count);
+while (!isOver()) {
   await sleep(SAMPLE_MS);
   processes.cpuMs();
   samples.push({ desk: memoryUsage().rss, connectors: processes.residentBytes() });
-  if (samples.length % 12 === 0) {
+  if (samples.length % SAMPLES_A_MINUTE === 0) {
     const {
       polls_complete: complete,
       polls_missed: missed,
       polls_waiting: waiting,
     } = polling.counters;
     stderr.write(
-      `${samples.length / 12} min: ${complete} complete, ${missed} missed, ${waiting} wait\n`,
+      `${samples.length / SAMPLES_A_MINUTE} min: ${complete} complete, ${missed} missed, ${waiting} wait\n`,
     );
   }
 }
@@ -250,6 +216,8 @@ const took = begun.map((poll) => poll.endedMs - poll.startedMs);
 const counters = polling.counters;
 const peak = (part: readonly (typeof samples)[number][], name: 'connectors' | 'desk'): string =>
   (Math.max(0, ...part.map((sample) => sample[name])) / MIB).toFixed(0);
+const highest = (name: 'connectors' | 'desk'): number =>
+  Math.max(0, ...samples.map((sample) => sample[name]));
 const thirds = [0, 1, 2].map((third) =>
   samples.slice((samples.length * third) / 3, (samples.length * (third + 1)) / 3),
 );
@@ -283,6 +251,30 @@ line(`log       ${(leafBytes / MIB).toFixed(1)} MiB of leaves; largest state ${s
 line(
   `fills     counted ${counted} of ${ledgerFills} in the ledger (those since an account's last poll are to come)`,
 );
+if (values.json) {
+  const { polls_complete: complete, polls_partial: partial, polls_failed: failed } = counters;
+  const report = {
+    accounts: count,
+    polled: polled.size,
+    scheduled: scheduled.length,
+    missed: scheduled.length - begun.length,
+    complete,
+    partial,
+    failed,
+    late_ms: quantilesOf(late),
+    took_ms: quantilesOf(took),
+    calls: counters['poll_calls'],
+    connectors_started: counters['connectors_started'],
+    desk_cpu_ms: cpuMs,
+    desk_bytes: highest('desk'),
+    connectors_cpu_ms: processes.cpuMs(),
+    connectors_bytes: highest('connectors'),
+    leaf_bytes: leafBytes,
+    state_bytes: stateBytes,
+    fills: { counted, ledger: ledgerFills },
+  };
+  stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+}
 await polling.close();
 http.close();
 processes.stop();

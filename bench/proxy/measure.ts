@@ -68,6 +68,7 @@ const TLS_CONNECTIONS = 100;
 const MESSAGE = Buffer.alloc(256, 5);
 const PIECE = Buffer.alloc(256 * 1024, 9);
 const OPENING_AT_ONCE = 16;
+const WARM_UP_CONNECTIONS = 200;
 
 async function throughput(way: Way, bytes: number, up: boolean): Promise<number> {
   const each = Math.floor(bytes / STREAMS);
@@ -247,6 +248,7 @@ async function measureTurn(
   options: ProxyOptions,
 ): Promise<ReadonlyMap<WayName, Turn>> {
   const { rounds, bytes, connections } = options;
+  const warmUp = Math.min(connections, WARM_UP_CONNECTIONS);
   const turns = new Map<Way, Turn>();
   const each = async (measure: (way: Way, turn: Turn) => Promise<void>): Promise<void> => {
     for (const way of ways) {
@@ -263,7 +265,7 @@ async function measureTurn(
   });
   // Whatever is compiled at first use is.
   await each(async (way) => {
-    await connectionRate(way, 200);
+    await connectionRate(way, warmUp);
     await throughput(way, bytes / 2, false);
     await throughput(way, bytes / 2, true);
   });
