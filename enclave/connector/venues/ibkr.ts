@@ -8,10 +8,10 @@ import { HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { CallError, classOfAnswer } from '../call-error.ts';
 import type { CoverageSubject, ErrorClass } from '../classes.ts';
 import type { FlexStatement, Section } from '../flex/statement.ts';
-import { parseFlexXml, readFlexStatements } from '../flex/statement.ts';
+import { parseFlexXml, readFlexStatements, SECTIONS } from '../flex/statement.ts';
 import type { Raw } from '../raw.ts';
 import { textAt } from '../raw.ts';
-import type { Price } from '../records.ts';
+import type { ConnectorRecord } from '../records.ts';
 import type { Run } from '../run.ts';
 import type { Walker } from '../source.ts';
 import { cursorOf, failureOf, freshOf, reasonOf } from '../source.ts';
@@ -159,12 +159,7 @@ async function walk(run: Run, walker: Walker): Promise<CallError | null> {
     return null;
   }
   try {
-    // A query may be broken out by day: an account then has a statement for each.
-    const statements = (await readQuery(run)).toSorted((a, b) => a.toMs - b.toMs);
-    const last = new Map(statements.map((statement) => [statement.accountId, statement]));
-    for (const statement of statements) {
-      await take(statement, walker, nowMs, last.get(statement.accountId) === statement);
-    }
+    for (const statement of byAccount(await readQuery(run))) await take(statement, walker, nowMs);
     asked.mark = String(nowMs);
     return null;
   } catch (error) {
@@ -179,26 +174,45 @@ async function walk(run: Run, walker: Walker): Promise<CallError | null> {
 }
 
 /** The end of a day that is not over is now. */
-function notAhead(price: Price, nowMs: number): Price {
-  return price.atMs > nowMs ? { ...price, atMs: nowMs, tradedMs: nowMs } : price;
+function notAhead(record: ConnectorRecord, nowMs: number): ConnectorRecord {
+  return record.kind === 'price' && record.atMs > nowMs
+    ? { ...record, atMs: nowMs, tradedMs: nowMs }
+    : record;
 }
 
-async function take(
-  statement: FlexStatement,
-  walker: Walker,
-  nowMs: number,
-  isLast: boolean,
-): Promise<void> {
+/** A query may be broken out by day: an account has a statement for each day of business then. */
+function byAccount(statements: readonly FlexStatement[]): Iterable<FlexStatement> {
+  const joined = new Map<string, FlexStatement>();
+  for (const next of statements.toSorted((a, b) => a.toMs - b.toMs)) {
+    const before = joined.get(next.accountId);
+    joined.set(next.accountId, before === undefined ? next : join(before, next));
+  }
+  return joined.values();
+}
+
+/** What is held is what the later one says. */
+function join(before: FlexStatement, next: FlexStatement): FlexStatement {
+  const told = before.records.filter(({ kind }) => kind !== 'balance' && kind !== 'position');
+  const malformed = { ...next.malformed };
+  for (const section of SECTIONS) malformed[section] += before.malformed[section];
+  return {
+    ...next,
+    fromMs: before.fromMs,
+    records: [...told, ...next.records],
+    malformed,
+    missing: [...new Set([...before.missing, ...next.missing])],
+    untaken: [...before.untaken, ...next.untaken],
+  };
+}
+
+async function take(statement: FlexStatement, walker: Walker, nowMs: number): Promise<void> {
   const { accountId, fromMs, toMs, records, malformed, missing, untaken } = statement;
   const cursor = cursorOf(walker, `flex/${accountId}`, true);
   const known = cursor.doneToMs;
   const dated = records.filter((record) => 'timeMs' in record);
   await walker.emit(freshOf(dated, cursor));
-  const prices = records.filter((record) => record.kind === 'price');
-  const held = records.filter(({ kind }) => kind === 'balance' || kind === 'position');
-  await walker.emit(prices.map((record) => notAhead(record, nowMs)));
-  // What is held is what the last day says.
-  if (isLast) await walker.emit(held);
+  const momentary = records.filter((record) => !('timeMs' in record));
+  await walker.emit(momentary.map((record) => notAhead(record, nowMs)));
   for (const { section, reason } of untaken) {
     if (reason !== 'not_supported') continue;
     const market = `${accountId} ${section}`.slice(0, 64);
@@ -222,7 +236,7 @@ async function take(
     const span = { fromMs: Math.min(Math.max(fromMs, known), toMs), toMs: Math.min(toMs, nowMs) };
     const reason = bad ? ('record_malformed' as const) : null;
     if (span.toMs >= span.fromMs) walker.cover({ what, market, ...span, complete: !bad, reason });
-    if (isLast && toMs < nowMs) {
+    if (toMs < nowMs) {
       const rest = { fromMs: Math.max(toMs, 0), toMs: nowMs };
       walker.cover({ what, market, ...rest, complete: false, reason: 'delayed' });
     }

@@ -214,7 +214,32 @@ describe('a statement', () => {
     expect(held.sort()).toEqual(['20', '60']);
     expect(records.filter(({ kind }) => kind === 'price')).toHaveLength(3);
     const fills = done.coverage.filter(({ what }) => what === 'fills');
-    expect(fills.map(({ reason }) => reason)).toEqual([null, null, null, 'delayed']);
+    expect(fills.map(({ fromMs, toMs, reason }) => [fromMs, toMs, reason])).toEqual([
+      [Date.UTC(2026, 9, 31, 4), Date.UTC(2026, 10, 3, 5) - 1, null],
+      [Date.UTC(2026, 10, 3, 5) - 1, NOW_MS, 'delayed'],
+    ]);
+  });
+
+  it('of days that are malformed or lack a section says so, whichever day it is', async () => {
+    const bad = day('20261101', '5', '90').replace('tradePrice="200.5"', 'tradePrice="n/a"');
+    const worse = bad.replace('tradeMoney="2005"', '').replace(/<CashReport>.*<\/CashReport>/u, '');
+    const { done } = await poll([query(worse, day('20261102', '20', '60'))]);
+    const reasonOf = (subject: string): unknown =>
+      done.coverage.find(({ what }) => what === subject)?.reason;
+    expect([reasonOf('fills'), reasonOf('balances')]).toEqual([
+      'record_malformed',
+      'not_supported',
+    ]);
+  });
+
+  it('of the day after the one before leaves nothing out', async () => {
+    const first = await poll([query(day('20261102', '5', '90'))]);
+    const { done } = await poll([query(day('20261103', '5', '90'))], {
+      cursors: first.done.cursors,
+      nowMs: NOW_MS + 86_400_000,
+    });
+    const fills = done.coverage.filter(({ what }) => what === 'fills');
+    expect(fills.map(({ reason }) => reason)).toEqual([null, 'delayed']);
   });
 
   it('that lacks a section is missing coverage, and no empty account', async () => {
