@@ -21,7 +21,7 @@ corrections column by column, and the chain of each account from its first state
 
   --log FOLDER           the folder of the log: also each signature, under the key that leaf 0 of its epoch names, and
                          each leaf. What attests that key is for \`trackseal verify record\`
-  --since FILE           an earlier audit (its --json): every account goes on from where it was. Without it nobody
+  --since FILE           an earlier audit that found nothing (its --json): every account goes on from where it was. Without it nobody
                          can tell that all rows of an account are those of an earlier day
 ${WHERE}
 ${EXIT}`;
@@ -51,7 +51,7 @@ async function perform(
   }
   const before = since === null ? [] : readSince(since);
   if (before === null) {
-    const what = `${since ?? ''} is no audit: give what \`trackseal database audit --json\` wrote`;
+    const what = `${since ?? ''} is no audit that found nothing: give what \`trackseal database audit --json\` last wrote with exit code 0`;
     return unusable('since_unreadable', what);
   }
   const totals = await countRows(client);
@@ -86,9 +86,14 @@ function unusable(code: string, next: string): Answer {
 }
 
 function cleanLines({ accounts, rows }: Audit): readonly string[] {
-  return [
-    `${rows} rows of ${accounts.length} accounts are what was signed, and no chain has a hole`,
-  ];
+  const lost = accounts.reduce((sum, account) => sum + account.lost, 0);
+  const whole = `${rows} rows of ${accounts.length} accounts are what was signed`;
+  return lost === 0
+    ? [`${whole}, and no chain has a hole`]
+    : [
+        `${whole}, and every hole of a chain is one that a signed revocation names`,
+        `  lost        ${lost} statements were signed and are not here: \`verify record\` shows where`,
+      ];
 }
 
 function textOf({ code, account, table, counter, column }: Finding): string {

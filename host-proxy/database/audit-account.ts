@@ -102,6 +102,15 @@ export class AccountAudit {
     this.chain = new ChainCheck(nodeCrypto, of === null ? null : { accountCommitment, ...of });
   }
 
+  /** Places of the chain that a revocation says are lost. */
+  get lost(): number {
+    let lost = 0;
+    for (let counter = 1; counter <= this.chain.head.counter; counter++) {
+      if (this.chain.isLost(counter)) lost++;
+    }
+    return lost;
+  }
+
   async run(): Promise<void> {
     const { chain } = this.#readers;
     for (;;) {

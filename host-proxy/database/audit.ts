@@ -25,6 +25,8 @@ export interface AuditedAccount {
   /** SHA-256 of the last statement, hex; null without one. */
   readonly hash: string | null;
   readonly statements: number;
+  /** Signed, and not here: a revocation behind them says so. */
+  readonly lost: number;
 }
 
 export interface Audit {
@@ -48,6 +50,8 @@ export interface AuditOptions {
 }
 
 const sinceSchema = z.object({
+  // From one that found something nothing good goes on.
+  audited: z.literal(true),
   accounts: z.array(
     z.strictObject({
       account: z.string().regex(/^[0-9a-f]{64}$/u),
@@ -57,11 +61,12 @@ const sinceSchema = z.object({
         .regex(/^[0-9a-f]{64}$/u)
         .nullable(),
       statements: z.int().min(0),
+      lost: z.int().min(0),
     }),
   ),
 });
 
-/** Of what `trackseal database audit --json` has written; null for anything else. */
+/** Of what `trackseal database audit --json` has written when it found nothing; null for anything else. */
 export function parseAudit(text: string): readonly AuditedAccount[] | null {
   try {
     const parsed = sinceSchema.safeParse(JSON.parse(text));
@@ -107,8 +112,8 @@ export async function auditDatabase(
       signed.verified += audit.verified;
       signed.unpublished += audit.unpublished;
       const hash = head.hash === null ? null : toHex(head.hash);
-      const { statements } = audit;
-      accounts.push({ account: nameOf(account), counter: head.counter, hash, statements });
+      const { statements, lost } = audit;
+      accounts.push({ account: nameOf(account), counter: head.counter, hash, statements, lost });
     }
     for (const { account } of since) {
       if (accounts.some((one) => one.account === account)) continue;

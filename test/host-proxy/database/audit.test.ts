@@ -78,8 +78,8 @@ describe('an audit', () => {
     expect(found?.signatures).toMatchObject({ verified: 10, unpublished: 0 });
     expect(found?.signatures?.origins).toHaveLength(2);
     expect(found?.accounts).toMatchObject([
-      { account: FIRST_HEX, counter: 8, statements: 7 },
-      { account: SECOND_HEX, counter: 3, statements: 3 },
+      { account: FIRST_HEX, counter: 8, statements: 7, lost: 1 },
+      { account: SECOND_HEX, counter: 3, statements: 3, lost: 0 },
     ]);
   });
 
@@ -87,7 +87,8 @@ describe('an audit', () => {
     const before = await audit();
     await tamper(owner, OLDER);
     expect(foundBy(await audit())).toEqual([]);
-    const since = parseAudit(JSON.stringify(before)) ?? [];
+    const since = parseAudit(JSON.stringify({ audited: true, ...before })) ?? [];
+    expect(since).toEqual(before?.accounts);
     expect(foundBy(await audit({ since }))).toEqual(['store_rolled_back chain 8']);
     expect(foundBy(await audit({ since: (await audit())?.accounts ?? [] }))).toEqual([]);
     // A later one goes on from there.
@@ -113,9 +114,7 @@ describe('an audit', () => {
       new Set(['record_signature']),
     );
     const hash = 'ab'.repeat(32);
-    const other = before.map(({ account, counter, statements }) => {
-      return { account, counter, hash, statements };
-    });
+    const other = before.map((one) => ({ ...one, hash }));
     expect(foundBy(await audit({ since: other }))).toEqual([
       'B chain_fork chain 3',
       'chain_fork chain 8',
@@ -131,6 +130,23 @@ describe('an audit', () => {
     expect(foundBy(await audit({ keys: short }))).toEqual(
       [1, 2, 3].map((counter) => `B record_unattested chain ${counter} signature`),
     );
+    await other.remove();
+  });
+
+  it('counts what comes after the end of the folder, and does not call it unlogged', async () => {
+    const last = records.second.epochs.at(-1);
+    const [first] = records.first.epochs;
+    if (first === undefined || last === undefined) throw new Error('no epochs');
+    const { leaves, tree, blobs, header } = last;
+    // A log that runs: what is published ends before the last statement.
+    const notes = last.notes.slice(0, -1);
+    const checkpoint = notes.at(-1)?.note ?? new Uint8Array();
+    const other = await RecordFolder.create();
+    await other.folder.write([first, { leaves, tree, blobs, header, notes, checkpoint }]);
+    const behind = new LogKeys(nodeFiles, nodeCrypto, other.folder.log);
+    const found = await audit({ keys: behind });
+    expect(foundBy(found)).toEqual([]);
+    expect(found?.signatures).toMatchObject({ verified: 10, unpublished: 3 });
     await other.remove();
   });
 });
@@ -173,25 +189,42 @@ describe('an audit of a database that lies', () => {
 
   it.each([
     [
+      5,
       'signature',
       'set_byte(signature, 0, 255 - get_byte(signature, 0))',
       ['record_signature chain 5 signature'],
     ],
     [
+      5,
       'leaf_index',
       'leaf_index + 1',
       ['record_signature chain 5 signature', 'record_unlogged chain 5 leaf_index'],
     ],
     [
+      5,
       'leaf_salt',
       'set_byte(leaf_salt, 0, 255 - get_byte(leaf_salt, 0))',
       ['record_unlogged chain 5 leaf_index'],
     ],
-  ])('with the log, sees another %s', async (column, value, found) => {
-    for (const table of ['chain', 'hourly_returns']) {
+    // The last of an account: no other leaf follows.
+    [
+      8,
+      'leaf_salt',
+      'set_byte(leaf_salt, 0, 255 - get_byte(leaf_salt, 0))',
+      ['record_unlogged chain 8 leaf_index'],
+    ],
+    // The second of a leaf of two.
+    [
+      2,
+      'position',
+      'position + 1',
+      ['record_signature chain 2 signature', 'record_unlogged chain 1 leaf_index'],
+    ],
+  ])('with the log, of statement %i sees another %s', async (counter, column, value, found) => {
+    for (const table of ['chain', 'hourly_returns', 'balance_snapshots']) {
       await tamper(
         owner,
-        `UPDATE trackseal.${table} SET ${column} = ${value} WHERE account = decode('${FIRST_HEX}', 'hex') AND counter = 5`,
+        `UPDATE trackseal.${table} SET ${column} = ${value} WHERE account = decode('${FIRST_HEX}', 'hex') AND counter = ${counter}`,
       );
     }
     expect(foundBy(await audit({ keys: keys() }))).toEqual(found);
@@ -221,6 +254,11 @@ describe('trackseal database audit', () => {
     await tamper(owner, update?.sql ?? '');
     const found = await call(runAudit, [...where, '--since', file]);
     expect(found).toMatchObject({ code: 1, json: { audited: false, findings_total: 1 } });
+    await writeFile(file, JSON.stringify(found.json));
+    expect(await call(runAudit, [...where, '--since', file])).toMatchObject({
+      code: 2,
+      json: { code: 'since_unreadable' },
+    });
     let said = '';
     const code = await runAudit(where, {
       stdout: () => undefined,

@@ -263,6 +263,37 @@ describe('figures that contradict themselves are refused, whoever signed them', 
     expect(await folder.codeOf((await day(more)).file())).toBe('record_mismatch');
   });
 
+  it('each figure of a market in a snapshot is that of the hours', async () => {
+    const row: MarketFigures = {
+      market: 'spot',
+      trades: 0,
+      volume: 0n,
+      fees: 0n,
+      funding: 0n,
+      realised: 0n,
+      outlay: 0n,
+      income: 0n,
+      equity: money(1000),
+      unrealised: 0n,
+    };
+    const hours = Array.from({ length: 24 }, (_, at) => hour(at, { byMarket: [row] }));
+    const codeWith = async (change: Partial<MarketFigures>): Promise<string | null> => {
+      const builder = await built(hours);
+      builder.add(snapshot(START_MS + DAY_MS, { byMarket: [{ ...row, ...change }] }));
+      return (await folder.verify(builder.file())).verdict.code ?? null;
+    };
+    expect(await codeWith({})).toBeNull();
+    const { market: _, trades, ...amounts } = row;
+    expect(await codeWith({ trades: trades + 1 })).toBe('record_mismatch');
+    for (const [name, value] of Object.entries(amounts)) {
+      expect([name, await codeWith({ [name]: (value ?? 0n) + 1n })]).toEqual([
+        name,
+        'record_mismatch',
+      ]);
+      expect([name, await codeWith({ [name]: null })]).toEqual([name, 'record_mismatch']);
+    }
+  });
+
   it.each([
     ['return', '0.04'],
     ['residual', '0.1'],

@@ -54,6 +54,7 @@ export function blindHour(at: number): HourFigures {
   return hour(at, {
     ...unknown,
     residual: null,
+    tolerance: 0n,
     status: 'unknown',
     complete: false,
     polls: 0,
