@@ -114,7 +114,9 @@ describe('an audit', () => {
       new Set(['record_signature']),
     );
     const hash = 'ab'.repeat(32);
-    const other = before.map((one) => ({ ...one, hash }));
+    const other = before.map(({ account, counter, statements, lost }) => {
+      return { account, counter, hash, statements, lost };
+    });
     expect(foundBy(await audit({ since: other }))).toEqual([
       'B chain_fork chain 3',
       'chain_fork chain 8',
