@@ -219,18 +219,33 @@ export function readCash(raw: Raw, { accountId, nameOf }: Context): Taken {
   });
 }
 
-/** On what was paid for; not among the cash transactions. */
-export function readSalesTax(raw: Raw, { accountId, nameOf }: Context): Taken {
-  const amount = decimalAt(raw, 'salesTax');
+/** Of a day, and not among the cash transactions. */
+function chargeOf(
+  raw: Raw,
+  { accountId, nameOf }: Context,
+  amount: string | null,
+  facts: Pick<Flow, 'type' | 'market'>,
+): Taken {
   const currency = nameAt(raw, 'currency');
   if (amount === '0') return 'nothing';
   const own = idAt(raw, 'transactionID') ?? nameOf([currency, amount, textAt(raw, 'date')]);
-  const timeMs = bookedAt(raw, 'date');
-  return flowOf({ id: `${accountId}:tax-${own}`, type: 'fee', currency, amount, timeMs });
+  const id = `${accountId}:${facts.type === 'fee' ? 'tax' : 'cfd'}-${own}`;
+  return flowOf({ ...facts, id, currency, amount, timeMs: bookedAt(raw, 'date') });
+}
+
+/** On what was paid for. */
+export function readSalesTax(raw: Raw, context: Context): Taken {
+  return chargeOf(raw, context, decimalAt(raw, 'salesTax'), { type: 'fee', market: null });
+}
+
+/** Interest and borrowing of CFDs. */
+export function readCfdCharge(raw: Raw, context: Context): Taken {
+  return chargeOf(raw, context, decimalAt(raw, 'total'), { type: 'interest', market: 'swap' });
 }
 
 /** Shares that came or went (splits, tenders, spin-offs); where there is money for them, the two are a conversion. */
 export function readCorporateAction(raw: Raw, { accountId, nameOf }: Context): Taken {
+  if (textAt(raw, 'levelOfDetail') === 'SUMMARY') return 'level';
   const symbol = nameAt(raw, 'symbol');
   const currency = nameAt(raw, 'currency');
   const quantity = decimalAt(raw, 'quantity') ?? '0';

@@ -20,6 +20,7 @@ export const SECTIONS = [
   'CorporateActions',
   'OpenPositions',
   'CashReport',
+  'CFDCharges',
   'ConversionRates',
 ] as const;
 export type Section = (typeof SECTIONS)[number];
@@ -34,6 +35,7 @@ const READERS: Readonly<Record<Section, readonly [element: string, read: Read]>>
   CorporateActions: ['CorporateAction', elements.readCorporateAction],
   OpenPositions: ['OpenPosition', elements.readPosition],
   CashReport: ['CashReportCurrency', elements.readBalance],
+  CFDCharges: ['CFDCharge', elements.readCfdCharge],
   ConversionRates: ['ConversionRate', elements.readRate],
 };
 

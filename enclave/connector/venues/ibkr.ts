@@ -127,6 +127,7 @@ const SUBJECTS: readonly (readonly [CoverageSubject, Section])[] = [
   ['deposits', 'CashTransactions'],
   ['withdrawals', 'CashTransactions'],
   ['interest', 'CashTransactions'],
+  ['interest', 'CFDCharges'],
   ['fees', 'SalesTaxes'],
   ['transfers', 'Transfers'],
   ['transfers', 'CorporateActions'],
@@ -137,7 +138,8 @@ const SUBJECTS: readonly (readonly [CoverageSubject, Section])[] = [
 
 /** Of the account, but where two sections say something of the same subject. */
 function marketOf(accountId: string, section: Section): string {
-  return section === 'CorporateActions' ? `${accountId} ${section}`.slice(0, 64) : accountId;
+  const isSecond = section === 'CorporateActions' || section === 'CFDCharges';
+  return isSecond ? `${accountId} ${section}`.slice(0, 64) : accountId;
 }
 
 /** Nothing was asked for: what came since the last statements is known as little as before. */
@@ -224,6 +226,8 @@ async function take(statement: FlexStatement, walker: Walker, nowMs: number): Pr
     const market = marketOf(accountId, section);
     const bad = malformed[section] > 0;
     if (missing.includes(section)) {
+      // Whoever has no CFDs needs no such section.
+      if (section === 'CFDCharges') continue;
       const span = { fromMs: Math.min(known, nowMs), toMs: nowMs };
       walker.cover({ what, market, ...span, complete: false, reason: 'not_supported' });
       continue;

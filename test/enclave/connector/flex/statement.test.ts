@@ -132,6 +132,7 @@ describe('a statement of our own, in the shape of Interactive Brokers’', () =>
       { section: 'Trades', reason: 'level', count: 3 },
       { section: 'CashTransactions', reason: 'level', count: 1 },
       { section: 'Transfers', reason: 'level', count: 1 },
+      { section: 'CorporateActions', reason: 'level', count: 1 },
       { section: 'OpenPositions', reason: 'level', count: 1 },
       { section: 'OpenPositions', reason: 'nothing', count: 1 },
       { section: 'CashReport', reason: 'level', count: 1 },
@@ -140,7 +141,7 @@ describe('a statement of our own, in the shape of Interactive Brokers’', () =>
       { section: 'EquitySummaryInBase', reason: 'repeats', count: 2 },
       { section: 'ChangeInNAV', reason: 'repeats', count: 1 },
       { section: 'StmtFunds', reason: 'repeats', count: 2 },
-      { section: 'CFDCharges', reason: 'not_supported', count: 1 },
+      { section: 'DebitCardActivities', reason: 'not_supported', count: 1 },
     ]);
     expect(second.untaken).toContainEqual({
       section: 'ConversionRates',

@@ -277,6 +277,29 @@ describe('a statement', () => {
     ]);
   });
 
+  it('has charges of CFDs as interest, where there are such', async () => {
+    const charges =
+      '<CFDCharges><CFDCharge accountId="U1" currency="USD" date="20261101" reportDate="20261102" received="0" paid="-0.28" total="-0.28" transactionID="7" /><CFDCharge accountId="U1" currency="USD" date="20261102" total="0" /></CFDCharges>';
+    const bare = statement('U1', {});
+    const text = bare.replace('</FlexStatement>', `${charges}</FlexStatement>`);
+    const { records, done } = await poll([query(text)]);
+    expect(flowsOf(records)).toEqual([
+      expect.objectContaining({
+        id: 'U1:cfd-7',
+        type: 'interest',
+        direction: 'out',
+        amount: '0.28',
+        market: 'swap',
+        timeMs: Date.UTC(2026, 10, 2, 5),
+      }),
+    ]);
+    const about = 'U1 CFDCharges';
+    const told = done.coverage.find(({ market }) => market === about);
+    expect(told).toMatchObject({ what: 'interest', complete: true });
+    const without = await poll([query(bare)]);
+    expect(without.done.coverage.some(({ market }) => market === about)).toBe(false);
+  });
+
   it('takes a trade, its cancellation and the corrected one, of one tradeID, for three', async () => {
     const cancelled = booked('-10', '', '102').replace('tradeID="11"', 'tradeID=""');
     const trades = booked('10', 'x.01.01', '101') + cancelled + booked('11', 'x.01.02', '103');
@@ -340,7 +363,7 @@ describe('a statement', () => {
       ),
     );
     const [read] = readFlexStatements(parseFlexXml(text) ?? {}) ?? [];
-    expect(Object.values(read?.malformed ?? {})).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(Object.values(read?.malformed ?? {})).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0]);
     expect(fillsOf(read?.records ?? [])).toEqual([
       expect.objectContaining({
         id: 'U123456:2381339439',
@@ -366,14 +389,14 @@ describe('a statement', () => {
   it('says that a section which nobody reads is not supported, and takes the others', async () => {
     const charged = statement('U1', { trades: TRADE }).replace(
       '<SalesTaxes />',
-      '<SalesTaxes /><CFDCharges><CFDCharge total="-1" /></CFDCharges>',
+      '<SalesTaxes /><DebitCardActivities><DebitCardActivity total="-1" /></DebitCardActivities>',
     );
     const { done, records } = await poll([query(charged)]);
     expect(fillsOf(records)).toHaveLength(1);
     expect(done.coverage).toContainEqual(
       expect.objectContaining({
         what: 'transfers',
-        market: 'U1 CFDCharges',
+        market: 'U1 DebitCardActivities',
         complete: false,
         reason: 'not_supported',
       }),
