@@ -9,6 +9,7 @@ import type { Script } from './fake-connector.ts';
 import { isAnswer } from './fake-connector.ts';
 import type { FakeVenue, VenueAnswer } from './polling-scene.ts';
 import { fillOf } from './polling-scene.ts';
+import { balanceOf } from './records.ts';
 
 const PAGE = 20;
 const OVERLAP_MS = 60 * 60_000;
@@ -108,9 +109,7 @@ export const pagedScript: Script = async (line) => {
     complete: true,
     reason: null,
   };
-  line.records('balance', [
-    { kind: 'balance', wallet: 'spot', currency: 'USDT', total: '1000.5', free: null },
-  ]);
+  line.records('balance', [balanceOf('USDT', '1000.5')]);
   const cursors = encodeCbor(job.nowMs);
   line.done({ cursors, coverage: [row(true, null), balances] });
 };

@@ -16,6 +16,7 @@ import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
 import type { FakeConnectors, Script } from './fake-connector.ts';
 import { fakeConnectors } from './fake-connector.ts';
+import { tradeOf } from './records.ts';
 import { VirtualTime } from './virtual-time.ts';
 
 /** A Friday, 12:00:00 UTC. */
@@ -185,26 +186,14 @@ export function accountOf(number: number, change: Partial<Account> = {}): Accoun
 }
 
 export function fillOf(id: number | string, change: Partial<Fill> = {}): Fill {
-  return {
-    kind: 'fill',
+  return tradeOf({
     id: String(id),
-    orderId: null,
-    clientOrderId: null,
-    symbol: 'BTC/USDT',
-    market: 'spot',
-    base: 'BTC',
-    quote: 'USDT',
-    settle: null,
-    side: 'buy',
     price: '60000',
     amount: '0.001',
-    contractSize: null,
-    inverse: null,
     cost: '60',
     fees: [{ currency: 'BNB', amount: '0.0001' }],
     timeMs: NOON_MS,
     liquidity: 'taker',
-    rawDigest: new Uint8Array(32),
     ...change,
-  };
+  });
 }

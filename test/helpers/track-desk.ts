@@ -3,12 +3,12 @@
 
 import { createPrivateKey, sign } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import type { Fill, Flow } from '../../enclave/connector/records.ts';
 import { AccountState } from '../../enclave/desk/account-state.ts';
 import { createGuard } from '../../enclave/fatal.ts';
 import type { LedgerAccount, LedgerAudit, LedgerMissed } from '../../enclave/ledger/protocol.ts';
 import type { LedgerServices, PriceAnswer, TakenPoll } from '../../enclave/ledger/services.ts';
 import { HISTORY_MS } from '../../enclave/ledger/track/account-parts.ts';
+import { booksOf } from '../../enclave/ledger/track/books.ts';
 import type { Configuration } from '../../wire/configuration.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { accept } from '../../wire/result.ts';
@@ -22,6 +22,12 @@ const KEY = createPrivateKey({
   format: 'der',
   type: 'pkcs8',
 });
+
+/** Books whose digests are the same in every run. */
+export const BOOKS: ReturnType<typeof booksOf> = booksOf(
+  new Map([[1, new Uint8Array(32)]]),
+  (userHash) => userHash,
+);
 
 /** One ledger process: what ends it ends nothing else. */
 interface Life {
@@ -196,46 +202,4 @@ export class TrackDesk {
 
 function noDatabase(): Duplex {
   throw new Error('no database');
-}
-
-export function boughtAt(id: string, timeMs: number, amount: string, price: string): Fill {
-  return {
-    kind: 'fill',
-    id,
-    orderId: null,
-    clientOrderId: null,
-    symbol: 'BTC/USD',
-    market: 'spot',
-    base: 'BTC',
-    quote: 'USD',
-    settle: null,
-    side: 'buy',
-    price,
-    amount,
-    contractSize: null,
-    inverse: null,
-    cost: null,
-    fees: [{ currency: 'USD', amount: '1.5' }],
-    timeMs,
-    liquidity: 'taker',
-    rawDigest: new Uint8Array(32).fill(4),
-  };
-}
-
-export function depositedAt(id: string, timeMs: number, amount: string): Flow {
-  return {
-    kind: 'flow',
-    id,
-    type: 'deposit',
-    direction: 'in',
-    currency: 'USD',
-    amount,
-    fee: null,
-    timeMs,
-    status: 'ok',
-    networkId: null,
-    from: null,
-    to: null,
-    market: null,
-  };
 }

@@ -4,14 +4,17 @@ import { afterAll } from 'vitest';
 import { generateDeskKeys } from '../../enclave/desk/keys.ts';
 import { createCertificate } from '../../enclave/desk/tls-certificate.ts';
 import type { LedgerAccount } from '../../enclave/ledger/protocol.ts';
-import type { ChainRow } from '../../enclave/ledger/store/contract.ts';
+import type { Addition, ChainRow, StoredPoll } from '../../enclave/ledger/store/contract.ts';
 import type { DatabaseOptions } from '../../enclave/ledger/store/database.ts';
 import { Database } from '../../enclave/ledger/store/database.ts';
-import { PostgresStore } from '../../enclave/ledger/store/postgres-store.ts';
+import { PostgresStore, trackAccountOf } from '../../enclave/ledger/store/postgres-store.ts';
 import { originOf } from '../../wire/header.ts';
+import { nodeCrypto } from '../../wire/node/crypto.ts';
+import { ChainCheck } from '../../wire/track/chain.ts';
+import { HOUR_MS } from '../../wire/track/head.ts';
 import { parseChainStatement } from '../../wire/track/statement.ts';
 import { assertAccepted } from '../../wire/result.ts';
-import { ACCOUNT } from '../vectors/track.ts';
+import { ACCOUNT, Chain, HOUR, hourAt } from '../vectors/track.ts';
 import { PgliteServer } from './pglite-server.ts';
 
 export const STORE_ORIGIN: string = originOf('trackseal.example/vectors', 7);
@@ -28,6 +31,15 @@ export const LEDGER_ACCOUNT: LedgerAccount = {
   environment: 'live',
   createdMs: Date.UTC(2026, 10, 20, 20),
   head: null,
+};
+
+export const STORED_POLL: StoredPoll = {
+  poll: 1,
+  leafIndex: 5,
+  slotMs: HOUR,
+  lastSyncMs: HOUR + 1,
+  outcome: 'complete',
+  reason: null,
 };
 
 export interface StoreScene {
@@ -94,4 +106,21 @@ export function rowsOf(statements: readonly Uint8Array[], leafIndex = 97): reado
     leafSalt: new Uint8Array(16).fill(3),
     parsed: assertAccepted(parseChainStatement(statement)),
   }));
+}
+
+/** The first of a chain, all in one leaf. */
+export function additionOf(
+  statements: readonly Uint8Array[],
+  more: Partial<Addition> = {},
+  account: LedgerAccount = LEDGER_ACCOUNT,
+): Addition {
+  const chain = new ChainCheck(nodeCrypto, trackAccountOf(account));
+  return { chain, rows: rowsOf(statements), statedRecords: 0, state: null, ...more };
+}
+
+/** Statements of so many hours, in one chain. */
+export function hoursOf(count: number): readonly Uint8Array[] {
+  const chain = new Chain();
+  for (let at = 0; at < count; at++) chain.link(hourAt(HOUR + at * HOUR_MS));
+  return chain.statements;
 }

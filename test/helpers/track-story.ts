@@ -1,24 +1,20 @@
 // Two days of one account, always the same: a trade, a deposit, an outage, a trade that is told late, and midnights. What a
 // ledger made of it is compared between stores, and between runs that crash and runs that do not.
 
-import type { Balance, ConnectorRecord } from '../../enclave/connector/records.ts';
+import type { ConnectorRecord } from '../../enclave/connector/records.ts';
 import type { TrackStore } from '../../enclave/ledger/store/contract.ts';
-import { booksOf } from '../../enclave/ledger/track/books.ts';
 import { TrackRecord } from '../../enclave/ledger/track/track-record.ts';
 import type { SignedStatement } from '../../wire/track/evidence.ts';
 import type { ChainStatement } from '../../wire/track/statement.ts';
 import { parseChainStatement } from '../../wire/track/statement.ts';
 import { assertAccepted } from '../../wire/result.ts';
-import { boughtAt, depositedAt, TrackDesk } from './track-desk.ts';
+import { balanceOf, boughtAt, depositedAt } from './records.ts';
+import { BOOKS, TrackDesk } from './track-desk.ts';
 
 const MINUTE_MS = 60_000;
 
 export const STORY_START_MS: number = Date.UTC(2026, 10, 20, 20, 10);
 const POLL_MS: number = 30 * MINUTE_MS;
-
-function balance(currency: string, total: string): Balance {
-  return { kind: 'balance', wallet: 'spot', currency, total, free: null };
-}
 
 /** What is told at each step; a step is half an hour. */
 function recordsAt(step: number): readonly ConnectorRecord[] | null {
@@ -46,7 +42,7 @@ function recordsAt(step: number): readonly ConnectorRecord[] | null {
       records.push(boughtAt('late', happenedMs, '0.1', '60000'));
     }
   }
-  return [...records, balance('USD', String(usd)), balance('BTC', String(btc))];
+  return [...records, balanceOf('USD', String(usd)), balanceOf('BTC', String(btc))];
 }
 
 export const STORY_STEPS = 60;
@@ -64,7 +60,7 @@ export function openStory(store: TrackStore): Story {
 export function openRecord(desk: TrackDesk, store: TrackStore): TrackRecord {
   return new TrackRecord(desk.services(), {
     store,
-    books: booksOf(new Map([[1, new Uint8Array(32)]]), (userHash) => userHash),
+    books: BOOKS,
     // Nothing happens but what the story does.
     tickMs: 1_000_000_000,
     retryMs: 1,

@@ -9,7 +9,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StoredMissed } from '../../enclave/ledger/store/contract.ts';
 import { Database } from '../../enclave/ledger/store/database.ts';
-import { PostgresStore, trackAccountOf } from '../../enclave/ledger/store/postgres-store.ts';
+import { PostgresStore } from '../../enclave/ledger/store/postgres-store.ts';
 import { backUp, restore } from '../../host-proxy/database/backup.ts';
 import {
   migrate,
@@ -20,10 +20,14 @@ import { openDatabaseService } from '../../host-proxy/database/service.ts';
 import { startPostgres } from '../../scripts/pg/postgres.ts';
 import { CommandFailed } from '../../scripts/vm/command.ts';
 import { leaveOut } from '../helpers/left-out.ts';
-import { nodeCrypto } from '../../wire/node/crypto.ts';
 import { assertAccepted } from '../../wire/result.ts';
-import { ChainCheck } from '../../wire/track/chain.ts';
-import { LEDGER_ACCOUNT, rowsOf, STORAGE_KEYS, STORE_ORIGIN } from '../helpers/track-store.ts';
+import {
+  additionOf,
+  LEDGER_ACCOUNT,
+  STORAGE_KEYS,
+  STORED_POLL,
+  STORE_ORIGIN,
+} from '../helpers/track-store.ts';
 import { CONFIG, SILENT } from '../host-proxy/database/own-database.ts';
 import { HOUR, vectorChain } from '../vectors/track.ts';
 
@@ -92,24 +96,11 @@ function missedAt(at: number): StoredMissed {
 /** Three records and the six statements of the vectors, as the ledger adds them. */
 async function fill(server: Server): Promise<void> {
   const store = storeOf(server);
-  const poll = {
-    poll: 1,
-    leafIndex: 5,
-    slotMs: HOUR,
-    lastSyncMs: HOUR + 1,
-    outcome: 'complete',
-    reason: null,
-  };
   const records = [1, 2, 3].map(missedAt);
-  assertAccepted(await store.savePoll(LEDGER_ACCOUNT, poll, records, 0));
-  assertAccepted(
-    await store.append(LEDGER_ACCOUNT, {
-      chain: new ChainCheck(nodeCrypto, trackAccountOf(LEDGER_ACCOUNT)),
-      rows: rowsOf(vectorChain().statements),
-      statedRecords: 3,
-      state: { records: 2, bytes: Uint8Array.of(1, 2, 3) },
-    }),
-  );
+  assertAccepted(await store.savePoll(LEDGER_ACCOUNT, STORED_POLL, records, 0));
+  const state = { records: 2, bytes: Uint8Array.of(1, 2, 3) };
+  const addition = additionOf(vectorChain().statements, { statedRecords: 3, state });
+  assertAccepted(await store.append(LEDGER_ACCOUNT, addition));
   store.close();
 }
 

@@ -13,6 +13,7 @@ import type { ConnectorRecord, Flow } from '../../../enclave/connector/records.t
 import { BudgetError } from '../../../enclave/connector/run.ts';
 import type { HistorySource, Span } from '../../../enclave/connector/source.ts';
 import { walkHistory } from '../../../enclave/connector/source.ts';
+import { transferOf } from '../../helpers/records.ts';
 
 interface Entry {
   readonly id: number;
@@ -22,21 +23,8 @@ interface Entry {
 const FROM_MS = 1_000_000;
 
 function flowOf(raw: Raw, status: Flow['status'] = 'ok'): Flow {
-  return {
-    kind: 'flow',
-    id: textAt(raw, 'id') ?? '',
-    type: 'deposit',
-    direction: 'in',
-    currency: 'USD',
-    amount: '1',
-    fee: null,
-    timeMs: timeAt(raw, 'time') ?? 0,
-    status,
-    networkId: null,
-    from: null,
-    to: null,
-    market: null,
-  };
+  const id = textAt(raw, 'id') ?? '';
+  return transferOf({ id, currency: 'USD', amount: '1', timeMs: timeAt(raw, 'time') ?? 0, status });
 }
 
 /** A venue that shows at most `limit` entries of a span, from one of its ends. */

@@ -21,6 +21,7 @@ import { addDecimals, assertDecimal, formatDecimal, ZERO } from '../../../wire/d
 import { assertAccepted } from '../../../wire/result.ts';
 import { MAX_LOST_COUNTER } from '../../../wire/track/signing.ts';
 import { accountOf, fillOf, HOUR_MS, NOON_MS } from '../../helpers/polling-scene.ts';
+import { transferOf } from '../../helpers/records.ts';
 
 const COMMITMENT = accountOf(1).commitment;
 const DAY_MS = 24 * HOUR_MS;
@@ -68,22 +69,7 @@ function reread(state: AccountState): AccountState {
 }
 
 function flowOf(id: string, change: Partial<Flow> = {}): Flow {
-  return {
-    kind: 'flow',
-    id,
-    type: 'deposit',
-    direction: 'in',
-    currency: 'USDT',
-    amount: '10',
-    fee: null,
-    timeMs: NOON_MS,
-    status: 'ok',
-    networkId: null,
-    from: null,
-    to: null,
-    market: null,
-    ...change,
-  };
+  return transferOf({ id, currency: 'USDT', amount: '10', timeMs: NOON_MS, ...change });
 }
 
 describe('what an account adds up to', () => {

@@ -3,7 +3,7 @@ import type { PollEnd } from '../../../enclave/desk/ledger-polls.ts';
 import { LedgerPolls } from '../../../enclave/desk/ledger-polls.ts';
 import { LATE_MS } from '../../../enclave/ledger/frames.ts';
 import { encodeLedgerRecords } from '../../../enclave/ledger/tell-ledger.ts';
-import { boughtAt } from '../../helpers/track-desk.ts';
+import { boughtAt } from '../../helpers/records.ts';
 
 const RECORDS = [boughtAt('a', 1_700_000_000_000, '1', '60000')];
 const ACCOUNT = '0a'.repeat(16);

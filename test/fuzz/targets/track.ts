@@ -22,6 +22,7 @@ import {
   parseChainPlace,
   parseTrackStatement,
 } from '../../../wire/track/statement.ts';
+import { balanceOf, boughtAt } from '../../helpers/records.ts';
 import { HOUR, metricsOf, vectorChain } from '../../vectors/track.ts';
 import type { Target } from '../target.ts';
 import { expectThat, sameValue } from '../target.ts';
@@ -81,27 +82,7 @@ const account: LedgerAccount = {
   head: { counter: 3, hash: HASH },
 };
 
-const fill = {
-  kind: 'fill',
-  id: 'a',
-  orderId: null,
-  clientOrderId: null,
-  symbol: 'BTC/USD',
-  market: 'spot',
-  base: 'BTC',
-  quote: 'USD',
-  settle: null,
-  side: 'buy',
-  price: '60000',
-  amount: '0.5',
-  contractSize: null,
-  inverse: null,
-  cost: '30000',
-  fees: [{ currency: 'USD', amount: '1.5' }],
-  timeMs: HOUR + 5,
-  liquidity: 'taker',
-  rawDigest: HASH,
-} as const;
+const fill = { ...boughtAt('a', HOUR + 5, '0.5', '60000'), cost: '30000', rawDigest: HASH };
 
 export function ledgerFramesTarget(): Target {
   return canonicalTarget({
@@ -170,7 +151,7 @@ const poll: StoredPollRecord = {
   toldToMs: HOUR,
   lost: [{ fromMs: HOUR - 9, toMs: HOUR, reason: 'history_limit' }],
   observed: {
-    balances: [{ kind: 'balance', wallet: 'spot', currency: 'USD', total: '5', free: null }],
+    balances: [balanceOf('USD', '5')],
     positions: [],
   },
 };

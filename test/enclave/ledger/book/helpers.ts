@@ -20,6 +20,7 @@ import type { Fixed } from '../../../../wire/fixed.ts';
 import { formatFixed, toFixed } from '../../../../wire/fixed.ts';
 import type { HourFigures } from '../../../../wire/track/figures.ts';
 import { HOUR_MS } from '../../../../wire/track/figures.ts';
+import { balanceOf, tradeOf, transferOf } from '../../../helpers/records.ts';
 
 /** A full hour. */
 export const T0: number = 1_700_000_000_000 - (1_700_000_000_000 % HOUR_MS);
@@ -42,24 +43,7 @@ export type FillFacts = Partial<Fill> & Pick<Fill, 'side' | 'price' | 'amount' |
 
 /** Of spot BTC/USDT, unless something else is said. */
 export function spot(facts: FillFacts): Fill {
-  return {
-    kind: 'fill',
-    id: `f${++counter}`,
-    orderId: null,
-    clientOrderId: null,
-    symbol: 'BTC/USDT',
-    market: 'spot',
-    base: 'BTC',
-    quote: 'USDT',
-    settle: null,
-    contractSize: null,
-    inverse: null,
-    cost: null,
-    fees: [],
-    liquidity: null,
-    rawDigest: new Uint8Array(32),
-    ...facts,
-  };
+  return tradeOf({ id: `f${++counter}`, ...facts });
 }
 
 /** A linear contract of 1 BTC that settles in USDT. */
@@ -95,22 +79,10 @@ export function funding(facts: Partial<Funding> & Pick<Funding, 'amount' | 'time
 export function flow(
   facts: Partial<Flow> & Pick<Flow, 'type' | 'direction' | 'currency' | 'amount' | 'timeMs'>,
 ): Flow {
-  return {
-    kind: 'flow',
-    id: `w${++counter}`,
-    fee: null,
-    status: 'ok',
-    networkId: null,
-    from: null,
-    to: null,
-    market: null,
-    ...facts,
-  };
+  return transferOf({ id: `w${++counter}`, ...facts });
 }
 
-export function balance(currency: string, total: string, wallet = 'spot'): Balance {
-  return { kind: 'balance', wallet, currency, total, free: null };
-}
+export { balanceOf as balance };
 
 export function position(facts: Partial<Position> & Pick<Position, 'contracts'>): Position {
   return {

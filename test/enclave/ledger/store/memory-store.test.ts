@@ -5,39 +5,18 @@ import type { LedgerAccount } from '../../../../enclave/ledger/protocol.ts';
 import { nodeCrypto } from '../../../../wire/node/crypto.ts';
 import { ChainCheck } from '../../../../wire/track/chain.ts';
 import { assertAccepted } from '../../../../wire/result.ts';
-import { HOUR_MS } from '../../../../wire/track/head.ts';
-import { boughtAt } from '../../../helpers/track-desk.ts';
-import { LEDGER_ACCOUNT, rowsOf } from '../../../helpers/track-store.ts';
-import { Chain, HOUR, hourAt } from '../../../vectors/track.ts';
+import { boughtAt } from '../../../helpers/records.ts';
+import { additionOf, hoursOf, LEDGER_ACCOUNT, STORED_POLL } from '../../../helpers/track-store.ts';
+import { HOUR } from '../../../vectors/track.ts';
 
-const POLL = {
-  poll: 1,
-  leafIndex: null,
-  slotMs: HOUR,
-  lastSyncMs: HOUR,
-  outcome: 'complete',
-  reason: null,
-};
 const OTHER: LedgerAccount = { ...LEDGER_ACCOUNT, id: 'ff'.repeat(16) };
-
-function hours(count: number): readonly Uint8Array[] {
-  const chain = new Chain();
-  for (let at = 0; at < count; at++) chain.link(hourAt(HOUR + at * HOUR_MS));
-  return chain.statements;
-}
 
 async function append(
   store: MemoryStore,
   account: LedgerAccount,
   statements: readonly Uint8Array[],
 ): Promise<void> {
-  const chain = new ChainCheck(nodeCrypto, trackAccountOf(account));
-  await store.append(account, {
-    chain,
-    rows: rowsOf(statements),
-    statedRecords: 0,
-    state: null,
-  });
+  await store.append(account, additionOf(statements, {}, account));
 }
 
 async function has(store: MemoryStore, account: LedgerAccount, counter: number): Promise<boolean> {
@@ -51,7 +30,7 @@ function bytesOf(statements: readonly Uint8Array[]): number {
 
 describe('the record that is held in memory', () => {
   it('of the account that has most goes first, the oldest of it, at the limit', async () => {
-    const many = hours(6);
+    const many = hoursOf(6);
     const [one] = many;
     if (one === undefined) throw new Error('no statements');
     const store = new MemoryStore(bytesOf(many) + one.length + 64);
@@ -70,7 +49,7 @@ describe('the record that is held in memory', () => {
     const store = new MemoryStore(1024, 6);
     const fills = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((id) => boughtAt(id, HOUR, '1', '2'));
     const save = (account: LedgerAccount, from: number, to: number, before: number) =>
-      store.savePoll(account, POLL, fills.slice(from, to), before);
+      store.savePoll(account, STORED_POLL, fills.slice(from, to), before);
     const unstored = async (account: LedgerAccount): Promise<string> =>
       assertAccepted(await store.unstored(account, fills))
         .map(({ id }) => id)
@@ -89,7 +68,7 @@ describe('the record that is held in memory', () => {
   });
 
   it('of an account that is removed takes no room from the others', async () => {
-    const many = hours(6);
+    const many = hoursOf(6);
     const store = new MemoryStore(bytesOf(many));
     await append(store, OTHER, many);
     store.forget(OTHER);

@@ -2,48 +2,27 @@ import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Fill } from '../../../../enclave/connector/records.ts';
 import { MAX_STATE_BYTES } from '../../../../enclave/ledger/store/account-rows.ts';
-import type { Addition, StoredPoll } from '../../../../enclave/ledger/store/contract.ts';
+import type { Addition } from '../../../../enclave/ledger/store/contract.ts';
 import type { PostgresStore } from '../../../../enclave/ledger/store/postgres-store.ts';
 import { trackAccountOf } from '../../../../enclave/ledger/store/postgres-store.ts';
 import { nodeCrypto } from '../../../../wire/node/crypto.ts';
 import type { Result } from '../../../../wire/result.ts';
 import { assertAccepted } from '../../../../wire/result.ts';
 import { ChainCheck } from '../../../../wire/track/chain.ts';
-import { HOUR_MS } from '../../../../wire/track/head.ts';
-import { LEDGER_ACCOUNT, rowsOf, STORAGE_KEYS, storeScene } from '../../../helpers/track-store.ts';
+import { boughtAt } from '../../../helpers/records.ts';
+import {
+  additionOf,
+  hoursOf,
+  LEDGER_ACCOUNT,
+  rowsOf,
+  STORAGE_KEYS,
+  STORED_POLL,
+  storeScene,
+} from '../../../helpers/track-store.ts';
 import { Chain, gapAt, HOUR, hourAt, vectorChain } from '../../../vectors/track.ts';
 
-const POLL: StoredPoll = {
-  poll: 1,
-  leafIndex: 5,
-  slotMs: HOUR,
-  lastSyncMs: HOUR + 1,
-  outcome: 'complete',
-  reason: null,
-};
-
 function fill(id: string): Fill {
-  return {
-    kind: 'fill',
-    id,
-    orderId: null,
-    clientOrderId: null,
-    symbol: 'BTC/USD',
-    market: 'spot',
-    base: 'BTC',
-    quote: 'USD',
-    settle: null,
-    side: 'buy',
-    price: '60000',
-    amount: '0.5',
-    contractSize: null,
-    inverse: null,
-    cost: '30000',
-    fees: [{ currency: 'USD', amount: '1.5' }],
-    timeMs: HOUR + 5,
-    liquidity: 'taker',
-    rawDigest: new Uint8Array(32).fill(4),
-  };
+  return { ...boughtAt(id, HOUR + 5, '0.5', '60000'), cost: '30000' };
 }
 
 function codeOf(result: Result<unknown>): string {
@@ -51,22 +30,18 @@ function codeOf(result: Result<unknown>): string {
 }
 
 function addition(statements: readonly Uint8Array[], more: Partial<Addition> = {}): Addition {
-  const chain = new ChainCheck(nodeCrypto, trackAccountOf(LEDGER_ACCOUNT));
   const state = { records: 2, bytes: Uint8Array.of(1, 2, 3) };
-  return { chain, rows: rowsOf(statements), statedRecords: 2, state, ...more };
-}
-
-function hours(count: number): readonly Uint8Array[] {
-  const chain = new Chain();
-  for (let at = 0; at < count; at++) chain.link(hourAt(HOUR + at * HOUR_MS));
-  return chain.statements;
+  return additionOf(statements, { statedRecords: 2, state, ...more });
 }
 
 /** Three records, an account with a chain of six statements, and a state with two of the records. */
 async function filled(): Promise<PostgresStore> {
   const store = scene.store();
   const records = [fill('a'), fill('b'), fill('c')];
-  expect(await store.savePoll(LEDGER_ACCOUNT, POLL, records, 0)).toEqual({ ok: true, value: 3 });
+  expect(await store.savePoll(LEDGER_ACCOUNT, STORED_POLL, records, 0)).toEqual({
+    ok: true,
+    value: 3,
+  });
   const added = await store.append(LEDGER_ACCOUNT, addition(vectorChain().statements));
   expect(added).toEqual({ ok: true, value: null });
   return store;
@@ -91,7 +66,7 @@ describe('the store', () => {
     expect(loaded.state).toMatchObject({ records: 2 });
     expect(loaded.records).toEqual([fill('c')]);
     expect(loaded.recordCount).toBe(3);
-    expect(loaded.sync).toEqual(POLL);
+    expect(loaded.sync).toEqual(STORED_POLL);
     const rows = assertAccepted(await scene.store().rows(LEDGER_ACCOUNT, loaded.chain, [4, 2]));
     expect(rows.map(({ position }) => position)).toEqual([3, 1]);
   });
@@ -140,10 +115,10 @@ describe('the store', () => {
   it('takes a poll that is told again once', async () => {
     const store = scene.store();
     const records = [fill('a'), fill('b'), fill('a')];
-    expect(assertAccepted(await store.savePoll(LEDGER_ACCOUNT, POLL, records, 0))).toBe(2);
-    expect(assertAccepted(await store.savePoll(LEDGER_ACCOUNT, POLL, records, 0))).toBe(2);
+    expect(assertAccepted(await store.savePoll(LEDGER_ACCOUNT, STORED_POLL, records, 0))).toBe(2);
+    expect(assertAccepted(await store.savePoll(LEDGER_ACCOUNT, STORED_POLL, records, 0))).toBe(2);
     expect(
-      assertAccepted(await store.savePoll(LEDGER_ACCOUNT, POLL, [fill('b'), fill('d')], 2)),
+      assertAccepted(await store.savePoll(LEDGER_ACCOUNT, STORED_POLL, [fill('b'), fill('d')], 2)),
     ).toBe(3);
     const loaded = assertAccepted(await scene.store().load(LEDGER_ACCOUNT));
     expect(loaded.records).toEqual([fill('a'), fill('b'), fill('d')]);
@@ -153,7 +128,7 @@ describe('the store', () => {
 
   it('takes the same rows again, and no others at their place', async () => {
     const store = scene.store();
-    const first = addition(hours(2));
+    const first = addition(hoursOf(2));
     expect(codeOf(await store.append(LEDGER_ACCOUNT, first))).toBe('accepted');
     expect(codeOf(await store.append(LEDGER_ACCOUNT, first))).toBe('accepted');
     const other = new Chain();
@@ -183,7 +158,12 @@ describe('the store', () => {
         },
         timeoutMs: 5000,
       });
-      const polled = await crashing.savePoll(LEDGER_ACCOUNT, POLL, [fill('a'), fill('b')], 0);
+      const polled = await crashing.savePoll(
+        LEDGER_ACCOUNT,
+        STORED_POLL,
+        [fill('a'), fill('b')],
+        0,
+      );
       // Nothing is stated before the records that it rests on are stored.
       const added = polled.ok
         ? await crashing.append(LEDGER_ACCOUNT, addition(statements))
@@ -197,9 +177,9 @@ describe('the store', () => {
       expect(added.ok ? [6] : [0, 6]).toContain(between.chain.head.counter);
       // Done again it is as if nothing had happened.
       const again = scene.store();
-      expect(codeOf(await again.savePoll(LEDGER_ACCOUNT, POLL, [fill('a'), fill('b')], 0))).toBe(
-        'accepted',
-      );
+      expect(
+        codeOf(await again.savePoll(LEDGER_ACCOUNT, STORED_POLL, [fill('a'), fill('b')], 0)),
+      ).toBe('accepted');
       expect(codeOf(await again.append(LEDGER_ACCOUNT, addition(statements)))).toBe('accepted');
       const after = assertAccepted(await scene.store().load(LEDGER_ACCOUNT));
       expect(after).toMatchObject({ recordCount: 2, state: { records: 2 } });
@@ -339,7 +319,7 @@ describe('a database that lies', () => {
   });
 
   it('goes back as a whole while this enclave remembers: the next row shows it', async () => {
-    const [one, two, three] = hours(3);
+    const [one, two, three] = hoursOf(3);
     if (one === undefined || two === undefined || three === undefined) throw new Error('no rows');
     const store = scene.store();
     const none = { statedRecords: 0, state: null };

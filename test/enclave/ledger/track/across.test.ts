@@ -1,15 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { Balance } from '../../../../enclave/connector/records.ts';
 import { MemoryStore } from '../../../../enclave/ledger/store/memory-store.ts';
 import { HOUR_MS } from '../../../../wire/track/head.ts';
-import { depositedAt, TrackDesk } from '../../../helpers/track-desk.ts';
+import { balanceOf, depositedAt } from '../../../helpers/records.ts';
+import { TrackDesk } from '../../../helpers/track-desk.ts';
 import { openRecord, parsedOf, signedOf } from '../../../helpers/track-story.ts';
 
 const FULL_MS = Date.UTC(2026, 10, 20, 24);
-
-function usd(total: string): Balance {
-  return { kind: 'balance', wallet: 'spot', currency: 'USD', total, free: null };
-}
 
 describe('a poll from before midnight until after it', () => {
   // The deposit comes when it has begun; the balance was read before or behind it.
@@ -28,7 +24,7 @@ describe('a poll from before midnight until after it', () => {
         const startedMs = FULL_MS + hour * HOUR_MS - 10_000;
         desk.nowMs = startedMs + 30_000;
         const told = hour < 0 ? '1000' : hour === 0 ? total : '1500';
-        const records = [...(hour < 1 ? [] : [deposit]), usd(told)];
+        const records = [...(hour < 1 ? [] : [deposit]), balanceOf('USD', told)];
         desk.poll({ startedMs, endedMs: desk.nowMs, slotMs: startedMs, records });
         story.record.look();
         await story.record.idle();

@@ -3,20 +3,17 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Coverage } from '../../../../enclave/connector/classes.ts';
-import type { Balance, ConnectorRecord } from '../../../../enclave/connector/records.ts';
+import type { ConnectorRecord } from '../../../../enclave/connector/records.ts';
 import { MemoryStore } from '../../../../enclave/ledger/store/memory-store.ts';
 import { formatFixed } from '../../../../wire/fixed.ts';
 import { DAY_MS, HOUR_MS } from '../../../../wire/track/head.ts';
-import { boughtAt, depositedAt, TrackDesk } from '../../../helpers/track-desk.ts';
+import { balanceOf, boughtAt, depositedAt } from '../../../helpers/records.ts';
+import { TrackDesk } from '../../../helpers/track-desk.ts';
 import { openRecord, parsedOf, signedOf } from '../../../helpers/track-story.ts';
 
 const START_MS = Date.UTC(2026, 10, 16, 12, 10);
 /** Statements are of whole days in New York, and come an hour later. */
 const FIRST_END_MS = Date.UTC(2026, 10, 16, 5);
-
-function balance(currency: string, total: string): Balance {
-  return { kind: 'balance', wallet: 'flex', currency, total, free: null };
-}
 
 interface Day {
   readonly records: readonly ConnectorRecord[];
@@ -51,7 +48,7 @@ describe('an account whose venue tells of a day when it is over', () => {
       const { records, usd, btc } = DAYS[day] ?? DAYS[0] ?? { records: [], usd: '0', btc: '0' };
       const endMs = FIRST_END_MS + day * DAY_MS;
       desk.poll({
-        records: [...records, balance('USD', usd), balance('BTC', btc)],
+        records: [...records, balanceOf('USD', usd, 'flex'), balanceOf('BTC', btc, 'flex')],
         coverage: rows(endMs, desk.nowMs),
       });
       story.record.look();

@@ -7,12 +7,12 @@ import { MemoryStore } from '../../../../enclave/ledger/store/memory-store.ts';
 import { MetricsMaker } from '../../../../enclave/ledger/track/metrics-maker.ts';
 import { TrackQueries } from '../../../../enclave/ledger/track/track-queries.ts';
 import { TrackRecord } from '../../../../enclave/ledger/track/track-record.ts';
-import { booksOf } from '../../../../enclave/ledger/track/books.ts';
 import { formatFixed } from '../../../../wire/fixed.ts';
 import { nodeCrypto } from '../../../../wire/node/crypto.ts';
 import { accept, assertAccepted } from '../../../../wire/result.ts';
 import { encodeTrackStatement } from '../../../../wire/track/statement.ts';
-import { TrackDesk } from '../../../helpers/track-desk.ts';
+import { balanceOf } from '../../../helpers/records.ts';
+import { BOOKS, TrackDesk } from '../../../helpers/track-desk.ts';
 import { LEDGER_ACCOUNT } from '../../../helpers/track-store.ts';
 import { METRICS_STATEMENT } from '../../../vectors/track-messages.ts';
 import { money } from '../../../wire/performance/golden.ts';
@@ -45,8 +45,7 @@ async function tell(
   const poll = (): void => {
     for (const account of accounts) {
       const total = account.environment === 'live' ? '100' : '1000000';
-      const common = { kind: 'balance', wallet: 'spot', currency: 'USD', free: null } as const;
-      desk.poll({ id: account.id, account, records: [{ ...common, total }] });
+      desk.poll({ id: account.id, account, records: [balanceOf('USD', total)] });
     }
   };
   const services = {
@@ -56,8 +55,7 @@ async function tell(
     },
   };
   const store = new MemoryStore();
-  const books = booksOf(new Map([[1, new Uint8Array(32)]]), (user) => user);
-  const record = new TrackRecord(services, { store, books, tickMs: 1_000_000_000 });
+  const record = new TrackRecord(services, { store, books: BOOKS, tickMs: 1_000_000_000 });
   const told: Told = {
     queries: new TrackQueries(services, record, new Maker(services, store)),
     poll: async () => {

@@ -3,7 +3,7 @@
 
 import { expect, it } from 'vitest';
 import { MemoryStore } from '../../../../enclave/ledger/store/memory-store.ts';
-import { depositedAt } from '../../../helpers/track-desk.ts';
+import { balanceOf, depositedAt } from '../../../helpers/records.ts';
 import { openStory, parsedOf, signedOf, STORY_START_MS } from '../../../helpers/track-story.ts';
 
 const STEP_MS = 1_800_000;
@@ -21,7 +21,7 @@ it('is stated anew with its name when the venue tells it, once', async () => {
   for (let step = 0; step < 16; step++) {
     desk.nowMs = STORY_START_MS + step * STEP_MS;
     const total = step < 4 ? '10000' : '9000';
-    const usd = { kind: 'balance', wallet: 'spot', currency: 'USD', total, free: null } as const;
+    const usd = balanceOf('USD', total);
     if (step < 4) desk.poll({ records: [usd] });
     else if (step < 10) desk.poll({ records: [{ ...withdrawal, status: 'pending' }, usd] });
     else desk.poll({ records: [sent, usd] });

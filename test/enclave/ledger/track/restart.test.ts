@@ -6,12 +6,11 @@ import { describe, expect, it } from 'vitest';
 import type { Coverage } from '../../../../enclave/connector/classes.ts';
 import { encodeCursors, parseCursors } from '../../../../enclave/connector/cursors.ts';
 import { FLOW_OVERLAP_MS } from '../../../../enclave/connector/adapter.ts';
-import type { Balance, ConnectorRecord } from '../../../../enclave/connector/records.ts';
+import type { ConnectorRecord } from '../../../../enclave/connector/records.ts';
 import type { HistorySource } from '../../../../enclave/connector/source.ts';
 import { walkHistory } from '../../../../enclave/connector/source.ts';
 import { LATE_MS } from '../../../../enclave/ledger/protocol.ts';
 import { HISTORY_MS, resyncFromMs } from '../../../../enclave/ledger/track/account-parts.ts';
-import { booksOf } from '../../../../enclave/ledger/track/books.ts';
 import { MetricsMaker } from '../../../../enclave/ledger/track/metrics-maker.ts';
 import { TrackQueries } from '../../../../enclave/ledger/track/track-queries.ts';
 import { TrackRecord } from '../../../../enclave/ledger/track/track-record.ts';
@@ -21,7 +20,8 @@ import type { HourFigures } from '../../../../wire/track/figures.ts';
 import { DAY_MS, HOUR_MS } from '../../../../wire/track/head.ts';
 import type { Asked, Reply } from '../../../helpers/connector-desk.ts';
 import { jobOf, runJob } from '../../../helpers/connector-desk.ts';
-import { depositedAt, TrackDesk } from '../../../helpers/track-desk.ts';
+import { balanceOf, depositedAt } from '../../../helpers/records.ts';
+import { BOOKS, TrackDesk } from '../../../helpers/track-desk.ts';
 import { LEDGER_ACCOUNT, storeScene } from '../../../helpers/track-store.ts';
 import { parsedOf, signedOf } from '../../../helpers/track-story.ts';
 
@@ -54,10 +54,9 @@ interface Ledger {
 function start(desk: TrackDesk): Ledger {
   const services = desk.services();
   const store = scene.store();
-  const books = booksOf(new Map([[1, new Uint8Array(32)]]), (userHash) => userHash);
   // Nothing happens but what the scenario does.
   const times = { tickMs: 1_000_000_000, retryMs: 1, graceMs: HOUR_MS / 2 };
-  const record = new TrackRecord(services, { store, books, ...times });
+  const record = new TrackRecord(services, { store, books: BOOKS, ...times });
   return { record, queries: new TrackQueries(services, record, new MetricsMaker(services, store)) };
 }
 
@@ -160,14 +159,7 @@ const DEPOSITS: Scenario = {
       ...depositedAt('d', PENDING_MS, '500'),
       status: isThere ? 'ok' : 'pending',
     } as const;
-    const balance: Balance = {
-      kind: 'balance',
-      wallet: 'spot',
-      currency: 'USD',
-      total: isThere ? '1500' : '1000',
-      free: null,
-    };
-    const records: ConnectorRecord[] = [balance];
+    const records: ConnectorRecord[] = [balanceOf('USD', isThere ? '1500' : '1000')];
     const coverage: Coverage[] = [
       { what: 'balances', market: 'all', fromMs: nowMs, toMs: nowMs, complete: true, reason: null },
     ];

@@ -5,14 +5,14 @@ import { expect, it } from 'vitest';
 import type { TakenPoll } from '../../../../enclave/ledger/services.ts';
 import { MemoryStore } from '../../../../enclave/ledger/store/memory-store.ts';
 import type { SyncAnswer, SyncQuery } from '../../../../enclave/ledger/track-service-types.ts';
-import { booksOf } from '../../../../enclave/ledger/track/books.ts';
 import { MetricsMaker } from '../../../../enclave/ledger/track/metrics-maker.ts';
 import { TrackQueries } from '../../../../enclave/ledger/track/track-queries.ts';
 import { TrackRecord } from '../../../../enclave/ledger/track/track-record.ts';
 import { toHex } from '../../../../wire/bytes.ts';
 import type { Result } from '../../../../wire/result.ts';
 import { HOUR_MS } from '../../../../wire/track/head.ts';
-import { boughtAt, TrackDesk } from '../../../helpers/track-desk.ts';
+import { balanceOf, boughtAt } from '../../../helpers/records.ts';
+import { BOOKS, TrackDesk } from '../../../helpers/track-desk.ts';
 import { parsedOf, signedOf } from '../../../helpers/track-story.ts';
 
 const START_MS = Date.UTC(2026, 10, 20, 20, 10);
@@ -38,15 +38,13 @@ class Scene {
   constructor() {
     const services = this.desk.services();
     const { store } = this;
-    const books = booksOf(new Map([[1, new Uint8Array(32)]]), (user) => user);
-    this.record = new TrackRecord(services, { store, books, tickMs: 1_000_000_000 });
+    this.record = new TrackRecord(services, { store, books: BOOKS, tickMs: 1_000_000_000 });
     this.#queries = new TrackQueries(services, this.record, new MetricsMaker(services, store));
   }
 
   async poll(fills: readonly string[], more: Partial<TakenPoll> = {}): Promise<void> {
-    const balance = { kind: 'balance', wallet: 'spot', currency: 'USD', free: null } as const;
     const bought = fills.map((id) => boughtAt(id, this.desk.nowMs - 60_000, '0.001', '60000'));
-    this.desk.poll({ records: [...bought, { ...balance, total: '1000' }], ...more });
+    this.desk.poll({ records: [...bought, balanceOf('USD', '1000')], ...more });
     this.record.look();
     await this.record.idle();
   }

@@ -8,7 +8,7 @@ import { nodeCrypto } from '../../../../wire/node/crypto.ts';
 import { checkChain } from '../../../../wire/track/chain.ts';
 import { DAY_MS, HOUR_MS } from '../../../../wire/track/head.ts';
 import type { ChainStatement } from '../../../../wire/track/statement.ts';
-import { boughtAt } from '../../../helpers/track-desk.ts';
+import { boughtAt } from '../../../helpers/records.ts';
 import { storeScene } from '../../../helpers/track-store.ts';
 import type { Story } from '../../../helpers/track-story.ts';
 import {
