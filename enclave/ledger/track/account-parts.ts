@@ -10,7 +10,7 @@ import type { PriceTable } from '../book/price-table.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import { LATE_MS } from '../protocol.ts';
 import type { LedgerServices, TakenPoll } from '../services.ts';
-import type { StoredPoll, StoredPollRecord, TrackStore } from '../store/contract.ts';
+import type { StoredMissed, StoredPoll, StoredPollRecord, TrackStore } from '../store/contract.ts';
 
 /** What the venue showed before the registration is part of the record. */
 export const HISTORY_MS: number = 7 * DAY_MS;
@@ -73,11 +73,24 @@ export async function insist<T>(
   }
 }
 
+/** The last poll, or time in which nobody polled. */
+export interface Reached {
+  readonly outcome: string;
+  /** When it began; of such a time, when it was over. */
+  readonly startedMs: number;
+}
+
 /** How far the account is with it. */
 export function syncOf(told: TakenPoll, before: StoredPoll | null): StoredPoll {
   const { poll, leafIndex, slotMs, startedMs, outcome, reason } = told;
   const lastSyncMs = outcome === 'complete' ? startedMs : (before?.lastSyncMs ?? 0);
   return { poll, leafIndex, slotMs, lastSyncMs, outcome, reason };
+}
+
+/** How far it is with a time in which nobody polled. */
+export function missedOf({ fromMs, reason }: StoredMissed, before: StoredPoll | null): StoredPoll {
+  const none = { poll: 0, leafIndex: null, lastSyncMs: 0 };
+  return { ...none, ...before, slotMs: fromMs, outcome: 'missed', reason };
 }
 
 /** From where on a poll without cursors misses nothing: what was not told yet, and what was told as pending. */

@@ -25,8 +25,9 @@ import { endOf, lossOf } from './loss.ts';
 import { askPrices } from './price-questions.ts';
 import { Redo } from './redo.ts';
 import { CORRECTED_HOURS, StatedHours } from './stated-hours.ts';
-import type { AccountTrackOptions, TrackBook } from './account-parts.ts';
-import { insist, isTemporary, observedIn, resyncFromMs, syncOf } from './account-parts.ts';
+import type { AccountTrackOptions, Reached, TrackBook } from './account-parts.ts';
+import { insist, isTemporary, missedOf, observedIn, resyncFromMs } from './account-parts.ts';
+import { syncOf } from './account-parts.ts';
 import type { Pending } from './statements.ts';
 import { addRows, signMade, StatementMaker } from './statements.ts';
 import { parseTrackState, StateCandidate, stateOf } from './track-state.ts';
@@ -48,7 +49,8 @@ export class AccountTrack {
   #recordCount = 0;
   #statedRecords = 0;
   #sync: StoredPoll | null = null;
-  #closed: StoredPoll | null = null;
+  #reached: Reached = { outcome: 'missed', startedMs: 0 };
+  #closed = this.#reached;
   readonly #sums = { records: 0, hours: 0 };
   #resynced = { atMs: -HOUR_MS, sinceMs: 0 };
   #loadedMs = 0;
@@ -84,7 +86,7 @@ export class AccountTrack {
   }
 
   /** The poll after which the hours that were due have been stated. */
-  get closed(): StoredPoll | null {
+  get closed(): Reached {
     return this.#closed;
   }
 
@@ -174,6 +176,7 @@ export class AccountTrack {
     if (this.#refusal === null) {
       const records = await this.#bookPoll(poll);
       if (!records.ok) return records;
+      this.#reached = { outcome: poll.outcome, startedMs: poll.startedMs };
       const saved = await this.#save(syncOf(poll, this.#sync), records.value);
       if (!saved.ok) return saved;
     }
@@ -186,10 +189,8 @@ export class AccountTrack {
     if (this.#refusal !== null) return accept(null);
     const record: StoredRecord = { kind: 'missed', fromMs, toMs, reason };
     this.#coverage.addMissed(record);
-    const none = { poll: 0, leafIndex: null, lastSyncMs: 0 };
-    return this.#save({ ...none, ...this.#sync, slotMs: fromMs, outcome: 'missed', reason }, [
-      record,
-    ]);
+    this.#reached = { outcome: 'missed', startedMs: toMs };
+    return this.#save(missedOf(record, this.#sync), [record]);
   }
 
   async #save(sync: StoredPoll, records: readonly StoredRecord[]): Promise<Result<null>> {
@@ -257,7 +258,8 @@ export class AccountTrack {
       const flushed = await this.#flush(this.#chain);
       if (!flushed.ok) return flushed;
     }
-    this.#closed = this.#sync;
+    // Where nothing can be signed, hours that are due are not stated.
+    if (this.#options.services.isReady()) this.#closed = this.#reached;
     return accept(null);
   }
 

@@ -68,10 +68,6 @@ function realOf(tracks: readonly AccountTrack[]): readonly AccountTrack[] {
   return live.length === 0 ? tracks : live;
 }
 
-function isWhole(poll: AccountTrack['sync']): boolean {
-  return poll?.outcome === 'complete';
-}
-
 export class TrackQueries implements TrackService {
   readonly #services: LedgerServices;
   readonly #record: TrackRecord;
@@ -102,21 +98,19 @@ export class TrackQueries implements TrackService {
       // What a snapshot rests on is not told anew because somebody asks for it.
       if ((chain?.lastSnapshotMs ?? 0) > fromMs) return refuse('snapshot_exists');
     }
-    const before = found.value.map((track) => {
-      const { closed, sync, sums } = track;
-      return { track, known: [null, closed, sync], sums };
-    });
+    const before = found.value.map((track) => ({ track, sums: track.sums }));
     for (const track of found.value) if (!track.resync(fromMs, true)) return refuse('rate_limited');
-    for (const { track, known } of before) {
-      let told = track.closed;
-      // One that had begun before is not what was asked for.
-      while (known.includes(told) || (isWhole(told) && (told?.lastSyncMs ?? 0) < nowMs)) {
+    for (const track of found.value) {
+      // What had begun before, whole or not, is not what was asked for.
+      while (track.refusal === null && track.closed.startedMs <= nowMs) {
         if (signal.aborted) return refuse('call_deadline');
         await setTimeout(LOOK_MS, undefined, { signal }).catch(() => undefined);
-        told = track.closed;
       }
-      if (!isWhole(told))
-        return refuse(told?.outcome === 'missed' ? 'poll_missed' : 'poll_incomplete');
+      const { refusal, closed } = track;
+      if (refusal !== null) return { ok: false, refusal };
+      const { outcome } = closed;
+      if (outcome === 'missed') return refuse('poll_missed');
+      if (outcome !== 'complete') return refuse('poll_incomplete');
     }
     const latest = await this.#latestSnapshot(found.value);
     if (!latest.ok) return latest;
