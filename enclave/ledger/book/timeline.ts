@@ -9,6 +9,12 @@ import type { Observed } from './observed.ts';
 /** Hours whose ids are remembered after they were settled, and how many ids in all. */
 export const MAX_SEEN_HOURS: number = 14 * 24;
 export const MAX_SEEN = 200_000;
+/**
+ * What is pending is asked for by connectors for 30 days, and a resync has to begin before it: its ids stay for longer than
+ * others, unless there are more than so many, which no account has.
+ */
+export const MAX_PENDING_HOURS: number = 30 * 24;
+export const MAX_PENDING = 1000;
 
 export function hourOf(atMs: number): number {
   return atMs - (atMs % HOUR_MS);
@@ -115,20 +121,33 @@ export class Timeline {
       this.#hours.delete(hour);
     }
     for (const hour of this.#observed.keys()) if (hour < floorMs) this.#observed.delete(hour);
-    for (const hour of this.#settled.keys()) {
+    for (const [hour, keys] of this.#settled) {
       const isOld = hour < floorMs - MAX_SEEN_HOURS * HOUR_MS;
       if (!isOld && this.#seen.size <= MAX_SEEN) break;
-      for (const key of this.#settled.get(hour) ?? []) {
-        this.#seen.delete(key);
-        this.#pending.delete(key);
-      }
-      this.#settled.delete(hour);
+      const isOver = hour < floorMs - MAX_PENDING_HOURS * HOUR_MS;
+      const isWaitedFor = !isOver && this.#pending.size <= MAX_PENDING;
+      const kept = keys.filter((key) => isWaitedFor && this.#pending.has(key));
+      if (kept.length === 0) this.#settled.delete(hour);
+      else this.#settled.set(hour, kept);
+      for (const key of keys) if (!isWaitedFor || !this.#pending.has(key)) this.#forget(key, hour);
     }
+  }
+
+  /** A deposit that came since is of a later hour, and known for as long as that. */
+  #forget(key: string, hour: number): void {
+    if (this.#seen.get(key) !== hour) return;
+    this.#seen.delete(key);
+    this.#pending.delete(key);
   }
 
   /** Whether a settled key was told as pending, and may turn out otherwise. */
   isPending(key: string): boolean {
     return this.#pending.has(key);
+  }
+
+  /** A settled key was told as final: nobody waits for it any more. */
+  finish(key: string): void {
+    this.#pending.delete(key);
   }
 
   /** The oldest flow that was told as pending, settled or not; Infinity: none. */

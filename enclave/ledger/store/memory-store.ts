@@ -11,7 +11,7 @@ import type { SignedStatement } from '../../../wire/track/evidence.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import type { Addition, LoadedAccount, StoredPoll, StoredRecord, TrackStore } from './contract.ts';
 import { trackAccountOf } from './postgres-store.ts';
-import { recordName } from './stored-record.ts';
+import { bookedNames, recordName } from './stored-record.ts';
 
 /** A year of a hundred accounts, or a month of a thousand. */
 export const MAX_MEMORY_BYTES: number = 512 * 1024 * 1024;
@@ -80,7 +80,9 @@ export class MemoryStore implements TrackStore {
     records: readonly T[],
   ): Promise<Result<readonly T[]>> {
     const { names } = this.#keptOf(account);
-    return Promise.resolve(accept(records.filter((record) => !names.has(nameOf(record)))));
+    const isStored = (record: T): boolean =>
+      bookedNames(record).some((name) => names.has(JSON.stringify(name)));
+    return Promise.resolve(accept(records.filter((record) => !isStored(record))));
   }
 
   append(account: LedgerAccount, { rows }: Addition): Promise<Result<null>> {

@@ -11,6 +11,7 @@ import type { Row } from './row.ts';
 import type { StoreKeys } from './store-keys.ts';
 import { NONCE_BYTES } from './store-keys.ts';
 import {
+  bookedNames,
   encodeStoredRecord,
   MAX_STORED_RECORD_BYTES,
   parseStoredRecord,
@@ -129,9 +130,15 @@ export async function readUnstored<T extends StoredRecord>(
   account: Uint8Array,
   records: readonly T[],
 ): Promise<readonly T[]> {
-  const recordKeys = records.map((record) => keys.recordKey(recordName(record)));
-  const known = await readKnown(sql, keys, account, recordKeys);
-  return records.filter((_, at) => !known.has(toHex(recordKeys[at] ?? new Uint8Array())));
+  const told = records.map((record) => ({
+    record,
+    recordKeys: bookedNames(record).map((name) => keys.recordKey(name)),
+  }));
+  const asked = told.flatMap(({ recordKeys }) => recordKeys);
+  const known = await readKnown(sql, keys, account, asked);
+  return told
+    .filter(({ recordKeys }) => !recordKeys.some((key) => known.has(toHex(key))))
+    .map(({ record }) => record);
 }
 
 /** Gives how many records the account has then. */

@@ -5,8 +5,20 @@ import { encodeCbor } from '../../../wire/cbor.ts';
 import type { CborValue } from '../../../wire/cbor.ts';
 import type { Fields } from '../../../wire/fields.ts';
 import { parseFields } from '../../../wire/fields.ts';
-import type { Balance, ConnectorRecord, Position } from '../../connector/records.ts';
-import { mapOf, MAX_TIME_MS, READ_RECORD, recordToCbor } from '../../connector/records.ts';
+import type {
+  Balance,
+  ConnectorRecord,
+  Flow,
+  FlowStatus,
+  Position,
+} from '../../connector/records.ts';
+import {
+  FLOW_STATUSES,
+  mapOf,
+  MAX_TIME_MS,
+  READ_RECORD,
+  recordToCbor,
+} from '../../connector/records.ts';
 import { readHourPoll } from '../../../wire/track/hour.ts';
 import type { LostSpan, StoredPollRecord, StoredRecord } from './contract.ts';
 
@@ -26,6 +38,25 @@ export function recordName(record: StoredRecord): readonly CborValue[] {
   if (record.kind === 'fill') return ['fill', record.id, record.symbol];
   if (record.kind === 'funding') return ['funding', record.id, record.symbol];
   return ['flow', record.id, record.type, record.direction, record.status, record.networkId];
+}
+
+/** Before it is final, a withdrawal is off the balance already, and a deposit as little on it as one that failed. */
+function isBalanced({ direction }: Flow, status: FlowStatus): boolean {
+  return status === 'ok' || (status === 'pending' && direction === 'out');
+}
+
+/**
+ * Its names, and those of a flow when it was told before, as not final yet or without its transaction, and moved as much: what
+ * is stored under one of them was booked, or said.
+ */
+export function bookedNames(record: StoredRecord): readonly (readonly CborValue[])[] {
+  if (record.kind !== 'flow') return [recordName(record)];
+  const isIn = isBalanced(record, record.status);
+  const statuses = FLOW_STATUSES.filter((status) => isBalanced(record, status) === isIn);
+  const networkIds = [...new Set([record.networkId, null])];
+  return statuses.flatMap((status) =>
+    networkIds.map((networkId) => recordName({ ...record, status, networkId })),
+  );
 }
 
 function pollToCbor(record: StoredPollRecord): CborValue {

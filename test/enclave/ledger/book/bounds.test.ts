@@ -7,7 +7,13 @@ import { instrumentOf } from '../../../../enclave/ledger/book/instrument.ts';
 import { Ledger, LEDGER_ACCOUNTS } from '../../../../enclave/ledger/book/ledger.ts';
 import { PriceTable } from '../../../../enclave/ledger/book/price-table.ts';
 import { MAX_HOUR_FLOWS } from '../../../../enclave/ledger/book/tally.ts';
-import { MAX_SEEN, MAX_SEEN_HOURS, Timeline } from '../../../../enclave/ledger/book/timeline.ts';
+import {
+  MAX_PENDING,
+  MAX_PENDING_HOURS,
+  MAX_SEEN,
+  MAX_SEEN_HOURS,
+  Timeline,
+} from '../../../../enclave/ledger/book/timeline.ts';
 import { HOUR_MS } from '../../../../wire/track/figures.ts';
 import {
   balance,
@@ -64,11 +70,50 @@ function at(timeMs: number): ReturnType<typeof spot> {
 describe('ids', () => {
   it('of settled hours are known for fourteen days', () => {
     const timeline = new Timeline();
-    timeline.restore([[T0, keys(0, 1)]], ['fill 0 0']);
+    timeline.restore([[T0, keys(0, 1)]], []);
     timeline.settle(T0 + MAX_SEEN_HOURS * HOUR_MS);
-    expect([timeline.hourOfKey('fill 0 0'), timeline.isPending('fill 0 0')]).toEqual([T0, true]);
+    expect(timeline.hourOfKey('fill 0 0')).toBe(T0);
     timeline.settle(T0 + (MAX_SEEN_HOURS + 1) * HOUR_MS);
-    expect([timeline.hourOfKey('fill 0 0'), timeline.isPending('fill 0 0')]).toEqual([null, false]);
+    expect(timeline.hourOfKey('fill 0 0')).toBe(null);
+  });
+
+  it.each([
+    [MAX_PENDING_HOURS, T0],
+    [MAX_PENDING_HOURS + 1, null],
+  ])('of what is pending are known for thirty: after %d hours', (hours, known) => {
+    const timeline = new Timeline();
+    timeline.restore([[T0, keys(0, 2)]], ['fill 0 1']);
+    timeline.settle(T0 + hours * HOUR_MS);
+    expect([timeline.hourOfKey('fill 0 0'), timeline.hourOfKey('fill 0 1')]).toEqual([null, known]);
+    expect([timeline.isPending('fill 0 1'), timeline.pendingFromMs]).toEqual(
+      known === null ? [false, Infinity] : [true, T0],
+    );
+  });
+
+  it.each([
+    [MAX_PENDING, T0],
+    [MAX_PENDING + 1, null],
+  ])('of what is pending are kept for longer where they are %d; the oldest go', (count, first) => {
+    const timeline = new Timeline();
+    const all = [keys(0, 1), keys(1, count - 1)] as const;
+    timeline.restore(
+      all.map((names, hour) => [T0 + hour * HOUR_MS, names] as const),
+      all.flat(),
+    );
+    timeline.settle(T0 + (MAX_SEEN_HOURS + 2) * HOUR_MS);
+    expect(timeline.hourOfKey('fill 0 0')).toBe(first);
+    expect(timeline.hourOfKey('fill 1 0')).toBe(T0 + HOUR_MS);
+  });
+
+  it('of a deposit that came after days are known from then on', () => {
+    const [key = ''] = keys(0, 1);
+    const came = eventOf(at(T0 + 10 * 24 * HOUR_MS), false);
+    if (came === null) throw new Error('no event');
+    const timeline = new Timeline();
+    timeline.restore([[T0, [key]]], [key]);
+    timeline.replace({ ...came, key });
+    timeline.settle(T0 + (MAX_SEEN_HOURS + 1) * HOUR_MS);
+    expect([timeline.hourOfKey(key), timeline.isPending(key)]).toEqual([came.atMs, false]);
   });
 
   it.each([

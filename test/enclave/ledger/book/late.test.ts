@@ -168,10 +168,33 @@ describe('flows that are not final', () => {
     book.apply(withdrawal('pending'));
     close(book, table, 4);
     expect(book.apply(withdrawal('pending'))).toBe('repeated');
-    expect(book.apply(withdrawal('failed'))).toBe('settled');
+    // As a restart tells it again, from before it was stored.
     const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT' });
+    expect(book.apply(withdrawal('failed'))).toBe('settled');
     expect(back?.apply(withdrawal('failed'))).toBe('settled');
+    expect(back?.apply(withdrawal('failed'))).toBe('repeated');
     expect(back?.apply(withdrawal('ok'))).toBe('repeated');
+  });
+
+  it.each([
+    ['withdrawal', 'ok', 'repeated'],
+    ['withdrawal', 'canceled', 'settled'],
+    ['deposit', 'ok', 'new'],
+    ['deposit', 'failed', 'repeated'],
+  ] as const)('a %s that is settled is waited for until it is %s', (type, status, applied) => {
+    const direction = type === 'deposit' ? 'in' : 'out';
+    const facts = { type, direction, currency: 'USDT', amount: '500', id: 'f' } as const;
+    const told = flow({ ...facts, timeMs: T0 + MINUTE_MS, status: 'pending' });
+    const book = new AccountBook({ pricedIn: 'USDT', keepHours: 1 });
+    book.observe(observation(T0, [balance('USDT', '100000')]));
+    book.apply(told);
+    close(book, table, 4);
+    book.observe(observation(T0 + 4 * HOUR_MS, [balance('USDT', '100000')]));
+    expect([book.apply(told), book.pendingFromMs]).toEqual(['repeated', T0]);
+    expect([book.apply({ ...told, status }), book.pendingFromMs]).toEqual([applied, Infinity]);
+    expect(book.apply({ ...told, status })).toBe('repeated');
+    const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT' });
+    expect(back?.pendingFromMs).toBe(Infinity);
   });
 
   it('a deposit counts when it is there', () => {
