@@ -44,6 +44,8 @@ import {
   MAX_STREAMS_PER_CONNECTION,
   MAX_SYNC_MS,
   MAX_SYNC_STREAM_MS,
+  MAX_SYNCS,
+  MAX_SYNCS_PER_CLIENT,
   MAX_WATCH_MS,
 } from './limits.ts';
 import { Places } from './places.ts';
@@ -59,9 +61,10 @@ const SERVICES = [enclaveService, healthService, reflectionService, reflectionAl
 const PATHS: ReadonlySet<string> = new Set(
   SERVICES.flatMap(({ methods }) => Object.values(methods).map(({ path }) => path)),
 );
+const SYNC = enclaveService.methods.processSyncJob.path;
 const STREAM_MS: ReadonlyMap<string, number> = new Map([
   [healthService.methods.watch.path, MAX_WATCH_MS],
-  [enclaveService.methods.processSyncJob.path, MAX_SYNC_STREAM_MS],
+  [SYNC, MAX_SYNC_STREAM_MS],
 ]);
 const CANCEL = 8;
 
@@ -75,6 +78,7 @@ export class GrpcService {
   readonly #connections = new Map<Duplex, Connection>();
   readonly #places = new Places(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_CLIENT);
   readonly #streams = new Places(MAX_STREAMS, MAX_STREAMS_PER_CLIENT);
+  readonly #syncs = new Places(MAX_SYNCS, MAX_SYNCS_PER_CLIENT);
   readonly #counters = { grpc_connections: 0, grpc_refused: 0, grpc_calls: 0, grpc_failed: 0 };
   #closed = false;
 
@@ -85,7 +89,7 @@ export class GrpcService {
   }
 
   get counters(): Readonly<Record<string, number>> {
-    return { ...this.#counters, grpc_streams: this.#streams.total };
+    return { ...this.#counters, grpc_streams: this.#streams.total + this.#syncs.total };
   }
 
   /** The clear bytes of a connection whose client holds the certificate with this SHA-256. */
@@ -125,7 +129,7 @@ export class GrpcService {
   }
 
   #admit(stream: ServerHttp2Stream, path: string, client: string): RefusalCode | null {
-    const release = this.#streams.take(client);
+    const release = (path === SYNC ? this.#syncs : this.#streams).take(client);
     if (release === null) return 'call_limit';
     this.#counters.grpc_calls++;
     const timer = setTimeout(

@@ -12,6 +12,8 @@ import {
   MAX_CONTROL_FRAMES,
   MAX_REQUEST_BYTES,
   MAX_STREAMS_PER_CLIENT,
+  MAX_SYNCS,
+  MAX_SYNCS_PER_CLIENT,
   RESET_BURST,
 } from '../../../../enclave/ledger/grpc/limits.ts';
 import type { GrpcScene } from '../../../helpers/grpc-scene.ts';
@@ -22,6 +24,7 @@ const sessions: ClientHttp2Session[] = [];
 const sockets: Socket[] = [];
 
 const METRICS = '/enclave.EnclaveService/GetAggregatedMetrics';
+const SYNC = { ':path': '/enclave.EnclaveService/ProcessSyncJob' };
 const USER = Buffer.from([0x0a, 1, 0x75]);
 
 beforeAll(async () => {
@@ -229,6 +232,32 @@ describe('streams', () => {
     const done = await Promise.all(waiting);
     expect(done.every(({ status }) => status === '0')).toBe(true);
     expect((await ask(open(), frame(USER))).status).toBe('0');
+  });
+
+  it(`${MAX_SYNCS_PER_CLIENT} syncs of one client and ${MAX_SYNCS} of all wait, and take no place of other calls`, async () => {
+    const polled = Promise.withResolvers<null>();
+    scene.track.wait = async () => {
+      await polled.promise;
+    };
+    const waiting: Promise<Said>[] = [];
+    const full = MAX_SYNCS / MAX_SYNCS_PER_CLIENT;
+    for (let client = 0; client <= full; client++) {
+      scene.certificate = new Uint8Array(32).fill(10 + client);
+      const session = open();
+      const count = client < full ? MAX_SYNCS_PER_CLIENT : 0;
+      for (let at = 0; at < count; at++) waiting.push(ask(session, frame(USER), SYNC));
+      await expect.poll(() => scene.track.asked.length).toBe(waiting.length);
+      const said = await ask(session, frame(USER), SYNC);
+      expect(said).toMatchObject({ status: '8' });
+      expect(said.details).toContain('call_limit');
+    }
+    expect(scene.service.counters['grpc_streams']).toBe(MAX_SYNCS);
+    scene.track.wait = () => Promise.resolve();
+    for (const session of sessions) expect((await ask(session, frame(USER))).status).toBe('0');
+    polled.resolve(null);
+    const done = await Promise.all(waiting);
+    expect(done.every(({ status }) => status === '0')).toBe(true);
+    expect((await ask(open(), frame(USER), SYNC)).status).toBe('0');
   });
 
   it('rapid reset: who gives up streams without end loses the connection', async () => {
