@@ -24,7 +24,7 @@ const MAX_CONNECTIONS_PER_CLIENT = 8;
 const CONNECTIONS_PER_CLIENT = 30;
 const CONNECTIONS_OF_ALL = 120;
 const HANDSHAKE_MS = 10_000;
-/** The ledger ends a connection at an hour and a tenth, at most, with a word to its client. */
+/** The ledger ends a connection at an hour and a tenth, at most, with a word to its client and 11.5 minutes for its syncs. */
 const MAX_AGE_MS = 2 * 3_600_000;
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',

@@ -32,7 +32,8 @@ export const MAX_WATCH_MS = 3_600_000;
 export const PREFACE_MS = 10_000;
 export const MAX_IDLE_MS = 300_000;
 export const MAX_AGE_MS = 3_600_000;
-export const AGE_GRACE_MS = 30_000;
+/** What is under way at that age comes to its end. */
+export const AGE_GRACE_MS: number = MAX_SYNC_STREAM_MS;
 /** Ours, to find out who is gone. */
 export const KEEPALIVE_MS = 60_000;
 export const KEEPALIVE_TIMEOUT_MS = 20_000;

@@ -2,7 +2,12 @@ import type { ServerUnaryCall } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { UnaryHandler } from '../../../../enclave/ledger/grpc/calls.ts';
 import { unaryHandler } from '../../../../enclave/ledger/grpc/calls.ts';
-import { MAX_CALL_MS, MAX_SYNC_MS } from '../../../../enclave/ledger/grpc/limits.ts';
+import {
+  AGE_GRACE_MS,
+  MAX_CALL_MS,
+  MAX_SYNC_MS,
+  MAX_SYNC_STREAM_MS,
+} from '../../../../enclave/ledger/grpc/limits.ts';
 import { createGuard } from '../../../../enclave/fatal.ts';
 import { enclaveService } from '../../../../wire/grpc/services.ts';
 import type { Result } from '../../../../wire/result.ts';
@@ -49,6 +54,10 @@ function callOf(handler: UnaryHandler, deadlineMs: number): { code: number | nul
 }
 
 const DEADLINE_EXCEEDED = 4;
+
+it('a connection that is as old as it may be waits for the longest call', () => {
+  expect(AGE_GRACE_MS).toBeGreaterThanOrEqual(MAX_SYNC_STREAM_MS);
+});
 
 describe('a call ends, whatever its work does,', () => {
   beforeEach(() => {
