@@ -15,9 +15,9 @@ export const MAX_CONNECTIONS_PER_CLIENT = 8;
 export const MAX_STREAMS_PER_CONNECTION = 32;
 export const MAX_STREAMS_PER_CLIENT = 16;
 export const MAX_STREAMS = 64;
-/** Syncs wait for minutes, and have places of their own: who asks for many of them takes none from other calls. */
-export const MAX_SYNCS_PER_CLIENT = 2;
-export const MAX_SYNCS = 8;
+/** Syncs wait for minutes, and have places of their own: a gateway that asks for many accounts takes none from other calls. */
+export const MAX_SYNCS_PER_CLIENT = 24;
+export const MAX_SYNCS = 96;
 
 /** Longest a call may be worked on, whatever deadline its client gives. */
 export const MAX_CALL_MS = 30_000;
