@@ -4,7 +4,6 @@
 import type { ConnectorRecord } from './records.ts';
 import { isSound } from './sound.ts';
 import type { Raw } from './raw.ts';
-import { momentsIn } from './raw.ts';
 import type { Page, Span } from './source.ts';
 
 /** Null: malformed. An empty list: nothing for us. */
@@ -22,16 +21,16 @@ function oneOrMalformed(one: Convert, raw: Raw): ReturnType<Convert> {
 export function convert(
   raws: readonly Raw[],
   one: Convert,
-): Required<Pick<Page, 'records' | 'malformed' | 'malformedAt'>> {
+): { readonly records: readonly ConnectorRecord[]; readonly malformed: number } {
   const records: ConnectorRecord[] = [];
-  const malformedAt: (readonly number[])[] = [];
+  let malformed = 0;
   for (const raw of raws) {
     const result = oneOrMalformed(one, raw);
     const all = result === null ? [] : 'kind' in result ? [result] : result;
-    if (result === null || !all.every(isSound)) malformedAt.push(momentsIn(raw));
+    if (result === null || !all.every(isSound)) malformed++;
     else records.push(...all);
   }
-  return { records, malformed: malformedAt.length, malformedAt };
+  return { records, malformed };
 }
 
 export interface TimePaging {
@@ -59,24 +58,18 @@ export async function pageByTime(
   const page = convert(raws, one);
   if (raws.length < limit) return { ...page, next: null };
   const times = raws.map(timeOf).filter((timeMs) => timeMs !== null);
-  if (times.length === 0) return { ...page, next: null, truncated: asked };
+  if (times.length === 0) return { ...page, next: null, truncated: true };
   if (shows === 'oldest') {
     const last = Math.max(...times);
     // A full page of one moment: the rest of that moment cannot be reached by time.
     const stuck = last <= asked.fromMs;
     const next = stuck ? asked.fromMs + 1 : last;
-    const rest = next > span.toMs ? null : String(next);
-    return { ...page, next: rest, truncated: stuck ? momentAt(asked.fromMs) : null };
+    return { ...page, next: next > span.toMs ? null : String(next), truncated: stuck };
   }
   const first = Math.min(...times);
   const stuck = first >= asked.toMs;
   const next = stuck ? asked.toMs - 1 : first;
-  const rest = next < span.fromMs ? null : String(next);
-  return { ...page, next: rest, truncated: stuck ? momentAt(asked.toMs) : null };
-}
-
-function momentAt(timeMs: number): Span {
-  return { fromMs: timeMs, toMs: timeMs };
+  return { ...page, next: next < span.fromMs ? null : String(next), truncated: stuck };
 }
 
 /**
@@ -97,7 +90,7 @@ export async function pageByHalves(
   return {
     ...convert(raws, one),
     next: rest.length === 0 ? null : rest.join(','),
-    truncated: isFull && toMs === fromMs ? { fromMs, toMs } : null,
+    truncated: isFull && toMs === fromMs,
   };
 }
 
@@ -134,14 +127,10 @@ export async function pageById(
   for (const id of ids) if (id !== null && (last === null || id > last)) last = id;
   if (last !== null) cursor.mark = last.toString();
   const more = raws.length >= limit && last !== null && last !== mark ? last + 1n : null;
-  const page = convert(fresh, one);
-  const [first] = page.records;
-  // What is gone was before the first that is there.
-  const goneToMs = first !== undefined && 'timeMs' in first ? first.timeMs : span.toMs;
   return {
-    ...page,
+    ...convert(fresh, one),
     next: more === null ? null : more.toString(),
     unique: true,
-    truncated: truncated ? { fromMs: span.fromMs, toMs: goneToMs } : null,
+    ...(truncated ? { truncated } : {}),
   };
 }

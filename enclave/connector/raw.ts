@@ -55,20 +55,3 @@ export function timeAt(value: unknown, ...path: readonly string[]): number | nul
   if (text === null || !/^[0-9]{1,15}$/u.test(text)) return null;
   return Number(text);
 }
-
-/** Milliseconds, seconds, or ISO 8601, in UTC where it names no zone. */
-function momentOf(value: unknown): number | null {
-  const text = textAt({ value }, 'value') ?? '';
-  if (/^[0-9]{13}$/u.test(text)) return Number(text);
-  if (/^[0-9]{10}(?:\.[0-9]+)?$/u.test(text)) return Math.floor(Number(text) * 1000);
-  const parts = /^([0-9-]{10})[ T]([0-9:.]{5,18})(Z|[+-][0-9:]{5})?$/u.exec(text);
-  const timeMs = parts === null ? NaN : Date.parse(`${parts[1]}T${parts[2]}${parts[3] ?? 'Z'}`);
-  return Number.isNaN(timeMs) ? null : timeMs;
-}
-
-/** All that a record may be dated by, for one that does not read. */
-export function momentsIn(raw: Raw): readonly number[] {
-  return Object.values(raw)
-    .map(momentOf)
-    .filter((timeMs) => timeMs !== null);
-}

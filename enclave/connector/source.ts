@@ -18,14 +18,12 @@ export interface Page {
   readonly records: readonly ConnectorRecord[];
   /** Records that the venue sent and that had to be left out, because they are malformed. */
   readonly malformed: number;
-  /** What each of them may be dated by; without it, or where that is not of the span, any of the span's moments. */
-  readonly malformedAt?: readonly (readonly number[])[];
   /** For the next page of this span; null: it was the last. */
   readonly next: string | null;
   /** None of it was there before: the venue numbers it, and the source goes by the number. */
   readonly unique?: boolean;
-  /** Where the venue has more and shows no way to it. */
-  readonly truncated?: Span | null;
+  /** The venue shows no way to the rest of this page's moment. */
+  readonly truncated?: boolean;
   /** How many records the span has, where the venue tells. */
   readonly total?: number;
 }
@@ -150,26 +148,9 @@ export async function walkMoment(source: MomentSource, walker: Walker): Promise<
   }
 }
 
-/** Where records are that could not be had, first to last; null: nowhere. */
-interface Lost {
-  malformed: Span | null;
-  truncated: Span | null;
-}
-
-function hullOf(a: Span | null, b: Span | null): Span | null {
-  if (a === null || b === null) return a ?? b;
-  return { fromMs: Math.min(a.fromMs, b.fromMs), toMs: Math.max(a.toMs, b.toMs) };
-}
-
-function noteLost({ byDay }: HistorySource, span: Span, page: Page, lost: Lost): void {
-  lost.truncated = hullOf(lost.truncated, page.truncated ?? null);
-  for (let at = 0; at < page.malformed; at++) {
-    // A day says nothing of when it was seen.
-    const times = byDay === true ? [] : (page.malformedAt?.[at] ?? []);
-    const own = times.filter((timeMs) => timeMs >= span.fromMs && timeMs <= span.toMs);
-    const dated = { fromMs: Math.min(...own), toMs: Math.max(...own) };
-    lost.malformed = hullOf(lost.malformed, own.length === 0 ? span : dated);
-  }
+interface Progress {
+  malformed: number;
+  truncated: boolean;
 }
 
 async function walkSpan(
@@ -177,14 +158,15 @@ async function walkSpan(
   span: Span,
   cursor: SourceCursor,
   walker: Walker,
-  lost: Lost,
+  progress: Progress,
 ): Promise<'done' | 'halve'> {
   let token: string | null = null;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const page: Page = await source.page(span, token, cursor);
     const isLong = span.toMs - span.fromMs > MIN_SPAN_MS;
     if (pages === 0 && isLong && (page.total ?? 0) > MAX_SPAN_RECORDS) return 'halve';
-    noteLost(source, span, page, lost);
+    progress.malformed += page.malformed;
+    progress.truncated ||= page.truncated === true;
     const fresh = page.unique === true ? page.records : freshOf(page.records, cursor);
     for (const record of page.records) notePending(record, cursor);
     await walker.emit(fresh);
@@ -237,12 +219,12 @@ export async function walkHistory(
       ? overlapFromMs
       : Math.min(overlapFromMs, Math.max(pendingFromMs, toMs - MAX_PENDING_MS));
   let fromMs = Math.max(againMs, cursor.idsFromMs, oldestMs);
-  const isOld = oldestMs > coveredFromMs;
-  if (isOld) {
+  const lost = oldestMs > coveredFromMs;
+  if (lost) {
     cover(source, walker, { fromMs: coveredFromMs, toMs: oldestMs }, 'history_limit');
   }
-  const startMs = Math.min(isOld ? oldestMs : coveredFromMs, toMs);
-  const lost: Lost = { malformed: null, truncated: null };
+  const startMs = Math.min(lost ? oldestMs : coveredFromMs, toMs);
+  const progress: Progress = { malformed: 0, truncated: false };
   cursor.pendingFromMs = null;
   let failure: CallError | BudgetError | null = null;
   let widthMs = windowMs ?? Math.max(toMs - fromMs, 0);
@@ -250,7 +232,7 @@ export async function walkHistory(
     do {
       const endMs = Math.min(fromMs + widthMs, toMs);
       const span = { fromMs, toMs: endMs };
-      if ((await walkSpan(source, span, cursor, walker, lost)) === 'halve') {
+      if ((await walkSpan(source, span, cursor, walker, progress)) === 'halve') {
         widthMs = Math.ceil((endMs - fromMs) / 2);
         continue;
       }
@@ -263,10 +245,7 @@ export async function walkHistory(
     // Perhaps it was not asked for: it is waited for all the same.
     cursor.pendingFromMs = earlierOf(pendingFromMs, cursor.pendingFromMs);
   }
-  const doneMs = failure === null ? toMs : Math.max(cursor.doneToMs, startMs);
-  const done = { fromMs: startMs, toMs: doneMs };
-  if (failure === null || doneMs > startMs) coverDone(source, walker, done, lost);
-  if (failure !== null) cover(source, walker, { fromMs: doneMs, toMs }, reasonOf(failure));
+  coverHistory(source, walker, { startMs, toMs }, cursor, progress, failure);
   return failure instanceof CallError ? failure : null;
 }
 
@@ -287,18 +266,22 @@ function cover(
   }
 }
 
-/** What was lost is said of its own time alone: met again, by an account that is read anew, it is not of now. */
-function coverDone(source: HistorySource, walker: Walker, done: Span, lost: Lost): void {
-  const hull = hullOf(lost.malformed, lost.truncated);
-  if (hull === null) {
-    cover(source, walker, done, null);
-    return;
+function coverHistory(
+  source: HistorySource,
+  walker: Walker,
+  { startMs, toMs }: { readonly startMs: number; readonly toMs: number },
+  cursor: SourceCursor,
+  { malformed, truncated }: Progress,
+  failure: CallError | BudgetError | null,
+): void {
+  const doneMs = Math.max(cursor.doneToMs, startMs);
+  let reason: CoverageReason | null = null;
+  if (truncated) reason = 'history_limit';
+  if (malformed > 0) reason = 'record_malformed';
+  if (failure === null || doneMs > startMs) {
+    const span = { fromMs: startMs, toMs: failure === null ? toMs : doneMs };
+    cover(source, walker, span, reason);
   }
-  const fromMs = Math.min(hull.fromMs, done.toMs - 1);
-  const toMs = Math.min(hull.toMs + 1, done.toMs);
-  const reason = lost.malformed === null ? 'history_limit' : 'record_malformed';
-  if (done.fromMs < fromMs) cover(source, walker, { fromMs: done.fromMs, toMs: fromMs }, null);
-  cover(source, walker, { fromMs, toMs }, reason);
-  const restMs = Math.max(done.fromMs, toMs);
-  if (restMs < done.toMs) cover(source, walker, { fromMs: restMs, toMs: done.toMs }, null);
+  if (failure === null) return;
+  cover(source, walker, { fromMs: doneMs, toMs }, reasonOf(failure));
 }
