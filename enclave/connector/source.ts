@@ -276,11 +276,13 @@ function coverHistory(
 ): void {
   const doneMs = Math.max(cursor.doneToMs, startMs);
   let reason: CoverageReason | null = null;
-  if (truncated) reason = 'history_limit';
   if (malformed > 0) reason = 'record_malformed';
-  if (failure === null || doneMs > startMs) {
-    const span = { fromMs: startMs, toMs: failure === null ? toMs : doneMs };
-    cover(source, walker, span, reason);
+  // What a venue has let go of nobody can look for.
+  if (truncated) reason = 'history_limit';
+  // What pages lost before one failed: their records are taken, and by number the next poll begins behind them.
+  const endMs = failure === null || reason !== null ? toMs : doneMs;
+  if (failure === null || endMs > startMs) {
+    cover(source, walker, { fromMs: startMs, toMs: endMs }, reason);
   }
   if (failure === null) return;
   cover(source, walker, { fromMs: doneMs, toMs }, reasonOf(failure));

@@ -215,12 +215,12 @@ export class AccountBook implements Book {
     const known = this.#timeline.find(key);
     if (event.kind !== 'flow') return 'repeated';
     if (known === null) {
-      if (event.status === 'pending' || !this.#timeline.isPending(key)) return 'repeated';
-      const isIn = event.amount > 0n;
-      if (isIn && isCounted(event)) return this.#came(event);
+      if (event.status === 'pending') return 'repeated';
+      const isIn = event.amount > 0n && isCounted(event);
+      if (isIn && this.#timeline.isPending(key)) return this.#came(event);
       this.#timeline.finish(key);
-      // Counted when it was pending; that it failed came too late for the hours that are kept.
-      return isIn || isCounted(event) ? 'repeated' : 'settled';
+      // That it failed comes too late for the hours that are kept: whether it counted in them, what is stored says.
+      return isCounted(event) ? 'repeated' : 'settled';
     }
     if (known.kind !== 'flow') return 'repeated';
     // A withdrawal has no transaction before it is sent.

@@ -11,7 +11,7 @@ import type { SignedStatement } from '../../../wire/track/evidence.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import type { Addition, LoadedAccount, StoredPoll, StoredRecord, TrackStore } from './contract.ts';
 import { trackAccountOf } from './postgres-store.ts';
-import { bookedNames, recordName } from './stored-record.ts';
+import { isStored, recordName, storedNames } from './stored-record.ts';
 
 /** A year of a hundred accounts, or a month of a thousand. */
 export const MAX_MEMORY_BYTES: number = 512 * 1024 * 1024;
@@ -80,9 +80,12 @@ export class MemoryStore implements TrackStore {
     records: readonly T[],
   ): Promise<Result<readonly T[]>> {
     const { names } = this.#keptOf(account);
-    const isStored = (record: T): boolean =>
-      bookedNames(record).some((name) => names.has(JSON.stringify(name)));
-    return Promise.resolve(accept(records.filter((record) => !isStored(record))));
+    const isNew = (record: T): boolean =>
+      !isStored(
+        storedNames(record, (name) => JSON.stringify(name)),
+        (name) => names.has(name),
+      );
+    return Promise.resolve(accept(records.filter((record) => isNew(record))));
   }
 
   append(account: LedgerAccount, { rows }: Addition): Promise<Result<null>> {

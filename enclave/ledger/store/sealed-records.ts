@@ -11,11 +11,12 @@ import type { Row } from './row.ts';
 import type { StoreKeys } from './store-keys.ts';
 import { NONCE_BYTES } from './store-keys.ts';
 import {
-  bookedNames,
   encodeStoredRecord,
+  isStored,
   MAX_STORED_RECORD_BYTES,
   parseStoredRecord,
   recordName,
+  storedNames,
 } from './stored-record.ts';
 
 /** Of one statement, so that one answer stays within its limit. */
@@ -132,13 +133,12 @@ export async function readUnstored<T extends StoredRecord>(
 ): Promise<readonly T[]> {
   const told = records.map((record) => ({
     record,
-    recordKeys: bookedNames(record).map((name) => keys.recordKey(name)),
+    names: storedNames(record, (name) => keys.recordKey(name)),
   }));
-  const asked = told.flatMap(({ recordKeys }) => recordKeys);
+  const asked = told.flatMap(({ names: { own, alike, against } }) => [own, ...alike, ...against]);
   const known = await readKnown(sql, keys, account, asked);
-  return told
-    .filter(({ recordKeys }) => !recordKeys.some((key) => known.has(toHex(key))))
-    .map(({ record }) => record);
+  const isKnown = (key: Uint8Array): boolean => known.has(toHex(key));
+  return told.filter(({ names }) => !isStored(names, isKnown)).map(({ record }) => record);
 }
 
 /** Gives how many records the account has then. */

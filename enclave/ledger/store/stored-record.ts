@@ -45,18 +45,38 @@ function isBalanced({ direction }: Flow, status: FlowStatus): boolean {
   return status === 'ok' || (status === 'pending' && direction === 'out');
 }
 
-/**
- * Its names, and those of a flow when it was told before, as not final yet or without its transaction, and moved as much: what
- * is stored under one of them was booked, or said.
- */
-export function bookedNames(record: StoredRecord): readonly (readonly CborValue[])[] {
-  if (record.kind !== 'flow') return [recordName(record)];
+type RecordName = readonly CborValue[];
+
+/** Under which names a record may be stored. */
+export interface StoredNames<Name> {
+  readonly own: Name;
+  /** Of a flow as it was told before, not final yet or without its transaction, where it moved as much; and where not. */
+  readonly alike: readonly Name[];
+  readonly against: readonly Name[];
+}
+
+/** `nameOf`: what a store calls a name. */
+export function storedNames<Name>(
+  record: StoredRecord,
+  nameOf: (name: RecordName) => Name,
+): StoredNames<Name> {
+  const own = nameOf(recordName(record));
+  if (record.kind !== 'flow') return { own, alike: [], against: [] };
   const isIn = isBalanced(record, record.status);
-  const statuses = FLOW_STATUSES.filter((status) => isBalanced(record, status) === isIn);
   const networkIds = [...new Set([record.networkId, null])];
-  return statuses.flatMap((status) =>
-    networkIds.map((networkId) => recordName({ ...record, status, networkId })),
-  );
+  const namesOf = (balanced: boolean): readonly Name[] =>
+    FLOW_STATUSES.filter((status) => isBalanced(record, status) === balanced).flatMap((status) =>
+      networkIds.map((networkId) => nameOf(recordName({ ...record, status, networkId }))),
+    );
+  return { own, alike: namesOf(isIn), against: namesOf(!isIn) };
+}
+
+/** Whether what a record says was booked, or said, before. Where it was told otherwise, too, only the same words are. */
+export function isStored<Name>(
+  { own, alike, against }: StoredNames<Name>,
+  has: (name: Name) => boolean,
+): boolean {
+  return has(own) || (alike.some((name) => has(name)) && !against.some((name) => has(name)));
 }
 
 function pollToCbor(record: StoredPollRecord): CborValue {

@@ -304,6 +304,27 @@ describe('a history by time', () => {
     ]);
   });
 
+  it.each([
+    ['record_malformed', { malformed: 1 }],
+    ['history_limit', { truncated: true }],
+    ['history_limit', { malformed: 1, truncated: true }],
+  ] as const)('says %s of a page before one that failed', async (reason, lost) => {
+    const source: HistorySource = {
+      ...timeSource(() => Promise.resolve([]), 10, 'oldest'),
+      page: (_, token) =>
+        token === null
+          ? Promise.resolve({ records: [], malformed: 0, next: '2', ...lost })
+          : Promise.reject(new CallError('network')),
+    };
+    const { coverage, error } = await poll(source, null, FROM_MS + 1000);
+    expect(error?.errorClass).toBe('network');
+    const all = { fromMs: FROM_MS, toMs: FROM_MS + 1000, complete: false };
+    expect(coverage).toEqual([
+      expect.objectContaining({ ...all, reason }),
+      expect.objectContaining({ ...all, reason: 'network' }),
+    ]);
+  });
+
   it('does not follow a venue that repeats its page without end', async () => {
     let calls = 0;
     const source = {

@@ -172,7 +172,8 @@ describe('flows that are not final', () => {
     const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT' });
     expect(book.apply(withdrawal('failed'))).toBe('settled');
     expect(back?.apply(withdrawal('failed'))).toBe('settled');
-    expect(back?.apply(withdrawal('failed'))).toBe('repeated');
+    // Whether it is told again, what is stored says.
+    expect(back?.apply(withdrawal('failed'))).toBe('settled');
     expect(back?.apply(withdrawal('ok'))).toBe('repeated');
   });
 
@@ -180,7 +181,7 @@ describe('flows that are not final', () => {
     ['withdrawal', 'ok', 'repeated'],
     ['withdrawal', 'canceled', 'settled'],
     ['deposit', 'ok', 'new'],
-    ['deposit', 'failed', 'repeated'],
+    ['deposit', 'failed', 'settled'],
   ] as const)('a %s that is settled is waited for until it is %s', (type, status, applied) => {
     const direction = type === 'deposit' ? 'in' : 'out';
     const facts = { type, direction, currency: 'USDT', amount: '500', id: 'f' } as const;
@@ -192,9 +193,19 @@ describe('flows that are not final', () => {
     book.observe(observation(T0 + 4 * HOUR_MS, [balance('USDT', '100000')]));
     expect([book.apply(told), book.pendingFromMs]).toEqual(['repeated', T0]);
     expect([book.apply({ ...told, status }), book.pendingFromMs]).toEqual([applied, Infinity]);
-    expect(book.apply({ ...told, status })).toBe('repeated');
+    // That it failed is looked for in what is stored.
+    expect(book.apply({ ...told, status })).toBe(status === 'ok' ? 'repeated' : 'settled');
     const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT' });
     expect(back?.pendingFromMs).toBe(Infinity);
+  });
+
+  it('a withdrawal that was through and comes back after its hour is settled', () => {
+    const book = new AccountBook({ pricedIn: 'USDT', keepHours: 1 });
+    book.observe(observation(T0, [balance('USDT', '100000')]));
+    book.apply(withdrawal('pending'));
+    close(book, table, 4);
+    const told = (['ok', 'failed'] as const).map((status) => book.apply(withdrawal(status)));
+    expect(told).toEqual(['repeated', 'settled']);
   });
 
   it('a deposit counts when it is there', () => {

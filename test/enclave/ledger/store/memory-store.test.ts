@@ -8,6 +8,7 @@ import { assertAccepted } from '../../../../wire/result.ts';
 import { boughtAt } from '../../../helpers/records.ts';
 import { additionOf, hoursOf, LEDGER_ACCOUNT, STORED_POLL } from '../../../helpers/track-store.ts';
 import { HOUR } from '../../../vectors/track.ts';
+import { findsNew, TOLD_AGAIN } from './told-again.ts';
 
 const OTHER: LedgerAccount = { ...LEDGER_ACCOUNT, id: 'ff'.repeat(16) };
 
@@ -65,6 +66,10 @@ describe('the record that is held in memory', () => {
     expect(await unstored(LEDGER_ACCOUNT)).toBe('bcdefg');
     store.forget(OTHER);
     expect(await unstored(OTHER)).toBe('abcdefg');
+  });
+
+  it.each(TOLD_AGAIN)('of a flow, $name: $isNew', async (told) => {
+    expect(await findsNew(new MemoryStore(), LEDGER_ACCOUNT, told)).toBe(told.isNew);
   });
 
   it('of an account that is removed takes no room from the others', async () => {

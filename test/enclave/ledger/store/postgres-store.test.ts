@@ -20,6 +20,7 @@ import {
   storeScene,
 } from '../../../helpers/track-store.ts';
 import { Chain, gapAt, HOUR, hourAt, vectorChain } from '../../../vectors/track.ts';
+import { findsNew, TOLD_AGAIN } from './told-again.ts';
 
 function fill(id: string): Fill {
   return { ...boughtAt(id, HOUR + 5, '0.5', '60000'), cost: '30000' };
@@ -124,6 +125,10 @@ describe('the store', () => {
     expect(loaded.records).toEqual([fill('a'), fill('b'), fill('d')]);
     const told = [fill('a'), fill('c'), fill('d')];
     expect(assertAccepted(await store.unstored(LEDGER_ACCOUNT, told))).toEqual([fill('c')]);
+  });
+
+  it.each(TOLD_AGAIN)('finds new what was not told: $name', async (told) => {
+    expect(await findsNew(scene.store(), LEDGER_ACCOUNT, told)).toBe(told.isNew);
   });
 
   it('takes the same rows again, and no others at their place', async () => {
