@@ -218,10 +218,20 @@ function activities(
       const one = (raw: Raw): One => oneActivity(raw, seenMs);
       return {
         ...convert(raws, what === 'fills' ? oneFill : one),
-        next: nextAfter(raws, PAGE, 'id'),
+        next: nextPage(raws),
       };
     },
   };
+}
+
+/** Two activities may have one id: what follows the last other id begins with all that have the page's last. */
+function nextPage(raws: readonly Raw[]): string | null {
+  const last = nextAfter(raws, PAGE, 'id');
+  if (last === null) return null;
+  const others = raws.map((raw) => textAt(raw, 'id')).filter((id) => id !== null && id !== last);
+  const token = others.at(-1) ?? null;
+  if (token === null) throw new CallError('bad_response');
+  return token;
 }
 
 type One = ConnectorRecord | readonly ConnectorRecord[] | null;
@@ -328,12 +338,14 @@ function activity(raw: Raw, seenMs: number | null): One {
   const status = textAt(raw, 'status') ?? 'executed';
   // Money of a merger, and the shares that it is for, may be activities of their own.
   const group = /^S?CMA$/u.test(sub) ? idAt(raw, 'group_id') : null;
+  // An option that is exercised and the shares that come of it have one id.
+  const own = id === null || symbol === null ? id : `${id}-${symbol}`;
   const common = {
     timeMs: timeOf(raw, seenMs),
     status: status === 'executed' || status === 'correct' ? 'ok' : 'canceled',
     from: nameAt(raw, 'activity_type'),
     market: symbol === null || name === 'CFEE' ? null : kindOf(symbol),
-    networkId: group ?? (hasMoney && hasShares ? id : null),
+    networkId: group ?? (hasMoney && hasShares ? own : null),
   } as const;
   const typed = (type: FlowType): FlowType =>
     type === 'conversion' && common.networkId === null ? 'other' : type;
@@ -342,13 +354,12 @@ function activity(raw: Raw, seenMs: number | null): One {
     const found = typed(typeOf(name));
     const type = found === 'deposit' && money.startsWith('-') ? 'withdrawal' : found;
     const currency = nameAt(raw, 'currency') ?? 'USD';
-    lines.push(flowOf({ ...common, id, type, currency, amount: money }));
+    const named = isOfShares && own !== id ? `${own}-money` : id;
+    lines.push(flowOf({ ...common, id: named, type, currency, amount: money }));
   }
   if (hasShares) {
     const type = typed(SECURITIES[name] ?? 'other');
     const currency = name === 'CFEE' ? coinOf(symbol) : symbol;
-    // An option that is exercised and the shares that come of it have one id.
-    const own = id === null ? null : `${id}-${symbol ?? ''}`;
     lines.push(flowOf({ ...common, id: own, type, currency, amount: quantity }));
   }
   const known = lines.filter((line) => line !== null);

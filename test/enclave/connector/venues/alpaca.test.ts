@@ -44,8 +44,8 @@ function list(all: readonly Activity[]): (asked: Asked) => Reply {
     const own = all
       .filter((activity) => (activity['activity_type'] === 'FILL') === fills)
       .sort((a, b) => (String(a['id']) < String(b['id']) ? -1 : 1));
-    const from = token === null ? 0 : own.findIndex(({ id }) => id === token) + 1;
-    return { body: own.slice(from, from + size) };
+    const rest = token === null ? own : own.filter(({ id }) => String(id) > token);
+    return { body: rest.slice(0, size) };
   };
 }
 
@@ -104,7 +104,7 @@ describe('alpaca', () => {
     expect(records).toContainEqual(expect.objectContaining({ kind: 'balance', total: '100.1' }));
   });
 
-  it('pages 250 fills by the id of the last one, a hundred at a time', async () => {
+  it('pages 250 fills by the last id but one, a hundred at a time', async () => {
     const fill = RECORDED[0] ?? {};
     const all = Array.from({ length: 250 }, (_, at) => ({
       ...fill,
@@ -116,8 +116,8 @@ describe('alpaca', () => {
     const pages = asked.filter(({ query }) => query.get('category') === 'trade_activity');
     expect(pages.map(({ query }) => query.get('page_token')?.slice(-6) ?? null)).toEqual([
       null,
-      '000099',
-      '000199',
+      '000098',
+      '000197',
     ]);
   });
 
@@ -135,8 +135,8 @@ describe('alpaca', () => {
     const asked = pages.filter(({ query }) => query.has('category'));
     expect(asked.map(({ query }) => query.get('page_token')?.slice(-6) ?? null)).toEqual([
       null,
-      '000099',
-      '000199',
+      '000098',
+      '000197',
     ]);
   });
 
@@ -217,6 +217,54 @@ describe('alpaca', () => {
       'conversion 200 ABC',
     ]);
     expect(new Set(flows.map((flow) => flow.id)).size).toBe(3);
+  });
+
+  it('keeps two conversions with money under one id apart', async () => {
+    const id = '20261102011955195::1';
+    const outcome = await poll([
+      nta('MA', '320', { id, symbol: 'ABC', qty: '-10' }),
+      nta('MA', '-50', { id, symbol: 'XYZ', qty: '5' }),
+    ]);
+    const flows = flowsOf(outcome);
+    expect(
+      flows.map((flow) => `${flow.direction} ${flow.amount} ${flow.currency} ${flow.networkId}`),
+    ).toEqual([
+      `in 320 USD ${id}-ABC`,
+      `out 10 ABC ${id}-ABC`,
+      `out 50 USD ${id}-XYZ`,
+      `in 5 XYZ ${id}-XYZ`,
+    ]);
+    expect(new Set(flows.map((flow) => flow.id)).size).toBe(4);
+  });
+
+  it.each([97, 98, 99, 100, 198])('takes both of one id behind %i others', async (before) => {
+    const others = Array.from({ length: before }, (_, at) =>
+      nta('DIV', '1', { symbol: 'T', id: `20261102000000000::${String(at).padStart(6, '0')}` }),
+    );
+    const id = '20261102000000000::999999';
+    const option = nta('OPEXC', '0', { id, symbol: 'ABC261120C00150000', qty: '-2' });
+    const shares = nta('OPTRD', '-30000', { id, symbol: 'ABC', qty: '200' });
+    const outcome = await poll([...others, option, shares, nta('INT', '1', { id: `${id}9` })]);
+    const flows = flowsOf(outcome).filter(({ type }) => type !== 'dividend');
+    expect(flows.map(({ type, amount }) => `${type} ${amount}`).sort()).toEqual([
+      'conversion 200',
+      'conversion 30000',
+      'interest 1',
+      'other 2',
+    ]);
+    expect(flowsOf(outcome)).toHaveLength(before + 4);
+  });
+
+  it('does not take a page of one id alone for a whole one', async () => {
+    const id = '20261102000000000::1';
+    const all = Array.from({ length: 100 }, (_, at) =>
+      nta('SPLIT', '0', { id, symbol: `S${at}`, qty: '1' }),
+    );
+    const { done } = await poll(all);
+    expect(done.coverage.filter(({ what }) => what === 'transfers')).toEqual([
+      expect.objectContaining({ complete: false, reason: 'bad_response' }),
+    ]);
+    expect(flowsOf(await poll(all.slice(1)))).toHaveLength(99);
   });
 
   it('has the money and the shares of a merger as one conversion, and shares for shares as none', async () => {
