@@ -32,6 +32,8 @@ export interface Context {
   readonly nameOf: (parts: readonly (string | null)[]) => string;
   /** Currencies of the records so far. */
   readonly currencies: ReadonlySet<string>;
+  /** Of fills with the number of their booking: what they are called in a query without it. */
+  readonly formerIds: Map<string, string>;
 }
 
 /** Null: malformed. */
@@ -134,7 +136,7 @@ function moneyOf(raw: Raw): string | null {
   return textAt(raw, 'buySell') === 'BUY' ? sumOf(cost, commission) : null;
 }
 
-export function readTrade(raw: Raw, { accountId, nameOf }: Context): Taken {
+export function readTrade(raw: Raw, { accountId, nameOf, formerIds }: Context): Taken {
   if ((textAt(raw, 'levelOfDetail') ?? 'EXECUTION') !== 'EXECUTION') return 'level';
   const instrument = instrumentOf(raw);
   const quantity = decimalAt(raw, 'quantity');
@@ -144,12 +146,17 @@ export function readTrade(raw: Raw, { accountId, nameOf }: Context): Taken {
   const price = priceOf(raw, money, quantity, instrument.contractSize ?? '1');
   if (price === null) return null;
   // A corrected trade has the tradeID of the one that was cancelled.
-  const own = idAt(raw, 'transactionID') ?? idAt(raw, 'ibExecID') ?? idAt(raw, 'tradeID');
-  const id = own ?? nameOf(['trade', instrument.symbol, quantity, money, String(timeMs)]);
+  const own = idAt(raw, 'transactionID');
+  const former =
+    idAt(raw, 'ibExecID') ??
+    idAt(raw, 'tradeID') ??
+    nameOf(['trade', instrument.symbol, quantity, money, String(timeMs)]);
+  const id = `${accountId}:${own ?? former}`;
+  if (own !== null) formerIds.set(id, `${accountId}:${former}`);
   const isContract = instrument.contractSize !== null && instrument.market !== 'stock';
   const fill: Fill = {
     kind: 'fill',
-    id: `${accountId}:${id}`,
+    id,
     orderId: idAt(raw, 'ibOrderID'),
     clientOrderId: idAt(raw, 'orderReference'),
     ...instrument,

@@ -4,16 +4,18 @@
 
 import { parseUtf8 } from '../../../wire/bytes.ts';
 import type { Adapter } from '../adapter.ts';
-import { HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
+import { DAY_MS, HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { CallError, classOfAnswer } from '../call-error.ts';
-import type { CoverageSubject, ErrorClass } from '../classes.ts';
+import type { Coverage, CoverageSubject, ErrorClass } from '../classes.ts';
+import type { SourceCursor } from '../cursors.ts';
+import { hashId } from '../cursors.ts';
 import type { FlexStatement, Section } from '../flex/statement.ts';
 import { parseFlexXml, readFlexStatements, SECTIONS } from '../flex/statement.ts';
 import type { Raw } from '../raw.ts';
 import { textAt } from '../raw.ts';
 import type { ConnectorRecord } from '../records.ts';
 import type { Run } from '../run.ts';
-import type { Walker } from '../source.ts';
+import type { Span, Walker } from '../source.ts';
 import { cursorOf, failureOf, freshOf, reasonOf } from '../source.ts';
 
 const SERVICE = 'https://ndcdyn.interactivebrokers.com/AccountManagement/FlexWebService';
@@ -182,37 +184,86 @@ function notAhead(record: ConnectorRecord, nowMs: number): ConnectorRecord {
     : record;
 }
 
+/** Statements of one account; between two of its spans are days that none of them is of. */
+interface Joined extends FlexStatement {
+  readonly spans: readonly Span[];
+}
+
 /** A query may be broken out by day: an account has a statement for each day of business then. */
-function byAccount(statements: readonly FlexStatement[]): Iterable<FlexStatement> {
-  const joined = new Map<string, FlexStatement>();
+function byAccount(statements: readonly FlexStatement[]): Iterable<Joined> {
+  const joined = new Map<string, Joined>();
   for (const next of statements.toSorted((a, b) => a.toMs - b.toMs)) {
-    const before = joined.get(next.accountId);
-    joined.set(next.accountId, before === undefined ? next : join(before, next));
+    const { accountId, fromMs, toMs } = next;
+    const before = joined.get(accountId);
+    const spans = [{ fromMs, toMs }];
+    joined.set(accountId, before === undefined ? { ...next, spans } : join(before, next));
   }
   return joined.values();
 }
 
+/** Of these only what the last day says is used. */
+const OF_THE_END: ReadonlySet<Section> = new Set(['OpenPositions', 'CashReport']);
+
 /** What is held is what the later one says. */
-function join(before: FlexStatement, next: FlexStatement): FlexStatement {
+function join(before: Joined, next: FlexStatement): Joined {
   const told = before.records.filter(({ kind }) => kind !== 'balance' && kind !== 'position');
   const malformed = { ...next.malformed };
-  for (const section of SECTIONS) malformed[section] += before.malformed[section];
+  for (const section of SECTIONS) {
+    if (!OF_THE_END.has(section)) malformed[section] += before.malformed[section];
+  }
+  const missing = before.missing.filter((section) => !OF_THE_END.has(section));
   return {
     ...next,
     fromMs: before.fromMs,
     records: [...told, ...next.records],
     malformed,
-    missing: [...new Set([...before.missing, ...next.missing])],
+    missing: [...new Set([...missing, ...next.missing])],
     untaken: [...before.untaken, ...next.untaken],
+    formerIds: new Map([...before.formerIds, ...next.formerIds]),
+    spans: joinSpans(before.spans, next),
   };
 }
 
-async function take(statement: FlexStatement, walker: Walker, nowMs: number): Promise<void> {
-  const { accountId, fromMs, toMs, records, malformed, missing, untaken } = statement;
+function joinSpans(spans: readonly Span[], { fromMs, toMs }: Span): readonly Span[] {
+  const last = spans.at(-1);
+  if (last === undefined || hasWeekday(last.toMs, fromMs)) return [...spans, { fromMs, toMs }];
+  return [...spans.slice(0, -1), { fromMs: Math.min(last.fromMs, fromMs), toMs }];
+}
+
+/** Between the end of a day and the start of one. A weekday may be a holiday, but nothing tells it from one that is lost. */
+function hasWeekday(endMs: number, startMs: number): boolean {
+  // At noon in New York it is the same day in UTC.
+  for (let noonMs = endMs + DAY_MS / 2; noonMs < startMs; noonMs += DAY_MS) {
+    const day = new Date(noonMs).getUTCDay();
+    if (day !== 0 && day !== 6) return true;
+  }
+  return false;
+}
+
+/** Under the id that it had before its query was given the column `transactionID`. */
+function wasTold(record: ConnectorRecord, { formerIds }: Joined, { ids }: SourceCursor): boolean {
+  const former = record.kind === 'fill' ? formerIds.get(record.id) : undefined;
+  if (record.kind !== 'fill' || former === undefined) return false;
+  return ids.has(hashId('fill', `${record.symbol}\0${former}`));
+}
+
+function isOfCfd(record: ConnectorRecord): boolean {
+  return (record.kind === 'fill' || record.kind === 'position') && record.market === 'swap';
+}
+
+/** Whoever has no CFDs needs no section of their charges; sums alone are of charges that are not known. */
+function needsNoCharges({ records, untaken }: Joined): boolean {
+  const isSummed = untaken.some(({ section }) => section === 'CFDCharges');
+  return !isSummed && !records.some(isOfCfd);
+}
+
+async function take(statement: Joined, walker: Walker, nowMs: number): Promise<void> {
+  const { accountId, fromMs, toMs, records, missing, untaken } = statement;
   const cursor = cursorOf(walker, `flex/${accountId}`, true);
   const known = cursor.doneToMs;
   const dated = records.filter((record) => 'timeMs' in record);
-  await walker.emit(freshOf(dated, cursor));
+  const untold = dated.filter((record) => !wasTold(record, statement, cursor));
+  await walker.emit(freshOf(untold, cursor));
   const momentary = records.filter((record) => !('timeMs' in record));
   await walker.emit(momentary.map((record) => notAhead(record, nowMs)));
   for (const { section, reason } of untaken) {
@@ -224,25 +275,42 @@ async function take(statement: FlexStatement, walker: Walker, nowMs: number): Pr
   cursor.doneToMs = Math.max(known, Math.min(toMs, nowMs));
   for (const [what, section] of SUBJECTS) {
     const market = marketOf(accountId, section);
-    const bad = malformed[section] > 0;
     if (missing.includes(section)) {
-      // Whoever has no CFDs needs no such section.
-      if (section === 'CFDCharges') continue;
+      if (section === 'CFDCharges' && needsNoCharges(statement)) continue;
       const span = { fromMs: Math.min(known, nowMs), toMs: nowMs };
       walker.cover({ what, market, ...span, complete: false, reason: 'not_supported' });
       continue;
     }
-    // A query of the last days leaves out what was before them.
-    if (fromMs > known + 1) {
-      const span = { fromMs: known, toMs: fromMs };
-      walker.cover({ what, market, ...span, complete: false, reason: 'history_limit' });
-    }
-    const span = { fromMs: Math.min(Math.max(fromMs, known), toMs), toMs: Math.min(toMs, nowMs) };
-    const reason = bad ? ('record_malformed' as const) : null;
-    if (span.toMs >= span.fromMs) walker.cover({ what, market, ...span, complete: !bad, reason });
+    const reason = statement.malformed[section] > 0 ? ('record_malformed' as const) : null;
+    coverSpans(statement.spans, { what, market, reason }, { fromMs: known, toMs: nowMs }, walker);
     if (toMs < nowMs) {
       const rest = { fromMs: Math.max(toMs, 0), toMs: nowMs };
       walker.cover({ what, market, ...rest, complete: false, reason: 'delayed' });
     }
+  }
+}
+
+/** From where the account is known to, until now, span by span. */
+function coverSpans(
+  spans: readonly Span[],
+  { what, market, reason }: Pick<Coverage, 'what' | 'market' | 'reason'>,
+  asked: Span,
+  { cover }: Walker,
+): void {
+  let doneMs = asked.fromMs;
+  for (const { fromMs, toMs } of spans) {
+    if (toMs <= doneMs && toMs !== spans.at(-1)?.toMs) continue;
+    // A query of the last days leaves out what was before them, and perhaps days between.
+    if (fromMs > doneMs + 1) {
+      const span = { fromMs: doneMs, toMs: fromMs };
+      cover({ what, market, ...span, complete: false, reason: 'history_limit' });
+    }
+    const startMs = Math.min(Math.max(fromMs, doneMs), toMs);
+    const endMs = Math.min(toMs, asked.toMs);
+    if (endMs >= startMs) {
+      const span = { fromMs: startMs, toMs: endMs };
+      cover({ what, market, ...span, complete: reason === null, reason });
+    }
+    doneMs = toMs;
   }
 }

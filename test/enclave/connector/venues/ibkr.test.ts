@@ -1,41 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseFlexXml, readFlexStatements } from '../../../../enclave/connector/flex/statement.ts';
-import type { Job } from '../../../../enclave/connector/job.ts';
-import type { ConnectorRecord, Fill, Flow } from '../../../../enclave/connector/records.ts';
-import { utf8 } from '../../../../wire/bytes.ts';
-import type { Asked, Outcome, Reply } from '../../../helpers/connector-desk.ts';
-import { jobOf, runJob } from '../../../helpers/connector-desk.ts';
+import {
+  fillsOf,
+  flowsOf,
+  NOW_MS,
+  poll,
+  query,
+  statement,
+  TICKET,
+  TRADE,
+} from '../../../helpers/flex-query.ts';
 
 const FIXTURES: URL = new URL('../../../fixtures/connector/', import.meta.url);
 
 function element(name: string): string {
   return readFileSync(new URL(`ibflex-${name}.xml`, FIXTURES), 'utf8').trim();
 }
-
-interface Sections {
-  readonly trades?: string;
-  readonly cash?: string;
-  readonly transfers?: string;
-  readonly positions?: string;
-  readonly report?: string;
-}
-
-function statement(
-  accountId: string,
-  sections: Sections,
-  dates = 'fromDate="20261101" toDate="20261102"',
-): string {
-  const { trades = '', cash = '', transfers = '', positions = '', report = '' } = sections;
-  return `<FlexStatement accountId="${accountId}" ${dates} period="" whenGenerated="20261103;010000"><Trades>${trades}</Trades><CashTransactions>${cash}</CashTransactions><Transfers>${transfers}</Transfers><OpenPositions>${positions}</OpenPositions><CashReport>${report}</CashReport><SalesTaxes /><CorporateActions /><ConversionRates /></FlexStatement>`;
-}
-
-function query(...statements: readonly string[]): string {
-  return `<?xml version="1.0"?><FlexQueryResponse queryName="q" type="AF"><FlexStatements count="${statements.length}">${statements.join('')}</FlexStatements></FlexQueryResponse>`;
-}
-
-const TRADE =
-  '<Trade accountId="U1" currency="USD" assetCategory="STK" symbol="IBM" tradeID="11" ibExecID="11" ibOrderID="o1" orderReference="ours-1" dateTime="20261102;101500" quantity="10" tradePrice="200.5" tradeMoney="2005" taxes="-0.1" ibCommission="-1.05" ibCommissionCurrency="USD" buySell="BUY" multiplier="1" levelOfDetail="EXECUTION" />';
 
 function booked(quantity: string, exec: string, transaction: string): string {
   return TRADE.replace(
@@ -44,54 +25,8 @@ function booked(quantity: string, exec: string, transaction: string): string {
   ).replace('quantity="10"', `quantity="${quantity}"`);
 }
 
-const TICKET =
-  '<FlexStatementResponse timestamp="x"><Status>Success</Status><ReferenceCode>4711</ReferenceCode><Url>https://gdcdyn.interactivebrokers.com/AccountManagement/FlexWebService/GetStatement</Url></FlexStatementResponse>';
-
 function refusal(code: number): string {
   return `<FlexStatementResponse timestamp="x"><Status>Warn</Status><ErrorCode>${code}</ErrorCode><ErrorMessage>m</ErrorMessage></FlexStatementResponse>`;
-}
-
-function day(date: string, position: string, cash: string): string {
-  return statement(
-    'U1',
-    {
-      trades: TRADE.replaceAll('"11"', `"${date}"`).replace('20261102;', `${date};`),
-      positions: `<OpenPosition accountId="U1" currency="USD" assetCategory="STK" symbol="IBM" reportDate="${date}" position="${position}" markPrice="200" />`,
-      report: `<CashReportCurrency accountId="U1" currency="USD" endingCash="${cash}" />`,
-    },
-    `fromDate="${date}" toDate="${date}"`,
-  );
-}
-
-const NOW_MS: number = Date.UTC(2026, 10, 3, 12);
-
-function poll(
-  answers: readonly string[],
-  change: Partial<Job> = {},
-  ticket = TICKET,
-): Promise<Outcome> {
-  let at = 0;
-  const internet = ({ url }: Asked): Reply => {
-    if (url.pathname.endsWith('/SendRequest')) return { body: ticket };
-    return { body: answers[Math.min(at++, answers.length - 1)] };
-  };
-  return runJob(
-    jobOf('ibkr', {
-      fromMs: Date.UTC(2026, 10, 2, 5),
-      nowMs: NOW_MS,
-      credentials: { apiKey: utf8('token'), secret: utf8('1234'), passphrase: null },
-      ...change,
-    }),
-    internet,
-  );
-}
-
-function fillsOf(records: readonly ConnectorRecord[]): readonly Fill[] {
-  return records.filter((record) => record.kind === 'fill');
-}
-
-function flowsOf(records: readonly ConnectorRecord[]): readonly Flow[] {
-  return records.filter((record) => record.kind === 'flow');
 }
 
 describe('the Flex Web Service', () => {
@@ -198,50 +133,6 @@ describe('a statement', () => {
     ]);
   });
 
-  it('of each day of its own: what is held is what the last one says, and no day is a gap', async () => {
-    // In no order.
-    const days = [
-      day('20261102', '20', '60'),
-      day('20261031', '5', '90'),
-      day('20261101', '10', '80'),
-    ];
-    const { records, done } = await poll([query(...days)], { fromMs: Date.UTC(2026, 9, 31, 4) });
-    expect(fillsOf(records)).toHaveLength(3);
-    const held = records.flatMap((record) => {
-      if (record.kind === 'position') return [record.contracts];
-      return record.kind === 'balance' ? [record.total] : [];
-    });
-    expect(held.sort()).toEqual(['20', '60']);
-    expect(records.filter(({ kind }) => kind === 'price')).toHaveLength(3);
-    const fills = done.coverage.filter(({ what }) => what === 'fills');
-    expect(fills.map(({ fromMs, toMs, reason }) => [fromMs, toMs, reason])).toEqual([
-      [Date.UTC(2026, 9, 31, 4), Date.UTC(2026, 10, 3, 5) - 1, null],
-      [Date.UTC(2026, 10, 3, 5) - 1, NOW_MS, 'delayed'],
-    ]);
-  });
-
-  it('of days that are malformed or lack a section says so, whichever day it is', async () => {
-    const bad = day('20261101', '5', '90').replace('tradePrice="200.5"', 'tradePrice="n/a"');
-    const worse = bad.replace('tradeMoney="2005"', '').replace(/<CashReport>.*<\/CashReport>/u, '');
-    const { done } = await poll([query(worse, day('20261102', '20', '60'))]);
-    const reasonOf = (subject: string): unknown =>
-      done.coverage.find(({ what }) => what === subject)?.reason;
-    expect([reasonOf('fills'), reasonOf('balances')]).toEqual([
-      'record_malformed',
-      'not_supported',
-    ]);
-  });
-
-  it('of the day after the one before leaves nothing out', async () => {
-    const first = await poll([query(day('20261102', '5', '90'))]);
-    const { done } = await poll([query(day('20261103', '5', '90'))], {
-      cursors: first.done.cursors,
-      nowMs: NOW_MS + 86_400_000,
-    });
-    const fills = done.coverage.filter(({ what }) => what === 'fills');
-    expect(fills.map(({ reason }) => reason)).toEqual([null, 'delayed']);
-  });
-
   it('that lacks a section is missing coverage, and no empty account', async () => {
     const bare = statement('U1', {}).replace(/<Trades>.*<\/Trades>/u, '');
     const { done } = await poll([query(bare)]);
@@ -275,29 +166,6 @@ describe('a statement', () => {
       }),
       expect.objectContaining({ id: 'U1:12', side: 'sell', amount: '10' }),
     ]);
-  });
-
-  it('has charges of CFDs as interest, where there are such', async () => {
-    const charges =
-      '<CFDCharges><CFDCharge accountId="U1" currency="USD" date="20261101" reportDate="20261102" received="0" paid="-0.28" total="-0.28" transactionID="7" /><CFDCharge accountId="U1" currency="USD" date="20261102" total="0" /></CFDCharges>';
-    const bare = statement('U1', {});
-    const text = bare.replace('</FlexStatement>', `${charges}</FlexStatement>`);
-    const { records, done } = await poll([query(text)]);
-    expect(flowsOf(records)).toEqual([
-      expect.objectContaining({
-        id: 'U1:cfd-7',
-        type: 'interest',
-        direction: 'out',
-        amount: '0.28',
-        market: 'swap',
-        timeMs: Date.UTC(2026, 10, 2, 5),
-      }),
-    ]);
-    const about = 'U1 CFDCharges';
-    const told = done.coverage.find(({ market }) => market === about);
-    expect(told).toMatchObject({ what: 'interest', complete: true });
-    const without = await poll([query(bare)]);
-    expect(without.done.coverage.some(({ market }) => market === about)).toBe(false);
   });
 
   it('takes a trade, its cancellation and the corrected one, of one tradeID, for three', async () => {

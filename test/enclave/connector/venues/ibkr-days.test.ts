@@ -1,0 +1,210 @@
+// Queries of Interactive Brokers as they are set up: broken out by day, without a section, with a column more.
+
+import { describe, expect, it } from 'vitest';
+import type { Outcome } from '../../../helpers/connector-desk.ts';
+import {
+  day,
+  fillsOf,
+  flowsOf,
+  NOW_MS,
+  poll,
+  query,
+  statement,
+  TRADE,
+} from '../../../helpers/flex-query.ts';
+
+/** Of November 2026 in New York; the second is a Monday. */
+const startOf = (date: number): number => Date.UTC(2026, 10, date, 5);
+const nameOf = (date: number): string => `202611${String(date).padStart(2, '0')}`;
+const endOf = (date: number): number => startOf(date + 1) - 1;
+
+/** A job's clock goes on. */
+function coverageOf({ done }: Outcome, subject: string): readonly unknown[] {
+  return done.coverage
+    .filter(({ what }) => what === subject)
+    .map(({ fromMs, toMs, reason }) => [fromMs, reason === 'delayed' ? 'now' : toMs, reason]);
+}
+
+function reasonsOf({ done }: Outcome, ...subjects: readonly string[]): readonly unknown[] {
+  return subjects.map((subject) => done.coverage.find(({ what }) => what === subject)?.reason);
+}
+
+/** With the column of transaction ids. */
+function numbered(trade: string, number: string): string {
+  return trade.replace('<Trade ', `<Trade transactionID="${number}" `);
+}
+
+describe('a query that is broken out by day', () => {
+  it('is one account: what is held is what the last one says, and no day is a gap', async () => {
+    // In no order.
+    const days = [
+      day('20261102', '20', '60'),
+      day('20261031', '5', '90'),
+      day('20261101', '10', '80'),
+    ];
+    const outcome = await poll([query(...days)], { fromMs: Date.UTC(2026, 9, 31, 4) });
+    const { records } = outcome;
+    expect(fillsOf(records)).toHaveLength(3);
+    const held = records.flatMap((record) => {
+      if (record.kind === 'position') return [record.contracts];
+      return record.kind === 'balance' ? [record.total] : [];
+    });
+    expect(held.sort()).toEqual(['20', '60']);
+    expect(records.filter(({ kind }) => kind === 'price')).toHaveLength(3);
+    expect(coverageOf(outcome, 'fills')).toEqual([
+      [Date.UTC(2026, 9, 31, 4), endOf(2), null],
+      [endOf(2), 'now', 'delayed'],
+    ]);
+  });
+
+  it('says what is malformed or missing, whichever day it is of', async () => {
+    const bad = day('20261101', '5', '90').replace('tradePrice="200.5"', 'tradePrice="n/a"');
+    const worse = bad.replace('tradeMoney="2005"', '').replace(/<Transfers>.*<\/Transfers>/u, '');
+    const outcome = await poll([query(worse, day('20261102', '20', '60'))]);
+    expect(reasonsOf(outcome, 'fills', 'transfers')).toEqual(['record_malformed', 'not_supported']);
+  });
+
+  it('that begins after the day before leaves nothing out', async () => {
+    const first = await poll([query(day('20261102', '5', '90'))]);
+    const { done } = await poll([query(day('20261103', '5', '90'))], {
+      cursors: first.done.cursors,
+      nowMs: NOW_MS + 86_400_000,
+    });
+    const fills = done.coverage.filter(({ what }) => what === 'fills');
+    expect(fills.map(({ reason }) => reason)).toEqual([null, 'delayed']);
+  });
+
+  it.each([
+    [4, 5, 'Wednesday and Thursday'],
+    [6, 9, 'Friday and Monday'],
+  ])('has no gap between %i and %i, %s', async (before, then) => {
+    const days = [before, then].map((date) => day(nameOf(date), '5', '90'));
+    const outcome = await poll([query(...days)], {
+      fromMs: startOf(before),
+      nowMs: endOf(then) + 1000,
+    });
+    expect(coverageOf(outcome, 'fills')).toEqual([
+      [startOf(before), endOf(then), null],
+      [endOf(then), 'now', 'delayed'],
+    ]);
+  });
+
+  it.each([
+    [2, 4, 'a holiday, or a day that is lost'],
+    [2, 6, 'three days'],
+    [5, 9, 'a Friday and a weekend'],
+    [6, 10, 'a weekend and a Monday'],
+  ])('names what is between %i and %i: %s', async (before, then) => {
+    const days = [before, then].map((date) => day(nameOf(date), '5', '90'));
+    const outcome = await poll([query(...days)], {
+      fromMs: startOf(before),
+      nowMs: endOf(then) + 1000,
+    });
+    for (const subject of ['fills', 'deposits', 'positions']) {
+      expect(coverageOf(outcome, subject)).toEqual([
+        [startOf(before), endOf(before), null],
+        [endOf(before), startOf(then), 'history_limit'],
+        [startOf(then), endOf(then), null],
+        [endOf(then), 'now', 'delayed'],
+      ]);
+    }
+    expect(fillsOf(outcome.records)).toHaveLength(2);
+  });
+
+  it('names it once: not again what an earlier poll came to', async () => {
+    const days = [2, 6].map((date) => day(nameOf(date), '5', '90'));
+    const first = await poll([query(...days)], { nowMs: startOf(7) });
+    const outcome = await poll([query(...days, day(nameOf(9), '5', '90'))], {
+      cursors: first.done.cursors,
+      nowMs: startOf(10),
+    });
+    expect(coverageOf(outcome, 'fills').slice(0, 1)).toEqual([[endOf(6), endOf(9), null]]);
+    expect(coverageOf(outcome, 'fills')).toHaveLength(2);
+  });
+
+  it('observes what the last day holds, whatever earlier days say of theirs', async () => {
+    const early = day('20261101', '5', '90')
+      .replace('currency="USD" endingCash', 'currency="BASE_SUMMARY" endingCash')
+      .replace('position="5"', 'position="n/a"');
+    const outcome = await poll([query(early, day('20261102', '20', '60'))]);
+    expect(reasonsOf(outcome, 'balances', 'positions')).toEqual([null, null]);
+    const last = await poll([query(day('20261101', '5', '90'), early.replaceAll('01"', '02"'))]);
+    expect(reasonsOf(last, 'balances', 'positions')).toEqual(['not_supported', 'record_malformed']);
+  });
+});
+
+describe('charges of CFDs', () => {
+  it('are interest, where there are such', async () => {
+    const charges =
+      '<CFDCharges><CFDCharge accountId="U1" currency="USD" date="20261101" reportDate="20261102" received="0" paid="-0.28" total="-0.28" transactionID="7" /><CFDCharge accountId="U1" currency="USD" date="20261102" total="0" /></CFDCharges>';
+    const bare = statement('U1', {});
+    const text = bare.replace('</FlexStatement>', `${charges}</FlexStatement>`);
+    const { records, done } = await poll([query(text)]);
+    expect(flowsOf(records)).toEqual([
+      expect.objectContaining({
+        id: 'U1:cfd-7',
+        type: 'interest',
+        direction: 'out',
+        amount: '0.28',
+        market: 'swap',
+        timeMs: Date.UTC(2026, 10, 2, 5),
+      }),
+    ]);
+    const about = 'U1 CFDCharges';
+    const told = done.coverage.find(({ market }) => market === about);
+    expect(told).toMatchObject({ what: 'interest', complete: true });
+    const without = await poll([query(bare)]);
+    expect(without.done.coverage.some(({ market }) => market === about)).toBe(false);
+  });
+
+  it.each([
+    [
+      'sums alone',
+      statement('U1', {}).replace(
+        '</FlexStatement>',
+        '<CFDCharges><CFDChargeSummary accountId="U1" currency="USD" total="-12" /></CFDCharges></FlexStatement>',
+      ),
+    ],
+    ['no section, and a trade in one', statement('U1', { trades: TRADE.replace('STK', 'CFD') })],
+    [
+      'no section, and one that is held',
+      statement('U1', {
+        positions:
+          '<OpenPosition accountId="U1" currency="USD" assetCategory="CFD" symbol="IBM" reportDate="20261102" position="10" markPrice="200" />',
+      }),
+    ],
+  ])('are not known where there are %s', async (_, text) => {
+    const { done } = await poll([query(text)]);
+    expect(done.coverage.filter(({ market }) => market === 'U1 CFDCharges')).toEqual([
+      expect.objectContaining({ what: 'interest', complete: false, reason: 'not_supported' }),
+    ]);
+  });
+});
+
+describe('a query that is given the column of transaction ids', () => {
+  const later = { nowMs: NOW_MS + 2 * 3_600_000 };
+
+  it.each([
+    ['executions', TRADE],
+    ['trades', TRADE.replace('ibExecID="11"', '')],
+    ['what has no id', TRADE.replace('ibExecID="11"', '').replace('tradeID="11"', '')],
+  ])('tells no fill anew that was told by the ids of %s', async (_, trade) => {
+    const first = await poll([query(statement('U1', { trades: trade }))]);
+    expect(fillsOf(first.records)).toHaveLength(1);
+    const other = TRADE.replaceAll('="11"', '="12"');
+    const trades = numbered(trade, '101') + numbered(other, '102');
+    const { cursors } = first.done;
+    const second = await poll([query(statement('U1', { trades }))], { cursors, ...later });
+    expect(fillsOf(second.records).map(({ id }) => id)).toEqual(['U1:102']);
+  });
+
+  it('takes one that is booked again under its execution for another', async () => {
+    const booked = numbered(TRADE, '101');
+    const first = await poll([query(statement('U1', { trades: booked }))]);
+    const cancelled = numbered(TRADE, '102').replace('="10"', '="-10"').replace('"11"', '""');
+    const trades = booked + cancelled + numbered(TRADE, '103');
+    const { cursors } = first.done;
+    const second = await poll([query(statement('U1', { trades }))], { cursors, ...later });
+    expect(fillsOf(second.records).map(({ id }) => id)).toEqual(['U1:102', 'U1:103']);
+  });
+});
