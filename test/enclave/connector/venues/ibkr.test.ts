@@ -102,7 +102,7 @@ describe('the Flex Web Service', () => {
       }),
     ]);
     expect(soon.done.outcome).toBe('complete');
-    const later = await poll(answers, { cursors: first.done.cursors, nowMs: NOW_MS + 3_600_000 });
+    const later = await poll(answers, { cursors: first.done.cursors, nowMs: NOW_MS + 3_660_000 });
     expect(later.asked).toHaveLength(2);
     expect(fillsOf(later.records)).toEqual([]);
   });
