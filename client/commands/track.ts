@@ -31,7 +31,8 @@ type Verb = 'returns' | 'snapshots' | 'metrics';
 const MAX_PEM_BYTES = 64 * 1024;
 
 const ABOUT: Readonly<Record<Verb, string>> = {
-  returns: 'Shows the hourly returns of a user, each as its signed statement says it.',
+  returns: `Shows the hourly returns of a user, each as its signed statement says it. What is \`rebuilt\` was worked out backwards and
+is in no figure over time: who chains returns leaves it out.`,
   snapshots: 'Shows what the accounts of a user were worth at 00:00 UTC of each day.',
   metrics: 'Shows the figures of each account of a user, markets on lines of their own.',
 };
@@ -171,7 +172,8 @@ function lineOf(shown: Row): string {
   if ('ratio' in shown) {
     const why = shown.ratio === null ? ` (${shown.reason ?? ''})` : '';
     const gaps = shown.complete ? '' : `, gaps: ${shown.gaps.join(' ')}`;
-    const facts = `return ${known(shown.ratio)}${why}, equity ${known(shown.equity)} USD, residual ${known(shown.residual)}${gaps}`;
+    const rebuilt = shown.rebuilt ? 'rebuilt, ' : '';
+    const facts = `${rebuilt}return ${known(shown.ratio)}${why}, equity ${known(shown.equity)} USD, residual ${known(shown.residual)}${gaps}`;
     return row(
       new Date(shown.startMs).toISOString().slice(0, 13),
       `${shown.exchange}  ${facts}${mark}`,

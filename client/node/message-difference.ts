@@ -3,6 +3,7 @@
 
 import { equalBytes } from '../../wire/bytes.ts';
 import type { FieldSchema, MessageSchema } from '../../wire/grpc/protobuf.ts';
+import { protoNameOf } from '../../wire/grpc/protobuf.ts';
 
 function isMessage(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
@@ -36,7 +37,7 @@ export function differenceOf<Message extends object>(
       const value = Reflect.get(message, name) as unknown;
       return label === 'repeated' ? (value as readonly unknown[]) : [value];
     });
-    const what = name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`);
+    const what = protoNameOf(name);
     if (owns.length !== others.length) return what;
     for (const [at, own] of owns.entries()) {
       const found = valueDifference(type, own, others[at]);

@@ -68,6 +68,8 @@ export interface VerifiedReturn extends Verified<HourStatement> {
   readonly reconciliation: 'reconciled' | 'beyond' | 'unknown';
   readonly complete: boolean;
   readonly gaps: readonly string[];
+  /** Worked out backwards, not seen: in no figure over time, and not to be chained with the others. */
+  readonly rebuilt: boolean;
   readonly supersedes: number | null;
   readonly currency: 'USD';
 }
@@ -179,6 +181,7 @@ export async function readReturn(
     reconciliation: figures.status,
     complete: figures.complete,
     gaps: figures.gaps,
+    rebuilt: figures.rebuilt,
     supersedes: statement.supersedes?.counter ?? null,
     currency: 'USD',
   });

@@ -109,6 +109,7 @@ describe('EnclaveClient', () => {
       netReturn: '12.5',
       residual: '0',
       reconciliation: 'reconciled',
+      rebuilt: false,
       verified: true,
     });
     expect(rows[2]).toMatchObject({
@@ -155,6 +156,17 @@ describe('EnclaveClient', () => {
       hourlyReturnsGenerated: 4,
     });
     expect(await client.healthCheck()).toMatchObject({ healthy: true, origin: ORIGIN });
+  });
+
+  it('an hour that was worked out backwards says so, and is what its statement says otherwise', async () => {
+    const statements = [true, false].map((rebuilt, at) => hourStatement(hour(at, { rebuilt })));
+    other = new FakeTrack({ sign: (message) => scene.keys.ed25519.sign(message), statements });
+    const { rows } = await open().calculateHistoricalReturns(USER);
+    const known = { complete: true, gaps: [], ratio: '0', verified: true };
+    expect(rows).toMatchObject([
+      { ...known, rebuilt: true },
+      { ...known, rebuilt: false },
+    ]);
   });
 
   it('reads all pages', async () => {
@@ -238,6 +250,7 @@ describe('refuses', () => {
     ['balance', () => ({ equityStart: money(1), equityEnd: money('1013.5') })],
     ['period', ({ startMs }) => ({ startMs: startMs + HOUR_MS })],
     ['coverage.polls', () => ({ polls: 13 })],
+    ['rebuilt', ({ rebuilt }) => ({ rebuilt: !rebuilt })],
     ['exchange', { venue: 'binance' }],
     ['residual', () => ({ residual: null })],
   ])('a readable row that says another %s than its statement', async (what, change) => {

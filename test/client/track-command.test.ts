@@ -81,6 +81,29 @@ describe('trackseal track', () => {
     });
   });
 
+  it('returns: an hour that was worked out backwards is marked in its line, and in JSON', async () => {
+    const supersedes = { counter: 5, reason: 'late_data' };
+    const { chain } = scene.track;
+    const last = hourAt(HOUR + 3 * 3_600_000) as Extract<Place, { kind: 'hour' }>;
+    chain.link({ ...last, supersedes, figures: { ...last.figures, rebuilt: true } });
+    try {
+      const { code, out } = await run(runReturns, []);
+      expect(code).toBe(0);
+      const marks = out
+        .trimEnd()
+        .split('\n')
+        .slice(1)
+        .map((line) => /kraken {2}(rebuilt, )?return /u.exec(line)?.[1] ?? null);
+      expect(marks).toEqual([null, null, null, 'rebuilt, ']);
+      const json = JSON.parse((await run(runReturns, ['--json'])).out) as {
+        readonly rows: readonly { readonly rebuilt?: unknown }[];
+      };
+      expect(json.rows.map(({ rebuilt }) => rebuilt)).toEqual([false, false, false, true]);
+    } finally {
+      chain.statements.pop();
+    }
+  });
+
   it('--json and -o: rows, and a file of the statements', async () => {
     const file = join(folder, 'evidence.json');
     const { code, out } = await run(runReturns, ['--json', '-o', file]);

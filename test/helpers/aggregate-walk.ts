@@ -56,6 +56,7 @@ export const FIELDS: Readonly<Record<string, Readonly<Record<string, Kind>>>> = 
     residual: 'amount',
     reconciliation: 'state',
     supersedes: 'place',
+    rebuilt: 'state',
   },
   'enclave.AggregatedMetricsResponse': {
     total_balance: 'amount',

@@ -48,6 +48,7 @@ export const HOUR_STATEMENT: HourStatement = {
     polls: 11,
     complete: true,
     gaps: ['no_price', 'late_poll'],
+    rebuilt: true,
   },
   return: { ratio: '0.0123', method: 'modified_dietz', reason: 'no_valuation_at_flow' },
   basis: { polls: [], missingPrices: [], late: 43 },
@@ -70,6 +71,7 @@ export const RETURN: Omit<Wire.Return, 'evidence'> = {
   reconciliation: 1,
   coverage: { polls: 11, complete: true, gaps: ['no_price', 'late_poll'] },
   supersedes: 40,
+  rebuilt: true,
 };
 
 function market(

@@ -175,6 +175,7 @@ export interface Return {
   readonly coverage: Coverage | null;
   readonly supersedes: number | null;
   readonly evidence: Evidence | null;
+  readonly rebuilt: boolean;
 }
 export const ReturnSchema: MessageSchema<Return> = {
   name: 'enclave.Return',
@@ -195,6 +196,7 @@ export const ReturnSchema: MessageSchema<Return> = {
     { name: 'coverage', number: 19, type: () => CoverageSchema, label: 'optional' },
     { name: 'supersedes', number: 20, type: 'int64', label: 'optional' },
     { name: 'evidence', number: 21, type: () => EvidenceSchema, label: 'optional' },
+    { name: 'rebuilt', number: 22, type: 'bool', label: 'one' },
   ],
 };
 

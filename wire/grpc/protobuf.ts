@@ -294,7 +294,12 @@ function read(schema: MessageSchema, reader: ProtobufReader, depth: number): Val
   return values;
 }
 
-/** Refuses `call_malformed`, with the name of a field of the table where there is one. */
+/** Of a field, as the .proto has it. */
+export function protoNameOf(name: string): string {
+  return name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Refuses `call_malformed`, with the name of a field of the .proto where there is one. */
 export function decodeMessage<Message extends object>(
   schema: MessageSchema<Message>,
   bytes: Uint8Array,
@@ -308,6 +313,6 @@ export function decodeMessage<Message extends object>(
     return accept(read(schema, new ProtobufReader(new Uint8Array(bytes)), 0) as Message);
   } catch (error) {
     if (!(error instanceof ProtobufError)) throw error;
-    return refuse('call_malformed', { message: schema.name, field: error.field });
+    return refuse('call_malformed', { message: schema.name, field: protoNameOf(error.field) });
   }
 }

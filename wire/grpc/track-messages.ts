@@ -72,6 +72,7 @@ export function returnMessage(hour: HourStatement, evidence: Wire.Evidence | nul
     coverage: { polls: figures.polls, complete: figures.complete, gaps: figures.gaps },
     supersedes: supersedes?.counter ?? null,
     evidence,
+    rebuilt: figures.rebuilt,
   };
 }
 

@@ -6,9 +6,16 @@ import { describe, expect, it } from 'vitest';
 import { makeCodecs } from '../../../scripts/grpc-codecs.ts';
 import { PROTO_FILES } from '../../../scripts/grpc/proto-files.ts';
 import { FILE_DESCRIPTORS, SERVICE_NAMES } from '../../../wire/grpc/descriptors.ts';
+import * as messages from '../../../wire/grpc/messages.ts';
+import type { MessageSchema } from '../../../wire/grpc/protobuf.ts';
+import { protoNameOf } from '../../../wire/grpc/protobuf.ts';
 import { enclaveService } from '../../../wire/grpc/services.ts';
 
 const FOLDER = new URL('../../../wire/grpc/', import.meta.url);
+
+function isSchema(value: unknown): value is MessageSchema {
+  return typeof value === 'object' && value !== null && 'fields' in value;
+}
 
 function descriptorSet(): Buffer {
   const type = descriptor.FileDescriptorSet;
@@ -52,6 +59,25 @@ describe('what scripts/grpc-codecs.ts made', () => {
       const fields = (other as { type?: { field?: { name: string; number: number }[] } }).type;
       const pairs = fields?.field?.map(({ name, number }) => [name, number]);
       expect(pairs, type.fullName).toEqual(type.fieldsArray.map(({ name, id }) => [name, id]));
+    }
+  });
+
+  it('fields that are refused have the names that they have in the files', async () => {
+    const files = new protobuf.Root();
+    for (const name of PROTO_FILES) {
+      const text = await readFile(new URL(`proto/${name}`, FOLDER), 'utf8');
+      protobuf.parse(text, files, { keepCase: true });
+    }
+    // An entry of a map is a type of the library's own.
+    const schemas = Object.values<unknown>({ ...messages })
+      .filter(isSchema)
+      .filter(({ name }) => !name.endsWith('Entry'));
+    expect(schemas.length).toBeGreaterThan(20);
+    for (const { name, fields } of schemas) {
+      const known = files.lookupType(name).fieldsArray.map((field) => field.name);
+      expect(known, name).toEqual(
+        expect.arrayContaining(fields.map((one) => protoNameOf(one.name))),
+      );
     }
   });
 });

@@ -165,12 +165,12 @@ describe('bounds', () => {
   });
 
   it.each([
-    ['a field twice', [0x0a, 1, 0x61, 0x0a, 1, 0x61], 'userUid'],
-    ['a field of another wire type', [0x08, 1], 'userUid'],
-    ['text that is not UTF-8', [0x0a, 1, 0xff], 'userUid'],
-    ['a length beyond the end', [0x0a, 5, 0x61], 'userUid'],
-    ['a negative length', [0x0a, ...Array<number>(9).fill(0xff), 1], 'userUid'],
-    ['an int64 beyond 2^53', [0x20, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10], 'startDate'],
+    ['a field twice', [0x0a, 1, 0x61, 0x0a, 1, 0x61], 'user_uid'],
+    ['a field of another wire type', [0x08, 1], 'user_uid'],
+    ['text that is not UTF-8', [0x0a, 1, 0xff], 'user_uid'],
+    ['a length beyond the end', [0x0a, 5, 0x61], 'user_uid'],
+    ['a negative length', [0x0a, ...Array<number>(9).fill(0xff), 1], 'user_uid'],
+    ['an int64 beyond 2^53', [0x20, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10], 'start_date'],
     ['an enum beyond 32 bits', [0x18, 0x80, 0x80, 0x80, 0x80, 0x10], 'type'],
     ['a varint of eleven bytes', [0x18, ...Array<number>(10).fill(0x80), 1], 'type'],
     ['a varint beyond 64 bits', [0x18, ...Array<number>(9).fill(0xff), 2], 'type'],
@@ -241,7 +241,7 @@ describe('bounds', () => {
       return refusal([...bytes], schema);
     };
     expect(packed(4096)).toBe('accepted');
-    expect(packed(4097)).toEqual(['call_malformed', 'extensionNumber']);
+    expect(packed(4097)).toEqual(['call_malformed', 'extension_number']);
   });
 
   it('messages in messages end at a depth of eight', () => {

@@ -249,6 +249,7 @@ describe('what is not known', () => {
       reconciliation: 0,
       coverage: { polls: 0, complete: false, gaps: ['exchange_unavailable'] },
       supersedes: null,
+      rebuilt: false,
       evidence: evidence(statement, 41),
     });
   });

@@ -211,6 +211,12 @@ describe('messages', () => {
   ])('%s', async (_, body, status) => {
     expect((await ask(open(), body)).status).toBe(status);
   });
+
+  it('bytes of a field that are not its own: named as the .proto has it', async () => {
+    const said = await ask(open(), frame(Buffer.from([0x0a, 1, 0xff])));
+    expect(said.status).toBe('3');
+    expect(said.details).toContain('user_uid');
+  });
 });
 
 describe('streams', () => {
