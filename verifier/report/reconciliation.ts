@@ -4,9 +4,10 @@ import type { Performance } from '../../wire/performance/performance.ts';
 import { isJump } from '../../wire/performance/hour-return.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import { impliedContracts } from '../track/hour-basis.ts';
+import { unrealisedJump } from '../track/unrealised.ts';
 import type { Html } from './html.ts';
 import { html } from './html.ts';
-import { count, dollars, minute } from './numbers.ts';
+import { count, dollars, minute, named } from './numbers.ts';
 import { money } from './sections.ts';
 import type { Cell } from './table.ts';
 import { table } from './table.ts';
@@ -27,6 +28,10 @@ export function reconciliation(
       Change of value = realised + change of what is not realised + funding − fees + income + paid
       in − paid out + residual: this holds to the last digit in every hour whose figures are all
       known. The residual is what the venue's balances and positions differ from the ledger.
+    </p>
+    <p>
+      What is not realised has to go on from hour to hour by its change; where it begins, it is as
+      signed. ${begunAnew(hours)}
     </p>
     <p>
       An hour reconciles up to a cent and a millionth of what the account and its contracts are
@@ -51,6 +56,17 @@ export function reconciliation(
             beyond,
           )
     }`;
+}
+
+/** Behind the last of them the figure at the end follows from verified changes. */
+function begunAnew(hours: readonly HourStatement[]): string {
+  const found = hours.filter(
+    ({ figures }, at) => unrealisedJump(hours[at - 1]?.figures, figures) !== null,
+  );
+  const last = found.at(-1);
+  if (last === undefined) return 'It goes on wherever it is known in two hours that follow.';
+  const { startMs } = last.figures;
+  return `${named(found.length, 'hour')} with something else at the start than the hour before had at its end, the last at ${minute(startMs)}: it begins anew there.`;
 }
 
 /** Who knows the account can tell whether it ever had as many. */

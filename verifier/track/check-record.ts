@@ -27,6 +27,7 @@ import type { AttestedEpoch } from './attested-keys.ts';
 import { attestedEpochs } from './attested-keys.ts';
 import type { LeafPlace, Loss } from './losses.ts';
 import { checkHour, checkMetrics, checkSnapshot } from './recompute.ts';
+import { wrongUnrealised } from './unrealised.ts';
 
 /** A statement with where it was signed. */
 export interface Placed<T extends TrackStatement> {
@@ -174,12 +175,21 @@ class Walk {
     }
     if (statement.supersedes !== null) this.corrections.push({ statement, leafIndex, position });
     this.#placed.push({ statement, leafIndex, position });
-    if (statement.kind === 'hour') {
-      this.hours.set(statement.figures.startMs, { statement, leafIndex, position });
-      return checkHour(statement);
-    }
+    if (statement.kind === 'hour') return this.#placeHour({ statement, leafIndex, position });
     this.snapshots.set(statement.atMs, { statement, leafIndex, position });
     return checkSnapshot(statement, this.#dayBefore(statement.atMs));
+  }
+
+  #placeHour(placed: Placed<HourStatement>): Result<null> {
+    const { statement, leafIndex } = placed;
+    const { startMs } = statement.figures;
+    const before = this.hours.get(startMs - HOUR_MS);
+    this.hours.set(startMs, placed);
+    const isOneRound =
+      before?.leafIndex === leafIndex && before.statement.origin === statement.origin;
+    const wrong = isOneRound ? wrongUnrealised(before.statement, statement) : null;
+    if (wrong === null) return checkHour(statement);
+    return refuse('record_mismatch', { ...wrong, counter: statement.counter });
   }
 
   #dayBefore(atMs: number): readonly HourStatement[] {

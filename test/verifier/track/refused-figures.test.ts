@@ -219,6 +219,49 @@ describe('figures that contradict themselves are refused, whoever signed them', 
     expect([exit, verdict.detail?.['what']]).toEqual([1, 'reason']);
   });
 
+  it.each<[string, Partial<HourFigures>, string | null]>([
+    ['as it was before', { unrealisedEnd: money(7) }, null],
+    [
+      'that has become more',
+      { unrealisedEnd: money(9), unrealisedChange: money(2), realised: money(-2) },
+      null,
+    ],
+    ['of which nothing is known', { unrealisedEnd: null, unrealisedChange: null }, null],
+    [
+      'that no change has made',
+      { unrealisedEnd: money(900) },
+      'not realised at the end: 7 expected, 900 stated',
+    ],
+    [
+      'that should have changed',
+      { unrealisedEnd: money(7), unrealisedChange: money(2), realised: money(-2) },
+      'not realised at the end: 9 expected, 7 stated',
+    ],
+  ])('what is not realised, of hours that were stated together: %s', async (_, change, what) => {
+    const hours = [hour(0, { unrealisedEnd: money(7) }), hour(1, change)].map((figures) =>
+      hourStatement(figures),
+    );
+    const together = await RecordBuilder.create();
+    together.addLeaf(hours);
+    const { exit, verdict } = await folder.verify(together.file());
+    const { what: name, expected, actual } = verdict.detail ?? {};
+    const said =
+      exit === 0 ? null : `${String(name)}: ${String(expected)} expected, ${String(actual)} stated`;
+    expect(said).toBe(what);
+    // Of two leaves it may be what two books have made, and corrections may take that up.
+    const [first, second] = hours;
+    if (first === undefined || second === undefined) throw new Error('two');
+    const apart = await RecordBuilder.create();
+    apart.add(first);
+    apart.add(second);
+    const reason = 'late_data';
+    apart.addLeaf([
+      { ...first, supersedes: { counter: 1, reason } } as Placeless,
+      { ...second, supersedes: { counter: 2, reason } } as Placeless,
+    ]);
+    expect((await folder.verify(apart.file())).exit).toBe(0);
+  });
+
   it('a return where there is none', async () => {
     const builder = await RecordBuilder.create();
     const stated = { ratio: '0', method: 'twr', reason: null } as const;
