@@ -59,6 +59,9 @@ export class LogKeys {
   leafOf(origin: string, leafIndex: number, group: readonly SignedStatement[]): LeafVerdict {
     const known = this.#epochOf(origin);
     if (known === null) return 'record_unlogged';
+    const salt = group[0]?.leafSalt ?? new Uint8Array();
+    // Whoever reads one row opens the leaf with the salt in it.
+    if (group.some(({ leafSalt }) => !equalBytes(leafSalt, salt))) return 'record_unlogged';
     let reader = this.#open(known.epoch, false);
     if (reader === null) return 'record_unlogged';
     let bytes = reader.leaves.leaf(leafIndex);
@@ -72,7 +75,7 @@ export class LogKeys {
     if (leaf?.ok !== true || leaf.value.kind !== KIND.result) return 'record_unlogged';
     if (group.some(({ position }, at) => position !== at)) return 'record_unlogged';
     const plaintext = encodeTrackLeaf(group.map(({ statement }) => statement));
-    const digest = this.#crypto.sha256(group[0]?.leafSalt ?? new Uint8Array(), plaintext);
+    const digest = this.#crypto.sha256(salt, plaintext);
     return equalBytes(leaf.value.digest, digest) ? 'there' : 'record_unlogged';
   }
 

@@ -107,6 +107,10 @@ function checkLeaf(
     return refuse('record_unlogged', { ...place, what: 'the file has not all statements of it' });
   }
   const salt = inOrder[0]?.leafSalt ?? new Uint8Array();
+  // Whoever gets one statement opens the leaf with the salt beside it.
+  if (inOrder.some(({ leafSalt }) => !equalBytes(leafSalt, salt))) {
+    return refuse('record_unlogged', { ...place, what: 'its statements have different salts' });
+  }
   const leaf = parseLeaf(bytes ?? new Uint8Array());
   if (!leaf.ok) return leaf;
   const digest = nodeCrypto.sha256(

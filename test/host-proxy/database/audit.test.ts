@@ -208,6 +208,13 @@ describe('an audit of a database that lies', () => {
       'set_byte(leaf_salt, 0, 255 - get_byte(leaf_salt, 0))',
       ['record_unlogged chain 5 leaf_index'],
     ],
+    // The second of a leaf of two, of which the first opens it.
+    [
+      2,
+      'leaf_salt',
+      'set_byte(leaf_salt, 0, 255 - get_byte(leaf_salt, 0))',
+      ['record_unlogged chain 1 leaf_index'],
+    ],
     // The last of an account: no other leaf follows.
     [
       8,

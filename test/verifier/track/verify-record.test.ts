@@ -426,6 +426,16 @@ describe('the log', () => {
       folder.folder.log,
     );
     expect([other.exit, other.verdict.code]).toEqual([1, 'record_unlogged']);
+    // One of three that open the same leaf.
+    const mixed = builder.statements.map((one) =>
+      one.position === 1 ? { ...one, leafSalt: new Uint8Array(16) } : one,
+    );
+    const odd = await folder.verify(
+      builder.file({ statements: mixed }),
+      '--log',
+      folder.folder.log,
+    );
+    expect([odd.exit, odd.verdict.code]).toEqual([1, 'record_unlogged']);
     // A chain may end anywhere; that its last leaf has more shows here.
     const fewer = builder.statements.slice(0, 2);
     const cut = await folder.verify(
