@@ -99,7 +99,7 @@ export async function auditDatabase(
         find({ account: nameOf(account), ...finding });
       };
       const own = await smallRows(client, account, report);
-      const of = subjectOf(own.accounts);
+      const of = subjectOf(own.accounts, report);
       const audit = new AccountAudit(account, readers, keys, report, of, () => {
         onProgress(++rows);
       });
@@ -174,12 +174,18 @@ async function smallRows(client: ClientBase, account: string, report: Report): P
   };
 }
 
+/** Null: the first statement says what the account is. */
 function subjectOf(
   row: TextRow | null,
+  report: Report,
 ): { readonly venue: string; readonly environment: 'live' | 'sandbox' } | null {
   const environment = row?.['environment'];
   const venue = row?.['venue'] ?? '';
-  return environment === 'live' || environment === 'sandbox' ? { venue, environment } : null;
+  if (environment === 'live' || environment === 'sandbox') return { venue, environment };
+  // No statement has another one.
+  const place = { table: 'accounts', counter: null, column: 'environment' };
+  if (row !== null) report({ code: 'column_differs', ...place });
+  return null;
 }
 
 /** The end that the ledger's last write says. */

@@ -138,6 +138,11 @@ export const TAMPERS: readonly Tamper[] = [
     found: ['chain_splice chain 1'],
   },
   {
+    name: 'accounts: says an environment that there is not, and another venue',
+    sql: `UPDATE trackseal.accounts SET environment = 'demo', venue = 'okx' WHERE ${A}`,
+    found: ['column_differs accounts environment'],
+  },
+  {
     name: 'accounts: drops a row',
     sql: `DELETE FROM trackseal.accounts WHERE ${A}`,
     found: ['row_missing accounts'],
