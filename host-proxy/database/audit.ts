@@ -5,7 +5,7 @@
 import type { ClientBase } from 'pg';
 import { z } from 'zod';
 import { parseHex, toHex } from '../../wire/bytes.ts';
-import type { ChainHead } from '../../wire/track/chain.ts';
+import type { ChainCheck, ChainHead } from '../../wire/track/chain.ts';
 import { AccountAudit, SIDE_TABLES } from './audit-account.ts';
 import type { Finding, Report, TrackReaders } from './audit-account.ts';
 import { TABLES } from './backup.ts';
@@ -27,6 +27,8 @@ export interface AuditedAccount {
   readonly statements: number;
   /** Signed, and not here: a revocation behind them says so. */
   readonly lost: number;
+  /** That are sealed, as the last poll says. */
+  readonly records: number;
 }
 
 export interface Audit {
@@ -62,6 +64,8 @@ const sinceSchema = z.object({
         .nullable(),
       statements: z.int().min(0),
       lost: z.int().min(0),
+      // Those of before had no number of them.
+      records: z.int().min(0).default(0),
     }),
   ),
 });
@@ -107,13 +111,16 @@ export async function auditDatabase(
       const head = audit.chain.head;
       if (audit.isWhole) checkEnd(head, own.chain_heads, report);
       await checkCounts(client, account, own, report);
+      checkPolled(audit.chain, own.sync_status, report);
+      const records = recordsOf(own.sync_status);
       const known = since.find((one) => `\\x${one.account}` === account);
-      if (known !== undefined && audit.isWhole) checkSince(audit, known, report);
+      if (known !== undefined && audit.isWhole) checkSince(audit, records, known, report);
       signed.verified += audit.verified;
       signed.unpublished += audit.unpublished;
       const hash = head.hash === null ? null : toHex(head.hash);
       const { statements, lost } = audit;
-      accounts.push({ account: nameOf(account), counter: head.counter, hash, statements, lost });
+      const name = nameOf(account);
+      accounts.push({ account: name, counter: head.counter, hash, statements, lost, records });
     }
     for (const { account } of since) {
       if (accounts.some((one) => one.account === account)) continue;
@@ -199,6 +206,16 @@ function checkEnd({ counter, hash }: ChainHead, row: TextRow | null, report: Rep
   }
 }
 
+function recordsOf(sync: TextRow | null): number {
+  return Number(sync?.['records'] ?? 0);
+}
+
+/** Hours rest on polls, which are stored before them; that all was lost is said without one. */
+function checkPolled({ lastHourMs }: ChainCheck, sync: TextRow | null, report: Report): void {
+  if (lastHourMs === null || sync !== null) return;
+  report({ code: 'row_missing', table: 'sync_status', counter: null });
+}
+
 /** Sealed records have counters without a hole, and the statements rest on no more than there are. */
 async function checkCounts(
   client: ClientBase,
@@ -215,7 +232,7 @@ async function checkCounts(
   const [count, counters, last] = ['count', 'counters', 'last'].map((name) =>
     Number(found?.[name]),
   );
-  const stored = Number(sync?.['records'] ?? 0);
+  const stored = recordsOf(sync);
   const table = 'sealed_fills';
   if (count !== counters) report({ code: 'row_twice', table, counter: null });
   if ((counters ?? 0) < stored) report({ code: 'store_deleted', table, counter: null });
@@ -228,13 +245,30 @@ async function checkCounts(
 }
 
 /** Goes on from where it was. */
-function checkSince({ chain }: AccountAudit, known: AuditedAccount, report: Report): void {
+function checkSince(
+  { chain }: AccountAudit,
+  records: number,
+  known: AuditedAccount,
+  report: Report,
+): void {
   const { counter } = known;
+  const place = { table: 'chain', counter };
+  // With statements that were lost, records behind them were.
+  if (records < known.records && !isLostFrom(chain, counter)) {
+    report({ code: 'store_rolled_back', table: 'sealed_fills', counter: null });
+  }
   if (counter === 0) return;
   const hash = parseHex(known.hash ?? '') ?? new Uint8Array();
-  const place = { table: 'chain', counter };
   if (chain.head.counter < counter) report({ code: 'store_rolled_back', ...place });
   else if (!chain.agrees(counter, hash)) report({ code: 'chain_fork', ...place });
+}
+
+/** Whether a statement at this place or behind it was lost. */
+function isLostFrom(chain: ChainCheck, counter: number): boolean {
+  for (let at = Math.max(1, counter); at <= chain.head.counter; at++) {
+    if (chain.isLost(at)) return true;
+  }
+  return false;
 }
 
 /** Rows that came out of their order: of accounts that were looked at already. */

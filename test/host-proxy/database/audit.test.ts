@@ -13,7 +13,7 @@ import { nodeFiles } from '../../../host-proxy/files.ts';
 import { freePort } from '../../../scripts/s3/ceph.ts';
 import { parseTrackEvidence } from '../../../wire/track/evidence.ts';
 import { encodeTrackEvidence } from '../../../wire/track/evidence.ts';
-import { utf8 } from '../../../wire/bytes.ts';
+import { toHex, utf8 } from '../../../wire/bytes.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import { RecordFolder } from '../../verifier/track/record-folder.ts';
@@ -22,8 +22,9 @@ import type { Reached, Records } from './audited.ts';
 import { buildRecords, connectAs, FIRST_HEX, SECOND_HEX, store } from './audited.ts';
 import { call } from './database-commands.ts';
 import { CONFIG, SILENT } from './own-database.ts';
-import { foundBy, loosen, OLDER, putBack, tamper, TAMPERS } from './tampers.ts';
+import { FEWER_RECORDS, foundBy, loosen, OLDER, putBack, tamper, TAMPERS } from './tampers.ts';
 
+const EMPTY = new Uint8Array();
 const AUDITED = ['chain', 'hourly_returns', 'balance_snapshots', 'corrections'] as const;
 /** Rows of both accounts in these tables. */
 const ROWS = 10 + 8 + 1 + 2;
@@ -102,6 +103,24 @@ describe('an audit', () => {
     expect(foundBy(await audit({ since }))).toEqual(['B store_deleted chain']);
   });
 
+  it('with an earlier one, finds that sealed records are gone', async () => {
+    const before = parseAudit(JSON.stringify({ audited: true, ...(await audit()) })) ?? [];
+    expect(before.map(({ records: sealed }) => sealed)).toEqual([3, 3]);
+    await tamper(owner, FEWER_RECORDS);
+    expect(foundBy(await audit())).toEqual([]);
+    expect(foundBy(await audit({ since: before }))).toEqual(['store_rolled_back sealed_fills']);
+    // A revocation of statements behind what was audited says that there was a loss; one before it does not.
+    const [account] = before;
+    if (account === undefined) throw new Error('no account');
+    const hash = toHex(nodeCrypto.sha256(records.first.statements[4]?.statement ?? EMPTY));
+    const earlier = { ...account, counter: 5, hash };
+    expect(foundBy(await audit({ since: [earlier] }))).toEqual([]);
+    // Audits were written without that number.
+    const { records: _, ...older } = account;
+    const file = JSON.stringify({ audited: true, accounts: [older] });
+    expect(foundBy(await audit({ since: parseAudit(file) ?? [] }))).toEqual([]);
+  });
+
   it('finds a fork of the last statement by the log, and by an earlier audit', async () => {
     const before = (await audit())?.accounts ?? [];
     const forked = await buildRecords();
@@ -114,9 +133,7 @@ describe('an audit', () => {
       new Set(['record_signature']),
     );
     const hash = 'ab'.repeat(32);
-    const other = before.map(({ account, counter, statements, lost }) => {
-      return { account, counter, hash, statements, lost };
-    });
+    const other = before.map((one) => ({ ...one, hash }));
     expect(foundBy(await audit({ since: other }))).toEqual([
       'B chain_fork chain 3',
       'chain_fork chain 8',

@@ -61,6 +61,19 @@ const TAIL = ['hourly_returns', 'chain']
   .map((table) => `DELETE FROM trackseal.${table} WHERE ${A} AND counter = 8`)
   .join('; ');
 
+const UNPOLLED = [
+  `DELETE FROM trackseal.sealed_fills WHERE ${A}`,
+  `DELETE FROM trackseal.sync_status WHERE ${A}`,
+  `UPDATE trackseal.chain_heads SET records = 0 WHERE ${A}`,
+].join('; ');
+
+/** As if two of three polls had never been. */
+export const FEWER_RECORDS: string = [
+  `DELETE FROM trackseal.sealed_fills WHERE ${A} AND counter > 1`,
+  `UPDATE trackseal.sync_status SET records = 1 WHERE ${A}`,
+  `UPDATE trackseal.chain_heads SET records = 1 WHERE ${A}`,
+].join('; ');
+
 export const TAMPERS: readonly Tamper[] = [
   ...SIDE,
   {
@@ -161,6 +174,11 @@ export const TAMPERS: readonly Tamper[] = [
     name: 'sync_status: is rolled back',
     sql: `UPDATE trackseal.sync_status SET records = 2 WHERE ${A}`,
     found: ['row_extra sealed_fills', 'store_rolled_back sync_status'],
+  },
+  {
+    name: 'sync_status and sealed_fills: all is gone, and the end of the chain rests on nothing',
+    sql: UNPOLLED,
+    found: ['row_missing sync_status'],
   },
 ];
 
