@@ -34,6 +34,9 @@ const NEXT_READERS =
 const NEXT_CHAIN =
   'keep this database and look for a newer copy or a backup that audits well; the enclave refuses such an account, and docs/OPERATE.md says what then';
 
+const NEXT_LOSS =
+  'give --log FOLDER: a revocation says that this was lost, and whether an enclave has signed it was not verified';
+
 export function run(args: readonly string[], io: HostIo): Promise<number> {
   return runDatabase(args, io, { usage: USAGE, needs: null, perform, own: 'audit' });
 }
@@ -85,15 +88,20 @@ function unusable(code: string, next: string): Answer {
   return { code: 2, json: { audited: false, code }, lines: [code, `  next  ${next}`] };
 }
 
-function cleanLines({ accounts, rows }: Audit): readonly string[] {
+function cleanLines({ accounts, rows, signatures }: Audit): readonly string[] {
   const lost = accounts.reduce((sum, account) => sum + account.lost, 0);
   const whole = `${rows} rows of ${accounts.length} accounts are what was signed`;
-  return lost === 0
-    ? [`${whole}, and no chain has a hole`]
-    : [
-        `${whole}, and every hole of a chain is one that a signed revocation names`,
-        `  lost        ${lost} statements were signed and are not here: \`verify record\` shows where`,
-      ];
+  if (lost === 0) return [`${whole}, and no chain has a hole`];
+  if (signatures === null) {
+    return [
+      `${whole}, and every hole of a chain is one that a revocation names, which nobody verified`,
+      `  lost        ${lost} statements are not here, if a signed revocation says so: give --log FOLDER`,
+    ];
+  }
+  return [
+    `${whole}, and every hole of a chain is one that a signed revocation names`,
+    `  lost        ${lost} statements were signed and are not here: \`verify record\` shows where`,
+  ];
 }
 
 function textOf({ code, account, table, counter, column }: Finding): string {
@@ -104,12 +112,13 @@ function textOf({ code, account, table, counter, column }: Finding): string {
 function findingLines({ findings, findings_total: total }: Audit): readonly string[] {
   const accounts = new Set(findings.map(({ account }) => account)).size;
   const more = total - Math.min(total, SHOWN);
+  const isLoss = findings.every(({ code }) => code === 'loss_unverified');
   const isChain = findings.some(({ table }) => table === 'chain' || table === 'chain_heads');
   return [
     `refused: ${total} findings in ${accounts} accounts`,
     ...findings.slice(0, SHOWN).map(textOf),
     ...(more === 0 ? [] : [`  and ${more} more: --json lists them`]),
-    `  next  ${isChain ? NEXT_CHAIN : NEXT_READERS}`,
+    `  next  ${isLoss ? NEXT_LOSS : isChain ? NEXT_CHAIN : NEXT_READERS}`,
   ];
 }
 

@@ -14,8 +14,12 @@ import { parseChainStatement } from '../../wire/track/statement.ts';
 import type { LogKeys } from './log-keys.ts';
 import type { TableReader, TextRow } from './table-reader.ts';
 
-/** A row is not there, has no statement, is there again, or says something else than its statement. */
-export type AuditCode = RefusalCode | 'row_missing' | 'row_extra' | 'row_twice' | 'column_differs';
+/**
+ * A row is not there, has no statement, is there again, or says something else than its statement; or what an earlier audit
+ * had is lost, and nobody verified who says so.
+ */
+export type AuditCode =
+  RefusalCode | 'row_missing' | 'row_extra' | 'row_twice' | 'column_differs' | 'loss_unverified';
 
 export interface Finding {
   readonly code: AuditCode;

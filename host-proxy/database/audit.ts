@@ -114,7 +114,9 @@ export async function auditDatabase(
       checkPolled(audit.chain, own.sync_status, report);
       const records = recordsOf(own.sync_status);
       const known = since.find((one) => `\\x${one.account}` === account);
-      if (known !== undefined && audit.isWhole) checkSince(audit, records, known, report);
+      if (known !== undefined && audit.isWhole) {
+        checkSince(audit.chain, { known, records, isSigned: keys !== null }, report);
+      }
       signed.verified += audit.verified;
       signed.unpublished += audit.unpublished;
       const hash = head.hash === null ? null : toHex(head.hash);
@@ -244,23 +246,34 @@ async function checkCounts(
   }
 }
 
+interface SinceThen {
+  readonly known: AuditedAccount;
+  readonly records: number;
+  /** Signatures were verified: who has none can make up a revocation, and with it a loss. */
+  readonly isSigned: boolean;
+}
+
 /** Goes on from where it was. */
 function checkSince(
-  { chain }: AccountAudit,
-  records: number,
-  known: AuditedAccount,
+  chain: ChainCheck,
+  { known, records, isSigned }: SinceThen,
   report: Report,
 ): void {
   const { counter } = known;
   const place = { table: 'chain', counter };
+  const isFewer = records < known.records;
   // With statements that were lost, records behind them were.
-  if (records < known.records && !isLostFrom(chain, counter)) {
+  const isExcused = isLostFrom(chain, counter);
+  if (isFewer && !isExcused) {
     report({ code: 'store_rolled_back', table: 'sealed_fills', counter: null });
   }
   if (counter === 0) return;
   const hash = parseHex(known.hash ?? '') ?? new Uint8Array();
   if (chain.head.counter < counter) report({ code: 'store_rolled_back', ...place });
   else if (!chain.agrees(counter, hash)) report({ code: 'chain_fork', ...place });
+  else if (!isSigned && (chain.isLost(counter) || (isFewer && isExcused))) {
+    report({ code: 'loss_unverified', ...place });
+  }
 }
 
 /** Whether a statement at this place or behind it was lost. */

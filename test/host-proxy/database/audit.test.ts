@@ -15,14 +15,25 @@ import { parseTrackEvidence } from '../../../wire/track/evidence.ts';
 import { encodeTrackEvidence } from '../../../wire/track/evidence.ts';
 import { toHex, utf8 } from '../../../wire/bytes.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
+import { encodeRevocationStatement } from '../../../wire/track/revocation.ts';
+import { RECORD_ACCOUNT } from '../../helpers/track-record.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import { RecordFolder } from '../../verifier/track/record-folder.ts';
 import { GOOD } from '../host-config.ts';
 import type { Reached, Records } from './audited.ts';
 import { buildRecords, connectAs, FIRST_HEX, SECOND_HEX, store } from './audited.ts';
-import { call } from './database-commands.ts';
+import { call, shown } from './database-commands.ts';
 import { CONFIG, SILENT } from './own-database.ts';
-import { FEWER_RECORDS, foundBy, loosen, OLDER, putBack, tamper, TAMPERS } from './tampers.ts';
+import {
+  FEWER_RECORDS,
+  foundBy,
+  loosen,
+  lostBy,
+  OLDER,
+  putBack,
+  tamper,
+  TAMPERS,
+} from './tampers.ts';
 
 const EMPTY = new Uint8Array();
 const AUDITED = ['chain', 'hourly_returns', 'balance_snapshots', 'corrections'] as const;
@@ -114,7 +125,8 @@ describe('an audit', () => {
     if (account === undefined) throw new Error('no account');
     const hash = toHex(nodeCrypto.sha256(records.first.statements[4]?.statement ?? EMPTY));
     const earlier = { ...account, counter: 5, hash };
-    expect(foundBy(await audit({ since: [earlier] }))).toEqual([]);
+    expect(foundBy(await audit({ since: [earlier], keys: keys() }))).toEqual([]);
+    expect(foundBy(await audit({ since: [earlier] }))).toEqual(['loss_unverified chain 5']);
     // Audits were written without that number.
     const { records: _, ...older } = account;
     const file = JSON.stringify({ audited: true, accounts: [older] });
@@ -133,7 +145,7 @@ describe('an audit', () => {
       new Set(['record_signature']),
     );
     const hash = 'ab'.repeat(32);
-    const other = before.map((one) => ({ ...one, hash }));
+    const other = before.map((one) => Object.assign({}, one, { hash }));
     expect(foundBy(await audit({ since: other }))).toEqual([
       'B chain_fork chain 3',
       'chain_fork chain 8',
@@ -285,20 +297,49 @@ describe('trackseal database audit', () => {
       code: 2,
       json: { code: 'since_unreadable' },
     });
-    let said = '';
-    const code = await runAudit(where, {
-      stdout: () => undefined,
-      stderr: (text) => {
-        said += text;
-      },
-      isTerminal: false,
-    });
-    expect(code).toBe(1);
+    const said = await shown(runAudit, where);
+    expect(said).toMatch(/^1 refused: 1 findings/u);
     expect(said).toContain(
       `column_differs  hourly_returns  account ${FIRST_HEX}  counter 5  return_ratio`,
     );
     expect(said).toContain('give --log FOLDER');
     expect(said).toMatch(/ {2}next {2}readers were shown something else/u);
+  });
+
+  it('without the log takes nobody’s word that statements were lost', async () => {
+    const file = join(folder, 'audit.json');
+    const since = [...where, '--since', file];
+    const before = await call(runAudit, where);
+    expect(before).toMatchObject({ code: 0 });
+    await writeFile(file, JSON.stringify(before.json));
+    // It says that it lost one, and nobody looked whether it is signed.
+    const unsigned = await shown(runAudit, where);
+    expect(unsigned).toMatch(/^0 .* a revocation names, which nobody verified\n/u);
+    expect(unsigned).not.toContain('signed revocation names');
+    const signed = await shown(runAudit, [...where, '--log', record.folder.log]);
+    expect(signed).toMatch(/^0 .* is one that a signed revocation names\n/u);
+    const { origin } = records.first;
+    const made = encodeRevocationStatement({
+      kind: 'revocation',
+      origin,
+      ...RECORD_ACCOUNT,
+      counter: 9,
+      previous: new Uint8Array(32).fill(1),
+      lost: { from: 2, to: 8 },
+      reason: 'store_lost',
+      atMs: 1_800_000_000_000,
+    });
+    await tamper(owner, lostBy(made, origin));
+    const found = await call(runAudit, since);
+    expect(found).toMatchObject({ code: 1, json: { findings_total: 1 } });
+    expect(foundBy(found.json as unknown as Audit)).toEqual(['loss_unverified chain 8']);
+    expect(await shown(runAudit, since)).toMatch(
+      / {2}next {2}give --log FOLDER: a revocation says/u,
+    );
+    const withLog = await call(runAudit, [...since, '--log', record.folder.log]);
+    expect(foundBy(withLog.json as unknown as Audit)).toContain(
+      'record_signature chain 9 signature',
+    );
   });
 
   it('says what it cannot use', async () => {

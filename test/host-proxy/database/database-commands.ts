@@ -39,6 +39,19 @@ export async function call(
   return { code, json, stderr };
 }
 
+/** As a person reads it: exit code, and all that is written. */
+export async function shown(
+  command: (args: readonly string[], io: HostIo) => Promise<number>,
+  args: readonly string[],
+): Promise<string> {
+  let said = '';
+  const take = (text: string): void => {
+    said += text;
+  };
+  const code = await command(args, { stdout: take, stderr: take, isTerminal: false });
+  return `${code} ${said}`;
+}
+
 /** `where` says which database; it is empty. `asOwner` may open it while no command runs. */
 export function databaseCommandTests(
   open: () => {

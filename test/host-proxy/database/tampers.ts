@@ -3,6 +3,8 @@
 import type { Client } from 'pg';
 import type { Audit } from '../../../host-proxy/database/audit.ts';
 import { TABLES } from '../../../host-proxy/database/backup.ts';
+import { toHex } from '../../../wire/bytes.ts';
+import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import { FIRST_HEX, SECOND_HEX } from './audited.ts';
 
 const A = `account = decode('${FIRST_HEX}', 'hex')`;
@@ -66,6 +68,29 @@ const UNPOLLED = [
   `DELETE FROM trackseal.sync_status WHERE ${A}`,
   `UPDATE trackseal.chain_heads SET records = 0 WHERE ${A}`,
 ].join('; ');
+
+function zeros(bytes: number): string {
+  return `decode(repeat('00', ${bytes}), 'hex')`;
+}
+
+/** All but the first statement is gone, and another one, of which it has the bytes, says that they were lost. */
+export function lostBy(statement: Uint8Array, origin: string): string {
+  const [bytes, hash] = [statement, nodeCrypto.sha256(statement)].map(
+    (value) => `decode('${toHex(value)}', 'hex')`,
+  );
+  const account = `decode('${FIRST_HEX}', 'hex')`;
+  return [
+    ...['chain', 'hourly_returns', 'balance_snapshots', 'corrections'].map(
+      (table) => `DELETE FROM trackseal.${table} WHERE ${A} AND counter > 1`,
+    ),
+    `INSERT INTO trackseal.chain
+      (account, counter, kind, previous, hash, statement, signature, origin, leaf_index, leaf_salt, position, mac)
+      VALUES (${account}, 9, 'revocation', NULL, ${hash}, ${bytes}, ${zeros(64)}, '${origin}', 99, ${zeros(16)}, 0, ${zeros(32)})`,
+    `INSERT INTO trackseal.corrections (account, counter, kind, superseded, reason)
+      VALUES (${account}, 9, 'revocation', NULL, 'store_lost')`,
+    `UPDATE trackseal.chain_heads SET counter = 9, hash = ${hash} WHERE ${A}`,
+  ].join('; ');
+}
 
 /** As if two of three polls had never been. */
 export const FEWER_RECORDS: string = [
