@@ -20,18 +20,18 @@ const POWERS: readonly bigint[] = Array.from(
 );
 
 /** What venues write mostly; read without a detour, because there are millions of them. */
-const PLAIN = /^-?[0-9]{1,18}(?:\.[0-9]{1,18})?$/u;
+const PLAIN = /^(-?[0-9]{1,18})(?:\.([0-9]{1,18}))?$/u;
+/** Those of them that are canonical, and `-0`. */
+const PLAIN_CANONICAL = /^(-?(?:0|[1-9][0-9]{0,17}))(?:\.([0-9]{0,17}[1-9]))?$/u;
 
-function plainToFixed(text: string): Fixed {
-  const point = text.indexOf('.');
-  if (point < 0) return BigInt(text) * FIXED_ONE;
-  const scale = text.length - point - 1;
-  return BigInt(text.slice(0, point) + text.slice(point + 1)) * (POWERS[FIXED_SCALE - scale] ?? 1n);
+function fixedOf([, whole = '', fraction = '']: RegExpExecArray): Fixed {
+  return BigInt(whole + fraction) * (POWERS[FIXED_SCALE - fraction.length] ?? 1n);
 }
 
 /** Exact, of any text that parseDecimal takes; null for another, beyond 18 digits after the point, or beyond 10^30. */
 export function toFixed(text: string): Fixed | null {
-  if (PLAIN.test(text)) return plainToFixed(text);
+  const plain = PLAIN.exec(text);
+  if (plain !== null) return fixedOf(plain);
   const value = parseDecimal(text);
   if (value === null || value.scale > FIXED_SCALE) return null;
   const fixed = value.units * (POWERS[FIXED_SCALE - value.scale] ?? 1n);
@@ -40,6 +40,8 @@ export function toFixed(text: string): Fixed | null {
 
 /** Of the one canonical text (wire/decimal.ts) only, for what is signed. */
 export function parseFixed(text: string): Fixed | null {
+  const plain = text === '-0' ? null : PLAIN_CANONICAL.exec(text);
+  if (plain !== null) return fixedOf(plain);
   return isCanonicalDecimal(text) ? toFixed(text) : null;
 }
 

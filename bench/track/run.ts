@@ -25,6 +25,7 @@ export interface TrackRun {
 }
 
 const COVERAGE = { polls: 12, complete: true, gaps: [] };
+/** What a round of the ledger closes at once, with one table of prices (account-track.ts). */
 const DAY_HOURS = 24;
 
 class Clock {
@@ -56,12 +57,15 @@ export function runBook(hours: number, fills: number): TrackRun {
   book.observe(year.opening);
   let returns = 0;
   let figures: HourFigures | null = null;
+  let table = new PriceTable();
   for (let at = 0; at < hours; at++) {
     const { records, observation } = year.hour(at);
-    // As a round of the ledger has them: of its hours and no others.
-    const rows = year.prices(at, at + 1);
+    if (at % DAY_HOURS === 0) {
+      // As a round of the ledger has them: of its hours and no others.
+      const rows = year.prices(at, at + DAY_HOURS);
+      table = clock.time(() => PriceTable.of(rows));
+    }
     figures = clock.time(() => {
-      const table = PriceTable.of(rows);
       for (const record of records) book.apply(record);
       book.observe(observation);
       const closed = book.closeHour(START_MS + at * HOUR_MS, table, COVERAGE);

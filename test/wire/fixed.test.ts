@@ -1,10 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalDecimal } from '../../wire/decimal.ts';
+import { canonicalDecimal, isCanonicalDecimal, parseDecimal } from '../../wire/decimal.ts';
 import {
   divideFixed,
   divideRounded,
   FIXED_ONE,
+  FIXED_SCALE,
   formatFixed,
   MAX_FIXED,
   multiplyFixed,
@@ -58,6 +59,29 @@ describe('Fixed', () => {
       expect(parseFixed(text)).toBeNull();
     },
   );
+});
+
+/** What a decimal looks like, mostly; zeros where they do not belong, and too many digits. */
+const digits = fc.string({ unit: fc.constantFrom('0', '1', '9'), maxLength: 20 });
+const written = fc
+  .tuple(fc.constantFrom('', '-'), digits, fc.constantFrom('', '.'), digits)
+  .map((parts) => parts.join(''));
+
+describe('the short way of reading', () => {
+  it('comes to what the general one does', () => {
+    fc.assert(
+      fc.property(written, (text) => {
+        const value = parseDecimal(text);
+        const exact =
+          value === null || value.scale > FIXED_SCALE
+            ? null
+            : value.units * 10n ** BigInt(FIXED_SCALE - value.scale);
+        expect(toFixed(text)).toBe(exact);
+        expect(parseFixed(text)).toBe(isCanonicalDecimal(text) ? exact : null);
+      }),
+      { numRuns: 2000 },
+    );
+  });
 });
 
 describe('rounding', () => {

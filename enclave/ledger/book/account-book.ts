@@ -32,6 +32,8 @@ export const DEFAULT_KEEP_HOURS = 72;
 /** How far before its first observation a book goes back; a venue may tell of years. */
 export const MAX_HISTORY_MS: number = 7 * 24 * HOUR_MS;
 
+const NO_EVENTS: readonly BookEvent[] = [];
+
 export class AccountBook implements Book {
   readonly #options: BookOptions;
   readonly #timeline = new Timeline();
@@ -108,12 +110,13 @@ export class AccountBook implements Book {
     const { referenceOf } = this.#options;
     const nextMs = startMs + HOUR_MS;
     const observed = this.#timeline.observed(startMs);
+    const endsMs = observed?.endsMs ?? 0;
     const figures = runHour(state, this.#pricesOf(table, state), {
       startMs,
       events: this.#timeline.events(startMs),
       observed,
       next: this.#timeline.observed(nextMs),
-      ahead: this.#timeline.events(nextMs).filter(({ atMs }) => atMs <= (observed?.endsMs ?? 0)),
+      ahead: endsMs < nextMs ? NO_EVENTS : this.#eventsUntil(nextMs, endsMs),
       coverage,
       rebuilt: startMs < (this.#openedAtMs ?? 0),
       opens,
@@ -247,6 +250,10 @@ export class AccountBook implements Book {
     if (!this.#isOpenAt(hourOf(atMs))) return 'settled';
     this.#timeline.replace({ ...event, atMs, record: { ...event.record, timeMs: atMs } });
     return this.#placed(atMs);
+  }
+
+  #eventsUntil(hourMs: number, endsMs: number): readonly BookEvent[] {
+    return this.#timeline.events(hourMs).filter(({ atMs }) => atMs <= endsMs);
   }
 
   /** Whether what happens in an hour can still count. */

@@ -103,8 +103,8 @@ export class Basis {
     return realised;
   }
 
-  get symbols(): readonly string[] {
-    return [...this.#contracts.keys()];
+  get symbols(): Iterable<string> {
+    return this.#contracts.keys();
   }
 
   /** An asset of which nothing is left. */

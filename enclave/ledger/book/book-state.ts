@@ -46,7 +46,9 @@ export class BookState {
 
   /** Coins, currencies and securities there may be something of, in the order in which they came. */
   get assets(): readonly string[] {
-    return this.ledger.currencies.filter((name) => !this.isContract(name));
+    const assets: string[] = [];
+    for (const name of this.ledger.currencies) if (!this.isContract(name)) assets.push(name);
+    return assets;
   }
 
   isContract(name: string): boolean {
@@ -68,8 +70,7 @@ export class BookState {
     for (const name of this.ledger.currencies) {
       const held = this.ledger.balance('wallet', name) !== 0n || this.fifo.quantity(name) !== 0n;
       if (held || this.average.quantity(name) !== 0n || name === REPORTING_CURRENCY) continue;
-      if (this.fifo.symbols.some((symbol) => this.instruments.get(symbol)?.settle === name))
-        continue;
+      if (this.#settlesIn(name)) continue;
       this.ledger.forget(name);
       this.fifo.forget(name);
       this.average.forget(name);
@@ -78,5 +79,12 @@ export class BookState {
       this.excluded.delete(name);
       this.last.delete(`mark ${name}`);
     }
+  }
+
+  #settlesIn(currency: string): boolean {
+    for (const symbol of this.fifo.symbols) {
+      if (this.instruments.get(symbol)?.settle === currency) return true;
+    }
+    return false;
   }
 }

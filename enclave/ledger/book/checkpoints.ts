@@ -14,6 +14,7 @@ export interface Checkpoint {
 export const RESTART_KEEP_HOURS = 24;
 
 export class Checkpoints {
+  /** In the order of time: what is kept is later than what is there. */
   readonly #states = new Map<number, BookState>();
 
   /** `state` may go on: a copy of it is kept. */
@@ -49,6 +50,9 @@ export class Checkpoints {
   }
 
   dropBefore(hourMs: number): void {
-    for (const at of this.#states.keys()) if (at < hourMs) this.#states.delete(at);
+    for (const at of this.#states.keys()) {
+      if (at >= hourMs) return;
+      this.#states.delete(at);
+    }
   }
 }

@@ -14,11 +14,11 @@ const MAX_DIFFERENCES = 1024;
 /** Venue less ledger, of one figure: all that it may be. */
 class Difference {
   #now: Fixed;
-  readonly #all: Set<Fixed>;
+  readonly #all = new Set<Fixed>();
 
-  constructor(first: Fixed, all: Iterable<Fixed> = [first]) {
+  constructor(first: Fixed) {
     this.#now = first;
-    this.#all = new Set(all);
+    this.#all.add(first);
   }
 
   next(now: Fixed): void {
@@ -41,11 +41,19 @@ class Difference {
   }
 
   copy(): Difference {
-    return new Difference(this.#now, this.#all);
+    const copy = new Difference(this.#now);
+    for (const one of this.#all) copy.#all.add(one);
+    return copy;
   }
 }
 
 type Differences = Map<string, Difference>;
+
+function allOf(...lists: readonly Iterable<string>[]): ReadonlySet<string> {
+  const all = new Set<string>();
+  for (const list of lists) for (const name of list) all.add(name);
+  return all;
+}
 
 export class Comparison {
   readonly observed: Observed;
@@ -86,11 +94,7 @@ export class Comparison {
   /** Once at the begin, and after each event until the end. */
   compare(state: BookState): void {
     const { assets, contracts } = this.observed;
-    for (const symbol of new Set([
-      ...state.fifo.symbols,
-      ...contracts.keys(),
-      ...this.#contracts.keys(),
-    ])) {
+    for (const symbol of allOf(state.fifo.symbols, contracts.keys(), this.#contracts.keys())) {
       const told = contracts.get(symbol);
       const difference = (told?.contracts ?? 0n) - state.fifo.contracts(symbol);
       this.#next(this.#contracts, symbol, difference);
@@ -100,12 +104,7 @@ export class Comparison {
       if (instrument.style === 'opaque') this.#opaque.add(instrument.settle);
     }
     const costs = this.#costs();
-    for (const name of new Set([
-      ...state.assets,
-      ...assets.keys(),
-      ...costs.keys(),
-      ...this.#own.keys(),
-    ])) {
+    for (const name of allOf(state.assets, assets.keys(), costs.keys(), this.#own.keys())) {
       const told = assets.get(name) ?? 0n;
       const cost = costs.get(name) ?? 0n;
       this.#next(this.#told, name, told - cost - state.ledger.balance('wallet', name));
@@ -126,7 +125,9 @@ export class Comparison {
 
   /** Venue less ledger, in contracts. */
   contracts(): ReadonlyMap<string, Fixed> {
-    return new Map([...this.#contracts].map(([symbol, one]) => [symbol, one.smallest] as const));
+    const differences = new Map<string, Fixed>();
+    for (const [symbol, one] of this.#contracts) differences.set(symbol, one.smallest);
+    return differences;
   }
 
   /** Venue less ledger, in cash as if contracts had been paid for; null where nothing can be said. */

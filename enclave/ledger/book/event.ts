@@ -119,7 +119,6 @@ function eventOfFill(fill: Fill, marginPositions: boolean): BookEvent | null {
   }
   const isSecurity = fill.market === 'stock' || fill.market === 'option';
   const instrument = isSecurity ? instrumentOf(fill) : null;
-  const [base, quote] = currenciesOf(fill.symbol);
   const paid = told ?? multiplyThree(amount, price, instrument?.size ?? FIXED_ONE);
   return {
     kind: 'trade',
@@ -128,9 +127,9 @@ function eventOfFill(fill: Fill, marginPositions: boolean): BookEvent | null {
     record: fill,
     fees,
     market: figureMarketOf(fill.market),
-    asset: instrument?.symbol ?? fill.base ?? base,
+    asset: instrument?.symbol ?? fill.base ?? currenciesOf(fill.symbol)[0],
     amount: signed,
-    currency: instrument?.settle ?? fill.quote ?? quote,
+    currency: instrument?.settle ?? fill.quote ?? currenciesOf(fill.symbol)[1],
     // Prices may be negative (dated spreads); what was told is told without a sign.
     cost: signed < 0n ? -absolute(paid) : paid,
     instrument,

@@ -4,7 +4,7 @@
 
 import { createHmac } from 'node:crypto';
 import type { Fixed } from '../../../wire/fixed.ts';
-import { formatFixed, multiplyFixed } from '../../../wire/fixed.ts';
+import { multiplyFixed } from '../../../wire/fixed.ts';
 import type { PriceSource } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
 import type { Instrument } from './instrument.ts';
@@ -25,6 +25,7 @@ export interface Price {
   readonly old: boolean;
 }
 
+const NO_KEY = new Uint8Array();
 const UNKNOWN: Price = { price: 0n, known: false, old: false };
 
 export class HourPrices {
@@ -39,7 +40,7 @@ export class HourPrices {
     table: PriceTable,
     last: Map<string, Fixed>,
     instruments: ReadonlyMap<string, Instrument>,
-    digestKey: Uint8Array = new Uint8Array(),
+    digestKey: Uint8Array = NO_KEY,
   ) {
     this.#digestKey = digestKey;
     this.#table = table;
@@ -88,7 +89,7 @@ export class HourPrices {
   sources(): readonly PriceSource[] {
     const sources = new Map<string, PriceSource>();
     for (const [row, ageMs] of this.#ages) {
-      const source = withoutNames(row);
+      const source = shownOf(row);
       const known = sources.get(source) ?? { source, rows: 0, oldestAgeMs: 0 };
       const oldestAgeMs = Math.max(known.oldestAgeMs, ageMs);
       sources.set(source, { source, rows: known.rows + 1, oldestAgeMs });
@@ -99,11 +100,11 @@ export class HourPrices {
   /** HMAC-SHA256 over one line for each row: kind, symbol, time, price and source, tabs between; lines sorted. */
   digest(): Uint8Array {
     const lines: string[] = [];
-    for (const { kind, symbol, atMs, price, source } of this.#ages.keys()) {
-      lines.push(`${kind}\t${symbol}\t${atMs}\t${formatFixed(price)}\t${source}\n`);
+    for (const { kind, symbol, atMs, text, source } of this.#ages.keys()) {
+      lines.push(`${kind}\t${symbol}\t${atMs}\t${text}\t${source}\n`);
     }
-    const text = lines.sort().join('');
-    return new Uint8Array(createHmac('sha256', this.#digestKey).update(text).digest());
+    const all = lines.sort().join('');
+    return new Uint8Array(createHmac('sha256', this.#digestKey).update(all).digest());
   }
 
   #use(name: string, valuation: Valuation | null, atMs: number, mayBeOld: boolean): Price {
@@ -118,6 +119,21 @@ export class HourPrices {
     this.#last.set(name, price);
     return { price, known: true, old };
   }
+}
+
+/** Sources as they are shown, by what they are of: there are few, and each is used in every hour. */
+const shown = new Map<string, string>();
+const MAX_SHOWN = 1000;
+
+function shownOf(row: SeriesRow): string {
+  const key = `${row.source} ${row.symbol}`;
+  let source = shown.get(key);
+  if (source === undefined) {
+    source = withoutNames(row);
+    if (shown.size >= MAX_SHOWN) shown.clear();
+    shown.set(key, source);
+  }
+  return source;
 }
 
 const WORD = /[a-z0-9]+/gu;

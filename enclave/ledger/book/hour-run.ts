@@ -195,7 +195,8 @@ class HourRun {
     this.#poster.settle();
     this.#base(endMs);
     const value = valueOf(state, this.#prices, endMs, EVENT_MAX_AGE_MS);
-    for (const gap of [...value.gaps, ...coverage.gaps]) tally.gaps.add(gap);
+    for (const gap of value.gaps) tally.gaps.add(gap);
+    for (const gap of coverage.gaps) tally.gaps.add(gap);
     const equityEnd = value.known ? value.equity : null;
     const unrealisedEnd = value.known ? value.equity - state.fifo.cost : null;
     const { equity: equityStart, unrealised } = state;

@@ -71,14 +71,30 @@ function nameOr(name: string | null | undefined, other: string): string | null {
   return name ?? (other === '' ? null : other);
 }
 
+/** As ccxt has them in a symbol such as `BTC/USDT:USDT-261225`; empty where there is none. */
+interface Names {
+  readonly base: string;
+  readonly quote: string;
+  readonly settle: string;
+}
+
+const NO_NAMES: Names = { base: '', quote: '', settle: '' };
+
+function namesIn(symbol: string): Names {
+  if (!symbol.includes('/')) return NO_NAMES;
+  const [pair = '', settled = ''] = symbol.split(':');
+  const [base = '', quote = ''] = pair.split('/');
+  return { base, quote, settle: settled.split('-')[0] ?? '' };
+}
+
 /** Of what is no exchange of two currencies. Sizes that the venue does not tell are not guessed. */
 export function instrumentOf(facts: InstrumentFacts): Instrument {
   const symbol = plainSymbol(facts.symbol);
-  const [pair = '', settled = ''] = symbol.includes('/') ? symbol.split(':') : ['', ''];
-  const [base = '', quoted = ''] = pair.split('/');
-  const quote = nameOr(facts.quote, quoted);
-  const settle = facts.settle ?? nameOr(null, settled.split('-')[0] ?? '') ?? quote;
   const { market } = facts;
+  const isTold = facts.quote != null && facts.settle !== null && facts.inverse != null;
+  const names = isTold ? NO_NAMES : namesIn(symbol);
+  const quote = nameOr(facts.quote, names.quote);
+  const settle = facts.settle ?? nameOr(null, names.settle) ?? quote;
   const size = facts.contractSize === null ? null : toFixed(facts.contractSize);
   const named = {
     symbol,
@@ -92,7 +108,7 @@ export function instrumentOf(facts: InstrumentFacts): Instrument {
     return { ...named, style: 'opaque', size: FIXED_ONE };
   }
   if (market === 'option') return { ...named, style: 'security', size: whole };
-  const inverse = facts.inverse ?? settle === nameOr(facts.base, base);
+  const inverse = facts.inverse ?? settle === nameOr(facts.base, names.base);
   // Quanto: profit in a third currency, at a rate of its own.
   const quanto = !inverse && quote !== null && settle !== quote;
   return { ...named, style: quanto ? 'opaque' : inverse ? 'inverse' : 'linear', size: whole };

@@ -54,8 +54,8 @@ export class Ledger {
     return this.#balances.get(currency)?.[ACCOUNT_INDEX[account]] ?? 0n;
   }
 
-  get currencies(): readonly string[] {
-    return [...this.#balances.keys()];
+  get currencies(): Iterable<string> {
+    return this.#balances.keys();
   }
 
   /** Of all accounts; zero. */
@@ -65,7 +65,7 @@ export class Ledger {
 
   copy(): Ledger {
     const copy = new Ledger();
-    for (const [currency, row] of this.#balances) copy.#balances.set(currency, [...row]);
+    for (const [currency, row] of this.#balances) copy.#balances.set(currency, copyOf(row));
     return copy;
   }
 
@@ -82,9 +82,16 @@ export class Ledger {
   static of(rows: readonly (readonly [string, readonly Fixed[]])[]): Ledger | null {
     const ledger = new Ledger();
     for (const [currency, row] of rows) {
-      ledger.#balances.set(currency, [...row]);
+      ledger.#balances.set(currency, copyOf(row));
       if (row.length !== LEDGER_ACCOUNTS.length || ledger.sum(currency) !== 0n) return null;
     }
     return ledger;
   }
+}
+
+/** Of every row of every hour: with frozen intrinsics a spread takes ten times as long. */
+function copyOf(row: readonly Fixed[]): Fixed[] {
+  const copy: Fixed[] = [];
+  for (const balance of row) copy.push(balance);
+  return copy;
 }

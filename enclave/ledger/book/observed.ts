@@ -46,12 +46,12 @@ function isContract({ market }: Position, marginPositions: boolean): boolean {
 /** Of one position; hedged ones have two, of which there is the sum. Null: a number does not fit. */
 function contractOf(
   position: Position,
+  instrument: Instrument,
   known: ObservedContract | undefined,
 ): ObservedContract | null {
   const size = toFixed(position.contracts);
   const entry = position.entry === null ? null : toFixed(position.entry);
   if (size === null) return null;
-  const instrument = instrumentOf(position);
   const contracts = position.side === 'short' ? -size : size;
   const isKnown = entry !== null && entry > 0n && instrument.style !== 'opaque';
   const cost = isKnown ? worthOf(instrument, contracts, entry) : null;
@@ -85,7 +85,7 @@ export function observedOf(observation: Observation, marginPositions: boolean): 
     const { market } = position;
     if (isContract(position, marginPositions)) {
       const instrument = instrumentOf(position);
-      const contract = contractOf(position, contracts.get(instrument.symbol));
+      const contract = contractOf(position, instrument, contracts.get(instrument.symbol));
       if (contract === null) return null;
       contracts.set(instrument.symbol, contract);
     } else if (market === 'stock' || market === 'option') {
@@ -96,7 +96,15 @@ export function observedOf(observation: Observation, marginPositions: boolean): 
       add(assets, instrument.symbol, position.side === 'short' ? -size : size);
     }
   }
-  const [beginsMs, endsMs] = [fromMs - CLOCK_SLACK_MS, atMs + CLOCK_SLACK_MS];
-  const times = { fromMs, atMs, beginsMs, endsMs };
-  return { observation, ...times, assets, securities, contracts, wallets };
+  return {
+    observation,
+    fromMs,
+    atMs,
+    beginsMs: fromMs - CLOCK_SLACK_MS,
+    endsMs: atMs + CLOCK_SLACK_MS,
+    assets,
+    securities,
+    contracts,
+    wallets,
+  };
 }

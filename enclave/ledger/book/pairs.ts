@@ -78,6 +78,8 @@ function conversionsOf(legs: readonly Movement[]): readonly (readonly Movement[]
   return [...groups, ...named.values()].filter(isWhole);
 }
 
+const NO_ROLES: Roles = { of: new Map(), halfway: [] };
+
 /**
  * Of the movements of an hour; `events` are sorted. A conversion of what is left out of the value
  * is none: the other leg brings capital in.
@@ -89,7 +91,9 @@ export function rolesOf(
 ): Roles {
   const roles = new Map<string, Role>();
   const halfway: (readonly [number, number])[] = [];
-  const flows = events.filter((event) => event.kind === 'flow');
+  const flows: Movement[] = [];
+  for (const event of events) if (event.kind === 'flow') flows.push(event);
+  if (flows.length === 0) return NO_ROLES;
   const transfers = flows.filter(isTransfer);
   const halves = transfers.filter((flow) => {
     const both = flow.from !== null && flow.to !== null && flow.from !== flow.to;

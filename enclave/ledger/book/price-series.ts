@@ -8,6 +8,8 @@ export interface SeriesRow {
   readonly symbol: string;
   readonly atMs: number;
   readonly price: Fixed;
+  /** The price as it was told, canonical. */
+  readonly text: string;
   readonly source: string;
   /** When it was dealt, at the latest then. */
   readonly tradedMs: number;
@@ -45,12 +47,8 @@ export class PriceSeries {
   /** Of the last row at or before `atMs`; -1 if there is none. */
   #indexAt(atMs: number): number {
     const rows = this.#rows;
-    const isAt = (index: number): boolean => {
-      const next = rows[index + 1];
-      return (rows[index]?.atMs ?? Infinity) <= atMs && (next === undefined || next.atMs > atMs);
-    };
-    if (isAt(this.#cursor)) return this.#cursor;
-    if (isAt(this.#cursor + 1)) return ++this.#cursor;
+    if (this.#isAt(this.#cursor, atMs)) return this.#cursor;
+    if (this.#isAt(this.#cursor + 1, atMs)) return ++this.#cursor;
     let low = 0;
     let high = rows.length;
     while (low < high) {
@@ -60,5 +58,11 @@ export class PriceSeries {
     }
     if (low > 0) this.#cursor = low - 1;
     return low - 1;
+  }
+
+  #isAt(index: number, atMs: number): boolean {
+    const next = this.#rows[index + 1];
+    const isBefore = (this.#rows[index]?.atMs ?? Infinity) <= atMs;
+    return isBefore && (next === undefined || next.atMs > atMs);
   }
 }

@@ -20,15 +20,23 @@ interface Leg {
   readonly to: string;
   readonly inverted: boolean;
   readonly series: PriceSeries;
+  readonly rank: string;
+}
+
+interface From {
+  readonly asset: string;
+  readonly atMs: number;
+  readonly maxAgeMs: number;
 }
 
 export const REPORTING_CURRENCY = 'USD';
 const MAX_LEGS = 3;
+const NO_LEGS: readonly Leg[] = [];
 /** Of several ways to the dollar the first that has prices: directly, through stablecoins, through the rest by name. */
 const PREFERRED: readonly string[] = ['USD', 'USDT', 'USDC', 'EUR', 'BTC', 'ETH'];
 const DOLLAR: Valuation = { price: FIXED_ONE, rows: [] };
 
-function rankOf({ to, inverted }: Leg): string {
+function rankOf({ to, inverted }: Omit<Leg, 'rank'>): string {
   const rank = PREFERRED.indexOf(to);
   return `${inverted ? 1 : 0}${rank < 0 ? PREFERRED.length : rank}${to}`;
 }
@@ -58,7 +66,7 @@ export class PriceTable {
       const fixed = parseFixed(row.price);
       const series = fixed === null || fixed <= 0n ? null : this.#seriesOf(row.kind, row.symbol);
       if (fixed === null || series === null) refused++;
-      else series.add({ ...row, price: fixed });
+      else series.add({ ...row, price: fixed, text: row.price });
     }
     return refused;
   }
@@ -74,7 +82,10 @@ export class PriceTable {
 
   /** What one unit of `asset` was worth in US dollars at `atMs`, by rows that were not older than `maxAgeMs` then. */
   lookup(asset: string, atMs: number, maxAgeMs: number): Valuation | null {
-    return asset === REPORTING_CURRENCY ? DOLLAR : this.#walk(asset, atMs, maxAgeMs, [asset]);
+    if (asset === REPORTING_CURRENCY) return DOLLAR;
+    const rows: SeriesRow[] = [];
+    const price = this.#walk({ asset, atMs, maxAgeMs }, [], rows);
+    return price === null ? null : { price, rows };
   }
 
   /** What one unit of a contract or share was worth, in what it settles in. */
@@ -83,23 +94,25 @@ export class PriceTable {
     return row === null ? null : { price: row.price, rows: [row] };
   }
 
-  #walk(
-    asset: string,
-    atMs: number,
-    maxAgeMs: number,
-    visited: readonly string[],
-  ): Valuation | null {
-    for (const leg of this.#legs.get(asset) ?? []) {
+  /** `visited` and `rows` grow with the legs that lead to the dollar; without a way they are as they were. */
+  #walk(from: From, visited: string[], rows: SeriesRow[]): Fixed | null {
+    const { asset, atMs, maxAgeMs } = from;
+    visited.push(asset);
+    for (const leg of this.#legs.get(asset) ?? NO_LEGS) {
       if (visited.includes(leg.to)) continue;
       const row = leg.series.last(atMs, maxAgeMs);
       if (row === null) continue;
-      const price = leg.inverted ? divideFixed(FIXED_ONE, row.price) : row.price;
-      if (leg.to === REPORTING_CURRENCY) return { price, rows: [row] };
-      if (visited.length >= MAX_LEGS) continue;
-      const rest = this.#walk(leg.to, atMs, maxAgeMs, [...visited, leg.to]);
-      if (rest === null) continue;
-      return { price: multiplyFixed(price, rest.price), rows: [row, ...rest.rows] };
+      const isLast = leg.to === REPORTING_CURRENCY;
+      if (!isLast && visited.length >= MAX_LEGS) continue;
+      rows.push(row);
+      const rest = isLast ? FIXED_ONE : this.#walk({ ...from, asset: leg.to }, visited, rows);
+      if (rest !== null) {
+        const price = leg.inverted ? divideFixed(FIXED_ONE, row.price) : row.price;
+        return isLast ? price : multiplyFixed(price, rest);
+      }
+      rows.pop();
     }
+    visited.pop();
     return null;
   }
 
@@ -118,10 +131,10 @@ export class PriceTable {
     return series;
   }
 
-  #addLeg(asset: string, leg: Leg): void {
+  #addLeg(asset: string, leg: Omit<Leg, 'rank'>): void {
     const legs = this.#legs.get(asset) ?? [];
-    legs.push(leg);
-    legs.sort((a, b) => (rankOf(a) < rankOf(b) ? -1 : 1));
-    this.#legs.set(asset, legs);
+    legs.push({ ...leg, rank: rankOf(leg) });
+    if (legs.length === 1) this.#legs.set(asset, legs);
+    else legs.sort((a, b) => (a.rank < b.rank ? -1 : 1));
   }
 }

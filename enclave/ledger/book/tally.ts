@@ -110,13 +110,12 @@ export class Tally {
 
   /** Those that had something in the hour, or have something at its end. */
   byMarket(values: ReadonlyMap<FigureMarket, MarketValue>): readonly MarketFigures[] {
-    const present = FIGURE_MARKETS.filter(
-      (market) => this.#markets.has(market) || values.has(market),
-    );
-    return present.map((market) => {
+    const all: MarketFigures[] = [];
+    for (const market of FIGURE_MARKETS) {
+      if (!this.#markets.has(market) && !values.has(market)) continue;
       const { trades, volume, fees, funding, realised, outlay, income } = this.market(market);
       const { equity, unrealised } = values.get(market) ?? NOTHING;
-      return {
+      all.push({
         market,
         trades,
         volume: volume.told,
@@ -127,7 +126,8 @@ export class Tally {
         income: income.told,
         equity,
         unrealised,
-      };
-    });
+      });
+    }
+    return all;
   }
 }

@@ -29,6 +29,8 @@ export class Timeline {
   readonly #settled = new Map<number, readonly string[]>();
   /** Of those, what was not final. */
   readonly #pending = new Set<string>();
+  /** No hour before it has anything. */
+  #fromMs = Infinity;
 
   /** The hour in which a key was told; null: never, or too long ago. */
   hourOfKey(key: string): number | null {
@@ -57,6 +59,7 @@ export class Timeline {
     const events = this.#hours.get(hour);
     if (events === undefined) this.#hours.set(hour, [event]);
     else events.push(event);
+    if (hour < this.#fromMs) this.#fromMs = hour;
     this.#seen.set(event.key, event);
     this.#pending.delete(event.key);
   }
@@ -66,6 +69,7 @@ export class Timeline {
     const hour = hourOf(observed.atMs);
     const known = this.#observed.get(hour);
     if (known === undefined || known.atMs <= observed.atMs) this.#observed.set(hour, observed);
+    if (hour < this.#fromMs) this.#fromMs = hour;
   }
 
   observed(hourMs: number): Observed | null {
@@ -79,7 +83,9 @@ export class Timeline {
 
   /** Sorted, those that count. */
   events(hourMs: number): readonly BookEvent[] {
-    return (this.#hours.get(hourMs) ?? []).filter(isCounted).sort(compareEvents);
+    const counted: BookEvent[] = [];
+    for (const event of this.#hours.get(hourMs) ?? []) if (isCounted(event)) counted.push(event);
+    return counted.sort(compareEvents);
   }
 
   /** Everything that is kept from an hour on, counted or not; sorted. */
@@ -108,29 +114,41 @@ export class Timeline {
 
   /** Lets go of everything before `floorMs` but its ids. */
   settle(floorMs: number): void {
-    for (const [hour, events] of this.#hours) {
-      if (hour >= floorMs) continue;
-      const keys: string[] = [];
-      for (const event of events) {
-        const { key } = event;
-        keys.push(key);
-        this.#seen.set(key, hour);
-        if (event.kind === 'flow' && event.status === 'pending') this.#pending.add(key);
-      }
-      this.#settled.set(hour, keys);
-      this.#hours.delete(hour);
+    // Mostly it is the one hour.
+    if (floorMs - this.#fromMs === HOUR_MS) this.#settleHour(this.#fromMs);
+    else {
+      for (const hour of this.#hours.keys()) if (hour < floorMs) this.#settleHour(hour);
+      for (const hour of this.#observed.keys()) if (hour < floorMs) this.#observed.delete(hour);
     }
-    for (const hour of this.#observed.keys()) if (hour < floorMs) this.#observed.delete(hour);
+    this.#fromMs = Math.max(this.#fromMs, floorMs);
     for (const [hour, keys] of this.#settled) {
       const isOld = hour < floorMs - MAX_SEEN_HOURS * HOUR_MS;
       if (!isOld && this.#seen.size <= MAX_SEEN) break;
       const isOver = hour < floorMs - MAX_PENDING_HOURS * HOUR_MS;
       const isWaitedFor = !isOver && this.#pending.size <= MAX_PENDING;
-      const kept = keys.filter((key) => isWaitedFor && this.#pending.has(key));
+      const kept: string[] = [];
+      for (const key of keys) {
+        if (isWaitedFor && this.#pending.has(key)) kept.push(key);
+        else this.#forget(key, hour);
+      }
       if (kept.length === 0) this.#settled.delete(hour);
       else this.#settled.set(hour, kept);
-      for (const key of keys) if (!isWaitedFor || !this.#pending.has(key)) this.#forget(key, hour);
     }
+  }
+
+  #settleHour(hour: number): void {
+    this.#observed.delete(hour);
+    const events = this.#hours.get(hour);
+    if (events === undefined) return;
+    const keys: string[] = [];
+    for (const event of events) {
+      const { key } = event;
+      keys.push(key);
+      this.#seen.set(key, hour);
+      if (event.kind === 'flow' && event.status === 'pending') this.#pending.add(key);
+    }
+    this.#settled.set(hour, keys);
+    this.#hours.delete(hour);
   }
 
   /** A deposit that came since is of a later hour, and known for as long as that. */

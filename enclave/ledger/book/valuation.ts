@@ -66,7 +66,8 @@ class Valuer {
   assets(): Fixed {
     const { ledger, instruments, fifo } = this.#state;
     let equity = 0n;
-    const names = new Set([...ledger.currencies, ...this.worth.keys()]);
+    const names = new Set(ledger.currencies);
+    for (const name of this.worth.keys()) names.add(name);
     for (const name of names) {
       if (this.#state.isContract(name)) {
         const isOpen = ledger.balance('wallet', name) !== 0n;
