@@ -221,6 +221,31 @@ describe('what does not add up', () => {
     expect(instrumentOf({ ...facts, contractSize: '0' }).style).toBe('opaque');
   });
 
+  it.each([
+    { quote: 'USD' },
+    { settle: 'BTC' },
+    { inverse: true },
+    { quote: 'USD', settle: 'BTC' },
+    { quote: 'USD', inverse: true },
+    { settle: 'BTC', inverse: true },
+  ])('what a venue does not tell of a contract is in its symbol: %j is told', (told) => {
+    const facts = {
+      symbol: 'BTC/USD:BTC-261225',
+      market: 'future',
+      settle: null,
+      contractSize: '100',
+    } as const;
+    const whole = { ...facts, base: 'BTC', quote: 'USD', settle: 'BTC', inverse: true };
+    expect(instrumentOf({ ...facts, ...told })).toEqual(instrumentOf(whole));
+  });
+
+  it('what a venue does not tell of a fill is in its symbol', () => {
+    const fill = spot({ side: 'buy', price: '3', amount: '2', timeMs: T0 });
+    const told = { asset: 'BTC', currency: 'USDT' };
+    expect(eventOf(fill, false)).toMatchObject(told);
+    expect(eventOf({ ...fill, base: null, quote: null }, false)).toMatchObject(told);
+  });
+
   it('an inverse contract at a price of zero is not divided by it', () => {
     const fill = spot({
       symbol: 'BTC/USD:BTC',

@@ -37,6 +37,20 @@ describe('a price', () => {
     expect(dollars(legs, 'A')).toBeNull();
   });
 
+  it('rests on nothing of a way that leads nowhere', () => {
+    const ways = [
+      // Euros come first, and from there it is one leg too many.
+      row('A/EUR', AT, '5'),
+      row('BTC/EUR', AT, '9'),
+      row('A/BTC', AT, '2'),
+      row('BTC/USDT', AT, '10'),
+      row('USDT/USD', AT, '1'),
+    ];
+    const found = PriceTable.of(ways).lookup('A', AT, AGE);
+    expect(formatFixed(found?.price ?? 0n)).toBe('20');
+    expect(found?.rows.map(({ symbol }) => symbol)).toEqual(['A/BTC', 'BTC/USDT', 'USDT/USD']);
+  });
+
   it('is the direct one where there is one, and another where that is too old', () => {
     const ways = [row('BTC/USDT', AT, '10'), row('USDT/USD', AT, '1')];
     expect(dollars([...ways, row('BTC/USD', AT, '11')], 'BTC')).toBe('11');
@@ -193,6 +207,14 @@ describe('the prices of an hour', () => {
     prices.dollars(symbol.split('/')[0] ?? '', AT, AGE);
     expect(prices.sources().map((one) => one.source)).toContain(shown);
     expect(prices.sources().map((one) => one.source)).not.toContain(source === shown ? '' : source);
+  });
+
+  it('name one source for each instrument that it would name', () => {
+    const source = 'x.example/klines/btc/1h';
+    const rows = ['BTC/USD', 'ETH/USD'].map((symbol) => ({ ...row(symbol, AT, '1'), source }));
+    const prices = new HourPrices(PriceTable.of(rows), new Map(), new Map());
+    for (const asset of ['BTC', 'ETH']) prices.dollars(asset, AT, AGE);
+    expect(prices.sources().map((one) => one.source)).toEqual(['x.example/klines/*/1h', source]);
   });
 
   it('have a stand-in where one is missing, and say that it is not known', () => {
