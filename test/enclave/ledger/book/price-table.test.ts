@@ -211,7 +211,10 @@ describe('the prices of an hour', () => {
 
   it('name one source for each instrument that it would name', () => {
     const source = 'x.example/klines/btc/1h';
-    const rows = ['BTC/USD', 'ETH/USD'].map((symbol) => ({ ...row(symbol, AT, '1'), source }));
+    const rows = [
+      { ...row('BTC/USD', AT, '1'), source },
+      { ...row('ETH/USD', AT, '1'), source },
+    ];
     const prices = new HourPrices(PriceTable.of(rows), new Map(), new Map());
     for (const asset of ['BTC', 'ETH']) prices.dollars(asset, AT, AGE);
     expect(prices.sources().map((one) => one.source)).toEqual(['x.example/klines/*/1h', source]);
