@@ -1,5 +1,5 @@
-// grpc.health.v1: the state of the service to whoever has a certificate. Watch says it at once and when it changes, as long
-// as the connection lives; it is looked at every second.
+// grpc.health.v1: the state of the service to whoever has a certificate. Watch says it at once and when it changes, until the
+// connection takes no more calls: one that went on would keep the place of the next. It is looked at every second.
 
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { SERVICE_NAMES } from '../../../wire/grpc/descriptors.ts';
@@ -43,6 +43,7 @@ export function healthCheck(
 
 export function healthWatch(
   isHealthy: () => boolean,
+  isOver: () => boolean,
 ): (call: ServerWritableStream<Uint8Array, Uint8Array>) => void {
   return (call) => {
     const request = decodeMessage(
@@ -57,6 +58,10 @@ export function healthWatch(
     const { service } = request.value;
     let last: number | null = null;
     const look = (): void => {
+      if (isOver()) {
+        call.end();
+        return;
+      }
       const status = statusOf(service, isHealthy()) ?? Serving.SERVICE_UNKNOWN;
       // Who does not read gets no more of it.
       if (status === last || call.writableNeedDrain) return;

@@ -3,7 +3,7 @@
 // frames, sizes and time are bounded, and only TrackService is asked. Each connection has a server of its own.
 
 import type { Duplex } from 'node:stream';
-import type { ServerHttp2Stream } from 'node:http2';
+import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import { Server, ServerCredentials, setLogVerbosity, logVerbosity } from '@grpc/grpc-js';
 import { toHex } from '../../../wire/bytes.ts';
 import type { RefusalCode } from '../../../wire/codes.ts';
@@ -103,7 +103,8 @@ export class GrpcService {
       return;
     }
     this.#counters.grpc_connections++;
-    const server = this.#serve({ certificate });
+    let session: Http2Session | undefined;
+    const server = this.#serve({ certificate }, () => session?.closed ?? false);
     this.#connections.set(stream, { server, stream });
     stream.once('close', () => {
       release();
@@ -113,7 +114,10 @@ export class GrpcService {
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
     guardServer(server, {
       knows: (path) => PATHS.has(path),
-      admit: (http2, path) => this.#admit(http2, path, client),
+      admit: (http2, path) => {
+        session = http2.session;
+        return this.#admit(http2, path, client);
+      },
       refused: () => {
         this.#counters.grpc_failed++;
       },
@@ -145,7 +149,8 @@ export class GrpcService {
     return null;
   }
 
-  #serve(caller: TrackCaller): Server {
+  /** `isOver`: it takes no more calls. */
+  #serve(caller: TrackCaller, isOver: () => boolean): Server {
     const server = new Server({
       'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
       'grpc.max_send_message_length': MAX_ANSWER_BYTES,
@@ -164,7 +169,7 @@ export class GrpcService {
     server.addService(definitionOf(enclaveService.methods), this.#methods(caller));
     server.addService(definitionOf(healthService.methods), {
       check: this.#unary(healthCheck(isHealthy)),
-      watch: healthWatch(isHealthy),
+      watch: healthWatch(isHealthy, isOver),
     });
     for (const { methods } of [reflectionService, reflectionAlphaService]) {
       server.addService(definitionOf(methods), { serverReflectionInfo: reflection(guard) });
