@@ -44,6 +44,14 @@ export class PriceSeries {
     return row === undefined || atMs - row.atMs > maxAgeMs ? null : row;
   }
 
+  /** The first millisecond after `atMs` in which last() may answer otherwise; Infinity: none. */
+  changesMs(atMs: number, maxAgeMs: number): number {
+    const at = this.#indexAt(atMs);
+    const tooOldMs = (this.#rows[at]?.atMs ?? -Infinity) + maxAgeMs + 1;
+    const nextMs = this.#rows[at + 1]?.atMs ?? Infinity;
+    return tooOldMs > atMs ? Math.min(nextMs, tooOldMs) : nextMs;
+  }
+
   /** Of the last row at or before `atMs`; -1 if there is none. */
   #indexAt(atMs: number): number {
     const rows = this.#rows;

@@ -23,10 +23,15 @@ interface Leg {
   readonly rank: string;
 }
 
-interface From {
-  readonly asset: string;
+interface Question {
   readonly atMs: number;
   readonly maxAgeMs: number;
+  /** From when on the answer may be another one. */
+  untilMs: number;
+}
+
+interface Answer extends Readonly<Question> {
+  readonly valuation: Valuation | null;
 }
 
 export const REPORTING_CURRENCY = 'USD';
@@ -46,6 +51,8 @@ export class PriceTable {
   readonly #marks = new Map<string, PriceSeries>();
   readonly #legs = new Map<string, Leg[]>();
   readonly #unlisted = new Set<string>();
+  /** The last one of each asset: within an hour the same is asked for with every fill. */
+  readonly #answers = new Map<string, Answer>();
 
   static of(rows: readonly PriceRow[]): PriceTable {
     const table = new PriceTable();
@@ -62,6 +69,7 @@ export class PriceTable {
   /** Gives how many were left out because they are no price: not positive, not exact, or of a symbol that is no pair. */
   add(rows: readonly PriceRow[]): number {
     let refused = 0;
+    this.#answers.clear();
     for (const row of rows) {
       const fixed = parseFixed(row.price);
       const series = fixed === null || fixed <= 0n ? null : this.#seriesOf(row.kind, row.symbol);
@@ -83,9 +91,16 @@ export class PriceTable {
   /** What one unit of `asset` was worth in US dollars at `atMs`, by rows that were not older than `maxAgeMs` then. */
   lookup(asset: string, atMs: number, maxAgeMs: number): Valuation | null {
     if (asset === REPORTING_CURRENCY) return DOLLAR;
+    const known = this.#answers.get(asset);
+    if (known?.maxAgeMs === maxAgeMs && known.atMs <= atMs && atMs < known.untilMs) {
+      return known.valuation;
+    }
+    const question = { atMs, maxAgeMs, untilMs: Infinity };
     const rows: SeriesRow[] = [];
-    const price = this.#walk({ asset, atMs, maxAgeMs }, [], rows);
-    return price === null ? null : { price, rows };
+    const price = this.#walk(asset, question, [], rows);
+    const valuation = price === null ? null : { price, rows };
+    this.#answers.set(asset, { ...question, valuation });
+    return valuation;
   }
 
   /** What one unit of a contract or share was worth, in what it settles in. */
@@ -95,17 +110,18 @@ export class PriceTable {
   }
 
   /** `visited` and `rows` grow with the legs that lead to the dollar; without a way they are as they were. */
-  #walk(from: From, visited: string[], rows: SeriesRow[]): Fixed | null {
-    const { asset, atMs, maxAgeMs } = from;
+  #walk(asset: string, question: Question, visited: string[], rows: SeriesRow[]): Fixed | null {
+    const { atMs, maxAgeMs } = question;
     visited.push(asset);
     for (const leg of this.#legs.get(asset) ?? NO_LEGS) {
       if (visited.includes(leg.to)) continue;
       const row = leg.series.last(atMs, maxAgeMs);
+      question.untilMs = Math.min(question.untilMs, leg.series.changesMs(atMs, maxAgeMs));
       if (row === null) continue;
       const isLast = leg.to === REPORTING_CURRENCY;
       if (!isLast && visited.length >= MAX_LEGS) continue;
       rows.push(row);
-      const rest = isLast ? FIXED_ONE : this.#walk({ ...from, asset: leg.to }, visited, rows);
+      const rest = isLast ? FIXED_ONE : this.#walk(leg.to, question, visited, rows);
       if (rest !== null) {
         const price = leg.inverted ? divideFixed(FIXED_ONE, row.price) : row.price;
         return isLast ? price : multiplyFixed(price, rest);

@@ -84,6 +84,37 @@ describe('a price', () => {
     }
   });
 
+  it('is the same for a table that was asked before, in whatever order', () => {
+    const [symbol, moment] = [
+      fc.constantFrom('A/USD', 'A/B', 'B/USD', 'B/C', 'A/C', 'C/USD'),
+      fc.integer({ min: 0, max: 12 }),
+    ];
+    const rows = fc.array(fc.tuple(symbol, moment, fc.integer({ min: 1, max: 9 })), {
+      maxLength: 12,
+    });
+    const asked = fc.array(
+      fc.tuple(fc.constantFrom('A', 'B', 'C'), moment, fc.integer({ min: 0, max: 5 })),
+      { maxLength: 30 },
+    );
+    const made = (all: readonly (readonly [string, number, number])[]): readonly PriceRow[] =>
+      all.map(([name, atMs, price]) => row(name, atMs, String(price)));
+    fc.assert(
+      fc.property(rows, rows, asked, asked, (first, more, before, after) => {
+        const table = PriceTable.of(made(first));
+        for (const [asset, atMs, ageMs] of before) {
+          const fresh = PriceTable.of(made(first)).lookup(asset, atMs, ageMs);
+          expect(table.lookup(asset, atMs, ageMs)).toEqual(fresh);
+        }
+        table.add(made(more));
+        for (const [asset, atMs, ageMs] of after) {
+          const fresh = PriceTable.of(made([...first, ...more])).lookup(asset, atMs, ageMs);
+          expect(table.lookup(asset, atMs, ageMs)).toEqual(fresh);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('does not depend on the order in which rows came', () => {
     const rows = fc.array(
       fc.record({
