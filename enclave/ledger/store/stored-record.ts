@@ -28,7 +28,7 @@ const MAX_LINES = 4096;
 const MAX_REASONS = 64;
 const KINDS = ['fill', 'funding', 'flow', 'poll', 'missed'] as const;
 
-/** What makes a record the same one: a flow that has become final, or whose transaction is known, is another. */
+/** What makes a record the same one: a flow that has become final, or whose transaction is known, whichever, is another. */
 export function recordName(record: StoredRecord): readonly CborValue[] {
   if (record.kind === 'poll') {
     const { origin, leafIndex, startedMs } = record.poll;
@@ -37,7 +37,8 @@ export function recordName(record: StoredRecord): readonly CborValue[] {
   if (record.kind === 'missed') return ['missed', record.fromMs, record.toMs, record.reason];
   if (record.kind === 'fill') return ['fill', record.id, record.symbol];
   if (record.kind === 'funding') return ['funding', record.id, record.symbol];
-  return ['flow', record.id, record.type, record.direction, record.status, record.networkId];
+  const { id, type, direction, status, networkId } = record;
+  return ['flow', id, type, direction, status, networkId !== null];
 }
 
 /** Before it is final, a withdrawal is off the balance already, and a deposit as little on it as one that failed. */
@@ -50,7 +51,7 @@ type RecordName = readonly CborValue[];
 /** Under which names a record may be stored. */
 export interface StoredNames<Name> {
   readonly own: Name;
-  /** Of a flow as it was told before, not final yet or without its transaction, where it moved as much; and where not. */
+  /** Of a flow as it was told before, with a transaction or without, where it moved as much; and where not. */
   readonly alike: readonly Name[];
   readonly against: readonly Name[];
 }
@@ -63,10 +64,9 @@ export function storedNames<Name>(
   const own = nameOf(recordName(record));
   if (record.kind !== 'flow') return { own, alike: [], against: [] };
   const isIn = isBalanced(record, record.status);
-  const networkIds = [...new Set([record.networkId, null])];
   const namesOf = (balanced: boolean): readonly Name[] =>
     FLOW_STATUSES.filter((status) => isBalanced(record, status) === balanced).flatMap((status) =>
-      networkIds.map((networkId) => nameOf(recordName({ ...record, status, networkId }))),
+      ['', null].map((networkId) => nameOf(recordName({ ...record, status, networkId }))),
     );
   return { own, alike: namesOf(isIn), against: namesOf(!isIn) };
 }

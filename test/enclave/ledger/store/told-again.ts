@@ -28,6 +28,7 @@ const [pending, ok, failed, canceled]: readonly Told[] = [
   { status: 'failed' },
   { status: 'canceled' },
 ] as const;
+const named: Told = { status: 'ok', networkId: 'tx' };
 
 function of(
   direction: Flow['direction'],
@@ -48,14 +49,21 @@ export const TOLD_AGAIN: readonly ToldAgain[] = [
   of('in', [pending, ok], ok, false),
   of('in', [pending, ok], canceled, true),
   of('in', [pending, ok, canceled], canceled, false),
-  of('in', [ok], { status: 'ok', networkId: 'tx' }, false),
-  of('in', [{ status: 'ok', networkId: 'one' }], { status: 'ok', networkId: 'two' }, true),
+  of('in', [ok], named, false),
+  of('in', [named], ok, false),
+  // The book knows a flow by its id, whatever transaction it comes with.
+  of('in', [named], { status: 'ok', networkId: 'two' }, false),
+  of('in', [pending, named], canceled, true),
+  of('in', [pending, named], { status: 'failed', networkId: 'two' }, true),
+  of('in', [pending, { status: 'canceled', networkId: 'two' }], named, true),
   of('out', [pending], ok, false),
-  of('out', [pending], { status: 'ok', networkId: 'tx' }, false),
+  of('out', [pending], named, false),
   of('out', [pending], failed, true),
   of('out', [pending, ok], failed, true),
   of('out', [pending, ok, failed], failed, false),
   of('out', [pending, failed], ok, true),
+  of('out', [pending, named], failed, true),
+  of('out', [pending, { status: 'failed', networkId: 'two' }], named, true),
   // Names have no order: what was told both ways and now in a third word is looked at once more.
   of('out', [pending, failed], canceled, true),
 ];
