@@ -1,11 +1,11 @@
 // trackseal database migrate, backup, restore, status: what an operator does with the database of the track record.
 // The enclave has no right to any of it, and trusts nothing that comes out of it.
 
-import { createReadStream, createWriteStream } from 'node:fs';
-import { access, rename, rm } from 'node:fs/promises';
-import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { access } from 'node:fs/promises';
 import type { Client } from 'pg';
 import type { HostIo } from '../explain.ts';
+import { DiskFailure } from '../files.ts';
 import { backUp, restore as restoreRows, TABLES } from '../database/backup.ts';
 import type { BackupProblem } from '../database/backup.ts';
 import {
@@ -17,6 +17,7 @@ import {
 } from '../database/migrations.ts';
 import type { MigrationProblem } from '../database/migrations.ts';
 import { installShares } from '../database/shares.ts';
+import { BackupFile } from './backup-file.ts';
 import type { Answer, Options, ProgressLine } from './database-command.ts';
 import { EXIT, runDatabase, WHERE } from './database-command.ts';
 
@@ -122,24 +123,35 @@ async function backup(
     const lines = [`${path} is there already: nothing was written`];
     return { code: 1, json: { saved: false, code: 'file_exists' }, lines };
   }
-  const part = `${path}.part`;
-  const file = createWriteStream(part, { mode: 0o600, flush: true });
   try {
-    await once(file, 'open');
+    return await backupTo(path, client, progress);
+  } catch (error) {
+    if (!(error instanceof DiskFailure)) throw error;
+    const { systemCode, operation } = error;
+    return {
+      code: 2,
+      json: { saved: false, code: 'disk_failed', file: path, operation, error: systemCode },
+      lines: [
+        `nothing was saved: ${path} cannot be written (${operation}, ${systemCode})`,
+        '  next  check the disk, its free space and the path',
+      ],
+    };
+  }
+}
+
+async function backupTo(path: string, client: Client, progress: ProgressLine): Promise<Answer> {
+  const file = await BackupFile.open(path);
+  try {
     const totals = await countRows(client);
     const saved = await backUp(
       client,
-      async (text) => {
-        if (!file.write(text)) await once(file, 'drain');
-      },
+      (text) => file.write(text),
       (at) => {
         progress.rows('saving', at, totals);
       },
     );
-    file.end();
-    await once(file, 'close');
     if (!saved.ok) return refused(saved.problem, {});
-    await rename(part, path);
+    await file.keep();
     const { rows, sha256 } = saved;
     return {
       code: 0,
@@ -147,8 +159,7 @@ async function backup(
       lines: [`${rows} rows in ${path}`, `  sha256  ${sha256}`],
     };
   } finally {
-    file.destroy();
-    await rm(part, { force: true });
+    await file.close();
   }
 }
 

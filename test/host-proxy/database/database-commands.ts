@@ -1,6 +1,13 @@
 // `trackseal database …` as an operator would call it, against one database.
 
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { expect, it } from 'vitest';
@@ -81,6 +88,13 @@ export function databaseCommandTests(
     expect(saved).toMatchObject({ code: 0, json: { saved: true, file } });
     expect(saved.stderr).toContain('saving hourly_returns  3 of 3 rows');
     expect(statSync(file).mode & 0o777).toBe(0o600);
+    const disk = join(folder, 'full.jsonl');
+    symlinkSync('/dev/full', `${disk}.part`);
+    const toFull = await call(runBackup, [...where, '-o', disk]);
+    expect(toFull).toMatchObject({ code: 2, json: { saved: false, error: 'ENOSPC' } });
+    const nowhere = await shown(runBackup, [...where, '-o', join(folder, 'none', 'b.jsonl')]);
+    expect(nowhere).toMatch(/^2 nothing was saved: .* cannot be written \(open, ENOENT\)\n/u);
+    expect(readdirSync(folder).filter((name) => name.includes('.jsonl'))).toEqual(['saved.jsonl']);
     const again = await call(runBackup, [...where, '-o', file]);
     expect(again).toMatchObject({ code: 1, json: { code: 'file_exists' } });
     const full = await call(runRestore, [...where, file]);
