@@ -10,6 +10,7 @@ import { openOwnDatabase, openServer } from '../database/target.ts';
 import type { OpenTarget } from '../database/target.ts';
 import type { HostIo } from '../explain.ts';
 import { failureOf, readConfig } from '../explain.ts';
+import { printable } from '../printable.ts';
 import { parseHostArgs } from './host-command.ts';
 
 export const WHERE: string = `  --config FILE          the host's configuration: the database that it brings along (\`database\`)
@@ -82,7 +83,7 @@ export async function runDatabase(
     const { code, json, lines } = await perform(options, target.client, progress);
     progress.end();
     if (options.json) io.stdout(`${JSON.stringify(json)}\n`);
-    else (code === 0 ? io.stdout : io.stderr)(`${lines.join('\n')}\n`);
+    else (code === 0 ? io.stdout : io.stderr)(`${lines.map(printable).join('\n')}\n`);
     return code;
   } catch (error) {
     progress.end();
@@ -101,7 +102,7 @@ function wordsOf(error: unknown): string | null {
   if (failure !== null) return `${failure.code}: ${Object.values(failure.detail).join(' ')}`;
   if (error instanceof TargetUnavailable) return `the database cannot be reached: ${error.message}`;
   if (error instanceof DatabaseError) {
-    return `the database refused (${error.code ?? '?'}): ${error.message}`;
+    return printable(`the database refused (${error.code ?? '?'}): ${error.message}`);
   }
   if (error instanceof Error && 'syscall' in error) return error.message;
   // What node-postgres says of a connection that ended.

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Pool } from 'pg';
 import type { ShareConfig } from '../config-share.ts';
 import type { Logger } from '../logger.ts';
+import { printable } from '../printable.ts';
 import { Shares } from './shares.ts';
 import type { Lease } from './shares.ts';
 import { TargetUnavailable } from './target-unavailable.ts';
@@ -56,7 +57,7 @@ export async function takeShare(
     shares = await Shares.open({ pool, leaseMs, logger });
   } catch (error) {
     await pool.end();
-    const what = error instanceof Error ? error.message : 'unreachable';
+    const what = error instanceof Error ? printable(error.message) : 'unreachable';
     throw new TargetUnavailable(`${what} (share; \`trackseal database migrate --shares\`?)`);
   }
   logger.info('share_wanted', { share: name });

@@ -7,6 +7,7 @@ import type { ClientConfig } from 'pg';
 import type { DatabaseConfig } from '../config-database.ts';
 import { lockFolder } from '../folder-lock.ts';
 import type { Logger } from '../logger.ts';
+import { printable } from '../printable.ts';
 import { DatabaseAuthority } from './authority.ts';
 import { EngineUnavailable } from './engine.ts';
 import { DATABASE_NAME } from './front.ts';
@@ -122,7 +123,8 @@ async function connect(config: ClientConfig): Promise<Client> {
     await client.connect();
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw new TargetUnavailable(error instanceof Error ? error.message : 'unreachable');
+    // Perhaps the server's own words.
+    throw new TargetUnavailable(error instanceof Error ? printable(error.message) : 'unreachable');
   }
   return client;
 }
