@@ -7,6 +7,7 @@ import type { Performance } from '../../wire/performance/performance.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import type { LostRange } from '../../wire/track/revocation.ts';
 import type { VerifiedRecord } from '../track/check-record.ts';
+import { priceSources } from '../track/hour-json.ts';
 import { lossText } from '../track/losses.ts';
 import { monthlyReturns } from '../track/months.ts';
 import type { RecordVerdict } from '../track/record-verdict.ts';
@@ -181,18 +182,11 @@ function failures(hours: readonly HourStatement[]): Html {
 }
 
 function prices(hours: readonly HourStatement[]): Html {
-  const sources = new Map<string, { rows: number; oldestAgeMs: number }>();
-  for (const { figures } of hours) {
-    for (const { source, rows, oldestAgeMs } of figures.prices) {
-      const found = sources.get(source) ?? { rows: 0, oldestAgeMs: 0 };
-      const oldest = Math.max(found.oldestAgeMs, oldestAgeMs);
-      sources.set(source, { rows: found.rows + rows, oldestAgeMs: oldest });
-    }
-  }
-  const rows = [...sources].map(([source, found]) => [
+  const sources = priceSources(hours.map(({ figures }) => figures));
+  const rows = sources.map(({ source, rows: found, oldestAgeMs }) => [
     html`<span class="long">${source}</span>`,
-    html`<td>${count(found.rows)}</td>`,
-    html`<td>${count(Math.round(found.oldestAgeMs / 1000))} s</td>`,
+    html`<td>${count(found)}</td>`,
+    html`<td>${count(Math.round(oldestAgeMs / 1000))} s</td>`,
   ]);
   return table(
     'Where prices came from, over the enclave’s own TLS, and how old the oldest was when it was used; as signed: the digest of the prices is under a key, and is not recomputed',

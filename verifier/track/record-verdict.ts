@@ -2,12 +2,9 @@
 // signed hours, and what such a record cannot show.
 
 import { toHex } from '../../wire/bytes.ts';
-import type { Fixed } from '../../wire/fixed.ts';
-import { formatFixed } from '../../wire/fixed.ts';
 import type { BridgedGap } from '../../wire/performance/bridges.ts';
 import type { CalendarReturn } from '../../wire/performance/calendar.ts';
 import { drawdowns } from '../../wire/performance/drawdown.ts';
-import { hourReturn } from '../../wire/performance/hour-return.ts';
 import { metricsFigures } from '../../wire/performance/metrics-figures.ts';
 import type { Performance } from '../../wire/performance/performance.ts';
 import { performanceOf } from '../../wire/performance/performance.ts';
@@ -24,6 +21,8 @@ import type { TrustOptions } from '../policy-options.ts';
 import type { ResidualRisk, RiskFields } from '../residual-risks.ts';
 import { NO_RISKS, renderRisks, riskFields, risksOfOptions } from '../residual-risks.ts';
 import type { SigningEpoch, VerifiedRecord } from './check-record.ts';
+import type { HourJson, PriceSourceJson } from './hour-json.ts';
+import { hourJson, priceSourceJson, priceSources } from './hour-json.ts';
 import type { LossJson, LossLeaves } from './losses.ts';
 import { lossJson, lossRisks, lossText } from './losses.ts';
 import { monthlyReturns } from './months.ts';
@@ -43,6 +42,8 @@ export interface RecordSummary extends FiguresJson {
     readonly metrics: number;
   };
   readonly hourly: readonly HourJson[];
+  /** Where prices of the period came from. */
+  readonly price_sources: readonly PriceSourceJson[];
   readonly corrected: readonly CorrectionJson[];
   readonly lost: readonly LossJson[];
   readonly epochs: readonly EpochJson[];
@@ -60,26 +61,6 @@ export interface FiguresJson {
   readonly months: readonly PeriodJson[];
   readonly days: readonly PeriodJson[];
   readonly drawdowns: readonly DrawdownJson[];
-}
-
-/** One that holds now; amounts in US dollars. */
-export interface HourJson {
-  readonly start_ms: number;
-  readonly return: string | null;
-  readonly method: string | null;
-  readonly reason: string | null;
-  readonly equity_start: string | null;
-  readonly equity_end: string | null;
-  readonly inflow: string | null;
-  readonly outflow: string | null;
-  readonly residual: string | null;
-  readonly status: string;
-  readonly gaps: readonly string[];
-  readonly rebuilt: boolean;
-  readonly counter: number;
-  readonly origin: string;
-  readonly leaf: number;
-  readonly position: number;
 }
 
 interface GapJson {
@@ -188,33 +169,6 @@ function epochJson(epoch: SigningEpoch): EpochJson {
   };
 }
 
-function amount(value: Fixed | null): string | null {
-  return value === null ? null : formatFixed(value);
-}
-
-function hourJson({ statement, leafIndex, position }: VerifiedRecord['hours'][number]): HourJson {
-  const { figures, counter, origin } = statement;
-  const { ratio, method, reason } = hourReturn(figures);
-  return {
-    start_ms: figures.startMs,
-    return: ratio,
-    method,
-    reason,
-    equity_start: amount(figures.equityStart),
-    equity_end: amount(figures.equityEnd),
-    inflow: amount(figures.inflow),
-    outflow: amount(figures.outflow),
-    residual: amount(figures.residual),
-    status: figures.status,
-    gaps: figures.gaps,
-    rebuilt: figures.rebuilt,
-    counter,
-    origin,
-    leaf: leafIndex,
-    position,
-  };
-}
-
 function correctionJson({ statement }: VerifiedRecord['corrections'][number]): CorrectionJson {
   const { counter, supersedes } = statement;
   return {
@@ -252,6 +206,7 @@ function summaryOf(
   leaves: LossLeaves | null,
 ): RecordSummary {
   const { account, head, ended, hours, snapshots, corrections, revocations, metrics } = record;
+  const { coverage } = performance;
   return {
     account: toHex(account.accountCommitment),
     venue: account.venue,
@@ -267,6 +222,11 @@ function summaryOf(
     },
     ...figuresJson(performance),
     hourly: hours.map(hourJson),
+    price_sources: priceSources(
+      hours
+        .map(({ statement }) => statement.figures)
+        .filter(({ startMs }) => startMs >= coverage.startMs && startMs < coverage.endMs),
+    ).map(priceSourceJson),
     corrected: corrections.map(correctionJson),
     lost: record.losses.map((loss) => lossJson(loss, leaves)),
     epochs: record.epochs.map(epochJson),

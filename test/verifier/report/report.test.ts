@@ -364,24 +364,6 @@ describe('a report', () => {
     expect(page).toMatch(/4 replaces 1 2026-01-01 00:00 UTC late_data/u);
   });
 
-  it('names where what is not realised does not go on', async () => {
-    const [first, second, third] = hours();
-    if (first === undefined || second === undefined || third === undefined) throw new Error('3');
-    const own = { byMarket: [], unrealisedEnd: money(900) };
-    const pageOf = async (last: HourFigures): Promise<string> => {
-      const builder = await RecordBuilder.create();
-      for (const one of [first, second, last]) builder.addHours([one]);
-      const path = folder.path(`anew-${Math.random()}.json`);
-      await writeFile(path, builder.file());
-      return readable(await report(path));
-    };
-    expect(await pageOf(third)).toContain('It goes on wherever it is known');
-    // Stated apart, it may be of a book that was opened anew: that is no reason to refuse the record.
-    expect(await pageOf(changed(third, own))).toContain(
-      '1 hour with something else at the start than the hour before had at its end, the last at 2026-01-01 02:00 UTC: it begins anew there',
-    );
-  });
-
   it('as JSON has every figure, and the same verdict', async () => {
     const path = await recordFile((builder) => {
       builder.addMetrics();
