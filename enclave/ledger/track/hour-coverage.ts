@@ -46,6 +46,8 @@ const DELAYED = 'delayed';
 const STANDING: ReadonlySet<string> = new Set(['venue_lacks', DELAYED]);
 /** No later poll makes it good. */
 const LOST: ReadonlySet<string> = new Set([HISTORY_LIMIT, 'record_malformed']);
+/** With a place for the first of each reason. */
+const MAX_LOST: number = MAX_FINDINGS - LOST.size;
 /** How long hours wait for a venue that tells of a day when it is over, and of a weekend after it. */
 const DELAYED_GRACE_MS: number = 5 * 24 * HOUR_MS;
 
@@ -66,16 +68,21 @@ function toldOf({ outcome, coverage, startedMs }: LedgerPoll): Told {
   };
 }
 
-/** One span for each reason. */
+/** Of each reason, without what they have in common. */
 function lostOf(coverage: LedgerPoll['coverage']): readonly LostSpan[] {
-  const lost = new Map<string, LostSpan>();
-  for (const { what, fromMs, toMs, complete, reason } of coverage) {
-    if (complete || MOMENTS.has(what) || reason === null || !LOST.has(reason)) continue;
-    const known = lost.get(reason) ?? { fromMs, toMs, reason };
-    const span = { fromMs: Math.min(known.fromMs, fromMs), toMs: Math.max(known.toMs, toMs) };
-    lost.set(reason, { ...span, reason });
+  const spans = coverage.flatMap(({ what, fromMs, toMs, complete, reason }) => {
+    const isLost = !complete && !MOMENTS.has(what) && reason !== null && LOST.has(reason);
+    return isLost ? [{ fromMs, toMs, reason }] : [];
+  });
+  const lost: LostSpan[] = [];
+  for (const span of spans.toSorted((a, b) => a.fromMs - b.fromMs)) {
+    const at = lost.findLastIndex(({ reason }) => reason === span.reason);
+    const last = lost[at];
+    const isApart = last !== undefined && span.fromMs > last.toMs && lost.length < MAX_LOST;
+    if (last === undefined || isApart) lost.push(span);
+    else lost[at] = { ...last, toMs: Math.max(last.toMs, span.toMs) };
   }
-  return [...lost.values()];
+  return lost;
 }
 
 /** What the book says of a poll's records. */
@@ -161,14 +168,14 @@ export class CoverageLog {
 
   /** Gives from when on it told of what no poll had told before; null: of nothing, or of all. */
   addPoll(record: StoredPollRecord): number | null {
-    const { poll, reasons, tooPrecise, toldFromMs, toldToMs, lost } = record;
+    const { poll, reasons, tooPrecise, toldFromMs, toldToMs } = record;
     const { startedMs } = poll;
     const sinceMs = this.lastCompleteMs;
     const hour = this.#hour(hourOf(startedMs));
     this.#push(hour, poll);
     if (toldFromMs !== null && toldToMs !== null && this.lastCompleteMs === 0)
       this.#addHistory(poll, toldFromMs, toldToMs);
-    else if (this.lastCompleteMs > 0) for (const span of lost) this.#addLost(span, startedMs);
+    else if (this.lastCompleteMs > 0) this.#addLost(record);
     if (toldToMs !== null) {
       this.lastCompleteMs = Math.max(this.lastCompleteMs, toldToMs);
       this.#isDelayed = toldToMs < startedMs;
@@ -179,12 +186,15 @@ export class CoverageLog {
   }
 
   /** What was told before stays told; what the venue has let go of is in what the poll itself compares, too. */
-  #addLost({ fromMs, toMs, reason }: LostSpan, startedMs: number): void {
-    const sinceMs = Math.max(fromMs, this.lastCompleteMs);
-    if (sinceMs >= toMs) return;
-    const first = Math.max(hourOf(sinceMs), hourOf(startedMs) - KEPT_HOURS * HOUR_MS);
-    for (let startMs = first; startMs < toMs; startMs += HOUR_MS) this.addGap(startMs, reason);
-    if (reason === HISTORY_LIMIT) this.addGap(hourOf(startedMs), reason);
+  #addLost(record: StoredPollRecord): void {
+    const { atMs } = momentOf(record);
+    for (const { fromMs, toMs, reason } of record.lost) {
+      const sinceMs = Math.max(fromMs, this.lastCompleteMs);
+      if (sinceMs >= toMs) continue;
+      const first = Math.max(hourOf(sinceMs), hourOf(record.poll.startedMs) - KEPT_HOURS * HOUR_MS);
+      for (let startMs = first; startMs < toMs; startMs += HOUR_MS) this.addGap(startMs, reason);
+      if (reason === HISTORY_LIMIT) this.addGap(hourOf(atMs), reason);
+    }
   }
 
   /** The first complete poll tells of the time before it: hours that its spans cover whole rest on it. */

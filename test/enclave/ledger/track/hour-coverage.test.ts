@@ -83,6 +83,14 @@ function fills(fromMs: number, toMs: number, reason: Row['reason'] = null): Row 
   return { what: 'fills', fromMs, toMs, reason };
 }
 
+/** With as much between them. */
+function manyOf(startMs: number, reason: Row['reason']): readonly Row[] {
+  return Array.from({ length: 70 }, (_, at) => {
+    const fromMs = startMs + 2 * at * MINUTE_MS;
+    return fills(fromMs, fromMs + MINUTE_MS, reason);
+  });
+}
+
 function states(log: CoverageLog, hours: number): readonly (boolean | string)[] {
   return Array.from({ length: hours }, (_, at) => {
     const { complete, gaps } = log.coverage(HOUR + at * HOUR_MS);
@@ -111,6 +119,57 @@ describe('an outage that is longer than what the venue keeps', () => {
     log.addPoll(told(endMs + 2 * HOUR_MS + MINUTE_MS, [fills(endMs, endMs + 2 * HOUR_MS)]));
     const lost = 'history_limit not_running';
     expect(states(log, 8)).toEqual([lost, lost, lost, lost, true, true, 'history_limit', true]);
+  });
+
+  it('is no gap of what was told between two of them', () => {
+    const log = new CoverageLog(ORIGIN);
+    log.addPoll(told(HOUR + MINUTE_MS, [fills(HOUR - HOUR_MS, HOUR)]));
+    const rows = [1, 3].flatMap((at) => [
+      // Of two subjects, one told in parts.
+      fills(HOUR + at * HOUR_MS, HOUR + (at + 0.5) * HOUR_MS, 'history_limit'),
+      fills(HOUR + (at + 0.25) * HOUR_MS, HOUR + (at + 1) * HOUR_MS, 'history_limit'),
+      fills(HOUR + (at + 1) * HOUR_MS, HOUR + (at + 2) * HOUR_MS),
+    ]);
+    const record = told(HOUR + 5 * HOUR_MS + MINUTE_MS, rows);
+    expect(record.lost).toHaveLength(2);
+    log.addPoll(record);
+    const lost = ['history_limit', 'no_poll', 'history_limit', 'no_poll', 'history_limit'];
+    const found = [1, 2, 3, 4, 5].map((at) => log.coverage(HOUR + at * HOUR_MS).gaps[0]);
+    expect(found).toEqual(lost);
+  });
+
+  it('is kept whole where there are more of them than can be kept one by one', () => {
+    const limits = manyOf(HOUR, 'history_limit');
+    for (const startMs of [HOUR + 1, HOUR + 4 * HOUR_MS]) {
+      const rows = manyOf(startMs, 'record_malformed');
+      const { lost } = told(HOUR + 8 * HOUR_MS, [...limits, ...rows]);
+      const ends = (['history_limit', 'record_malformed'] as const).map(
+        (reason) => lost.findLast((span) => span.reason === reason)?.toMs,
+      );
+      expect(ends).toEqual([limits.at(-1)?.toMs, rows.at(-1)?.toMs]);
+    }
+  });
+
+  it.each([
+    ['tells later: of the last that it tells of', 2, [['delayed', 2, 4]], 1],
+    ['is asked over the end of an hour: of the one after it', 4, [], 4],
+  ] as const)('is in the hour that is compared, where a venue %s', (_, toHour, rest, hour) => {
+    const log = new CoverageLog(ORIGIN);
+    log.addPoll(told(HOUR + MINUTE_MS, [fills(HOUR - HOUR_MS, HOUR)]));
+    const lostToMs = HOUR + 30 * MINUTE_MS;
+    log.addPoll(
+      told(HOUR + 4 * HOUR_MS - 500, [
+        fills(HOUR, lostToMs, 'history_limit'),
+        fills(lostToMs, HOUR + toHour * HOUR_MS - 501),
+        ...rest.map(([reason, from, to]) =>
+          fills(HOUR + from * HOUR_MS - 1, HOUR + to * HOUR_MS - 500, reason),
+        ),
+      ]),
+    );
+    const gapped = [0, 1, 2, 3, 4].filter((at) =>
+      log.coverage(HOUR + at * HOUR_MS).gaps.includes('history_limit'),
+    );
+    expect(gapped).toEqual([0, hour]);
   });
 
   it('takes nothing from hours that were told before: a symbol that is new, an account that is read anew', () => {
