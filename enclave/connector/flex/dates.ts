@@ -21,6 +21,12 @@ function offsetHours(localMs: number): number {
   return localMs >= sunday(2, 2) && localMs < sunday(10, 1) ? 4 : 5;
 }
 
+/** In New York; 0 is Sunday. */
+export function weekdayOf(timeMs: number): number {
+  const hours = offsetHours(timeMs - 5 * HOUR_MS);
+  return new Date(timeMs - hours * HOUR_MS).getUTCDay();
+}
+
 export interface FlexTime {
   /** Of the date alone: the first moment of that day in New York. */
   readonly timeMs: number;

@@ -4,11 +4,12 @@
 
 import { parseUtf8 } from '../../../wire/bytes.ts';
 import type { Adapter } from '../adapter.ts';
-import { DAY_MS, HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
+import { HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { CallError, classOfAnswer } from '../call-error.ts';
 import type { Coverage, CoverageSubject, ErrorClass } from '../classes.ts';
 import type { SourceCursor } from '../cursors.ts';
 import { hashId } from '../cursors.ts';
+import { weekdayOf } from '../flex/dates.ts';
 import type { FlexStatement, Section } from '../flex/statement.ts';
 import { parseFlexXml, readFlexStatements, SECTIONS } from '../flex/statement.ts';
 import type { Raw } from '../raw.ts';
@@ -190,19 +191,32 @@ interface Joined extends FlexStatement {
 }
 
 /** A query may be broken out by day: an account has a statement for each day of business then. */
-function byAccount(statements: readonly FlexStatement[]): Iterable<Joined> {
+function byAccount(statements: readonly FlexStatement[]): readonly Joined[] {
   const joined = new Map<string, Joined>();
+  const endMs = Math.max(...statements.map(({ toMs }) => toMs));
   for (const next of statements.toSorted((a, b) => a.toMs - b.toMs)) {
     const { accountId, fromMs, toMs } = next;
     const before = joined.get(accountId);
     const spans = [{ fromMs, toMs }];
     joined.set(accountId, before === undefined ? { ...next, spans } : join(before, next));
   }
-  return joined.values();
+  return Array.from(joined.values(), (one) =>
+    isEmptied(one) ? { ...one, toMs: endMs, spans: extended(one.spans, endMs) } : one,
+  );
 }
 
-/** Of these only what the last day says is used. */
-const OF_THE_END: ReadonlySet<Section> = new Set(['OpenPositions', 'CashReport']);
+/** Nothing is in it: that it has no later statement is no reason to wait for one. */
+function isEmptied({ records, malformed, missing }: Joined): boolean {
+  const isKnown = ENDINGS.every(
+    (section) => malformed[section] === 0 && !missing.includes(section),
+  );
+  const held = records.filter(({ kind }) => kind === 'position' || kind === 'balance');
+  return isKnown && held.every((record) => record.kind === 'balance' && record.total === '0');
+}
+
+/** Of these only what the last day says is used: no day before it is missed. */
+const ENDINGS = ['OpenPositions', 'CashReport'] as const;
+const OF_THE_END: ReadonlySet<Section> = new Set(ENDINGS);
 
 /** What is held is what the later one says. */
 function join(before: Joined, next: FlexStatement): Joined {
@@ -230,11 +244,14 @@ function joinSpans(spans: readonly Span[], { fromMs, toMs }: Span): readonly Spa
   return [...spans.slice(0, -1), { fromMs: Math.min(last.fromMs, fromMs), toMs }];
 }
 
-/** Between the end of a day and the start of one. A weekday may be a holiday, but nothing tells it from one that is lost. */
+function extended(spans: readonly Span[], toMs: number): readonly Span[] {
+  return spans.map((span, at) => (at === spans.length - 1 ? { ...span, toMs } : span));
+}
+
+/** Between the end of one and the start of another. A weekday may be a holiday, but nothing tells it from one that is lost. */
 function hasWeekday(endMs: number, startMs: number): boolean {
-  // At noon in New York it is the same day in UTC.
-  for (let noonMs = endMs + DAY_MS / 2; noonMs < startMs; noonMs += DAY_MS) {
-    const day = new Date(noonMs).getUTCDay();
+  for (let timeMs = endMs + 1; timeMs < startMs; timeMs += HOUR_MS) {
+    const day = weekdayOf(timeMs);
     if (day !== 0 && day !== 6) return true;
   }
   return false;
@@ -282,7 +299,8 @@ async function take(statement: Joined, walker: Walker, nowMs: number): Promise<v
       continue;
     }
     const reason = statement.malformed[section] > 0 ? ('record_malformed' as const) : null;
-    coverSpans(statement.spans, { what, market, reason }, { fromMs: known, toMs: nowMs }, walker);
+    const spans = OF_THE_END.has(section) ? [{ fromMs: known, toMs }] : statement.spans;
+    coverSpans(spans, { what, market, reason }, { fromMs: known, toMs: nowMs }, walker);
     if (toMs < nowMs) {
       const rest = { fromMs: Math.max(toMs, 0), toMs: nowMs };
       walker.cover({ what, market, ...rest, complete: false, reason: 'delayed' });
@@ -301,11 +319,12 @@ function coverSpans(
   for (const { fromMs, toMs } of spans) {
     if (toMs <= doneMs && toMs !== spans.at(-1)?.toMs) continue;
     // A query of the last days leaves out what was before them, and perhaps days between.
-    if (fromMs > doneMs + 1) {
-      const span = { fromMs: doneMs, toMs: fromMs };
+    const isHole = hasWeekday(doneMs, fromMs);
+    if (isHole) {
+      const span = { fromMs: doneMs + 1, toMs: fromMs };
       cover({ what, market, ...span, complete: false, reason: 'history_limit' });
     }
-    const startMs = Math.min(Math.max(fromMs, doneMs), toMs);
+    const startMs = Math.min(isHole ? fromMs : doneMs, toMs);
     const endMs = Math.min(toMs, asked.toMs);
     if (endMs >= startMs) {
       const span = { fromMs: startMs, toMs: endMs };

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { endOfFlexDay, parseFlexTime } from '../../../../enclave/connector/flex/dates.ts';
+import {
+  endOfFlexDay,
+  parseFlexTime,
+  weekdayOf,
+} from '../../../../enclave/connector/flex/dates.ts';
 
 describe('dates of Flex statements', () => {
   it.each([
@@ -53,5 +57,20 @@ describe('dates of Flex statements', () => {
     ['20231105', '2023-11-06T05:00:00Z'],
   ])('the last moment of %s is just before %s', (text, iso) => {
     expect(endOfFlexDay(text)).toBe(Date.parse(iso) - 1);
+  });
+
+  it.each([
+    ['20230107', 6],
+    ['20230108', 0],
+    ['20230109', 1],
+    // Days of 23 and 25 hours.
+    ['20230312', 0],
+    ['20230313', 1],
+    ['20231105', 0],
+    ['20231106', 1],
+    ['20230708', 6],
+  ])('%s is day %i of its week from its first moment to its last', (text, day) => {
+    const moments = [parseFlexTime(text)?.timeMs ?? 0, endOfFlexDay(text) ?? 0];
+    expect(moments.map((moment) => weekdayOf(moment))).toEqual([day, day]);
   });
 });

@@ -17,6 +17,7 @@ import {
 const startOf = (date: number): number => Date.UTC(2026, 10, date, 5);
 const nameOf = (date: number): string => `202611${String(date).padStart(2, '0')}`;
 const endOf = (date: number): number => startOf(date + 1) - 1;
+const HOUR_MS = 3_600_000;
 
 /** A job's clock goes on. */
 function coverageOf({ done }: Outcome, subject: string): readonly unknown[] {
@@ -100,15 +101,59 @@ describe('a query that is broken out by day', () => {
       fromMs: startOf(before),
       nowMs: endOf(then) + 1000,
     });
-    for (const subject of ['fills', 'deposits', 'positions']) {
+    for (const subject of ['fills', 'deposits']) {
       expect(coverageOf(outcome, subject)).toEqual([
         [startOf(before), endOf(before), null],
-        [endOf(before), startOf(then), 'history_limit'],
+        [startOf(before + 1), startOf(then), 'history_limit'],
         [startOf(then), endOf(then), null],
         [endOf(then), 'now', 'delayed'],
       ]);
     }
+    // What is held is what the last day says, whatever was lost before it.
+    for (const subject of ['positions', 'balances']) {
+      expect(coverageOf(outcome, subject)).toEqual([
+        [startOf(before), endOf(then), null],
+        [endOf(then), 'now', 'delayed'],
+      ]);
+    }
     expect(fillsOf(outcome.records)).toHaveLength(2);
+  });
+
+  it.each([
+    [endOf(6) + 10 * HOUR_MS, 6, 9, null, 'a weekend'],
+    [endOf(6) + 10 * HOUR_MS, 6, 10, 'history_limit', 'a weekend and a Monday'],
+    // Of the Friday that is not over.
+    [startOf(6) + 23.5 * HOUR_MS, 6, 9, 'history_limit', 'the last half hour of a Friday'],
+  ])('says what is between two polls, from %i: %i to %i, %s for %s', async (...row) => {
+    const [firstMs, before, then, reason] = row;
+    const first = await poll([query(day(nameOf(before), '5', '90'))], { nowMs: firstMs });
+    const outcome = await poll([query(day(nameOf(then), '5', '90'))], {
+      cursors: first.done.cursors,
+      nowMs: endOf(then) + 10 * HOUR_MS,
+    });
+    expect(coverageOf(outcome, 'fills')[0]).toEqual([
+      expect.any(Number),
+      reason === null ? endOf(then) : startOf(then),
+      reason,
+    ]);
+    expect(reasonsOf(outcome, 'positions', 'balances')).toEqual([null, null]);
+  });
+
+  it.each([
+    ['0', '0', endOf(13), 'is not waited for when nothing is in it'],
+    ['5', '0', endOf(10), 'is waited for while it holds shares'],
+    ['0', '90', endOf(10), 'is waited for while it holds money'],
+    ['n/a', '0', endOf(10), 'is waited for while nobody knows what it holds'],
+  ])('of an account that ended, holding %s and %s, to %i: %s', async (position, cash, endMs) => {
+    const days = [9, 10, 11, 12, 13].map((date) => day(nameOf(date), '5', '90'));
+    const ended = [9, 10].map((date) => day(nameOf(date), position, cash).replaceAll('U1', 'U2'));
+    const outcome = await poll([query(...days, ...ended)], {
+      fromMs: startOf(9),
+      nowMs: endOf(13) + HOUR_MS,
+    });
+    const delayed = outcome.done.coverage.filter(({ reason }) => reason === 'delayed');
+    const since = new Set(delayed.map(({ market, fromMs }) => `${market.slice(0, 2)} ${fromMs}`));
+    expect([...since].toSorted()).toEqual([`U1 ${endOf(13)}`, `U2 ${endMs}`]);
   });
 
   it('names it once: not again what an earlier poll came to', async () => {
@@ -182,7 +227,7 @@ describe('charges of CFDs', () => {
 });
 
 describe('a query that is given the column of transaction ids', () => {
-  const later = { nowMs: NOW_MS + 2 * 3_600_000 };
+  const later = { nowMs: NOW_MS + 2 * HOUR_MS };
 
   it.each([
     ['executions', TRADE],
