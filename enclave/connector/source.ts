@@ -100,9 +100,11 @@ function timeOfRecord(record: ConnectorRecord): number {
 
 function identityOf(record: ConnectorRecord): string {
   if (record.kind === 'fill') return hashId('fill', `${record.symbol}\0${record.id}`);
-  // Another status of the same flow is news.
-  if (record.kind === 'flow')
-    return hashId('flow', `${record.type}\0${record.id}\0${record.status}`);
+  if (record.kind === 'flow') {
+    // Another status of the same flow is news; shares that come for others have one id with them.
+    const { type, id, status, direction } = record;
+    return hashId('flow', [type, id, status, direction].join('\0'));
+  }
   return record.kind === 'funding' ? hashId('funding', `${record.symbol}\0${record.id}`) : '';
 }
 

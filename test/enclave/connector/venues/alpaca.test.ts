@@ -237,6 +237,25 @@ describe('alpaca', () => {
     expect(new Set(flows.map((flow) => flow.id)).size).toBe(4);
   });
 
+  it.each([
+    ['SPLIT', '0', '-100', 'SPLIT', '0', '10', ['other out 100 ABC', 'other in 10 ABC']],
+    ['DIV', '10', '5', 'DIVNRA', '-1.5', '5', ['dividend in 10 USD', 'dividend out 1.5 USD']],
+  ])('keeps two of one id and symbol apart: %s of %s and %s, and %s', async (...row) => {
+    const [type, amount, qty, otherType, otherAmount, otherQty, expected] = row;
+    const of = { id: '20261102000000000::1', symbol: 'ABC' };
+    const all = [
+      nta(type, amount, { ...of, qty }),
+      nta(otherType, otherAmount, { ...of, qty: otherQty }),
+    ];
+    const outcome = await poll(all);
+    const found = flowsOf(outcome).map((flow) =>
+      [flow.type, flow.direction, flow.amount, flow.currency].join(' '),
+    );
+    expect(found).toEqual(expected);
+    const again = await poll(all, { cursors: outcome.done.cursors });
+    expect(flowsOf(again)).toEqual([]);
+  });
+
   it.each([97, 98, 99, 100, 198])('takes both of one id behind %i others', async (before) => {
     const others = Array.from({ length: before }, (_, at) =>
       nta('DIV', '1', { symbol: 'T', id: `20261102000000000::${String(at).padStart(6, '0')}` }),
