@@ -32,8 +32,6 @@ export interface Context {
   readonly nameOf: (parts: readonly (string | null)[]) => string;
   /** Currencies of the records so far. */
   readonly currencies: ReadonlySet<string>;
-  /** Of fills with the number of their booking: what they are called in a query without it. */
-  readonly formerIds: Map<string, string>;
 }
 
 /** Null: malformed. */
@@ -136,7 +134,7 @@ function moneyOf(raw: Raw): string | null {
   return textAt(raw, 'buySell') === 'BUY' ? sumOf(cost, commission) : null;
 }
 
-export function readTrade(raw: Raw, { accountId, nameOf, formerIds }: Context): Taken {
+export function readTrade(raw: Raw, { accountId, nameOf }: Context): Taken {
   if ((textAt(raw, 'levelOfDetail') ?? 'EXECUTION') !== 'EXECUTION') return 'level';
   const instrument = instrumentOf(raw);
   const quantity = decimalAt(raw, 'quantity');
@@ -146,17 +144,15 @@ export function readTrade(raw: Raw, { accountId, nameOf, formerIds }: Context): 
   const price = priceOf(raw, money, quantity, instrument.contractSize ?? '1');
   if (price === null) return null;
   // A corrected trade has the tradeID of the one that was cancelled.
-  const own = idAt(raw, 'transactionID');
-  const former =
+  const own =
+    idAt(raw, 'transactionID') ??
     idAt(raw, 'ibExecID') ??
     idAt(raw, 'tradeID') ??
     nameOf(['trade', instrument.symbol, quantity, money, String(timeMs)]);
-  const id = `${accountId}:${own ?? former}`;
-  if (own !== null) formerIds.set(id, `${accountId}:${former}`);
   const isContract = instrument.contractSize !== null && instrument.market !== 'stock';
   const fill: Fill = {
     kind: 'fill',
-    id,
+    id: `${accountId}:${own}`,
     orderId: idAt(raw, 'ibOrderID'),
     clientOrderId: idAt(raw, 'orderReference'),
     ...instrument,

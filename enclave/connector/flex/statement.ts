@@ -94,7 +94,6 @@ export interface FlexStatement {
   readonly malformed: Readonly<Record<Section, number>>;
   readonly missing: readonly Section[];
   readonly untaken: readonly UntakenElements[];
-  readonly formerIds: ReadonlyMap<string, string>;
 }
 
 /** All statements of an answer; null when it is no answer with statements. */
@@ -109,7 +108,6 @@ class Reading {
   readonly records: ConnectorRecord[] = [];
   readonly malformed: Record<Section, number>;
   readonly missing: Section[] = [];
-  readonly formerIds = new Map<string, string>();
   readonly #untaken = new Map<string, UntakenElements>();
   readonly #names = new Map<string, number>();
   readonly #context: Context;
@@ -126,8 +124,7 @@ class Reading {
       this.#names.set(name, count);
       return count === 1 ? name : `${name}-${count}`;
     };
-    const { formerIds } = this;
-    this.#context = { accountId, toDate, nameOf, currencies: this.#currencies, formerIds };
+    this.#context = { accountId, toDate, nameOf, currencies: this.#currencies };
   }
 
   get untaken(): readonly UntakenElements[] {
@@ -205,7 +202,7 @@ function readStatement(statement: unknown): FlexStatement | null {
     const reason = REPEATING.has(section) ? 'repeats' : 'not_supported';
     reading.pass(section, reason, elementsIn(content));
   }
-  const { records, malformed, missing, untaken, formerIds } = reading;
+  const { records, malformed, missing, untaken } = reading;
   const span = { fromMs: from.timeMs, toMs };
-  return { accountId, ...span, records, malformed, missing, untaken, formerIds };
+  return { accountId, ...span, records, malformed, missing, untaken };
 }

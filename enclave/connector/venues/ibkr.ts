@@ -7,8 +7,6 @@ import type { Adapter } from '../adapter.ts';
 import { HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { CallError, classOfAnswer } from '../call-error.ts';
 import type { Coverage, CoverageSubject, ErrorClass } from '../classes.ts';
-import type { SourceCursor } from '../cursors.ts';
-import { hashId } from '../cursors.ts';
 import { weekdayOf } from '../flex/dates.ts';
 import type { FlexStatement, Section } from '../flex/statement.ts';
 import { parseFlexXml, readFlexStatements, SECTIONS } from '../flex/statement.ts';
@@ -233,7 +231,6 @@ function join(before: Joined, next: FlexStatement): Joined {
     malformed,
     missing: [...new Set([...missing, ...next.missing])],
     untaken: [...before.untaken, ...next.untaken],
-    formerIds: new Map([...before.formerIds, ...next.formerIds]),
     spans: joinSpans(before.spans, next),
   };
 }
@@ -257,13 +254,6 @@ function hasWeekday(endMs: number, startMs: number): boolean {
   return false;
 }
 
-/** Under the id that it had before its query was given the column `transactionID`. */
-function wasTold(record: ConnectorRecord, { formerIds }: Joined, { ids }: SourceCursor): boolean {
-  const former = record.kind === 'fill' ? formerIds.get(record.id) : undefined;
-  if (record.kind !== 'fill' || former === undefined) return false;
-  return ids.has(hashId('fill', `${record.symbol}\0${former}`));
-}
-
 function isOfCfd(record: ConnectorRecord): boolean {
   return (record.kind === 'fill' || record.kind === 'position') && record.market === 'swap';
 }
@@ -279,8 +269,7 @@ async function take(statement: Joined, walker: Walker, nowMs: number): Promise<v
   const cursor = cursorOf(walker, `flex/${accountId}`, true);
   const known = cursor.doneToMs;
   const dated = records.filter((record) => 'timeMs' in record);
-  const untold = dated.filter((record) => !wasTold(record, statement, cursor));
-  await walker.emit(freshOf(untold, cursor));
+  await walker.emit(freshOf(dated, cursor));
   const momentary = records.filter((record) => !('timeMs' in record));
   await walker.emit(momentary.map((record) => notAhead(record, nowMs)));
   for (const { section, reason } of untaken) {
