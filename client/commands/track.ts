@@ -31,8 +31,8 @@ type Verb = 'returns' | 'snapshots' | 'metrics';
 const MAX_PEM_BYTES = 64 * 1024;
 
 const ABOUT: Readonly<Record<Verb, string>> = {
-  returns: `Shows the hourly returns of a user, each as its signed statement says it. What is \`rebuilt\` was worked out backwards and
-is in no figure over time: who chains returns leaves it out.`,
+  returns: `Shows the hourly returns of a user, each as its signed statement says it. What is \`rebuilt\` was worked out backwards: it is in
+no figure but those named \`rebuilt.\`, and who chains returns leaves it out.`,
   snapshots: 'Shows what the accounts of a user were worth at 00:00 UTC of each day.',
   metrics: 'Shows the figures of each account of a user, markets on lines of their own.',
 };

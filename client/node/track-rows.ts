@@ -68,7 +68,7 @@ export interface VerifiedReturn extends Verified<HourStatement> {
   readonly reconciliation: 'reconciled' | 'beyond' | 'unknown';
   readonly complete: boolean;
   readonly gaps: readonly string[];
-  /** Worked out backwards, not seen: in no figure over time, and not to be chained with the others. */
+  /** Worked out backwards, not seen: in no figure but those named `rebuilt.`, and not to be chained with the others. */
   readonly rebuilt: boolean;
   readonly supersedes: number | null;
   readonly currency: 'USD';

@@ -10,7 +10,7 @@ import { AccountAudit, SIDE_TABLES } from './audit-account.ts';
 import type { Finding, Report, TrackReaders } from './audit-account.ts';
 import { TABLES } from './backup.ts';
 import type { LogKeys } from './log-keys.ts';
-import { readApplied } from './migrations.ts';
+import { MIGRATIONS_FOLDER, readApplied, readMigrations } from './migrations.ts';
 import type { TextRow } from './table-reader.ts';
 import { TableReader, textRows } from './table-reader.ts';
 
@@ -80,7 +80,7 @@ export function parseAudit(text: string): readonly AuditedAccount[] | null {
   }
 }
 
-/** As the owner of the database. Null where nothing was migrated. Rejects with the server's error. */
+/** As the owner of the database. Null where something is not migrated. Rejects with the server's error. */
 export async function auditDatabase(
   client: ClientBase,
   { keys, since, onProgress }: AuditOptions,
@@ -88,7 +88,9 @@ export async function auditDatabase(
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   try {
     await client.query("SET LOCAL bytea_output = 'hex'");
-    if ((await readApplied(client)).length === 0) return null;
+    // Columns that the schema does not have yet would differ in every row.
+    const { length } = await readMigrations(MIGRATIONS_FOLDER);
+    if ((await readApplied(client)).length < length) return null;
     const findings: Finding[] = [];
     let total = 0;
     let rows = 0;

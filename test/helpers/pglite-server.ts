@@ -1,16 +1,11 @@
 // A PostgreSQL server for tests: PGlite behind TLS on in-memory streams, with the tables of the track record. Tests can look at
 // the rows, change them as a hostile database would, answer with bytes of their own, and cut connections.
 
-import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { duplexPair } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { PGlite } from '@electric-sql/pglite';
-
-const MIGRATION = new URL(
-  '../../host-proxy/database/migrations/0001-track-record.sql',
-  import.meta.url,
-);
+import { MIGRATIONS_FOLDER, readMigrations } from '../../host-proxy/database/migrations.ts';
 
 export interface ServerKeys {
   readonly certificate: string;
@@ -41,7 +36,7 @@ export class PgliteServer {
   static async open(keys: ServerKeys): Promise<PgliteServer> {
     const db = new PGlite();
     await db.exec('CREATE SCHEMA trackseal; CREATE TABLE trackseal.migrations (number INTEGER)');
-    await db.exec(readFileSync(MIGRATION, 'utf8'));
+    for (const { sql } of await readMigrations(MIGRATIONS_FOLDER)) await db.exec(sql);
     return new PgliteServer(db, keys);
   }
 

@@ -51,6 +51,7 @@ function hourColumns({
     trades: figures.trades,
     volume: amount(figures.volume),
     complete: figures.complete,
+    rebuilt: figures.rebuilt,
   };
 }
 

@@ -7,6 +7,11 @@ import { run as runAudit } from '../../../host-proxy/commands/database-audit.ts'
 import type { Audit } from '../../../host-proxy/database/audit.ts';
 import { auditDatabase, MAX_FINDINGS, parseAudit } from '../../../host-proxy/database/audit.ts';
 import { LogKeys } from '../../../host-proxy/database/log-keys.ts';
+import {
+  migrate,
+  MIGRATIONS_FOLDER,
+  readMigrations,
+} from '../../../host-proxy/database/migrations.ts';
 import { openDatabaseService } from '../../../host-proxy/database/service.ts';
 import type { DatabaseService } from '../../../host-proxy/database/service.ts';
 import { nodeFiles } from '../../../host-proxy/files.ts';
@@ -93,6 +98,20 @@ describe('an audit', () => {
       { account: FIRST_HEX, counter: 8, statements: 7, lost: 1 },
       { account: SECOND_HEX, counter: 3, statements: 3, lost: 0 },
     ]);
+  });
+
+  it('asks for the migrations of this release, which say of older rows what their statements say', async () => {
+    await owner.query('ALTER TABLE trackseal.hourly_returns DROP COLUMN rebuilt');
+    await owner.query('DELETE FROM trackseal.migrations WHERE number > 1');
+    expect(await audit()).toBeNull();
+    await migrate(owner, await readMigrations(MIGRATIONS_FOLDER));
+    expect(foundBy(await audit({ keys: keys() }))).toEqual([]);
+    const reader = await connectAs(server, 'gateway_reader');
+    const found = await reader.query<{ counter: string }>(
+      'SELECT counter FROM trackseal.hourly_returns WHERE rebuilt',
+    );
+    await reader.end();
+    expect(found.rows).toEqual([{ counter: '1' }]);
   });
 
   it('with an earlier one, finds that all of an account is older', async () => {

@@ -19,7 +19,7 @@ import { parseChainStatement } from '../../../wire/track/statement.ts';
 import { RECORD_ACCOUNT, RecordBuilder } from '../../helpers/track-record.ts';
 import type { Placeless } from '../../helpers/track-record.ts';
 import { LEDGER_ACCOUNT, STORAGE_KEYS, STORE_ORIGIN } from '../../helpers/track-store.ts';
-import { gapAt, HOUR, hourAt, snapshotAt } from '../../vectors/track.ts';
+import { FIGURES, gapAt, HOUR, hourAt, snapshotAt } from '../../vectors/track.ts';
 import { threeHours } from '../../verifier/track/record-folder.ts';
 
 export const FIRST: LedgerAccount = {
@@ -35,7 +35,7 @@ export const FIRST_HEX: string = toHex(FIRST.commitment);
 export const SECOND_HEX: string = toHex(SECOND.commitment);
 
 export interface Records {
-  /** Hour, snapshot, gap, correction of 1, hour; 6 was lost, which 7 says; hour. */
+  /** Hour that was worked out backwards, snapshot, gap, correction of 1, hour; 6 was lost, which 7 says; hour. */
   readonly first: RecordBuilder;
   /** Three hours of the next epoch, with figures that verify. */
   readonly second: RecordBuilder;
@@ -43,7 +43,8 @@ export interface Records {
 
 export async function buildRecords(): Promise<Records> {
   const first = await RecordBuilder.create();
-  first.addLeaf([hourAt(HOUR), snapshotAt(HOUR + HOUR_MS, 1)]);
+  const rebuilt = { figures: { ...FIGURES, startMs: HOUR, flows: [], rebuilt: true } };
+  first.addLeaf([hourAt(HOUR, rebuilt), snapshotAt(HOUR + HOUR_MS, 1)]);
   first.add(gapAt(HOUR + HOUR_MS));
   const supersedes = { counter: 1, reason: 'late_data' };
   first.add({ ...hourAt(HOUR), supersedes } as Placeless);

@@ -21,7 +21,11 @@ import {
   readMigrations,
 } from '../../../host-proxy/database/migrations.ts';
 import type { Migration } from '../../../host-proxy/database/migrations.ts';
+import { hourStatement } from '../../helpers/track-record.ts';
+import { Chain, FIGURES, gapFigures } from '../../vectors/track.ts';
+import { HOUR_MS, START_MS } from '../../wire/performance/hours.ts';
 import type { DatabaseUnderTest } from './database-under-test.ts';
+import { accountRow, chainRow, hourRow, insert } from './rows.ts';
 import { codeOf, linesOf, migrationOf, saveText } from './database-under-test.ts';
 
 /** Of each released version: a backup that it wrote. */
@@ -34,7 +38,14 @@ type Content = Readonly<Record<string, readonly Row[]>>;
 type Forward = (table: string, rows: readonly Row[]) => readonly Row[];
 
 /** By number, from 2 on. */
-const FORWARD: ReadonlyMap<number, Forward> = new Map();
+const FORWARD: ReadonlyMap<number, Forward> = new Map([
+  // The statements of the fixtures are none, and say nothing.
+  [2, (table, rows) => (table === 'hourly_returns' ? rows.map(unsaid) : rows)],
+]);
+
+function unsaid(row: Row): Row {
+  return { ...row, rebuilt: null };
+}
 
 /** What a release could do to rows: another name, a value that is worked out, a column less, an order that changes nothing. */
 const NEXT_SQL = `
@@ -176,6 +187,32 @@ export function migrationContract(open: () => DatabaseUnderTest): void {
         expect(contentOf(await saveText(owner))).toEqual(expected);
       },
     );
+  });
+
+  it('0002 reads out of stored statements which hours were worked out backwards', async () => {
+    expect((await migrate(owner, migrations.slice(0, 1))).ok).toBe(true);
+    const chain = new Chain();
+    const said = [true, false, true, false, true].map((rebuilt, at) => {
+      const startMs = START_MS + at * HOUR_MS;
+      const known = { ...FIGURES, startMs, flows: [], rebuilt };
+      // Nothing known, no flows, flows: whatever stands before the field.
+      const figures = [{ ...gapFigures(startMs), rebuilt }, known, { ...known, gaps: ['x'] }][
+        at % 3
+      ];
+      return { rebuilt, statement: chain.link(hourStatement(figures ?? known)) };
+    });
+    await insert(owner, 'accounts', accountRow());
+    const rows = [...said, { rebuilt: null, statement: new Uint8Array([0x18, 0x19, 0xf4]) }];
+    for (const [at, { statement }] of rows.entries()) {
+      await insert(owner, 'chain', chainRow(at + 1, { statement }));
+      const { rebuilt: _, ...row } = hourRow(at + 1, { statement });
+      await insert(owner, 'hourly_returns', row);
+    }
+    await migrated();
+    const found = await owner.query<{ rebuilt: boolean | null }>(
+      'SELECT rebuilt FROM trackseal.hourly_returns ORDER BY counter',
+    );
+    expect(found.rows.map(({ rebuilt }) => rebuilt)).toEqual(rows.map(({ rebuilt }) => rebuilt));
   });
 
   describe('a migration of the release after this one', () => {

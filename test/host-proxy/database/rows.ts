@@ -88,6 +88,7 @@ export function hourRow(counter: number, changes: Row = {}): Row {
     trades: 3,
     volume: '123456789012345678901234567890.5',
     complete: true,
+    rebuilt: false,
     ...SIGNED,
     position: counter,
     ...changes,
@@ -150,7 +151,7 @@ export async function fill(client: ClientBase): Promise<void> {
   await insert(client, 'hourly_returns', hourRow(1));
   const gap = { return_ratio: null, return_method: null, return_reason: 'no_price' };
   await insert(client, 'hourly_returns', hourRow(2, { ...gap, equity_end: null }));
-  const corrected = { supersedes: 1, start_ms: START_MS + HOUR_MS };
+  const corrected = { supersedes: 1, start_ms: START_MS + HOUR_MS, rebuilt: true };
   await insert(client, 'hourly_returns', hourRow(3, corrected));
   await insert(client, 'balance_snapshots', snapshotRow(4));
   const correction = { kind: 'hour', superseded: 1, reason: 'late_data' };

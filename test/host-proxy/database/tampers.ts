@@ -102,6 +102,16 @@ export const FEWER_RECORDS: string = [
 export const TAMPERS: readonly Tamper[] = [
   ...SIDE,
   {
+    name: 'hourly_returns: an hour that was worked out backwards is shown as one that was seen',
+    sql: `UPDATE trackseal.hourly_returns SET rebuilt = false WHERE ${A} AND rebuilt`,
+    found: ['column_differs hourly_returns 1 rebuilt'],
+  },
+  {
+    name: 'hourly_returns: does not say whether an hour was seen',
+    sql: `UPDATE trackseal.hourly_returns SET rebuilt = NULL WHERE ${A} AND counter = 5`,
+    found: ['column_differs hourly_returns 5 rebuilt'],
+  },
+  {
     name: 'hourly_returns: the end is cut off',
     sql: `DELETE FROM trackseal.hourly_returns WHERE ${A} AND counter > 4`,
     found: ['row_missing hourly_returns 5', 'row_missing hourly_returns 8'],
