@@ -14,12 +14,8 @@ import type { Result } from '../../wire/result.ts';
 import { accept, refuse } from '../../wire/result.ts';
 import { signedStatementToJson } from '../../wire/track/evidence.ts';
 import { FIGURE_MARKETS } from '../../wire/track/figures.ts';
-import type {
-  EnclaveClientSettings,
-  MetricsAnswer,
-  RangeQuestion,
-  TrackAnswer,
-} from '../node/enclave-client.ts';
+import type { RangeQuestion } from '../node/asked-rows.ts';
+import type { EnclaveClientSettings, MetricsAnswer, TrackAnswer } from '../node/enclave-client.ts';
 import { EnclaveClient } from '../node/enclave-client.ts';
 import { nodeEnvironment } from '../node/index.ts';
 import type { VerifiedMetrics, VerifiedReturn, VerifiedSnapshot } from '../node/track-rows.ts';

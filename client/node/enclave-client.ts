@@ -24,10 +24,12 @@ import { parseBase } from '../http.ts';
 import type { ClientTrust, Environment } from '../secure-client.ts';
 import type { Policy, Trust, UnsafeOptions } from '../trust.ts';
 import { readTrust } from '../trust.ts';
+import type { RangeQuestion, TrackQuestion } from './asked-rows.ts';
+import { AskedRows } from './asked-rows.ts';
 import type { ClientIdentity } from './grpc-channel.ts';
 import { GrpcChannel, parseGrpcAddress } from './grpc-channel.ts';
-import type { ChainRow } from './track-chain.ts';
-import { chainsOf } from './track-chain.ts';
+import type { ChainEnds, ChainRow } from './track-chain.ts';
+import { chainsOf, goesOn } from './track-chain.ts';
 import type { EpochKeys, VerifiedMetrics, VerifiedReturn, VerifiedSnapshot } from './track-rows.ts';
 import { readMetrics, readReturn, readSnapshot } from './track-rows.ts';
 import type { TrackTotals } from './track-totals.ts';
@@ -58,19 +60,6 @@ export interface EnclaveClientSettings extends ClientTrust, ClientIdentity {
   readonly enclaveUrl: string;
   readonly grpcAddress?: string | undefined;
   readonly epochs?: readonly Uint8Array[] | undefined;
-}
-
-export interface TrackQuestion {
-  /** As it was registered. */
-  readonly userId: string;
-  /** All venues of the user without it. */
-  readonly exchange?: string;
-}
-
-export interface RangeQuestion extends TrackQuestion {
-  /** ms since the Unix epoch, both or none; at most five years. */
-  readonly fromMs?: number;
-  readonly toMs?: number;
 }
 
 /** `verified`: every statement is signed by an attested epoch. `fresh`: as of the newest that the enclave itself has seen. */
@@ -105,6 +94,7 @@ interface Connected {
 }
 
 type PageRequest = HistoricalReturnsRequest;
+type AnyRow = VerifiedMetrics | VerifiedReturn | VerifiedSnapshot;
 
 export class EnclaveClient {
   readonly #environment: Environment;
@@ -153,6 +143,7 @@ export class EnclaveClient {
       (request) => this.#call(methods.calculateHistoricalReturns, request),
       ({ returns, ...page }) => ({ ...page, rows: returns }),
       (row, keys) => readReturn(row, keys, verify),
+      ({ startMs }) => startMs,
     );
   }
 
@@ -165,6 +156,7 @@ export class EnclaveClient {
       (request) => this.#call(methods.getSnapshotTimeSeries, request),
       ({ snapshots, ...page }) => ({ ...page, rows: snapshots }),
       (row, keys) => readSnapshot(row, question.userId, keys, verify),
+      ({ atMs }) => atMs,
     );
   }
 
@@ -174,9 +166,14 @@ export class EnclaveClient {
     const verify = await this.#verifier();
     const { userId: userUid, exchange = '' } = question;
     const { keys, answer } = valueOf(await this.#call(getAggregatedMetrics, { userUid, exchange }));
+    const asked = new AskedRows({ userId: userUid, exchange });
     const rows: VerifiedMetrics[] = [];
-    for (const account of answer.accounts)
-      rows.push(valueOf(await readMetrics(account, keys, verify)));
+    for (const account of answer.accounts) {
+      const row = valueOf(await readMetrics(account, keys, verify));
+      // An account that is there twice would be in the sums twice.
+      valueOf(asked.take(row, 0));
+      rows.push(row);
+    }
     const totals = totalsOf(rows.map(({ statement }) => statement));
     valueOf(compareTotals(totals, answer));
     return { ...answerOf(rows, answer.freshness === Freshness.FRESH), totals };
@@ -221,9 +218,12 @@ export class EnclaveClient {
    */
   async readChain({ userId, exchange }: TrackQuestion): Promise<ChainAnswer> {
     const question = { userId, ...(exchange === undefined ? {} : { exchange }) };
-    const returns = await this.calculateHistoricalReturns(question);
+    let returns = await this.calculateHistoricalReturns(question);
+    const ends = await this.#endsOf(returns.rows);
+    // What was stated since then is a row of a later answer, and no hole.
+    if (goesOn(returns.rows, ends)) returns = await this.calculateHistoricalReturns(question);
     const snapshots = await this.getSnapshotTimeSeries(question);
-    const { rows, missing } = chainsOf(returns.rows, snapshots.rows);
+    const { rows, missing } = chainsOf(returns.rows, snapshots.rows, ends);
     return { ...answerOf(rows, returns.fresh && snapshots.fresh), missing };
   }
 
@@ -243,6 +243,17 @@ export class EnclaveClient {
     void connected?.then((result) => {
       if (result.ok) result.value.grpc.close();
     });
+  }
+
+  /** Of each account that has a row: its metrics are signed over all of its chain. */
+  async #endsOf(rows: readonly ChainRow[]): Promise<ChainEnds> {
+    const ends = new Map<string, number>();
+    for (const account of new Set(rows.map((row) => row.account))) {
+      const [metrics] = (await this.getAggregatedMetrics({ userId: account })).rows;
+      if (metrics === undefined) return valueOf(refuse('record_malformed', { what: 'metrics' }));
+      ends.set(account, metrics.statement.last.counter);
+    }
+    return ends;
   }
 
   async #verifier(): Promise<Parameters<typeof readReturn>[2]> {
@@ -301,8 +312,8 @@ export class EnclaveClient {
     return again ? this.#call(method, request, { again: false, deadlineMs }) : answer;
   }
 
-  async #pages<Response extends object, Shown, Row>(
-    { userId: userUid, exchange = '', fromMs = 0, toMs = 0 }: RangeQuestion,
+  async #pages<Response extends object, Shown, Row extends AnyRow>(
+    question: RangeQuestion,
     ask: (
       request: PageRequest,
     ) => Promise<Result<{ readonly keys: EpochKeys; readonly answer: Response }>>,
@@ -311,16 +322,23 @@ export class EnclaveClient {
       readonly nextPageToken: string;
       readonly freshness: number;
     },
-    read: (row: Shown, keys: EpochKeys) => Promise<Result<Row & { readonly verified: boolean }>>,
+    read: (row: Shown, keys: EpochKeys) => Promise<Result<Row>>,
+    timeOf: (row: Row) => number,
   ): Promise<TrackAnswer<Row>> {
-    const rows: (Row & { readonly verified: boolean })[] = [];
+    const { userId: userUid, exchange = '', fromMs = 0, toMs = 0 } = question;
+    const asked = new AskedRows(question);
+    const rows: Row[] = [];
     const range = { userUid, exchange, startDate: fromMs, endDate: toMs };
     let pageToken = '';
     let fresh = true;
     do {
       const { answer, keys } = valueOf(await ask({ ...range, pageSize: PAGE_ROWS, pageToken }));
       const page = pageOf(answer);
-      for (const row of page.rows) rows.push(valueOf(await read(row, keys)));
+      for (const shown of page.rows) {
+        const row = valueOf(await read(shown, keys));
+        valueOf(asked.take(row, timeOf(row)));
+        rows.push(row);
+      }
       if (page.nextPageToken !== '' && (page.rows.length === 0 || rows.length > MAX_ROWS)) {
         return valueOf(refuse('record_malformed', { what: 'pages without end' }));
       }

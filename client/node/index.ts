@@ -12,15 +12,14 @@ import { nodeHttps } from './https.ts';
 
 export { SecureClientError } from '../error.ts';
 export type * from '../public-types.ts';
+export type { RangeQuestion, TrackQuestion } from './asked-rows.ts';
 export type {
   ChainAnswer,
   EnclaveClientOptions,
   EnclaveHealth,
   MetricsAnswer,
-  RangeQuestion,
   SyncOutcome,
   TrackAnswer,
-  TrackQuestion,
 } from './enclave-client.ts';
 export type { ChainRow } from './track-chain.ts';
 export type { TrackTotals } from './track-totals.ts';

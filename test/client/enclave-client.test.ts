@@ -2,27 +2,18 @@
 
 import 'reflect-metadata';
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { EnclaveClientOptions } from '../../client/node/index.ts';
 import { EnclaveClient } from '../../client/node/index.ts';
-import { chainsOf } from '../../client/node/track-chain.ts';
 import { parseGrpcAddress } from '../../client/node/grpc-channel.ts';
-import { checkRecord } from '../../verifier/track/check-record.ts';
-import { readTrustOptions } from '../../verifier/policy-options.ts';
-import { utf8 } from '../../wire/bytes.ts';
 import { originOf } from '../../wire/header.ts';
-import { assertAccepted, refuse } from '../../wire/result.ts';
-import { parseTrackEvidence } from '../../wire/track/evidence.ts';
+import { refuse } from '../../wire/result.ts';
 import type { HourFigures } from '../../wire/track/figures.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
-import type { Place } from '../vectors/track.ts';
 import { HOUR, ORIGIN } from '../vectors/track.ts';
 import { hourStatement } from '../helpers/track-record.ts';
 import { money } from '../wire/performance/golden.ts';
-import { blindHour, hour, HOUR_MS, START_MS } from '../wire/performance/hours.ts';
+import { hour, HOUR_MS } from '../wire/performance/hours.ts';
 import type { ClientIdentity } from '../helpers/client-certificates.ts';
 import { ClientAuthority } from '../helpers/client-certificates.ts';
 import { FakeTrack } from '../helpers/fake-track.ts';
@@ -54,6 +45,8 @@ beforeEach(async () => {
   other = null;
   scene.track.refusal = null;
   scene.track.changeReturn = (row) => row;
+  scene.track.changeReturns = (rows) => rows;
+  scene.track.changeMetrics = (answer) => answer;
   scene.track.asked.length = 0;
 });
 
@@ -81,6 +74,17 @@ async function codeOf(call: Promise<unknown>): Promise<unknown> {
     () => 'resolved',
     (error: unknown) => (error as { readonly code?: unknown }).code ?? error,
   );
+}
+
+/** The code of a refusal, and what it names. */
+async function whatOf(call: Promise<unknown>): Promise<unknown> {
+  const error = await call.catch((thrown: unknown) => thrown);
+  const { code, detail } = error as { code?: unknown; detail?: Record<string, unknown> };
+  return [code, detail?.['what']];
+}
+
+function refused(what: string): unknown {
+  return ['record_mismatch', what];
 }
 
 const USER = { userId: 'trader-1' };
@@ -294,6 +298,50 @@ describe('refuses', () => {
     }
   });
 
+  it('an account whose figures are there twice, in sums that fit', async () => {
+    scene.track.changeMetrics = ({ accounts, totals, ...rest }) => {
+      const { trades, ...amounts } = totals;
+      const doubled = Object.entries(amounts).map(([name, value]) => [name, (value ?? 0n) * 2n]);
+      const sums = { ...(Object.fromEntries(doubled) as typeof amounts), trades: trades * 2 };
+      return { ...rest, accounts: [...accounts, ...accounts], totals: sums };
+    };
+    expect(await whatOf(open().getAggregatedMetrics(USER))).toEqual(refused('order'));
+  });
+
+  it('rows that were not asked for, there again, or out of their order', async () => {
+    const client = open();
+    const venue = { ...USER, exchange: 'binance' };
+    for (const call of [
+      client.calculateHistoricalReturns(venue),
+      client.getSnapshotTimeSeries(venue),
+      client.getAggregatedMetrics(venue),
+    ]) {
+      expect(await whatOf(call)).toEqual(refused('exchange'));
+    }
+    const later = { ...USER, fromMs: HOUR + HOUR_MS + 1, toMs: HOUR + 10 * HOUR_MS };
+    expect(await whatOf(client.calculateHistoricalReturns(later))).toEqual(refused('range'));
+    expect(await whatOf(client.getSnapshotTimeSeries(later))).toEqual(refused('range'));
+    const earlier = { ...USER, fromMs: HOUR, toMs: HOUR + 3 * HOUR_MS };
+    expect(await whatOf(client.calculateHistoricalReturns(earlier))).toEqual(refused('range'));
+    for (const change of [
+      (rows: readonly never[]) => [...rows, ...rows],
+      (rows: readonly never[]) => rows.toReversed(),
+    ]) {
+      scene.track.changeReturns = change as never;
+      expect(await whatOf(client.calculateHistoricalReturns(USER))).toEqual(refused('order'));
+    }
+    const account = { userId: 'ab'.repeat(32) };
+    scene.track.changeReturns = (rows) => rows;
+    expect(await whatOf(client.calculateHistoricalReturns(account))).toEqual(refused('account'));
+  });
+
+  it('rows that begin again on the next page', async () => {
+    other = new FakeTrack({ sign: (message) => scene.keys.ed25519.sign(message), hours: 501 });
+    other.changeReturns = (rows) => [...rows.slice(0, 500), ...rows.slice(0, 1)];
+    expect(await whatOf(open().calculateHistoricalReturns(USER))).toEqual(refused('order'));
+    expect(other.asked).toHaveLength(2);
+  });
+
   it.each([
     ['another leaf', { leafIndex: 98 }, 'record_signature'],
     ['another position', { position: 77 }, 'record_signature'],
@@ -314,78 +362,6 @@ describe('refuses', () => {
     };
     const call = open().calculateHistoricalReturns(USER);
     await expect(call).rejects.toMatchObject({ code: 'record_mismatch', detail: { what } });
-  });
-});
-
-/** As an honest enclave states it: a day, its snapshot, and two hours. */
-function dayAndMore(): readonly Place[] {
-  const hours = Array.from({ length: 26 }, (_, at) => hourStatement(blindOr(at)));
-  const atMs = START_MS + 24 * HOUR_MS;
-  const values = { equity: money(1000), balance: money(1000), unrealised: 0n };
-  const flows = { deposits: 0n, withdrawals: 0n, byMarket: [], gaps: [] };
-  const basis = { lastCounter: 24, hours: 24, completeHours: 24 };
-  const kind = 'snapshot';
-  return hours.toSpliced(24, 0, { kind, supersedes: null, atMs, ...values, ...flows, basis });
-}
-
-function blindOr(at: number): HourFigures {
-  return at === 25 ? blindHour(at) : hour(at);
-}
-
-async function recordOf(file: string): Promise<ReturnType<typeof checkRecord>> {
-  const evidence = assertAccepted(parseTrackEvidence(utf8(file)));
-  expect(evidence.attestations).toHaveLength(1);
-  const folder = await mkdtemp(join(tmpdir(), 'ts-evidence-'));
-  await writeFile(join(folder, 'policy.json'), scene.policy);
-  await writeFile(join(folder, 'root.pem'), scene.rootPem);
-  const values = { policy: join(folder, 'policy.json'), 'unsafe-root': join(folder, 'root.pem') };
-  const trust = assertAccepted(await readTrustOptions(values, {}));
-  await rm(folder, { recursive: true });
-  return checkRecord(evidence, trust, null);
-}
-
-function honest(more: readonly Place[] = []): FakeTrack {
-  const statements = [...dayAndMore(), ...more];
-  return new FakeTrack({ sign: (message) => scene.keys.ed25519.sign(message), statements });
-}
-
-describe('the chain of an account from its rows', () => {
-  it('is whole without a correction, and `trackseal verify record` takes it', async () => {
-    other = honest();
-    const client = open();
-    const { rows, missing, verified } = await client.readChain(USER);
-    expect([rows.length, missing, verified]).toEqual([27, 0, true]);
-    const record = assertAccepted(await recordOf(await client.evidenceOf(rows)));
-    expect([record.hours.length, record.snapshots.length]).toEqual([26, 1]);
-  });
-
-  it('has a hole at the first midnight without snapshots', async () => {
-    other = honest();
-    const client = open();
-    const { rows } = await client.calculateHistoricalReturns(USER);
-    const file = await client.evidenceOf(rows);
-    expect(await recordOf(file)).toMatchObject({ refusal: { code: 'chain_hole' } });
-  });
-
-  it('lacks what was corrected, and says so', async () => {
-    const supersedes = { counter: 27, reason: 'late_data' };
-    other = honest([hourStatement(hour(25), { supersedes })]);
-    const client = open();
-    const { rows, missing } = await client.readChain(USER);
-    expect([rows.length, missing]).toEqual([27, 1]);
-    const file = await client.evidenceOf(rows);
-    expect(await recordOf(file)).toMatchObject({ refusal: { code: 'chain_hole' } });
-  });
-
-  it('leaves out a snapshot of hours that were not there when they were asked for', () => {
-    const [account, of] = ['a', (counter: number) => ({ account, counter })] as const;
-    const returns = [1, 2, 3].map(of) as never;
-    const found = (counters: readonly number[]): unknown => {
-      const { rows, missing } = chainsOf(returns, counters.map(of) as never);
-      return [rows.map(({ counter }) => counter), missing];
-    };
-    expect(found([4])).toEqual([[1, 2, 3, 4], 0]);
-    expect(found([5])).toEqual([[1, 2, 3], 0]);
   });
 });
 

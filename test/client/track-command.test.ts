@@ -32,7 +32,7 @@ afterAll(async () => {
 
 beforeEach(() => {
   scene.track.refusal = null;
-  scene.track.changeReturn = (row) => row;
+  scene.track.changeReturns = (rows) => rows;
   scene.track.asked.length = 0;
 });
 
@@ -170,7 +170,7 @@ describe('trackseal track', () => {
     );
     const [first] = assertAccepted(rows).returns;
     if (first === undefined) throw new Error('no row');
-    scene.track.changeReturn = () => first;
+    scene.track.changeReturns = () => [first];
     const { code, out, err } = await run(runReturns, []);
     expect(code).toBe(1);
     expect(out).toContain('UNVERIFIED');

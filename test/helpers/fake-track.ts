@@ -25,6 +25,7 @@ import type { HourStatement } from '../../wire/track/hour.ts';
 import type { SnapshotStatement } from '../../wire/track/snapshot.ts';
 import {
   encodeTrackStatement,
+  parseChainPlace,
   parseTrackStatement,
   trackDomainOf,
   trackSignedBytes,
@@ -79,6 +80,10 @@ const TOTALS: TrackSums = {
   trades: 3,
 };
 
+function startOf({ statement }: SignedRow<HourStatement>): number {
+  return statement.figures.startMs;
+}
+
 export class FakeTrack implements TrackService {
   readonly chain: Chain = new Chain();
   readonly asked: { readonly what: string; readonly caller: string; readonly query: unknown }[] =
@@ -92,6 +97,8 @@ export class FakeTrack implements TrackService {
   wait: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
   /** Changed rows, for answers that lie. */
   changeReturn: (row: SignedRow<HourStatement>) => SignedRow<HourStatement> = (row) => row;
+  /** Rows that are left out, moved or there again. */
+  changeReturns: (rows: ReturnsAnswer['returns']) => ReturnsAnswer['returns'] = (rows) => rows;
   changeMetrics: (answer: MetricsAnswer) => MetricsAnswer = (answer) => answer;
 
   constructor({ sign, origin = ORIGIN, hours = 4, statements }: FakeTrackOptions) {
@@ -130,7 +137,7 @@ export class FakeTrack implements TrackService {
     const refusal = await this.#take('historicalReturns', caller, query, signal);
     if (refusal !== null) return refusal;
     const from = Number(query.pageToken ?? 0);
-    const rows = this.#returns();
+    const rows = this.changeReturns(this.#returns());
     const page = rows.slice(from, from + query.pageSize);
     const next = from + page.length;
     return accept({
@@ -197,14 +204,15 @@ export class FakeTrack implements TrackService {
     };
   }
 
+  /** In the order of time, wherever in the chain they are. */
   #returns(): readonly SignedRow<HourStatement>[] {
     const held = assertAccepted(checkChain(nodeCrypto, this.chain.statements));
-    return this.chain.statements.flatMap((bytes, position) => {
+    const rows = this.chain.statements.flatMap((bytes, position) => {
       const parsed = parseTrackStatement(bytes);
       if (!parsed.ok || parsed.value.kind !== 'hour' || !held.holds(parsed.value)) return [];
-      const row = { statement: parsed.value, signed: this.#signed(bytes, position) };
-      return [this.changeReturn(row)];
+      return [{ statement: parsed.value, signed: this.#signed(bytes, position) }];
     });
+    return rows.toSorted((a, b) => startOf(a) - startOf(b)).map((row) => this.changeReturn(row));
   }
 
   #snapshots(): readonly SignedRow<SnapshotStatement>[] {
@@ -219,7 +227,13 @@ export class FakeTrack implements TrackService {
   #metrics(): MetricsRow {
     const metrics = metricsOf(this.chain);
     const figures = new Map([...metrics.figures, ...FIGURES]);
-    const statement = { ...metrics, figures, origin: this.origin };
+    // As the ledger has it: over all of the chain, whatever is at its end.
+    const bytes = this.chain.statements.at(-1) ?? new Uint8Array();
+    const last = {
+      counter: assertAccepted(parseChainPlace(bytes)).counter,
+      hash: nodeCrypto.sha256(bytes),
+    };
+    const statement = { ...metrics, figures, origin: this.origin, last };
     const signed = this.#signed(encodeTrackStatement(statement), 0);
     return { statement, signed, lastSyncMs: HOUR + 2 * HOUR_MS };
   }
