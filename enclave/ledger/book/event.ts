@@ -3,7 +3,7 @@
 
 import type { Fill, Flow, FlowStatus, FlowType, Funding, Money } from '../../connector/records.ts';
 import type { Fixed } from '../../../wire/fixed.ts';
-import { absolute, FIXED_ONE, multiplyThree, toFixed } from '../../../wire/fixed.ts';
+import { absolute, multiplyFixed, multiplyThree, toFixed } from '../../../wire/fixed.ts';
 import type { FigureMarket } from '../../../wire/track/figures.ts';
 import type { BookRecord } from './contract.ts';
 import type { Instrument } from './instrument.ts';
@@ -119,7 +119,11 @@ function eventOfFill(fill: Fill, marginPositions: boolean): BookEvent | null {
   }
   const isSecurity = fill.market === 'stock' || fill.market === 'option';
   const instrument = isSecurity ? instrumentOf(fill) : null;
-  const paid = told ?? multiplyThree(amount, price, instrument?.size ?? FIXED_ONE);
+  const paid =
+    told ??
+    (instrument === null
+      ? multiplyFixed(amount, price)
+      : multiplyThree(amount, price, instrument.size));
   return {
     kind: 'trade',
     key,

@@ -78,7 +78,7 @@ export function observedOf(observation: Observation, marginPositions: boolean): 
   for (const { wallet, currency, total } of lines.values()) {
     const amount = toFixed(total);
     if (amount === null) return null;
-    wallets.add(wallet.toLowerCase());
+    if (!wallets.has(wallet)) wallets.add(wallet.toLowerCase());
     add(assets, currency, amount);
   }
   for (const position of positions) {
