@@ -3,12 +3,15 @@
 
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { MemoryStore } from '../../../enclave/ledger/store/memory-store.ts';
+import { HOUR_MS } from '../../../wire/track/head.ts';
 import { isJump } from '../../../wire/performance/hour-return.ts';
 import { performanceOf } from '../../../wire/performance/performance.ts';
 import { assertAccepted } from '../../../wire/result.ts';
 import { encodeHourStatement, parseHourStatement } from '../../../wire/track/hour.ts';
 import type { HourStatement } from '../../../wire/track/hour.ts';
 import { checkHour } from '../../../verifier/track/recompute.ts';
+import { unrealisedJump, wrongUnrealised } from '../../../verifier/track/unrealised.ts';
 import { observation, T0, tell } from '../../enclave/ledger/book/helpers.ts';
 import {
   actions,
@@ -19,6 +22,7 @@ import {
   Venue,
 } from '../../enclave/ledger/book/story.ts';
 import { hourStatement, RECORD_ACCOUNT } from '../../helpers/track-record.ts';
+import { parsedOf, playAll, signedOf } from '../../helpers/track-story.ts';
 
 it('every hour of any story verifies, before and behind its signature', () => {
   fc.assert(
@@ -46,10 +50,30 @@ it('every hour of any story verifies, before and behind its signature', () => {
         const read = assertAccepted(parseHourStatement(encodeHourStatement(statement)));
         expect(checkHour(read)).toEqual({ ok: true, value: null });
         expect(isJump(figures[at - 1], hour)).toBe(false);
+        expect(unrealisedJump(figures[at - 1], hour)).toBe(null);
       }
       const { linked, coverage } = performanceOf(figures);
       expect(linked.periods + linked.gaps.length > 0 || coverage.hours === 0).toBe(true);
     }),
     { numRuns: 100 },
   );
+});
+
+it('what is not realised goes on through a story with an outage, late records and corrections', async () => {
+  const signed = await signedOf(await playAll(new MemoryStore()));
+  const stated = new Map<number, HourStatement & { readonly leafIndex: number }>();
+  for (const [at, statement] of parsedOf(signed).entries()) {
+    if (statement.kind !== 'hour') continue;
+    const { startMs } = statement.figures;
+    const leafIndex = signed[at]?.leafIndex ?? 0;
+    const before = stated.get(startMs - HOUR_MS);
+    const wrong = before?.leafIndex === leafIndex ? wrongUnrealised(before, statement) : null;
+    expect(wrong).toBe(null);
+    expect(checkHour(statement)).toEqual({ ok: true, value: null });
+    stated.set(startMs, { ...statement, leafIndex });
+  }
+  const hours = [...stated.values()].toSorted((a, b) => a.figures.startMs - b.figures.startMs);
+  expect(hours.length).toBeGreaterThan(27);
+  const jumps = hours.filter(({ figures }, at) => unrealisedJump(hours[at - 1]?.figures, figures));
+  expect(jumps.map(({ counter }) => counter)).toEqual([]);
 });
