@@ -14,6 +14,10 @@ function dollars(rows: readonly PriceRow[], asset: string, atMs = AT): string | 
   return valuation === null ? null : formatFixed(valuation.price);
 }
 
+function made(all: readonly (readonly [string, number, number])[]): readonly PriceRow[] {
+  return all.map(([name, atMs, price]) => row(name, atMs, String(price)));
+}
+
 describe('a price', () => {
   it('is the last one at or before the moment, and not older than allowed', () => {
     const rows = [row('BTC/USD', AT - AGE, '1'), row('BTC/USD', AT + 1, '3')];
@@ -96,8 +100,6 @@ describe('a price', () => {
       fc.tuple(fc.constantFrom('A', 'B', 'C'), moment, fc.integer({ min: 0, max: 5 })),
       { maxLength: 30 },
     );
-    const made = (all: readonly (readonly [string, number, number])[]): readonly PriceRow[] =>
-      all.map(([name, atMs, price]) => row(name, atMs, String(price)));
     fc.assert(
       fc.property(rows, rows, asked, asked, (first, more, before, after) => {
         const table = PriceTable.of(made(first));
