@@ -2,6 +2,7 @@
 // missing section is missing coverage and no empty account; and so is what is in it and not read here.
 
 import { XMLParser } from 'fast-xml-parser';
+import { hashId } from '../cursors.ts';
 import { nameAt } from '../normalise.ts';
 import type { Raw } from '../raw.ts';
 import { at, isRaw, textAt } from '../raw.ts';
@@ -91,7 +92,8 @@ export interface FlexStatement {
   readonly fromMs: number;
   readonly toMs: number;
   readonly records: readonly ConnectorRecord[];
-  readonly malformed: Readonly<Record<Section, number>>;
+  /** Names of those that had to be left out: the same in every answer that has them, of two that are alike two. */
+  readonly malformed: Readonly<Record<Section, readonly string[]>>;
   readonly missing: readonly Section[];
   readonly untaken: readonly UntakenElements[];
 }
@@ -106,7 +108,7 @@ export function readFlexStatements(document: Raw): readonly FlexStatement[] | nu
 
 class Reading {
   readonly records: ConnectorRecord[] = [];
-  readonly malformed: Record<Section, number>;
+  readonly malformed: Record<Section, string[]>;
   readonly missing: Section[] = [];
   readonly #untaken = new Map<string, UntakenElements>();
   readonly #names = new Map<string, number>();
@@ -114,9 +116,9 @@ class Reading {
   readonly #currencies = new Set<string>();
 
   constructor(accountId: string, toDate: string) {
-    this.malformed = Object.fromEntries(SECTIONS.map((name) => [name, 0])) as Record<
+    this.malformed = Object.fromEntries(SECTIONS.map((name) => [name, [] as string[]])) as Record<
       Section,
-      number
+      string[]
     >;
     const nameOf: Context['nameOf'] = (parts) => {
       const name = parts.join('-');
@@ -147,7 +149,7 @@ class Reading {
       if (taken === 'level') levels++;
       else own++;
       if (typeof taken === 'string') this.pass(section, taken, 1);
-      else this.#take(section, taken);
+      else if (!this.#take(taken)) this.malformed[section].push(this.#nameOf(section, raw));
     }
     // Orders, lots or sums, and none of what they are of: that is not known.
     if (levels > 0 && own === 0) this.missing.push(section);
@@ -159,17 +161,22 @@ class Reading {
     if (count > 0) this.#untaken.set(key, { section, reason, count: known + count });
   }
 
-  #take(section: Section, taken: Exclude<Taken, Untaken>): void {
+  /** What says no day of its own is another in the statement of another day. */
+  #nameOf(section: Section, raw: Raw): string {
+    const { nameOf, toDate } = this.#context;
+    const day = textAt(raw, 'reportDate') ?? toDate;
+    return hashId(section, nameOf([section, day, JSON.stringify(raw)]));
+  }
+
+  #take(taken: Exclude<Taken, Untaken>): boolean {
     const all = taken === null ? [] : 'kind' in taken ? [taken] : taken;
-    if (taken === null || !all.every(isSound)) {
-      this.malformed[section]++;
-      return;
-    }
+    if (taken === null || !all.every(isSound)) return false;
     for (const record of all) {
       this.records.push(record);
       if ('currency' in record) this.#currencies.add(record.currency);
       if ('quote' in record && record.quote !== null) this.#currencies.add(record.quote);
     }
+    return true;
   }
 }
 

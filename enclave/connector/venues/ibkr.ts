@@ -7,6 +7,7 @@ import type { Adapter } from '../adapter.ts';
 import { HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { CallError, classOfAnswer } from '../call-error.ts';
 import type { Coverage, CoverageSubject, ErrorClass } from '../classes.ts';
+import type { SourceCursor } from '../cursors.ts';
 import { weekdayOf } from '../flex/dates.ts';
 import type { FlexStatement, Section } from '../flex/statement.ts';
 import { parseFlexXml, readFlexStatements, SECTIONS } from '../flex/statement.ts';
@@ -206,7 +207,7 @@ function byAccount(statements: readonly FlexStatement[]): readonly Joined[] {
 /** Nothing is in it: that it has no later statement is no reason to wait for one. */
 function isEmptied({ records, malformed, missing }: Joined): boolean {
   const isKnown = ENDINGS.every(
-    (section) => malformed[section] === 0 && !missing.includes(section),
+    (section) => malformed[section].length === 0 && !missing.includes(section),
   );
   const held = records.filter(({ kind }) => kind === 'position' || kind === 'balance');
   return isKnown && held.every((record) => record.kind === 'balance' && record.total === '0');
@@ -221,7 +222,8 @@ function join(before: Joined, next: FlexStatement): Joined {
   const told = before.records.filter(({ kind }) => kind !== 'balance' && kind !== 'position');
   const malformed = { ...next.malformed };
   for (const section of SECTIONS) {
-    if (!OF_THE_END.has(section)) malformed[section] += before.malformed[section];
+    if (OF_THE_END.has(section)) continue;
+    malformed[section] = [...before.malformed[section], ...next.malformed[section]];
   }
   const missing = before.missing.filter((section) => !OF_THE_END.has(section));
   return {
@@ -264,6 +266,21 @@ function needsNoCharges({ records, untaken }: Joined): boolean {
   return !isSummed && !records.some(isOfCfd);
 }
 
+/** With something malformed that no day was left out for yet; what is held is malformed as often as it is asked for. */
+function brokenIn(
+  { malformed, missing }: Joined,
+  { ids }: SourceCursor,
+  isLeftOut: boolean,
+): Set<Section> {
+  const broken = SECTIONS.filter((section) => malformed[section].some((name) => !ids.has(name)));
+  for (const section of isLeftOut ? broken : []) {
+    if (OF_THE_END.has(section) || missing.includes(section)) continue;
+    // Before all records, so that these are forgotten first.
+    for (const name of malformed[section]) ids.set(name, 0);
+  }
+  return new Set(broken);
+}
+
 async function take(statement: Joined, walker: Walker, nowMs: number): Promise<void> {
   const { accountId, fromMs, toMs, records, missing, untaken } = statement;
   const cursor = cursorOf(walker, `flex/${accountId}`, true);
@@ -278,6 +295,9 @@ async function take(statement: Joined, walker: Walker, nowMs: number): Promise<v
     const span = { fromMs: Math.min(fromMs, nowMs), toMs: nowMs };
     walker.cover({ what: 'transfers', market, ...span, complete: false, reason });
   }
+  // What was told before stays told: without cursors, or without a new day, perhaps nothing is left out.
+  const isLeftOut = known > walker.fromMs && toMs > known;
+  const broken = brokenIn(statement, cursor, isLeftOut);
   cursor.doneToMs = Math.max(known, Math.min(toMs, nowMs));
   for (const [what, section] of SUBJECTS) {
     const market = marketOf(accountId, section);
@@ -287,7 +307,7 @@ async function take(statement: Joined, walker: Walker, nowMs: number): Promise<v
       walker.cover({ what, market, ...span, complete: false, reason: 'not_supported' });
       continue;
     }
-    const reason = statement.malformed[section] > 0 ? ('record_malformed' as const) : null;
+    const reason = broken.has(section) ? ('record_malformed' as const) : null;
     const spans = OF_THE_END.has(section) ? [{ fromMs: known, toMs }] : statement.spans;
     coverSpans(spans, { what, market, reason }, { fromMs: known, toMs: nowMs }, walker);
     if (toMs < nowMs) {

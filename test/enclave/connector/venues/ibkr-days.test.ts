@@ -178,6 +178,107 @@ describe('a query that is broken out by day', () => {
   });
 });
 
+/** As one statement, or as one for each day. */
+function daysUpTo(last: number, bad: string, isBroken: boolean): readonly string[] {
+  const dates = [6, 9, 10, 11, 12].filter((date) => date <= last);
+  if (isBroken) {
+    return dates.map((date) => {
+      const text = day(nameOf(date), '5', '90');
+      return date === 9 ? text.replace('<Trades>', `<Trades>${bad}`) : text;
+    });
+  }
+  const from = `fromDate="${nameOf(6)}"`;
+  const whole = day(nameOf(last), '5', '90').replace(/fromDate="[^"]*"/u, from);
+  return [whole.replace('<Trades>', `<Trades>${bad}`)];
+}
+
+/** Two hours later each, and as many days as there are. */
+async function pollAll(
+  polls: readonly (readonly [date: number, days: readonly (string | undefined)[]])[],
+): Promise<readonly Outcome[]> {
+  let cursors: Uint8Array | null = null;
+  const outcomes: Outcome[] = [];
+  for (const [date, days] of polls) {
+    const nowMs = endOf(date) + (2 + 2 * outcomes.length) * HOUR_MS;
+    const answers = [query(...days.map(String))];
+    const outcome: Outcome = await poll(answers, { cursors, fromMs: startOf(6), nowMs });
+    cursors = outcome.done.cursors;
+    outcomes.push(outcome);
+  }
+  return outcomes;
+}
+
+async function playDays(
+  polls: readonly (readonly [date: number, bad: string])[],
+  isBroken = true,
+): Promise<readonly unknown[]> {
+  const found = await pollAll(
+    polls.map(([date, bad]) => [date, daysUpTo(date, bad, isBroken)] as const),
+  );
+  return found.map((outcome) => reasonsOf(outcome, 'fills')[0]);
+}
+
+describe('what is malformed', () => {
+  const BAD = TRADE.replace('STK', 'ECF');
+  const DATED = BAD.replace('<Trade ', '<Trade reportDate="20261109" ');
+
+  it.each([
+    [true, BAD, 'by day'],
+    [true, DATED, 'by day, with the day of their report'],
+    [false, DATED, 'for all days, with the day of their report'],
+  ])('costs one day, in a query that is broken out: %s (%s, %s)', async (isBroken, bad) => {
+    const polls = [6, 9, 10, 11].map((date) => [date, date < 9 ? '' : bad] as const);
+    expect(await playDays(polls, isBroken)).toEqual([null, 'record_malformed', null, null]);
+  });
+
+  it('costs each day where nothing says which day it is of', async () => {
+    const polls = [6, 9, 10].map((date) => [date, date < 9 ? '' : BAD] as const);
+    expect(await playDays(polls, false)).toEqual([null, 'record_malformed', 'record_malformed']);
+  });
+
+  it.each([
+    ['that comes late', [9, ''], [10, BAD], [11, BAD], [12, BAD], [10]],
+    ['that comes late, like another', [9, ''], [10, BAD], [11, BAD + BAD], [12, BAD], [10, 11]],
+    // Its own day was told before: it is left out of the next.
+    ['that comes with no new day', [9, ''], [9, BAD], [10, BAD], [11, BAD], [9, 10]],
+    ['that comes in the first answer', [9, BAD], [10, BAD], [11, BAD], [12, BAD], [9, 10]],
+  ] as const)('is never passed over: one %s', async (...row) => {
+    const [, first, second, third, fourth, expected] = row;
+    const polls = [first, second, third, fourth];
+    const found = await playDays(polls);
+    expect(polls.flatMap(([date], at) => (found[at] === null ? [] : [date]))).toEqual(expected);
+  });
+
+  it('is named when its section is there again', async () => {
+    const bad = day(nameOf(9), '5', '90').replace('<Trades>', `<Trades>${BAD}`);
+    const [ninth, tenth, eleventh] = [9, 10, 11].map((date) => day(nameOf(date), '5', '90'));
+    const without = (tenth ?? '').replace(/<Trades>.*<\/Trades>/u, '');
+    const found = await pollAll([
+      [9, [ninth]],
+      [10, [bad, without]],
+      [11, [bad, tenth, eleventh]],
+    ]);
+    expect(found.slice(1).map((outcome) => reasonsOf(outcome, 'fills')[0])).toEqual([
+      'not_supported',
+      'record_malformed',
+    ]);
+  });
+
+  it('of what is held is malformed each time', async () => {
+    const held = day(nameOf(10), 'n/a', '90');
+    const found = await pollAll([
+      [9, [day(nameOf(9), '5', '90')]],
+      [10, [held]],
+      [10, [held]],
+    ]);
+    expect(found.map((outcome) => reasonsOf(outcome, 'positions')[0])).toEqual([
+      null,
+      'record_malformed',
+      'record_malformed',
+    ]);
+  });
+});
+
 describe('charges of CFDs', () => {
   it('are interest, where there are such', async () => {
     const charges =

@@ -240,7 +240,7 @@ describe('a statement', () => {
       ),
     );
     const [read] = readFlexStatements(parseFlexXml(text) ?? {}) ?? [];
-    expect(Object.values(read?.malformed ?? {})).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(Object.values(read?.malformed ?? {})).toEqual(Array.from({ length: 9 }, () => []));
     expect(fillsOf(read?.records ?? [])).toEqual([
       expect.objectContaining({
         id: 'U123456:2381339439',
