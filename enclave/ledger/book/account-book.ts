@@ -71,6 +71,14 @@ export class AccountBook implements Book {
     return isCounted(event) ? this.#placed(event.atMs) : 'new';
   }
 
+  timeOf(record: BookRecord): number {
+    const event = record.kind === 'flow' ? eventOf(record, false) : null;
+    if (event === null) return record.timeMs;
+    const atMs = this.#timeline.find(event.key)?.atMs;
+    const hour = isCounted(event) ? null : this.#timeline.hourOfKey(event.key);
+    return atMs ?? hour ?? record.timeMs;
+  }
+
   observe(observation: Observation): Applied {
     const observed = observedOf(observation, this.#options.marginPositions ?? false);
     if (observed === null) return 'too_precise';
@@ -222,8 +230,8 @@ export class AccountBook implements Book {
       const isIn = event.amount > 0n && isCounted(event);
       if (isIn && this.#timeline.isPending(key)) return this.#came(event);
       this.#timeline.finish(key);
-      // That it failed comes too late for the hours that are kept: whether it counted in them, what is stored says.
-      return isCounted(event) ? 'repeated' : 'settled';
+      // It comes too late for the hours that are kept: whether it counted in them, what is stored says.
+      return 'settled';
     }
     if (known.kind !== 'flow') return 'repeated';
     // A withdrawal has no transaction before it is sent.
@@ -240,7 +248,7 @@ export class AccountBook implements Book {
     if (known.status === 'pending' && after) return this.#came(event);
     const atMs = before ? known.atMs : event.atMs;
     if (!this.#isOpenAt(hourOf(atMs))) return 'settled';
-    this.#timeline.replace(event);
+    this.#timeline.replace({ ...event, atMs, record: { ...event.record, timeMs: atMs } });
     return this.#placed(atMs);
   }
 

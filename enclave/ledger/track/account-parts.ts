@@ -5,7 +5,8 @@ import type { RefusalCode } from '../../../wire/codes.ts';
 import type { Refusal, Result } from '../../../wire/result.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import { DAY_MS } from '../../../wire/track/head.ts';
-import type { Book } from '../book/contract.ts';
+import type { ConnectorRecord } from '../../connector/records.ts';
+import type { Book, BookRecord } from '../book/contract.ts';
 import type { PriceTable } from '../book/price-table.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import { LATE_MS } from '../protocol.ts';
@@ -99,6 +100,11 @@ export function resyncFromMs(
   ...moments: readonly number[]
 ): number {
   return Math.max(0, createdMs - HISTORY_MS, Math.min(...moments) - LATE_MS);
+}
+
+/** What is observed changes nothing by itself. */
+export function isBooked(record: ConnectorRecord): record is BookRecord {
+  return record.kind === 'fill' || record.kind === 'funding' || record.kind === 'flow';
 }
 
 /** Only of a poll in which all balances and positions were told, of its own time or, where a venue tells later, of an earlier one. */

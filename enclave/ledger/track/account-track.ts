@@ -27,7 +27,7 @@ import { Redo } from './redo.ts';
 import { CORRECTED_HOURS, StatedHours } from './stated-hours.ts';
 import type { AccountTrackOptions, Reached, TrackBook } from './account-parts.ts';
 import { insist, isTemporary, missedOf, observedIn, resyncFromMs } from './account-parts.ts';
-import { syncOf } from './account-parts.ts';
+import { isBooked, syncOf } from './account-parts.ts';
 import type { Pending } from './statements.ts';
 import { addRows, signMade, StatementMaker } from './statements.ts';
 import { parseTrackState, StateCandidate, stateOf } from './track-state.ts';
@@ -157,7 +157,7 @@ export class AccountTrack {
   #replay(record: StoredRecord, isUnstated: boolean): void {
     if (record.kind === 'missed') this.#coverage.addMissed(record);
     else if (record.kind === 'poll') this.#takeRecordOfPoll(record, isUnstated);
-    else this.#unbooked.has(record, this.#apply(record, isUnstated), isUnstated);
+    else this.#unbooked.has(record, this.#apply(record, isUnstated), isUnstated, this.#book);
   }
 
   #takeRecordOfPoll(record: StoredPollRecord, isUnstated: boolean): void {
@@ -214,18 +214,18 @@ export class AccountTrack {
     const tooPrecise = new Set<number>();
     const findings = new Set<string>();
     for (const record of poll.outcome === 'failed' ? [] : poll.records) {
-      if (record.kind === 'balance' || record.kind === 'position' || record.kind === 'price')
-        continue;
+      if (!isBooked(record)) continue;
       const applied = this.#apply(record, true);
       if (applied === 'too_precise') tooPrecise.add(hourOf(record.timeMs));
+      else if (applied === 'settled') settled.push(record);
       else if (applied !== 'repeated') kept.push(record);
-      if (applied === 'settled') settled.push(record);
     }
     if (settled.length > 0) {
       const unstored = await this.#insist(() => store.unstored(account, settled));
       if (!unstored.ok) return unstored;
-      for (const record of unstored.value)
-        if (this.#unbooked.has(record, 'settled', true)) findings.add(LATE_UNBOOKED);
+      // A restart takes each that is kept for one that was not told before.
+      kept.push(...unstored.value);
+      if (this.#unbooked.hasAny(unstored.value, this.#book)) findings.add(LATE_UNBOOKED);
     }
     const told = pollRecordOf(poll, services.origin, { tooPrecise, findings }, observedIn(poll));
     this.#takeRecordOfPoll(told, true);
@@ -237,12 +237,13 @@ export class AccountTrack {
     const applied = this.#book.apply(record);
     this.#count(`records_${applied}`);
     if (applied !== 'new' && applied !== 'late') return applied;
-    const startMs = hourOf(record.timeMs);
+    const atMs = this.#book.timeOf(record);
+    const startMs = hourOf(atMs);
     if (applied === 'late') this.#redo.reopen(startMs);
     const isLate = applied === 'late' || startMs <= (this.#chain?.lastHourMs ?? -1);
     if (isUnstated && isLate) {
       // What was told of the end of an hour may have had it, too.
-      this.#redo.correct(hourOf(record.timeMs - CLOCK_SLACK_MS));
+      this.#redo.correct(hourOf(atMs - CLOCK_SLACK_MS));
       this.#coverage.addLate(startMs);
     }
     return applied;

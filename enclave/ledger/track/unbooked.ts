@@ -11,7 +11,7 @@ import { MAX_FIGURES_GAPS } from '../../../wire/track/figures-codec.ts';
 import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
 import type { ChainStatement } from '../../../wire/track/statement.ts';
 import { parseChainStatement } from '../../../wire/track/statement.ts';
-import type { Applied, BookRecord } from '../book/contract.ts';
+import type { Applied, Book, BookRecord } from '../book/contract.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import type { TrackStore } from '../store/contract.ts';
 import { HISTORY_MS } from './account-parts.ts';
@@ -36,10 +36,22 @@ export class Unbooked {
   }
 
   /** One that was not stored before it was told: true where no figure has it. `isUnstated`: no statement says so yet. */
-  has(record: BookRecord, applied: Applied, isUnstated: boolean): boolean {
-    if (applied !== 'settled' || record.timeMs < this.#sinceMs) return false;
-    if (isUnstated) this.add([hourOf(record.timeMs)]);
+  has(
+    record: BookRecord,
+    applied: Applied,
+    isUnstated: boolean,
+    book: Pick<Book, 'timeOf'>,
+  ): boolean {
+    if (applied !== 'settled') return false;
+    const atMs = book.timeOf(record);
+    if (atMs < this.#sinceMs) return false;
+    if (isUnstated) this.add([hourOf(atMs)]);
     return true;
+  }
+
+  /** Of those of a poll that were not stored before it. */
+  hasAny(records: readonly BookRecord[], book: Pick<Book, 'timeOf'>): boolean {
+    return records.filter((record) => this.has(record, 'settled', true, book)).length > 0;
   }
 
   /** Hours that were stated, and have a record that no figure can have. */

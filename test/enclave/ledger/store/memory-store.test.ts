@@ -5,7 +5,7 @@ import type { LedgerAccount } from '../../../../enclave/ledger/protocol.ts';
 import { nodeCrypto } from '../../../../wire/node/crypto.ts';
 import { ChainCheck } from '../../../../wire/track/chain.ts';
 import { assertAccepted } from '../../../../wire/result.ts';
-import { boughtAt } from '../../../helpers/records.ts';
+import { boughtAt, depositedAt } from '../../../helpers/records.ts';
 import { additionOf, hoursOf, LEDGER_ACCOUNT, STORED_POLL } from '../../../helpers/track-store.ts';
 import { HOUR } from '../../../vectors/track.ts';
 import { findsNew, TOLD_AGAIN } from './told-again.ts';
@@ -66,6 +66,20 @@ describe('the record that is held in memory', () => {
     expect(await unstored(LEDGER_ACCOUNT)).toBe('bcdefg');
     store.forget(OTHER);
     expect(await unstored(OTHER)).toBe('abcdefg');
+  });
+
+  it('lets go of flows last', async () => {
+    const store = new MemoryStore(1024, 3);
+    const flows = ['x', 'y', 'z', 'last'].map((id) => depositedAt(id, HOUR, '1'));
+    const fills = ['a', 'b', 'c'].map((id) => boughtAt(id, HOUR, '1', '2'));
+    const unstored = async (): Promise<readonly string[]> => {
+      const found = await store.unstored(LEDGER_ACCOUNT, [...flows, ...fills]);
+      return assertAccepted(found).map(({ id }) => id);
+    };
+    await store.savePoll(LEDGER_ACCOUNT, STORED_POLL, [...flows.slice(0, 2), ...fills], 0);
+    expect(await unstored()).toEqual(['z', 'last', 'a', 'b']);
+    await store.savePoll(LEDGER_ACCOUNT, STORED_POLL, flows.slice(2), 5);
+    expect(await unstored()).toEqual(['x', 'a', 'b', 'c']);
   });
 
   it.each(TOLD_AGAIN)('of a flow, $name: $isNew', async (told) => {

@@ -57,13 +57,14 @@ function restated(all: readonly ChainStatement[]): readonly ChainStatement[] {
 describe('a record that came too late for the book', () => {
   it('is said only when the record had begun', () => {
     const unbooked = new Unbooked({ createdMs: CREATED_MS });
-    expect(unbooked.has(at(CREATED_MS - HISTORY_MS - 1, 'old'), 'settled', true)).toBe(false);
-    expect(unbooked.has(at(CREATED_MS - HISTORY_MS, 'first'), 'settled', true)).toBe(true);
+    const book = { timeOf: ({ timeMs }: BookRecord) => timeMs };
+    expect(unbooked.has(at(CREATED_MS - HISTORY_MS - 1, 'old'), 'settled', true, book)).toBe(false);
+    expect(unbooked.has(at(CREATED_MS - HISTORY_MS, 'first'), 'settled', true, book)).toBe(true);
     for (const applied of ['new', 'repeated', 'late', 'too_precise'] as const) {
-      expect(unbooked.has(at(CREATED_MS, applied), applied, true)).toBe(false);
+      expect(unbooked.has(at(CREATED_MS, applied), applied, true, book)).toBe(false);
     }
     // What a statement says already is known, and is no work.
-    expect(unbooked.has(at(CREATED_MS, 'stated'), 'settled', false)).toBe(true);
+    expect(unbooked.has(at(CREATED_MS, 'stated'), 'settled', false, book)).toBe(true);
     expect([unbooked.take().length, unbooked.take().length]).toEqual([1, 0]);
   });
 

@@ -1,0 +1,200 @@
+// Deposits and withdrawals that turn out otherwise when the hours that they are in are settled: no hour keeps a return that
+// lacks one, none loses it for what was told before, and no restart makes a difference.
+
+import { describe, expect, it } from 'vitest';
+import type { Flow } from '../../../../enclave/connector/records.ts';
+import { LATE_UNBOOKED } from '../../../../enclave/ledger/track/unbooked.ts';
+import { NOT_BOOKED } from '../../../../wire/performance/hour-return.ts';
+import { DAY_MS, HOUR_MS } from '../../../../wire/track/head.ts';
+import type { ChainStatement } from '../../../../wire/track/statement.ts';
+import { KeptStore } from '../../../helpers/kept-store.ts';
+import { balanceOf, depositedAt } from '../../../helpers/records.ts';
+import type { Story } from '../../../helpers/track-story.ts';
+import {
+  openRecord,
+  openStory,
+  parsedOf,
+  playStep,
+  signedOf,
+  STORY_STEPS,
+} from '../../../helpers/track-story.ts';
+
+type Hour = Extract<ChainStatement, { kind: 'hour' }>;
+type Told = Partial<Flow>;
+
+const USD = 73_997;
+const PENDING: Told = { status: 'pending' };
+const OK: Told = { status: 'ok' };
+const FAILED: Told = { status: 'failed' };
+const CANCELED: Told = { status: 'canceled' };
+const NAMED: Told = { status: 'ok', networkId: 'one' };
+
+interface Scene {
+  readonly story: Story;
+  readonly atMs: number;
+  readonly direction: Flow['direction'];
+}
+
+async function opened(direction: Flow['direction'] = 'in'): Promise<Scene> {
+  const story = openStory(new KeptStore());
+  for (let step = 0; step < STORY_STEPS; step++) await playStep(story, step);
+  return { story, atMs: story.desk.nowMs + HOUR_MS / 2, direction };
+}
+
+async function poll({ desk, record }: Story, flows: readonly Flow[], usd: number): Promise<void> {
+  desk.poll({ records: [...flows, balanceOf('USD', String(usd)), balanceOf('BTC', '0.6')] });
+  record.look();
+  await record.idle();
+}
+
+/** An hour after the last poll; `usd` is what the venue has then. */
+async function tell(scene: Scene, told: Told | null, usd = USD): Promise<void> {
+  const { story, atMs, direction } = scene;
+  story.desk.nowMs += HOUR_MS;
+  const type = direction === 'in' ? 'deposit' : 'withdrawal';
+  const flow: Flow = { ...depositedAt('f', atMs, '5'), type, direction, ...told };
+  await poll(story, told === null ? [] : [flow], usd);
+}
+
+async function wait(scene: Scene, days: number, usd = USD): Promise<void> {
+  for (let day = 0; day < days; day++) {
+    scene.story.desk.nowMs += DAY_MS - HOUR_MS;
+    await tell(scene, null, usd);
+  }
+}
+
+async function restart({ story }: Scene): Promise<void> {
+  story.record = openRecord(story.desk, story.record.store);
+  await story.record.idle();
+  expect(story.desk.fatal).toEqual([]);
+}
+
+/** As they are now, by their begin. */
+async function hoursOf({ story }: Scene): Promise<ReadonlyMap<number, Hour>> {
+  const hours = new Map<number, Hour>();
+  for (const one of parsedOf(await signedOf(story)))
+    if (one.kind === 'hour') hours.set(one.figures.startMs, one);
+  return hours;
+}
+
+async function hourAt(scene: Scene, timeMs: number): Promise<Hour | undefined> {
+  return (await hoursOf(scene)).get(timeMs - (timeMs % HOUR_MS));
+}
+
+async function withGap(scene: Scene, gap: string): Promise<readonly number[]> {
+  const hours = [...(await hoursOf(scene)).values()];
+  return hours
+    .filter(({ figures }) => figures.gaps.includes(gap))
+    .map((one) => one.figures.startMs);
+}
+
+describe('a flow that failed and is through after all', () => {
+  it.each([
+    ['in', [FAILED], 5],
+    ['in', [CANCELED], 5],
+    ['in', [PENDING, FAILED], 5],
+    ['in', [PENDING, FAILED], 20],
+    ['out', [FAILED], 5],
+    ['out', [PENDING, CANCELED], 5],
+  ] as const)('%s, %j and %d days: its hour loses its return', async (direction, first, days) => {
+    const scene = await opened(direction);
+    for (const told of first) await tell(scene, told);
+    await wait(scene, days);
+    const usd = direction === 'in' ? USD + 5 : USD - 5;
+    await tell(scene, OK, usd);
+    const toldMs = scene.story.desk.nowMs;
+    for (const told of [OK, null]) await tell(scene, told, usd);
+    expect(await hourAt(scene, scene.atMs)).toMatchObject({
+      return: { ratio: null },
+      supersedes: { reason: LATE_UNBOOKED },
+    });
+    // Once, however often it is told.
+    expect(await withGap(scene, LATE_UNBOOKED)).toEqual([toldMs - (toldMs % HOUR_MS)]);
+  });
+});
+
+describe('a deposit that came days after the venue had dated it', () => {
+  async function came(): Promise<Scene & { readonly cameMs: number }> {
+    const scene = await opened();
+    await tell(scene, PENDING);
+    await wait(scene, 4);
+    await tell(scene, NAMED, USD + 5);
+    await tell(scene, null, USD + 5);
+    const counted = [...(await hoursOf(scene)).values()].filter(
+      ({ figures }) => figures.startMs > scene.atMs && figures.flows.length > 0,
+    );
+    expect(counted).toHaveLength(1);
+    return { ...scene, cameMs: counted[0]?.figures.startMs ?? 0 };
+  }
+
+  it.each([
+    ['', { ...NAMED, status: 'canceled' }],
+    [', without its transaction', CANCELED],
+    [', with another', { status: 'failed', networkId: 'two' }],
+  ] as const)(
+    'and is taken back takes the return from the hour in which it came%s',
+    async (_, back) => {
+      const scene = await came();
+      await wait(scene, 5, USD + 5);
+      const before = await hourAt(scene, scene.atMs);
+      await tell(scene, back);
+      await tell(scene, back);
+      expect(await withGap(scene, NOT_BOOKED)).toEqual([scene.cameMs]);
+      expect(await hourAt(scene, scene.atMs)).toEqual(before);
+      expect(await withGap(scene, LATE_UNBOOKED)).toHaveLength(1);
+    },
+  );
+
+  it('and is taken back in time counts nowhere', async () => {
+    const scene = await came();
+    await wait(scene, 1, USD + 5);
+    await tell(scene, { ...NAMED, status: 'canceled' });
+    await tell(scene, null);
+    const hour = await hourAt(scene, scene.cameMs);
+    expect([hour?.figures.flows, hour?.figures.inflow]).toEqual([[], 0n]);
+    expect(scene.story.record.counters['hours_not_reopened']).toBe(0);
+  });
+
+  it('while nobody could ask counts in the hour after the last poll', async () => {
+    const scene = await opened();
+    await tell(scene, PENDING);
+    await wait(scene, 4);
+    const { desk, record } = scene.story;
+    const lastMs = desk.nowMs;
+    desk.nowMs += 5 * HOUR_MS;
+    desk.missed(lastMs, desk.nowMs, 'exchange_unavailable');
+    record.look();
+    await record.idle();
+    await tell(scene, OK, USD + 5);
+    await tell(scene, null, USD + 5);
+    expect((await hourAt(scene, lastMs))?.figures.flows).toHaveLength(1);
+    expect(record.counters['hours_not_reopened']).toBe(0);
+  });
+});
+
+describe('a restart', () => {
+  it.each([
+    ['in', [PENDING], 5, FAILED, [false, true]],
+    ['in', [PENDING, FAILED], 5, FAILED, [true, true]],
+    ['out', [PENDING, OK], 19, OK, [true, true]],
+    ['out', [PENDING, OK], 5, NAMED, [false, true]],
+  ] as const)(
+    'takes no return for what was told before: %s %j, %d days, %j',
+    async (direction, first, days, again, [before, behind]) => {
+      const usd = direction === 'in' ? USD : USD - 5;
+      const scene = await opened(direction);
+      for (const told of first) await tell(scene, told, usd);
+      await wait(scene, days, usd);
+      const hour = await hourAt(scene, scene.atMs);
+      if (before) await restart(scene);
+      // Within the hour after the last one, so that no statement rests on it when the ledger ends.
+      scene.story.desk.nowMs -= (11 * HOUR_MS) / 12;
+      await tell(scene, again, usd);
+      if (behind) await restart(scene);
+      for (const told of [null, null]) await tell(scene, told, usd);
+      expect(hour).toMatchObject({ return: { reason: null } });
+      expect(await hourAt(scene, scene.atMs)).toEqual(hour);
+      expect(await withGap(scene, LATE_UNBOOKED)).toEqual([]);
+    },
+  );
+});
