@@ -191,7 +191,8 @@ export class CoverageLog {
     for (const { fromMs, toMs, reason } of record.lost) {
       const sinceMs = Math.max(fromMs, this.lastCompleteMs);
       if (sinceMs >= toMs) continue;
-      const first = Math.max(hourOf(sinceMs), hourOf(record.poll.startedMs) - KEPT_HOURS * HOUR_MS);
+      // Where a venue tells later, hours are open, or opened again, for as long.
+      const first = Math.max(hourOf(sinceMs), hourOf(record.poll.startedMs) - MAX_HISTORY_MS);
       for (let startMs = first; startMs < toMs; startMs += HOUR_MS) this.addGap(startMs, reason);
       if (reason === HISTORY_LIMIT) this.addGap(hourOf(atMs), reason);
     }

@@ -121,6 +121,21 @@ describe('an outage that is longer than what the venue keeps', () => {
     expect(states(log, 8)).toEqual([lost, lost, lost, lost, true, true, 'history_limit', true]);
   });
 
+  it('is a gap for as long as hours of a venue that tells later are open', () => {
+    const log = new CoverageLog(ORIGIN);
+    log.addPoll(told(HOUR + MINUTE_MS, [fills(HOUR - HOUR_MS, HOUR + MINUTE_MS)]));
+    log.addPoll(told(HOUR + HOUR_MS, []));
+    const endMs = HOUR + 7 * 24 * HOUR_MS;
+    log.addPoll(
+      told(endMs + HOUR_MS, [
+        fills(HOUR + HOUR_MS, HOUR + 2 * HOUR_MS, 'history_limit'),
+        fills(HOUR + 2 * HOUR_MS, endMs),
+        fills(endMs, endMs + HOUR_MS, 'delayed'),
+      ]),
+    );
+    expect(log.coverage(HOUR + HOUR_MS)).toMatchObject({ polls: 1, gaps: ['history_limit'] });
+  });
+
   it('is no gap of what was told between two of them', () => {
     const log = new CoverageLog(ORIGIN);
     log.addPoll(told(HOUR + MINUTE_MS, [fills(HOUR - HOUR_MS, HOUR)]));
