@@ -71,7 +71,8 @@ function dayAndMore(): readonly Place[] {
   const hours = Array.from({ length: 26 }, (_, at) => hourStatement(blindOr(at)));
   const atMs = START_MS + 24 * HOUR_MS;
   const values = { equity: money(1000), balance: money(1000), unrealised: 0n };
-  const flows = { deposits: 0n, withdrawals: 0n, byMarket: [], gaps: [] };
+  const { byMarket } = hour(23);
+  const flows = { deposits: 0n, withdrawals: 0n, byMarket, gaps: [] };
   const basis = { lastCounter: 24, hours: 24, completeHours: 24 };
   const kind = 'snapshot';
   return hours.toSpliced(24, 0, { kind, supersedes: null, atMs, ...values, ...flows, basis });

@@ -64,10 +64,9 @@ function identityOf(figures: HourFigures): Fixed | null {
 
 const MARKET_SUMS = ['volume', 'fees', 'funding', 'income', 'realised'] as const;
 
-/** Rows of markets add up to the hour, and what they paid each other to zero; no contract has cost anything. Refuses `record_mismatch`. */
+/** Rows of markets add up to the hour, no row to nothing, and what they paid each other to zero; no contract has cost anything. Refuses `record_mismatch`. */
 function checkMarkets({ figures, counter }: HourStatement): Result<null> {
   const { byMarket, trades, equityEnd, unrealisedEnd } = figures;
-  if (byMarket.length === 0) return accept(null);
   for (const { market, equity, unrealised } of byMarket) {
     const isOther = equity !== null && unrealised !== null && equity !== unrealised;
     if (isOther && (market === 'swap' || market === 'future')) {

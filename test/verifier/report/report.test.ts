@@ -13,7 +13,7 @@ import { toleranceOf } from '../../../wire/performance/tolerance.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import { hourStatement, RecordBuilder } from '../../helpers/track-record.ts';
 import { money } from '../../wire/performance/golden.ts';
-import { blindHour, changed, record } from '../../wire/performance/hours.ts';
+import { blindHour, changed, hour, record } from '../../wire/performance/hours.ts';
 import { LogFolder, runCommand } from '../log/log-folder.ts';
 
 let folder: LogFolder;
@@ -138,8 +138,9 @@ describe('a report', () => {
       const tolerance = toleranceOf(before, behind, 0n);
       const flows = { inflow: 0n, outflow: 0n };
       const priced = { equityStart: before, equityEnd: behind, tolerance, ...flows };
+      const { byMarket } = hour(400, priced);
       builder.add(
-        hourStatement(changed(blind, priced), {
+        hourStatement(changed(blind, { ...priced, byMarket }), {
           supersedes: { counter: 401, reason: 'late_data' },
         }),
       );
@@ -345,14 +346,14 @@ describe('a report', () => {
     builder.addHours([
       first,
       second,
-      changed(third, { equityStart: money(1), equityEnd: money(3), byMarket: [] }),
+      changed(third, { equityStart: money(1), equityEnd: money(3) }),
     ]);
     const residual = {
       residual: money('-0.1'),
       status: 'beyond',
       tolerance: money('0.021'),
     } as const;
-    const corrected = { ...residual, realised: money('-1.9'), byMarket: [] };
+    const corrected = { ...residual, realised: money('-1.9') };
     const later = changed(first, corrected);
     builder.add(hourStatement(later, { supersedes: { counter: 1, reason: 'late_data' } }));
     const path = folder.path('jump.json');

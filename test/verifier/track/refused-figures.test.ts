@@ -38,7 +38,7 @@ function snapshot(atMs: number, more: Partial<SnapshotStatement>): Placeless {
     unrealised: 0n,
     deposits: 0n,
     withdrawals: 0n,
-    byMarket: [],
+    byMarket: hour(0).byMarket,
     basis: { lastCounter: 24, hours: 24, completeHours: 24 },
     gaps: [],
     ...more,
@@ -100,6 +100,26 @@ describe('figures that contradict themselves are refused, whoever signed them', 
     const builder = await built([changed(first, { byMarket })]);
     const { exit, verdict } = await folder.verify(builder.file());
     expect([exit, verdict.code ?? null]).toEqual([code === null ? 0 : 1, code]);
+  });
+
+  it.each<[string, Partial<HourFigures>, string | null]>([
+    ['nothing', {}, null],
+    ['nothing that is known', { volume: null, fees: null, funding: null, realised: null }, null],
+    ['fills', { trades: 7 }, 'trades'],
+    ['a volume', { volume: money(5000) }, 'volume'],
+    ['fees', { fees: money(3) }, 'fees'],
+    ['funding', { funding: money(-1) }, 'funding'],
+    ['income', { income: money(1) }, 'income'],
+    ['a profit', { realised: money(1) }, 'realised'],
+    ['a value', { equityEnd: money(1000), unrealisedChange: 0n }, 'equity'],
+    ['a gain that is not realised', { unrealisedEnd: money(1) }, 'unrealised'],
+  ])('no market at all, where the hour says %s', async (_, said, name) => {
+    const unknown = { equityEnd: null, unrealisedEnd: null, unrealisedChange: null };
+    // As they are where nobody knows the value: nothing else would be refused.
+    const stated = hour(0, { byMarket: [], ...unknown, tolerance: money(1), ...said });
+    const { exit, verdict } = await folder.verify((await built([stated])).file());
+    const what = name === null ? null : `markets: ${name}`;
+    expect([exit, verdict.detail?.['what'] ?? null]).toEqual([what === null ? 0 : 1, what]);
   });
 
   it.each([

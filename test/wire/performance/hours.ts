@@ -2,7 +2,7 @@
 
 import type { Fixed } from '../../../wire/fixed.ts';
 import { toleranceOf } from '../../../wire/performance/tolerance.ts';
-import type { HourFigures } from '../../../wire/track/figures.ts';
+import type { HourFigures, MarketFigures } from '../../../wire/track/figures.ts';
 import { HOUR_MS } from '../../../wire/track/figures.ts';
 import { money } from './golden.ts';
 
@@ -11,9 +11,17 @@ export { HOUR_MS };
 /** 2026-01-01T00:00Z. */
 export const START_MS: number = Date.UTC(2026, 0, 1);
 
+/** All of it is of spot, as a ledger says of an account that has nothing else. */
+function spotOf(figures: Omit<HourFigures, 'byMarket'>): MarketFigures {
+  const { trades, volume, fees, funding, realised, income } = figures;
+  const { equityEnd: equity, unrealisedEnd: unrealised } = figures;
+  const sums = { trades, volume, fees, funding, realised, income, equity, unrealised };
+  return { market: 'spot', outlay: 0n, ...sums };
+}
+
 export function hour(at: number, figures: Partial<HourFigures> = {}): HourFigures {
   const { equityStart = money(1000), equityEnd = money(1000) } = figures;
-  return {
+  const made = {
     startMs: START_MS + at * HOUR_MS,
     equityStart,
     equityEnd,
@@ -32,7 +40,6 @@ export function hour(at: number, figures: Partial<HourFigures> = {}): HourFigure
     status: 'reconciled',
     trades: 0,
     volume: 0n,
-    byMarket: [],
     prices: [],
     pricesDigest: new Uint8Array(32),
     polls: 12,
@@ -40,12 +47,15 @@ export function hour(at: number, figures: Partial<HourFigures> = {}): HourFigure
     gaps: [],
     rebuilt: false,
     ...figures,
-  };
+  } as const;
+  return { byMarket: [spotOf(made)], ...made };
 }
 
-/** Another hour with the same figures but those that are named. */
+/** Another hour with the same figures but those that are named; a row of spot alone goes with them. */
 export function changed(one: HourFigures, figures: Partial<HourFigures>): HourFigures {
-  return { ...one, ...figures };
+  const made = { ...one, ...figures };
+  const isSpot = one.byMarket.length === 1 && one.byMarket[0]?.market === 'spot';
+  return { ...made, byMarket: figures.byMarket ?? (isSpot ? [spotOf(made)] : one.byMarket) };
 }
 
 /** An hour in which nobody saw the account. */
@@ -59,6 +69,7 @@ export function blindHour(at: number): HourFigures {
     complete: false,
     polls: 0,
     gaps: ['not_completed', 'poll_missed'],
+    byMarket: [],
   });
 }
 
