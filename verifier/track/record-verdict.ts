@@ -51,7 +51,8 @@ export interface RecordSummary extends FiguresJson {
 
 /** What is computed from hours, of one account or of several. */
 export interface FiguresJson {
-  readonly period: { readonly start_ms: number; readonly end_ms: number };
+  /** Null: no hour was seen. */
+  readonly period: { readonly start_ms: number; readonly end_ms: number } | null;
   readonly figures: Readonly<Record<string, string | number | null>>;
   readonly reasons: Readonly<Record<string, string>>;
   readonly conventions: Readonly<Record<string, string>>;
@@ -182,8 +183,9 @@ function correctionJson({ statement }: VerifiedRecord['corrections'][number]): C
 export function figuresJson(performance: Performance): FiguresJson {
   const { coverage, gaps, rebuilt, days, points } = performance;
   const { figures, reasons, conventions } = metricsFigures(performance);
+  const { startMs, endMs, recorded } = coverage;
   return {
-    period: { start_ms: coverage.startMs, end_ms: coverage.endMs },
+    period: recorded === 0 ? null : { start_ms: startMs, end_ms: endMs },
     figures: Object.fromEntries(figures),
     reasons: Object.fromEntries(reasons),
     conventions: Object.fromEntries(conventions),
@@ -327,13 +329,18 @@ export function renderFigures({ figures, reasons }: FiguresJson): readonly strin
   });
 }
 
+function periodText(period: FiguresJson['period']): string {
+  if (period === null) return 'no hour was seen yet';
+  const [from, to] = [period.start_ms, period.end_ms].map((ms) => new Date(ms).toISOString());
+  return `${from ?? ''} to ${to ?? ''}`;
+}
+
 function renderFacts(verdict: RecordVerdict, record: RecordSummary): readonly string[] {
   const { period, statements, chain } = record;
-  const [from, to] = [period.start_ms, period.end_ms].map((ms) => new Date(ms).toISOString());
   const lines = [
     row('account', record.account),
     row('venue', `${record.venue}, ${record.environment}`),
-    row('period', `${from ?? ''} to ${to ?? ''}`),
+    row('period', periodText(period)),
     row('chain', `${chain.counter} statements, last ${chain.hash}`),
     row(
       'statements',

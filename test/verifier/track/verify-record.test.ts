@@ -146,9 +146,20 @@ describe('a record', () => {
     const { exit, out } = await runCommand(run, path, ...folder.folder.trust());
     expect(exit).toBe(0);
     expect(out).toContain('VERIFIED');
+    expect(out).toMatch(/^\s*period\s+2026-01-01T00:00:00\.000Z to 2026-01-01T03:00:00\.000Z$/mu);
     expect(out).toContain('0.0302');
     expect(out).toContain('not known: below_minimum');
     expect(out).toContain('[venue_word]');
+  });
+
+  it('in which no hour was seen has no period', async () => {
+    const builder = await built(threeHours().map((one) => changed(one, { rebuilt: true })));
+    const { exit, verdict } = await folder.verify(builder.file());
+    expect([exit, verdict.record?.period]).toEqual([0, null]);
+    const path = folder.folder.path('unseen.json');
+    await writeFile(path, builder.file());
+    const { out } = await runCommand(run, path, ...folder.folder.trust());
+    expect(out).toMatch(/^\s*period\s+no hour was seen yet$/mu);
   });
 
   it('without a policy is undecided, however good', async () => {
