@@ -8,7 +8,9 @@ import { NOT_BOOKED } from '../../../../wire/performance/hour-return.ts';
 import { DAY_MS, HOUR_MS } from '../../../../wire/track/head.ts';
 import type { ChainStatement } from '../../../../wire/track/statement.ts';
 import { KeptStore } from '../../../helpers/kept-store.ts';
+import { randomPicks } from '../../../helpers/random.ts';
 import { balanceOf, depositedAt } from '../../../helpers/records.ts';
+import { testSeed } from '../../../helpers/seed.ts';
 import type { Story } from '../../../helpers/track-story.ts';
 import {
   openRecord,
@@ -198,3 +200,68 @@ describe('a restart', () => {
     },
   );
 });
+
+/** What a venue says of three flows: under way, then how each ended, again and again, and now and then nothing for days. */
+interface Step {
+  readonly told: Told;
+  readonly days: number;
+  /** Right before it is told, and right behind. */
+  readonly restarts: readonly [boolean, boolean];
+}
+
+function planOf(pick: (bound: number) => number): readonly Step[] {
+  const flows = [0, 1, 2].map((at) => {
+    const isIn = pick(2) === 0;
+    const kind: Told = isIn
+      ? { type: 'deposit', direction: 'in' }
+      : { type: 'withdrawal', direction: 'out' };
+    return { told: { ...kind, id: `f${at}` }, ended: [OK, NAMED, FAILED, CANCELED][pick(4)] };
+  });
+  const restartsOf = (): Step['restarts'] => [pick(3) === 0, pick(3) === 0];
+  const begun = flows.map(({ told }) => ({
+    told: { ...told, ...PENDING },
+    days: 0,
+    restarts: restartsOf(),
+  }));
+  const ended = Array.from({ length: 6 }, () => {
+    const { told, ended: end } = flows[pick(3)] ?? {};
+    return { told: { ...told, ...end }, days: [0, 0, 4, 5][pick(4)] ?? 0, restarts: restartsOf() };
+  });
+  return [...begun, ...ended];
+}
+
+async function playPlan(plan: readonly Step[], restarts: boolean): Promise<Scene> {
+  const scene = await opened();
+  const { desk } = scene.story;
+  for (const {
+    told,
+    days,
+    restarts: [before, behind],
+  } of plan) {
+    await wait(scene, days);
+    await tell(scene, null);
+    if (restarts && before) await restart(scene);
+    desk.nowMs -= (11 * HOUR_MS) / 12;
+    await tell(scene, told);
+    if (restarts && behind) await restart(scene);
+    desk.nowMs -= HOUR_MS / 12;
+    await tell(scene, null);
+  }
+  await tell(scene, null);
+  return scene;
+}
+
+it('restarts change nothing of what is said of flows', async () => {
+  const seed = testSeed();
+  const pick = randomPicks(seed);
+  for (let round = 0; round < 4; round++) {
+    const plan = planOf(pick);
+    const said: unknown[] = [];
+    for (const restarts of [false, true]) {
+      const scene = await playPlan(plan, restarts);
+      const hours = [...(await hoursOf(scene)).values()];
+      said.push(hours.map(({ figures, return: made }) => ({ figures, made })));
+    }
+    expect(said[1], `seed ${seed}: ${JSON.stringify(plan)}`).toEqual(said[0]);
+  }
+}, 60_000);
