@@ -101,13 +101,14 @@ export async function stateUnbooked(
   for (const startMs of hours) {
     const before = await read(chain.effective('hour', startMs) ?? 0);
     if (!before.ok) return before;
+    // One that is not stated yet: a venue gives what failed days ago the time at which it is through.
+    coverage.addGap(startMs, NOT_BOOKED);
     if (before.value?.kind !== 'hour' || before.value.figures.gaps.includes(NOT_BOOKED)) continue;
     const { figures, basis, counter } = before.value;
     const { missingPrices, ...rest } = basis;
     const lacking = { ...figures, complete: false, gaps: withGap(figures.gaps) };
     const late = { ...rest, late: basis.late + 1 };
     stated.remember(maker.hour(lacking, late, missingPrices, { counter, reason }));
-    coverage.addGap(startMs, NOT_BOOKED);
     const dayMs = Math.ceil((startMs + HOUR_MS) / DAY_MS) * DAY_MS;
     days.set(dayMs, (days.get(dayMs) ?? 0) + (figures.complete ? 1 : 0));
   }

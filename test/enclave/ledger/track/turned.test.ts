@@ -113,6 +113,17 @@ describe('a flow that failed and is through after all', () => {
     // Once, however often it is told.
     expect(await withGap(scene, LATE_UNBOOKED)).toEqual([toldMs - (toldMs % HOUR_MS)]);
   });
+
+  it('at a time of which nothing is stated yet: that hour has none either', async () => {
+    const scene = await opened('out');
+    for (const told of [PENDING, FAILED]) await tell(scene, told);
+    await wait(scene, 5);
+    const doneMs = scene.story.desk.nowMs + 60_000;
+    expect(await hourAt(scene, doneMs)).toBe(undefined);
+    await tell(scene, { ...OK, timeMs: doneMs }, USD - 5);
+    await tell(scene, null, USD - 5);
+    expect(await withGap(scene, NOT_BOOKED)).toEqual([doneMs - (doneMs % HOUR_MS)]);
+  });
 });
 
 describe('a deposit that came days after the venue had dated it', () => {
