@@ -264,6 +264,26 @@ describe('a statement of a track record', () => {
   });
 
   it.each([
+    ['hour', 15, 10],
+    ['snapshot', 19, 10],
+    ['metrics', 13, null],
+  ])('of kind %s has label tls in field %d, and no money but dollars', (name, label, currency) => {
+    const bytes = vector(name);
+    for (const [field, value] of [
+      [label, 'tls'],
+      [currency, 'USD'],
+    ] as const) {
+      if (field === null) continue;
+      expect(changed(field, value, bytes)).toEqual(bytes);
+      for (const other of ['host', 'EUR', '', value.toUpperCase() + value, null, 1, undefined])
+        expect(parseTrackStatement(changed(field, other, bytes))).toMatchObject({
+          ok: false,
+          refusal: { code: 'message_malformed', detail: { field } },
+        });
+    }
+  });
+
+  it.each([
     [15, false],
     [16, true],
     [17, false],
