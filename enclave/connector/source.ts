@@ -183,10 +183,11 @@ async function walkSpan(
 export function freshOf(
   records: readonly ConnectorRecord[],
   cursor: SourceCursor,
+  fromMs: number = cursor.idsFromMs,
 ): readonly ConnectorRecord[] {
   return records.filter((record) => {
     const identity = identityOf(record);
-    if (cursor.ids.has(identity) || timeOfRecord(record) < cursor.idsFromMs) return false;
+    if (cursor.ids.has(identity) || timeOfRecord(record) < fromMs) return false;
     cursor.ids.set(identity, timeOfRecord(record));
     return true;
   });

@@ -96,6 +96,8 @@ export interface FlexStatement {
   readonly malformed: Readonly<Record<Section, readonly string[]>>;
   readonly missing: readonly Section[];
   readonly untaken: readonly UntakenElements[];
+  /** End of the day on which a record was booked, where that is known. */
+  readonly bookedMs: ReadonlyMap<ConnectorRecord, number>;
 }
 
 /** All statements of an answer; null when it is no answer with statements. */
@@ -110,12 +112,17 @@ class Reading {
   readonly records: ConnectorRecord[] = [];
   readonly malformed: Record<Section, string[]>;
   readonly missing: Section[] = [];
+  readonly bookedMs = new Map<ConnectorRecord, number>();
   readonly #untaken = new Map<string, UntakenElements>();
   readonly #names = new Map<string, number>();
   readonly #context: Context;
   readonly #currencies = new Set<string>();
 
-  constructor(accountId: string, toDate: string) {
+  /** What a statement of one day has was booked on it. */
+  readonly #oneDay: string;
+
+  constructor(accountId: string, fromDate: string, toDate: string) {
+    this.#oneDay = fromDate === toDate ? toDate : '';
     this.malformed = Object.fromEntries(SECTIONS.map((name) => [name, [] as string[]])) as Record<
       Section,
       string[]
@@ -149,7 +156,7 @@ class Reading {
       if (taken === 'level') levels++;
       else own++;
       if (typeof taken === 'string') this.pass(section, taken, 1);
-      else if (!this.#take(taken)) this.malformed[section].push(this.#nameOf(section, raw));
+      else if (!this.#take(taken, raw)) this.malformed[section].push(this.#nameOf(section, raw));
     }
     // Orders, lots or sums, and none of what they are of: that is not known.
     if (levels > 0 && own === 0) this.missing.push(section);
@@ -168,11 +175,13 @@ class Reading {
     return hashId(section, nameOf([section, day, JSON.stringify(raw)]));
   }
 
-  #take(taken: Exclude<Taken, Untaken>): boolean {
+  #take(taken: Exclude<Taken, Untaken>, raw: Raw): boolean {
     const all = taken === null ? [] : 'kind' in taken ? [taken] : taken;
     if (taken === null || !all.every(isSound)) return false;
+    const booked = endOfFlexDay(textAt(raw, 'reportDate') ?? this.#oneDay);
     for (const record of all) {
       this.records.push(record);
+      if (booked !== null) this.bookedMs.set(record, booked);
       if ('currency' in record) this.#currencies.add(record.currency);
       if ('quote' in record && record.quote !== null) this.#currencies.add(record.quote);
     }
@@ -196,10 +205,11 @@ function elementsIn(content: unknown): number {
 function readStatement(statement: unknown): FlexStatement | null {
   const accountId = nameAt(statement, 'accountId');
   const toDate = textAt(statement, 'toDate') ?? '';
-  const from = parseFlexTime(textAt(statement, 'fromDate') ?? '');
+  const fromDate = textAt(statement, 'fromDate') ?? '';
+  const from = parseFlexTime(fromDate);
   const toMs = endOfFlexDay(toDate);
   if (!isRaw(statement) || accountId === null || from === null || toMs === null) return null;
-  const reading = new Reading(accountId, toDate);
+  const reading = new Reading(accountId, fromDate, toDate);
   for (const section of SECTIONS) {
     if (section in statement) reading.read(section, statement[section]);
     else reading.missing.push(section);
@@ -209,7 +219,7 @@ function readStatement(statement: unknown): FlexStatement | null {
     const reason = REPEATING.has(section) ? 'repeats' : 'not_supported';
     reading.pass(section, reason, elementsIn(content));
   }
-  const { records, malformed, missing, untaken } = reading;
+  const { records, malformed, missing, untaken, bookedMs } = reading;
   const span = { fromMs: from.timeMs, toMs };
-  return { accountId, ...span, records, malformed, missing, untaken };
+  return { accountId, ...span, records, malformed, missing, untaken, bookedMs };
 }

@@ -233,6 +233,7 @@ function join(before: Joined, next: FlexStatement): Joined {
     malformed,
     missing: [...new Set([...missing, ...next.missing])],
     untaken: [...before.untaken, ...next.untaken],
+    bookedMs: new Map([...before.bookedMs, ...next.bookedMs]),
     spans: joinSpans(before.spans, next),
   };
 }
@@ -287,6 +288,10 @@ async function take(statement: Joined, walker: Walker, nowMs: number): Promise<v
   const known = cursor.doneToMs;
   const dated = records.filter((record) => 'timeMs' in record);
   await walker.emit(freshOf(dated, cursor));
+  // Of before what is known by its id, but booked since: an older trade that is corrected.
+  const isSince = known > walker.fromMs;
+  const late = dated.filter((record) => (statement.bookedMs.get(record) ?? 0) > known);
+  if (isSince) await walker.emit(freshOf(late, cursor, 0));
   const momentary = records.filter((record) => !('timeMs' in record));
   await walker.emit(momentary.map((record) => notAhead(record, nowMs)));
   for (const { section, reason } of untaken) {
@@ -296,7 +301,7 @@ async function take(statement: Joined, walker: Walker, nowMs: number): Promise<v
     walker.cover({ what: 'transfers', market, ...span, complete: false, reason });
   }
   // What was told before stays told: without cursors, or without a new day, perhaps nothing is left out.
-  const isLeftOut = known > walker.fromMs && toMs > known;
+  const isLeftOut = isSince && toMs > known;
   const broken = brokenIn(statement, cursor, isLeftOut);
   cursor.doneToMs = Math.max(known, Math.min(toMs, nowMs));
   for (const [what, section] of SUBJECTS) {

@@ -30,11 +30,6 @@ function reasonsOf({ done }: Outcome, ...subjects: readonly string[]): readonly 
   return subjects.map((subject) => done.coverage.find(({ what }) => what === subject)?.reason);
 }
 
-/** With the column of transaction ids. */
-function numbered(trade: string, number: string): string {
-  return trade.replace('<Trade ', `<Trade transactionID="${number}" `);
-}
-
 describe('a query that is broken out by day', () => {
   it('is one account: what is held is what the last one says, and no day is a gap', async () => {
     // In no order.
@@ -324,32 +319,5 @@ describe('charges of CFDs', () => {
     expect(done.coverage.filter(({ market }) => market === 'U1 CFDCharges')).toEqual([
       expect.objectContaining({ what: 'interest', complete: false, reason: 'not_supported' }),
     ]);
-  });
-});
-
-describe('a trade that is booked again under the ids of its execution', () => {
-  const cancelled = numbered(TRADE, '102').replace('="10"', '="-10"').replaceAll('"11"', '""');
-  const corrected = numbered(TRADE, '103').replace('="10"', '="11"');
-
-  it.each([
-    ['that is told now', numbered(TRADE, '101'), []],
-    // Told twice, as docs/VENUES.md says of columns that change; but whatever is corrected is taken.
-    ['that was told without its number', TRADE, ['U1:101 buy 10']],
-  ])('is another than the one %s', async (_, trade, again) => {
-    const first = await poll([query(statement('U1', { trades: trade }))]);
-    expect(fillsOf(first.records)).toHaveLength(1);
-    let { cursors } = first.done;
-    const found: string[][] = [];
-    for (const [hours, more] of [
-      [2, ''],
-      [26, cancelled + corrected],
-    ] as const) {
-      const trades = numbered(TRADE, '101') + more;
-      const nowMs = NOW_MS + hours * HOUR_MS;
-      const next = await poll([query(statement('U1', { trades }))], { cursors, nowMs });
-      found.push(fillsOf(next.records).map(({ id, side, amount }) => `${id} ${side} ${amount}`));
-      cursors = next.done.cursors;
-    }
-    expect(found).toEqual([again, ['U1:102 sell 10', 'U1:103 buy 11']]);
   });
 });
