@@ -200,9 +200,14 @@ function byAccount(statements: readonly FlexStatement[]): readonly Joined[] {
     joined.set(accountId, before === undefined ? { ...next, spans } : join(before, next));
   }
   return Array.from(joined.values(), (one) =>
-    isEmptied(one) ? { ...one, toMs: endMs, spans: extended(one.spans, endMs) } : one,
+    endMs - one.toMs > ENDED_MS && isEmptied(one)
+      ? { ...one, toMs: endMs, spans: extended(one.spans, endMs) }
+      : one,
   );
 }
+
+/** As long as hours wait for a venue that tells later: what is empty may have something again on the next day. */
+const ENDED_MS: number = 5 * 24 * HOUR_MS;
 
 /** Nothing is in it: that it has no later statement is no reason to wait for one. */
 function isEmptied({ records, malformed, missing }: Joined): boolean {

@@ -74,7 +74,8 @@ export class AccountBook implements Book {
   timeOf(record: BookRecord): number {
     const event = record.kind === 'flow' ? eventOf(record, false) : null;
     if (event === null) return record.timeMs;
-    const atMs = this.#timeline.find(event.key)?.atMs;
+    const known = this.#timeline.find(event.key);
+    const atMs = known !== null && isCounted(event) && !isCounted(known) ? null : known?.atMs;
     const hour = isCounted(event) ? null : this.#timeline.hourOfKey(event.key);
     return atMs ?? hour ?? record.timeMs;
   }

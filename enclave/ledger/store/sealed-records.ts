@@ -135,7 +135,11 @@ export async function readUnstored<T extends StoredRecord>(
     record,
     names: storedNames(record, (name) => keys.recordKey(name)),
   }));
-  const asked = told.flatMap(({ names: { own, alike, against } }) => [own, ...alike, ...against]);
+  const asked = told.flatMap(({ names: { own, alike, against } }) => [
+    ...own,
+    ...alike,
+    ...against,
+  ]);
   const known = await readKnown(sql, keys, account, asked);
   const isKnown = (key: Uint8Array): boolean => known.has(toHex(key));
   return told.filter(({ names }) => !isStored(names, isKnown)).map(({ record }) => record);

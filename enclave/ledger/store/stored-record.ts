@@ -50,7 +50,8 @@ type RecordName = readonly CborValue[];
 
 /** Under which names a record may be stored. */
 export interface StoredNames<Name> {
-  readonly own: Name;
+  /** In the same words, of a flow with a transaction or without. */
+  readonly own: readonly Name[];
   /** Of a flow as it was told before, with a transaction or without, where it moved as much; and where not. */
   readonly alike: readonly Name[];
   readonly against: readonly Name[];
@@ -61,13 +62,13 @@ export function storedNames<Name>(
   record: StoredRecord,
   nameOf: (name: RecordName) => Name,
 ): StoredNames<Name> {
-  const own = nameOf(recordName(record));
-  if (record.kind !== 'flow') return { own, alike: [], against: [] };
+  if (record.kind !== 'flow') return { own: [nameOf(recordName(record))], alike: [], against: [] };
   const isIn = isBalanced(record, record.status);
   const namesOf = (balanced: boolean): readonly Name[] =>
     FLOW_STATUSES.filter((status) => isBalanced(record, status) === balanced).flatMap((status) =>
       ['', null].map((networkId) => nameOf(recordName({ ...record, status, networkId }))),
     );
+  const own = ['', null].map((networkId) => nameOf(recordName({ ...record, networkId })));
   return { own, alike: namesOf(isIn), against: namesOf(!isIn) };
 }
 
@@ -76,7 +77,10 @@ export function isStored<Name>(
   { own, alike, against }: StoredNames<Name>,
   has: (name: Name) => boolean,
 ): boolean {
-  return has(own) || (alike.some((name) => has(name)) && !against.some((name) => has(name)));
+  return (
+    own.some((name) => has(name)) ||
+    (alike.some((name) => has(name)) && !against.some((name) => has(name)))
+  );
 }
 
 function pollToCbor(record: StoredPollRecord): CborValue {

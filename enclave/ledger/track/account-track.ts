@@ -157,7 +157,8 @@ export class AccountTrack {
   #replay(record: StoredRecord, isUnstated: boolean): void {
     if (record.kind === 'missed') this.#coverage.addMissed(record);
     else if (record.kind === 'poll') this.#takeRecordOfPoll(record, isUnstated);
-    else this.#unbooked.has(record, this.#apply(record, isUnstated), isUnstated, this.#book);
+    else if (this.#unbooked.has(record, this.#apply(record, isUnstated), isUnstated, this.#book))
+      this.#coverage.addUnbooked(this.#book.timeOf(record));
   }
 
   #takeRecordOfPoll(record: StoredPollRecord, isUnstated: boolean): void {

@@ -3,7 +3,7 @@
 
 import type { Outcome } from '../../../wire/exchange-call.ts';
 import { OUTCOME } from '../../../wire/exchange-call.ts';
-import { HISTORY_LIMIT } from '../../../wire/performance/hour-return.ts';
+import { HISTORY_LIMIT, NOT_BOOKED } from '../../../wire/performance/hour-return.ts';
 import { MAX_FIGURES_GAPS } from '../../../wire/track/figures-codec.ts';
 import { HOUR_MS } from '../../../wire/track/head.ts';
 import type { HourPoll } from '../../../wire/track/hour.ts';
@@ -216,6 +216,11 @@ export class CoverageLog {
       const outcome: Outcome = OUTCOME.missed;
       this.#push(hour, { origin: this.#origin, leafIndex: null, startedMs, outcome });
     }
+  }
+
+  /** A record of it is in no figure; where it is stated already, that is said anew (unbooked.ts). */
+  addUnbooked(atMs: number): void {
+    this.addGap(hourOf(atMs), NOT_BOOKED);
   }
 
   addLate(startMs: number): void {

@@ -102,7 +102,7 @@ export async function stateUnbooked(
     const before = await read(chain.effective('hour', startMs) ?? 0);
     if (!before.ok) return before;
     // One that is not stated yet: a venue gives what failed days ago the time at which it is through.
-    coverage.addGap(startMs, NOT_BOOKED);
+    coverage.addUnbooked(startMs);
     if (before.value?.kind !== 'hour' || before.value.figures.gaps.includes(NOT_BOOKED)) continue;
     const { figures, basis, counter } = before.value;
     const { missingPrices, ...rest } = basis;

@@ -135,20 +135,25 @@ describe('a query that is broken out by day', () => {
   });
 
   it.each([
-    ['0', '0', endOf(13), 'is not waited for when nothing is in it'],
-    ['5', '0', endOf(10), 'is waited for while it holds shares'],
-    ['0', '90', endOf(10), 'is waited for while it holds money'],
-    ['n/a', '0', endOf(10), 'is waited for while nobody knows what it holds'],
-  ])('of an account that ended, holding %s and %s, to %i: %s', async (position, cash, endMs) => {
-    const days = [9, 10, 11, 12, 13].map((date) => day(nameOf(date), '5', '90'));
-    const ended = [9, 10].map((date) => day(nameOf(date), position, cash).replaceAll('U1', 'U2'));
+    ['0', '0', 6, 13, 'is not waited for when nothing is in it'],
+    ['0', '0', 10, 10, 'is waited for as long as hours are, because it may have something again'],
+    ['5', '0', 6, 6, 'is waited for while it holds shares'],
+    ['0', '90', 6, 6, 'is waited for while it holds money'],
+    ['n/a', '0', 6, 6, 'is waited for while nobody knows what it holds'],
+  ])('of an account that ended, holding %s and %s since %i, to %i: %s', async (...row) => {
+    const [position, cash, last, to] = row;
+    const dates = [5, 6, 9, 10, 11, 12, 13];
+    const days = dates.map((date) => day(nameOf(date), '5', '90'));
+    const ended = dates
+      .filter((date) => date <= last)
+      .map((date) => day(nameOf(date), position, cash).replaceAll('U1', 'U2'));
     const outcome = await poll([query(...days, ...ended)], {
-      fromMs: startOf(9),
+      fromMs: startOf(5),
       nowMs: endOf(13) + HOUR_MS,
     });
     const delayed = outcome.done.coverage.filter(({ reason }) => reason === 'delayed');
     const since = new Set(delayed.map(({ market, fromMs }) => `${market.slice(0, 2)} ${fromMs}`));
-    expect([...since].toSorted()).toEqual([`U1 ${endOf(13)}`, `U2 ${endMs}`]);
+    expect([...since].toSorted()).toEqual([`U1 ${endOf(13)}`, `U2 ${endOf(to)}`]);
   });
 
   it('names it once: not again what an earlier poll came to', async () => {

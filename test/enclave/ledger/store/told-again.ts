@@ -53,6 +53,8 @@ export const TOLD_AGAIN: readonly ToldAgain[] = [
   of('in', [named], ok, false),
   // The book knows a flow by its id, whatever transaction it comes with.
   of('in', [named], { status: 'ok', networkId: 'two' }, false),
+  of('in', [pending, ok], named, false),
+  of('in', [pending, named], ok, false),
   of('in', [pending, named], canceled, true),
   of('in', [pending, named], { status: 'failed', networkId: 'two' }, true),
   of('in', [pending, { status: 'canceled', networkId: 'two' }], named, true),

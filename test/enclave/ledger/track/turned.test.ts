@@ -114,15 +114,29 @@ describe('a flow that failed and is through after all', () => {
     expect(await withGap(scene, LATE_UNBOOKED)).toEqual([toldMs - (toldMs % HOUR_MS)]);
   });
 
-  it('at a time of which nothing is stated yet: that hour has none either', async () => {
-    const scene = await opened('out');
-    for (const told of [PENDING, FAILED]) await tell(scene, told);
+  it.each([[false], [true]])(
+    'at a time of which nothing is stated yet: that hour has none either, with a restart: %s',
+    async (isRestarted) => {
+      const scene = await opened('out');
+      for (const told of [PENDING, FAILED]) await tell(scene, told);
+      await wait(scene, 5);
+      // When it is told, the hour before it is stated, and the record is one of those that this rests on.
+      const doneMs = scene.story.desk.nowMs + HOUR_MS - 60_000;
+      await tell(scene, { ...OK, timeMs: doneMs }, USD - 5);
+      expect(await hourAt(scene, doneMs)).toBe(undefined);
+      if (isRestarted) await restart(scene);
+      for (const told of [null, null]) await tell(scene, told, USD - 5);
+      expect(await withGap(scene, NOT_BOOKED)).toEqual([doneMs - (doneMs % HOUR_MS)]);
+    },
+  );
+
+  it('at a time that is settled, though it failed later: the hour that lacks it has none', async () => {
+    const scene = await opened('in');
     await wait(scene, 5);
-    const doneMs = scene.story.desk.nowMs + 60_000;
-    expect(await hourAt(scene, doneMs)).toBe(undefined);
-    await tell(scene, { ...OK, timeMs: doneMs }, USD - 5);
-    await tell(scene, null, USD - 5);
-    expect(await withGap(scene, NOT_BOOKED)).toEqual([doneMs - (doneMs % HOUR_MS)]);
+    const failedMs = scene.story.desk.nowMs + HOUR_MS - 60_000;
+    await tell(scene, { ...FAILED, timeMs: failedMs });
+    for (const told of [OK, null]) await tell(scene, told, USD + 5);
+    expect(await withGap(scene, NOT_BOOKED)).toEqual([scene.atMs - (scene.atMs % HOUR_MS)]);
   });
 });
 
@@ -191,12 +205,16 @@ describe('a restart', () => {
     ['in', [PENDING, FAILED], 5, FAILED, [true, true]],
     ['out', [PENDING, OK], 19, OK, [true, true]],
     ['out', [PENDING, OK], 5, NAMED, [false, true]],
+    ['in', [PENDING, OK], 5, NAMED, [false, false]],
+    ['in', [PENDING, NAMED], 5, OK, [false, true]],
   ] as const)(
     'takes no return for what was told before: %s %j, %d days, %j',
     async (direction, first, days, again, [before, behind]) => {
-      const usd = direction === 'in' ? USD : USD - 5;
+      const isThrough = first.some((told) => told !== FAILED && told !== PENDING);
+      const usd = isThrough && direction === 'in' ? USD + 5 : direction === 'in' ? USD : USD - 5;
       const scene = await opened(direction);
-      for (const told of first) await tell(scene, told, usd);
+      for (const told of first)
+        await tell(scene, told, told === PENDING && direction === 'in' ? USD : usd);
       await wait(scene, days, usd);
       const hour = await hourAt(scene, scene.atMs);
       if (before) await restart(scene);
