@@ -4,6 +4,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { prepareAppliance } from '../../scripts/appliance.ts';
 import type { Appliance, ApplianceOptions } from '../../scripts/appliance.ts';
 import { ROOT } from '../../scripts/bundle.ts';
@@ -303,6 +304,11 @@ export function fetchStatus(url: string): Promise<number> {
       });
     }).once('error', reject);
   });
+}
+
+/** Until the enclave's HTTPS answers so; that it does not answer yet, or not under such a load, is another answer. */
+export async function waitForStatus(url: string, status: number): Promise<void> {
+  while ((await fetchStatus(url).catch(() => null)) !== status) await sleep(100);
 }
 
 export function trustOf({ trust }: Appliance): readonly string[] {

@@ -11,7 +11,14 @@ import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Appliance } from '../../scripts/appliance.ts';
 import { FRAME } from '../../wire/messages.ts';
-import { fetchStatus, newAppliance, newPlace, TestHost, verifyLog } from './appliance.ts';
+import {
+  fetchStatus,
+  newAppliance,
+  newPlace,
+  TestHost,
+  verifyLog,
+  waitForStatus,
+} from './appliance.ts';
 import type { Place } from './appliance.ts';
 import { expectReportsAgree, indexesOf, listLeaves, readJournal } from './evidence.ts';
 import { writeLongCapture } from './long-capture.ts';
@@ -47,7 +54,7 @@ function countBatches({ tap }: Place): () => number {
 /** The enclave says so after five seconds; then, until no batch reaches it any more. */
 async function stalled(host: TestHost, batches: () => number): Promise<void> {
   const ready = `${await host.url()}/ready`;
-  while ((await fetchStatus(ready)) !== 503) await sleep(100);
+  await waitForStatus(ready, 503);
   for (let still = 0, before = -1; still < 3; before = batches()) {
     still = batches() === before ? still + 1 : 0;
     await sleep(700);

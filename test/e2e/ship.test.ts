@@ -8,7 +8,14 @@ import { describe, expect, it } from 'vitest';
 import type { Appliance } from '../../scripts/appliance.ts';
 import type { Fault, FaultHook } from '../../simulator/s3/server.ts';
 import { randomPicks } from '../helpers/random.ts';
-import { fetchStatus, newAppliance, newPlace, stateOf, TestHost, verifyLog } from './appliance.ts';
+import {
+  newAppliance,
+  newPlace,
+  stateOf,
+  TestHost,
+  verifyLog,
+  waitForStatus,
+} from './appliance.ts';
 import { residentBytes } from './memory.ts';
 import { cleanUpAfterEach, temporaryFolder } from './processes.ts';
 import { FolderStore } from '../../wire/node/objects/folder.ts';
@@ -91,7 +98,7 @@ describe('a host that ships to S3', () => {
     const holds = count('ship_full');
     // The enclave feels it.
     const ready = `${await host.url()}/ready`;
-    while ((await fetchStatus(ready)) !== 503) await sleep(100);
+    await waitForStatus(ready, 503);
     const held = await readMetrics(host);
     expect(held('trackseal_ship_held')).toBe(1);
     expect(held('trackseal_ship_store_up')).toBe(0);
@@ -115,7 +122,7 @@ describe('a host that ships to S3', () => {
     await host.waitForEvent('ship_has_room', holds);
     await host.waitFor('leaves after it', () => tap.acknowledgedSize > size + 100);
     bucket.s3.setFault(null);
-    while ((await fetchStatus(ready)) !== 200) await sleep(100);
+    await waitForStatus(ready, 200);
     await host.waitFor('orders after it', () => tap.releases.length > released);
     const after = await readMetrics(host);
     expect(after('trackseal_ship_holds_total')).toBeGreaterThanOrEqual(holds);
