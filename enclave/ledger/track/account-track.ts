@@ -22,6 +22,7 @@ import type {
 import { trackAccountOf } from '../store/postgres-store.ts';
 import { CoverageLog, hourOf, KEPT_HOURS, momentOf, pollRecordOf } from './hour-coverage.ts';
 import { endOf, lossOf } from './loss.ts';
+import type { AskedPrices } from './price-questions.ts';
 import { askPrices } from './price-questions.ts';
 import { Redo } from './redo.ts';
 import { CORRECTED_HOURS, StatedHours } from './stated-hours.ts';
@@ -286,26 +287,19 @@ export class AccountTrack {
     });
     if (toMs === fromMs) return false;
     const maker = new StatementMaker(trackAccountOf(account), services.origin, chain.head);
-    const { lastHourMs } = chain;
-    const missingMs = lastHourMs === null ? fromMs : lastHourMs + HOUR_MS;
-    const correctMs = this.#redo.correctMs;
-    const round = { chain, maker, coverage: this.#coverage, correctMs, days: new Set<number>() };
-    if (missingMs < fromMs) {
-      // The book was lost, or opened anew: what is between is stated first.
-      this.#stated.stateMissing({ ...round, missing: [] }, fromMs);
-    } else {
-      const { table, missing } = await askPrices(services, account, this.#book.needs(fromMs, toMs));
-      const hours = { fromMs, toMs };
-      let corrected = this.#stated.closeHours({ ...round, missing }, this.#book, table, hours);
-      while (corrected-- > 0) this.#noteCorrection();
-    }
-    this.#stated.stateDays({ ...round, missing: [] });
+    const round = { chain, maker, coverage: this.#coverage, correctMs: this.#redo.correctMs };
+    const ask = (): Promise<AskedPrices> =>
+      askPrices(services, account, this.#book.needs(fromMs, toMs));
+    let corrected = await this.#stated.stateRound(round, this.#book, { fromMs, toMs }, ask);
+    while (corrected-- > 0) this.#noteCorrection();
     const nextMs = this.#book.nextHourMs ?? toMs;
     this.#coverage.forget(nextMs - KEPT_HOURS * HOUR_MS);
     this.#stated.forget(nextMs - CORRECTED_HOURS * HOUR_MS);
     if (nextMs > (chain.lastHourMs ?? 0)) this.#redo.correctMs = null;
     const statedRecords = this.#recordCount;
-    this.#pending = { made: maker.made, statedRecords, state: this.#nextState(nextMs) };
+    const makeState = (): StoredState => stateOf(this.#book, this.#coverage, statedRecords);
+    const state = this.#states.next(nextMs, makeState);
+    this.#pending = { made: maker.made, statedRecords, state };
     return true;
   }
 
@@ -383,11 +377,6 @@ export class AccountTrack {
     }
     this.#refusal = refusal;
     return { ok: false, refusal };
-  }
-
-  #nextState(hourMs: number): StoredState | null {
-    const records = this.#recordCount;
-    return this.#states.next(hourMs, () => stateOf(this.#book, this.#coverage, records));
   }
 
   #noteCorrection(): void {

@@ -14,6 +14,7 @@ import type { DayHour } from './day-figures.ts';
 import { dayFigures } from './day-figures.ts';
 import { gapHour } from './gap-hour.ts';
 import type { CoverageLog } from './hour-coverage.ts';
+import type { AskedPrices } from './price-questions.ts';
 import type { StatementMaker } from './statements.ts';
 import { boundedFigures, markOfDay, markOfHour } from './statements.ts';
 
@@ -32,37 +33,69 @@ export interface Round {
   readonly chain: ChainCheck;
   readonly maker: StatementMaker;
   readonly coverage: CoverageLog;
-  readonly missing: readonly MissingPrices[];
   /** From this hour on what was stated may be corrected; null: none. */
   readonly correctMs: number | null;
+}
+
+interface OpenRound extends Round {
+  readonly missing: readonly MissingPrices[];
   /** Midnights whose hours have changed. */
   readonly days: Set<number>;
+}
+
+interface Hours {
+  readonly fromMs: number;
+  readonly toMs: number;
 }
 
 export class StatedHours {
   readonly #stated = new Map<number, StatedHour>();
   readonly #dayMarks = new Map<number, string>();
 
-  /** Closes and states hours of the book, as many as one signature has room for. Gives how many were corrections. */
-  closeHours(
+  /**
+   * States hours of the book, for which it asks for prices, or the hours that are missing before them; and their midnights.
+   * Gives how many hours were corrections.
+   */
+  async stateRound(
     round: Round,
     book: Pick<TrackBook, 'closeHour'>,
+    hours: Hours,
+    ask: () => Promise<AskedPrices>,
+  ): Promise<number> {
+    const { lastHourMs } = round.chain;
+    const days = new Set<number>();
+    let corrected = 0;
+    if (lastHourMs !== null && lastHourMs + HOUR_MS < hours.fromMs) {
+      // The book was lost, or opened anew: what is between is stated first.
+      this.#stateMissing({ ...round, days, missing: [] }, lastHourMs, hours.fromMs);
+    } else {
+      const { table, missing } = await ask();
+      corrected = this.#closeHours({ ...round, days, missing }, book, table, hours);
+    }
+    for (const atMs of [...days].toSorted((a, b) => a - b)) this.#stateDay(round, atMs);
+    return corrected;
+  }
+
+  /** Closes and states as many as one signature has room for. Gives how many were corrections. */
+  #closeHours(
+    round: OpenRound,
+    book: Pick<TrackBook, 'closeHour'>,
     table: PriceTable,
-    { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
+    { fromMs, toMs }: Hours,
   ): number {
     const { coverage, maker } = round;
     let corrected = 0;
     let bytes = 0;
     for (let startMs = fromMs; startMs < toMs && bytes < MAX_ROUND_BYTES; startMs += HOUR_MS) {
       const figures = boundedFigures(book.closeHour(startMs, table, coverage.coverage(startMs)));
-      if (this.stateHour(round, figures)) corrected++;
+      if (this.#stateHour(round, figures)) corrected++;
       bytes = maker.made.reduce((sum, one) => sum + one.bytes.length, 0);
     }
     return corrected;
   }
 
   /** Gives whether it was a correction. */
-  stateHour(round: Round, figures: HourFigures): boolean {
+  #stateHour(round: OpenRound, figures: HourFigures): boolean {
     const { chain, correctMs, days } = round;
     const { startMs } = figures;
     const mark = markOfHour(figures);
@@ -82,20 +115,12 @@ export class StatedHours {
     return true;
   }
 
-  /** Hours between the last that was stated and `fromMs`, the first that the book has: it was lost, or opened anew. */
-  stateMissing(round: Round, fromMs: number): void {
-    const { lastHourMs } = round.chain;
-    if (lastHourMs === null) return;
+  #stateMissing(round: OpenRound, lastHourMs: number, fromMs: number): void {
     const untilMs = Math.min(fromMs, lastHourMs + (1 + MAX_MISSING_HOURS) * HOUR_MS);
     for (let startMs = lastHourMs + HOUR_MS; startMs < untilMs; startMs += HOUR_MS) {
       const { polls, gaps } = round.coverage.coverage(startMs);
-      this.stateHour(round, gapHour(startMs, polls, [...new Set([...gaps, NOT_BOOKED])]));
+      this.#stateHour(round, gapHour(startMs, polls, [...new Set([...gaps, NOT_BOOKED])]));
     }
-  }
-
-  /** Snapshots of the midnights of a round, or their corrections. */
-  stateDays({ chain, maker, days }: Round): void {
-    for (const atMs of [...days].toSorted((a, b) => a - b)) this.#stateDay(chain, maker, atMs);
   }
 
   /** What was stated before a restart. */
@@ -114,7 +139,7 @@ export class StatedHours {
   }
 
   #make(
-    { maker, coverage, missing }: Round,
+    { maker, coverage, missing }: OpenRound,
     figures: HourFigures,
     mark: string,
     superseded: number | null,
@@ -126,7 +151,7 @@ export class StatedHours {
     this.#stated.set(startMs, { ...dayHourOf(figures), mark });
   }
 
-  #stateDay(chain: ChainCheck, maker: StatementMaker, atMs: number): void {
+  #stateDay({ chain, maker }: Round, atMs: number): void {
     const day = dayFigures(this.#stated, atMs);
     if (day === null) return;
     const mark = markOfDay(day);
