@@ -1,0 +1,82 @@
+// A query of Interactive Brokers that is broken out by day: each business day has statements of its own. It is polled every
+// three hours of nine days from Monday, 23 November 2026, in New York; what a ledger made of it is asked afterwards.
+
+import { expect } from 'vitest';
+import { MemoryStore } from '../../enclave/ledger/store/memory-store.ts';
+import { formatFixed } from '../../wire/fixed.ts';
+import { DAY_MS, HOUR_MS } from '../../wire/track/head.ts';
+import { poll, query } from './flex-query.ts';
+import { TrackDesk } from './track-desk.ts';
+import { LEDGER_ACCOUNT } from './track-store.ts';
+import { openRecord, parsedOf, signedOf } from './track-story.ts';
+
+const NEW_YORK_MS = 5 * HOUR_MS;
+export const MONDAY_MS: number = Date.UTC(2026, 10, 23) + NEW_YORK_MS;
+const OPENING_MS: number = MONDAY_MS + 8 * HOUR_MS;
+const POLL_MS: number = 3 * HOUR_MS;
+const POLLS = 70;
+/** Days that the query is of. */
+const QUERY_DAYS = 9;
+
+export interface FlexDay {
+  /** Counted from Monday. */
+  readonly at: number;
+  /** Of its statements. */
+  readonly dates: string;
+  /** As statements write it. */
+  readonly name: string;
+  readonly endMs: number;
+}
+
+/** Statements of a day that is over, as they are there at `nowMs`. */
+export type StatementsOf = (day: FlexDay, nowMs: number) => readonly string[];
+
+/** An hour whose money was not what it should have been. */
+export interface Unexplained {
+  readonly startMs: number;
+  /** What is too much, and the gaps of the hour. */
+  readonly said: string;
+}
+
+function flexDay(at: number): FlexDay {
+  const startMs = MONDAY_MS + at * DAY_MS;
+  const date = new Date(startMs - NEW_YORK_MS).toISOString().slice(0, 10);
+  const name = date.replaceAll('-', '');
+  return { at, dates: `fromDate="${name}" toDate="${name}"`, name, endMs: startMs + DAY_MS };
+}
+
+function isBusinessDay({ at }: FlexDay): boolean {
+  return ![0, 6].includes(new Date(MONDAY_MS + at * DAY_MS).getUTCDay());
+}
+
+function answerAt(nowMs: number, statementsOf: StatementsOf): string {
+  const last = Math.floor((nowMs - MONDAY_MS) / DAY_MS) - 1;
+  const days = Array.from({ length: QUERY_DAYS }, (_, at) => flexDay(last + 1 - QUERY_DAYS + at));
+  return query(...days.filter(isBusinessDay).flatMap((day) => statementsOf(day, nowMs)));
+}
+
+export async function playWeek(statementsOf: StatementsOf): Promise<readonly Unexplained[]> {
+  const desk = new TrackDesk(OPENING_MS, { ...LEDGER_ACCOUNT, venue: 'ibkr' });
+  const record = openRecord(desk, new MemoryStore());
+  for (let step = 0; step < POLLS; step++) {
+    desk.nowMs = OPENING_MS + step * POLL_MS;
+    const { nowMs } = desk;
+    const { cursors, fromMs } = desk.state;
+    const { done, records } = await poll([answerAt(nowMs, statementsOf)], {
+      cursors,
+      fromMs,
+      nowMs,
+    });
+    desk.state.cursors = done.cursors;
+    desk.poll({ records, coverage: done.coverage });
+    record.look();
+    await record.idle();
+  }
+  expect(desk.fatal).toEqual([]);
+  return parsedOf(await signedOf({ desk, record })).flatMap((hour) => {
+    if (hour.kind !== 'hour') return [];
+    const { startMs, residual, gaps } = hour.figures;
+    if (residual === null || residual === 0n) return [];
+    return [{ startMs, said: `${formatFixed(residual)} ${gaps.join(' ')}` }];
+  });
+}
