@@ -15,6 +15,7 @@ import type { JournalPlace } from './journal.ts';
 import { findJournal, openJournal } from './journal.ts';
 import { KillSwitch } from './kill-switch.ts';
 import { reconcile } from './reconcile.ts';
+import { tradingOf } from './trading.ts';
 
 export interface ExecutionService {
   readonly createExecution: EpochServices['createExecution'];
@@ -29,25 +30,12 @@ export function executionService(
   logger: Logger,
 ): ExecutionService {
   const { instruments } = configuration;
-  const { paper, limits, kill_switch: killSwitchFile, keep_journals: keep } = config.execution;
+  const { kill_switch: killSwitchFile, keep_journals: keep } = config.execution;
   const place: JournalPlace = { files, directory: `${config.state}/execution`, instruments, keep };
   const options = {
     crypto: nodeCrypto,
     instruments,
-    paper: {
-      latencyMs: paper.latency_ms,
-      takerFeePpm: paper.taker_fee_ppm,
-      makerFeePpm: paper.maker_fee_ppm,
-      slippageTicks: paper.slippage_ticks,
-    },
-    limits: {
-      maxOrderNotional: limits.max_order_notional,
-      maxPositionNotional: limits.max_position_notional,
-      maxOrders: limits.max_orders,
-      orderWindowMs: limits.order_window_ms,
-      priceBandPpm: limits.price_band_ppm,
-      maxDailyLoss: limits.max_daily_loss,
-    },
+    ...tradingOf(config.execution),
     onRefusal: ({ code }: { readonly code: string }) => {
       logger.error('signal_refused', { code });
     },

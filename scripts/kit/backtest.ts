@@ -8,7 +8,8 @@ import type { Result } from '../../wire/result.ts';
 import { accept } from '../../wire/result.ts';
 import type { BatchCuts, CaptureEnd, CaptureOptions } from './capture-batches.ts';
 import { CaptureBatches } from './capture-batches.ts';
-import type { LocalEpochOptions, TradingOptions } from './local-epoch.ts';
+import type { TradingOptions } from '../../host-proxy/execution/trading.ts';
+import type { LocalEpochOptions } from './local-epoch.ts';
 import { LocalEpoch } from './local-epoch.ts';
 import { Recorder } from './recorder.ts';
 

@@ -17,8 +17,7 @@ import type { ExecutionSummary } from '../../host-proxy/execution/execution-summ
 import { Journal } from '../../host-proxy/execution/journal.ts';
 import { JournalState } from '../../host-proxy/execution/journal-state.ts';
 import { KillSwitch } from '../../host-proxy/execution/kill-switch.ts';
-import type { PaperOptions } from '../../host-proxy/execution/paper-broker.ts';
-import type { RiskLimits } from '../../host-proxy/execution/risk.ts';
+import type { TradingOptions } from '../../host-proxy/execution/trading.ts';
 import type { EncodedBatch } from '../../wire/market/batcher.ts';
 import { parseBatch } from '../../wire/batch.ts';
 import type { RefusalCode } from '../../wire/codes.ts';
@@ -52,11 +51,6 @@ export const STRATEGY_LIMITS: Omit<StrategyLimits, 'batchMs'> = {
 /** Commitments are for others; here the bundle is in the same hands. */
 export const ZERO_SALT: Uint8Array = new Uint8Array(32);
 const ORIGIN = originOf('local', 1);
-
-export interface TradingOptions {
-  readonly paper: PaperOptions;
-  readonly limits: RiskLimits;
-}
 
 export interface LocalEpochOptions {
   readonly crypto: WireCrypto;

@@ -6,6 +6,8 @@ import { resolve } from 'node:path';
 import { parseHostConfig } from '../../host-proxy/config-file.ts';
 import type { HostConfig } from '../../host-proxy/config-file.ts';
 import type { RiskLimits } from '../../host-proxy/execution/risk.ts';
+import type { TradingOptions } from '../../host-proxy/execution/trading.ts';
+import { tradingOf } from '../../host-proxy/execution/trading.ts';
 import { parseHex, utf8 } from '../../wire/bytes.ts';
 import type { Instrument } from '../../wire/configuration.ts';
 import { canonicalJson } from '../../wire/configuration.ts';
@@ -16,7 +18,6 @@ import type { CaptureOptions } from './capture-batches.ts';
 import type { CaptureSurvey } from './capture-survey.ts';
 import { surveyCapture } from './capture-survey.ts';
 import { instrumentsOf, makeInstruments, readInstruments } from './instruments.ts';
-import type { TradingOptions } from './local-epoch.ts';
 import type { StrategySource } from './strategy-source.ts';
 import { findBeside } from './strategy-source.ts';
 
@@ -94,25 +95,8 @@ export async function readModel(
   if (hostFile !== undefined) {
     const host = await readHostConfig(hostFile);
     if (!host.ok) return host;
-    const { paper, limits } = host.value.execution;
-    return accept({
-      paper: {
-        latencyMs: paper.latency_ms,
-        takerFeePpm: paper.taker_fee_ppm,
-        makerFeePpm: paper.maker_fee_ppm,
-        slippageTicks: paper.slippage_ticks,
-      },
-      limits: {
-        maxOrderNotional: limits.max_order_notional,
-        maxPositionNotional: limits.max_position_notional,
-        maxOrders: limits.max_orders,
-        orderWindowMs: limits.order_window_ms,
-        priceBandPpm: limits.price_band_ppm,
-        maxDailyLoss: limits.max_daily_loss,
-      },
-      limited: true,
-      feed: host.value.feed,
-    });
+    const { execution, feed } = host.value;
+    return accept({ ...tradingOf(execution), limited: true, feed });
   }
   const values = { ...DEFAULT_MODEL };
   for (const name of Object.keys(RANGES) as (keyof typeof DEFAULT_MODEL)[]) {

@@ -19,7 +19,8 @@ import { accept, refuse } from '../../wire/result.ts';
 import type { BatchCuts, CaptureOptions } from './capture-batches.ts';
 import { CaptureBatches } from './capture-batches.ts';
 import type { EpochStory, StoryInput, StoryOutput } from './epoch-story.ts';
-import type { LocalEpochOptions, TradingOptions } from './local-epoch.ts';
+import type { TradingOptions } from '../../host-proxy/execution/trading.ts';
+import type { LocalEpochOptions } from './local-epoch.ts';
 import { noFile, STRATEGY_LIMITS, ZERO_SALT } from './local-epoch.ts';
 
 export interface ReproduceOptions {

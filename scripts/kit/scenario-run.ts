@@ -2,6 +2,7 @@
 // limits, twice at the same time in two processes that must agree in every byte. What did not come as expected
 // is told with its place in the file.
 
+import { paperOf } from '../../host-proxy/execution/trading.ts';
 import { Batcher } from '../../wire/market/batcher.ts';
 import type { EncodedBatch } from '../../wire/market/batcher.ts';
 import { parseDecimal } from '../../wire/market/scaled.ts';
@@ -265,15 +266,7 @@ async function playOnce(options: ScenarioOptions, scenario: Scenario): Promise<O
     seed: parseHex(seed) ?? new Uint8Array(),
     instruments: options.instruments,
     timeBudgetMs,
-    trading: paper && {
-      paper: {
-        latencyMs: paper.latency_ms,
-        takerFeePpm: paper.taker_fee_ppm,
-        makerFeePpm: paper.maker_fee_ppm,
-        slippageTicks: paper.slippage_ticks,
-      },
-      limits: NO_LIMITS,
-    },
+    trading: paper && { paper: paperOf(paper), limits: NO_LIMITS },
   });
   if (!started.ok) {
     const { code } = started.refusal;
