@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Agent } from 'node:https';
 import { connect } from 'node:tls';
-import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import * as z from 'zod';
 import { Envelopes } from '../../../enclave/desk/envelopes.ts';
 import { Results } from '../../../enclave/desk/results.ts';
@@ -10,27 +10,14 @@ import { REFUSAL_CODES } from '../../../wire/codes.ts';
 import { MAX_ENVELOPE_BYTES } from '../../../wire/envelope.ts';
 import { refuse } from '../../../wire/result.ts';
 import { toHex, utf8 } from '../../../wire/bytes.ts';
-import { ApiScene, CREDENTIALS } from '../../helpers/api-scene.ts';
-import type { FakeDeskOptions } from '../../helpers/fake-desk.ts';
+import type { ApiScene } from '../../helpers/api-scene.ts';
+import { CREDENTIALS } from '../../helpers/api-scene.ts';
+import { apiScenes } from '../../helpers/api-scenes.ts';
 import { FULL_PERMISSIONS } from '../../helpers/fake-desk.ts';
 import type { HttpAnswer, SealedCall } from '../../helpers/trader.ts';
 import { JSON_TYPE, openSealed, post, sealFor } from '../../helpers/trader.ts';
 
-const open: ApiScene[] = [];
-
-async function scene(options: FakeDeskOptions = {}): Promise<ApiScene> {
-  const made = await ApiScene.open(options);
-  open.push(made);
-  return made;
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0)) {
-    one.desk.release();
-    await one.close();
-    if (one.desk.fatal.length > 0) throw new Error(`the desk ended: ${one.desk.fatal.join()}`);
-  }
-});
+const scenes = apiScenes();
 
 function json({ body }: HttpAnswer): Record<string, unknown> {
   return JSON.parse(body.toString('utf8')) as Record<string, unknown>;
@@ -44,7 +31,7 @@ const NONCE = 'ab'.repeat(16);
 
 describe('registration', () => {
   it('checks with the exchange first, then answers a session inside of the envelope', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const { status, inside } = await one.register({ label: 'main', ttl: 600 });
     expect(status).toBe(200);
     expect(inside).toMatchObject({
@@ -64,7 +51,7 @@ describe('registration', () => {
   });
 
   it('answers only when its audit leaf is acknowledged', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     one.desk.hold = true;
     let answered = false;
     const registering = one.register().then((opened) => {
@@ -79,7 +66,7 @@ describe('registration', () => {
   });
 
   it('the commitment opens with the salt, and is not the same twice', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const first = await one.register({ label: 'main' });
     const second = await one.register({ label: 'main' });
     const { account_commitment: commitment, account_salt: salt, ...told } = first.inside;
@@ -93,7 +80,7 @@ describe('registration', () => {
   });
 
   it.each(['ftx', 'ftxus'])('of an account at %s is refused with its reason', async (exchange) => {
-    const one = await scene();
+    const one = await scenes.open();
     const { status, inside } = await one.register({ exchange });
     expect(status).toBe(410);
     expect(inside['error']).toBe('venue_closed');
@@ -111,7 +98,7 @@ describe('registration', () => {
     ['do what the venue does not tell', { trade: null, withdraw: null }, {}, null],
     ['not read', { read: false }, {}, 'exchange_refused'],
   ])('with a key that can %s (%j, %j): %s', async (_, has, settings, code) => {
-    const one = await scene();
+    const one = await scenes.open();
     const permissions = { ...FULL_PERMISSIONS, ...has };
     one.polling.answer = () => Promise.resolve({ ok: true, value: permissions });
     const { inside } = await one.register(settings);
@@ -126,7 +113,7 @@ describe('registration', () => {
   });
 
   it('that the exchange refuses makes no session, and wipes the credentials', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     one.polling.answer = () => Promise.resolve(refuse('exchange_refused'));
     const { status, inside } = await one.register();
     expect([status, inside['error'], inside['code']]).toEqual([
@@ -150,7 +137,7 @@ describe('registration', () => {
     ['an odd symbol', { symbols: ['BTC USDT'] }, 'api_malformed'],
     ['another operation', { op: 'summary' }, 'api_malformed'],
   ])('with %s is refused: %j %s', async (_, settings, code) => {
-    const one = await scene();
+    const one = await scenes.open();
     const { status, inside } = await one.register(settings);
     expect([status, inside['error']]).toEqual([400, code]);
     expect(JSON.stringify(inside)).not.toContain('savings');
@@ -166,7 +153,7 @@ describe('registration', () => {
     ['a user id of 101 bytes', { ...CREDENTIALS, userId: 'x'.repeat(101) }],
     ['an array', []],
   ])('with %s inside is refused', async (_, secrets) => {
-    const one = await scene();
+    const one = await scenes.open();
     const { status, inside } = await one.register({}, secrets);
     expect([
       status,
@@ -183,18 +170,18 @@ describe('registration', () => {
     [{}, { userId: 'x'.repeat(100) }],
     [{}, { secret: 'x'.repeat(4096) }],
   ])('with %j and %j is taken', async (settings, secrets) => {
-    const one = await scene();
+    const one = await scenes.open();
     expect((await one.register(settings, { ...CREDENTIALS, ...secrets })).status).toBe(200);
   });
 
   it('mistake 14 (in part): a user id with an underscore is one user id', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const first = await one.register({}, { ...CREDENTIALS, userId: 'a_b_c' });
     expect(first.status).toBe(200);
   });
 
   it('mistake 15 (in part): secret or apiSecret, as older clients have it', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const { secret, ...rest } = CREDENTIALS;
     const { status } = await one.register({}, { ...rest, apiSecret: secret });
     expect(status).toBe(200);
@@ -202,7 +189,7 @@ describe('registration', () => {
   });
 
   it('maps a venue and a type of older clients to the venue that polls it', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     for (const [exchange, accountType] of [
       ['binance', 'spot'],
       ['binance', 'futures'],
@@ -217,7 +204,7 @@ describe('registration', () => {
 
   it('takes as many sessions as configured, and as the environment allows', async () => {
     const desk = { polling_ms: 300_000, max_sessions: 2, sandbox: false };
-    const one = await scene({ configuration: { desk } });
+    const one = await scenes.open({ configuration: { desk } });
     expect((await one.register({ sandbox: true })).inside['error']).toBe('environment_refused');
     await one.session();
     await one.session();
@@ -228,7 +215,7 @@ describe('registration', () => {
 
   it('a place is held while the exchange is asked, and given back when it refuses', async () => {
     const desk = { polling_ms: 300_000, max_sessions: 1, sandbox: false };
-    const one = await scene({ configuration: { desk } });
+    const one = await scenes.open({ configuration: { desk } });
     const asked = Promise.withResolvers<null>();
     one.polling.answer = async () => {
       await asked.promise;
@@ -244,7 +231,7 @@ describe('registration', () => {
   });
 
   it('mistake 1: without an envelope for this enclave nothing is taken, whatever it says', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const plain = JSON.stringify({ ...CREDENTIALS, exchange: 'kraken' });
     const mock = JSON.stringify({
       ephemeral_pub: 'mock-ephemeral',
@@ -264,7 +251,7 @@ describe('registration', () => {
   });
 
   it('mistake 1: session ids are random and long, and known here by their hash alone', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const ids = [await one.session(), await one.session(), await one.session()];
     expect(new Set(ids.map((id) => id.slice(0, 8))).size).toBe(3);
     for (const id of ids) {
@@ -276,8 +263,8 @@ describe('registration', () => {
   });
 
   it('mistake 3: an envelope for another enclave, log or epoch does not open here', async () => {
-    const one = await scene();
-    const other = await scene();
+    const one = await scenes.open();
+    const other = await scenes.open();
     const secrets = CREDENTIALS;
     const metadata = { op: 'register', exchange: 'kraken', time: one.desk.nowMs };
     const { services } = one.desk;
@@ -298,7 +285,7 @@ describe('registration', () => {
   });
 
   it('mistake 4: keys in clear fields, and equal keys that show, do not exist', async () => {
-    const one = await scene({ vaultKeys: new Map([[1, new Uint8Array(32).fill(3)]]) });
+    const one = await scenes.open({ vaultKeys: new Map([[1, new Uint8Array(32).fill(3)]]) });
     await one.register();
     await one.register();
     // The same key twice: nothing that the host gets is the same twice, or says that it is.
@@ -323,7 +310,7 @@ describe('registration', () => {
 
 describe('envelopes at the desk', () => {
   it('are taken once', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const call = one.seal({ op: 'register', exchange: 'kraken' }, CREDENTIALS);
     expect((await post(one.ask, '/enclave/sessions', call)).status).toBe(200);
     const options = { method: 'POST', headers: JSON_TYPE, body: call.body };
@@ -343,7 +330,7 @@ describe('envelopes at the desk', () => {
     [300_000, null],
     [300_001, 'envelope_time'],
   ])('with a time that is %d ms off: %s', async (offMs, code) => {
-    const one = await scene();
+    const one = await scenes.open();
     const time = one.desk.nowMs + offMs;
     const call = one.seal({ op: 'register', exchange: 'kraken', time }, CREDENTIALS);
     const answer = await one.ask('/enclave/sessions', {
@@ -355,7 +342,7 @@ describe('envelopes at the desk', () => {
   });
 
   it('are remembered in bounds: what is over by its time is forgotten first', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const { services } = one.desk;
     const envelopes = new Envelopes(services, 2);
     const open = (call: SealedCall): string => {
@@ -374,14 +361,14 @@ describe('envelopes at the desk', () => {
   });
 
   it('without a time are refused', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const call = sealFor(one.desk.services, { op: 'register', exchange: 'kraken' }, CREDENTIALS);
     const options = { method: 'POST', headers: JSON_TYPE, body: call.body };
     expect(json(await one.ask('/enclave/sessions', options))['error']).toBe('envelope_malformed');
   });
 
   it('are answered inside once they opened, and nobody else can read the answer', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const call = one.seal({ op: 'register', exchange: 'ftx' }, CREDENTIALS);
     const options = { method: 'POST', headers: JSON_TYPE, body: call.body };
     const answer = await one.ask('/enclave/sessions', options);
@@ -394,7 +381,7 @@ describe('envelopes at the desk', () => {
 
 describe('results', () => {
   it('carry what the statement says, and when the session ends', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const id = await one.session();
     const summary = await one.operate('summary', id);
     expect(summary.status).toBe(200);
@@ -415,7 +402,7 @@ describe('results', () => {
   });
 
   it('are the same result until the next poll, so that nobody can fill the log or choose', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const id = await one.session();
     const first = await one.operate('summary', id);
     const leaves = one.desk.leaves.length;
@@ -425,7 +412,7 @@ describe('results', () => {
   });
 
   it('before the first poll there are none', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const id = await one.session();
     one.polling.figuresOf = () => null;
     const { status, inside } = await one.operate('summary', id);
@@ -433,7 +420,7 @@ describe('results', () => {
   });
 
   it('are answered only when their leaf is acknowledged', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const id = await one.session();
     one.desk.hold = true;
     let answered = false;
@@ -450,7 +437,7 @@ describe('results', () => {
   });
 
   it('of a session that was revoked meanwhile are not answered', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const id = await one.session();
     one.desk.hold = true;
     const asking = one.operate('summary', id);
@@ -470,7 +457,7 @@ describe('what is kept of an account', () => {
     onTestFinished(() => {
       forget.mockRestore();
     });
-    const one = await scene();
+    const one = await scenes.open();
     const id = await one.session({ ttl: 300 });
     const [account] = one.polling.added.keys();
     expect((await one.operate('summary', id)).status).toBe(200);
@@ -482,7 +469,7 @@ describe('what is kept of an account', () => {
 
 describe('the older paths', () => {
   it('want the pin of the TLS key, and answer in clear then', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const id = await one.session();
     const calls: readonly [string, string][] = [
       ['GET', `/enclave/summary/${id}`],
@@ -507,7 +494,7 @@ describe('the older paths', () => {
   });
 
   it('renew takes a ttl', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const id = await one.session({ ttl: 300 });
     const path = `/enclave/sessions/${id}/renew`;
     const headers = { ...pinOf(one), ...JSON_TYPE };
@@ -523,7 +510,7 @@ describe('the older paths', () => {
   });
 
   it('mistake 3: the quote answers a nonce with a document, never a constant', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const quoted = await one.ask(`/attestation/quote?nonce=${NONCE}`);
     expect(json(quoted)).toMatchObject({
       attestation_type: 'AWS_NITRO',
@@ -548,7 +535,7 @@ describe('limits', () => {
       attestations_per_second: 1,
       api: { client_per_minute: 3 },
     };
-    const one = await scene({ configuration: { limits } });
+    const one = await scenes.open({ configuration: { limits } });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const method = path === '/tls/csr' ? 'GET' : 'POST';
     const call = (): Promise<HttpAnswer> =>
@@ -580,7 +567,7 @@ describe('limits', () => {
       attestations_per_second: 1,
       api: { session_per_minute: 3 },
     };
-    const one = await scene({ configuration: { limits } });
+    const one = await scenes.open({ configuration: { limits } });
     const [id, other] = [await one.session(), await one.session()];
     const first = await one.operate('summary', id);
     expect(first.headers['x-ratelimit-limit']).toBe('3');
@@ -602,7 +589,7 @@ describe('limits', () => {
       attestations_per_second: 1,
       api: { registrations_per_minute: 2 },
     };
-    const one = await scene({ configuration: { limits } });
+    const one = await scenes.open({ configuration: { limits } });
     expect((await one.register()).headers['x-ratelimit-remaining']).toBe('1');
     await one.register();
     expect((await one.register()).inside['error']).toBe('rate_limited');
@@ -610,7 +597,7 @@ describe('limits', () => {
   });
 
   it('of the body: 32 KiB and not a byte more, announced or not', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const call = one.seal({ op: 'register', exchange: 'kraken' }, CREDENTIALS);
     const padded = (bytes: number): string => call.body.padEnd(bytes, ' ');
     const send = (body: string, headers: Record<string, string>): Promise<HttpAnswer> =>
@@ -623,7 +610,7 @@ describe('limits', () => {
   });
 
   it('an envelope of another type of content is refused', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const call = one.seal({ op: 'register', exchange: 'kraken' }, CREDENTIALS);
     for (const type of ['text/plain', 'application/jsonp', '']) {
       const answer = await one.ask('/enclave/sessions', {
@@ -638,7 +625,7 @@ describe('limits', () => {
 
 describe('before READY and while the log stalls', () => {
   it('nothing is taken', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     for (const [change, code] of [
       [{ ready: false, stalled: false }, 'not_ready'],
       [{ ready: true, stalled: true }, 'log_stalled'],
@@ -660,7 +647,7 @@ describe('before READY and while the log stalls', () => {
 
 describe('what HTTP can do', () => {
   it('other paths and methods get their code in the one form of an error', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     for (const path of [
       '/',
       '/health?x',
@@ -686,7 +673,7 @@ describe('what HTTP can do', () => {
   });
 
   it('a page of any origin may use envelopes, and nothing with a session id in its URL', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const asked = await one.ask('/enclave/sessions', { method: 'OPTIONS' });
     expect(asked.status).toBe(200);
     expect(asked.headers['access-control-allow-origin']).toBe('*');
@@ -697,7 +684,7 @@ describe('what HTTP can do', () => {
   });
 
   it('a client that asks before it sends is told to go on', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const call = one.seal({ op: 'register', exchange: 'kraken' }, CREDENTIALS);
     const headers = { ...JSON_TYPE, expect: '100-continue' };
     const answer = await one.ask('/enclave/sessions', { method: 'POST', headers, body: call.body });
@@ -705,7 +692,7 @@ describe('what HTTP can do', () => {
   });
 
   it('a body that ends early harms nobody', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     for (let count = 0; count < 3; count++) {
       const socket = connect({ host: '127.0.0.1', port: one.port, rejectUnauthorized: false });
       socket.write(
@@ -764,7 +751,7 @@ async function served(one: ApiScene): Promise<OpenApi> {
 
 describe('the OpenAPI document', () => {
   it('describes what the server really answers', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const document = await served(one);
     const check = async (
       path: string,
@@ -822,7 +809,7 @@ describe('the OpenAPI document', () => {
   });
 
   it('describes what is inside of the envelopes', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const { schemas } = (await served(one)).components;
     const check = (name: string, value: unknown): void => {
       const schema = schemas[name];
@@ -844,7 +831,7 @@ describe('the OpenAPI document', () => {
   });
 
   it('lists every path that answers, and none that does not', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const document = await served(one);
     const id = await one.session();
     for (const [template, methods] of Object.entries(document.paths)) {

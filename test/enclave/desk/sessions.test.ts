@@ -8,24 +8,18 @@ import type { DeskSecret } from '../../../wire/desk-messages.ts';
 import { MAX_VAULT_RECORDS } from '../../../wire/limits.ts';
 import { accept } from '../../../wire/result.ts';
 import { ApiScene, CREDENTIALS } from '../../helpers/api-scene.ts';
+import { apiScenes } from '../../helpers/api-scenes.ts';
 import type { FakeDeskOptions } from '../../helpers/fake-desk.ts';
 import { FULL_PERMISSIONS, START_MS } from '../../helpers/fake-desk.ts';
 
 const KEYS = new Map([[1, new Uint8Array(32).fill(3)]]);
-const open: ApiScene[] = [];
-
-async function scene(options: FakeDeskOptions = {}): Promise<ApiScene> {
-  const made = await ApiScene.open(options);
-  open.push(made);
-  return made;
-}
+const scenes = apiScenes();
 
 /** The next epoch of the log, with what the host kept. */
 async function restart(before: ApiScene, options: FakeDeskOptions = {}): Promise<ApiScene> {
-  await before.close();
-  open.splice(open.indexOf(before), 1);
+  await scenes.close(before);
   const { desk } = before;
-  return scene({
+  return scenes.open({
     records: desk.records,
     vaultKeys: KEYS,
     epoch: desk.services.epoch + 1,
@@ -34,13 +28,8 @@ async function restart(before: ApiScene, options: FakeDeskOptions = {}): Promise
   });
 }
 
-afterEach(async () => {
+afterEach(() => {
   vi.useRealTimers();
-  for (const one of open.splice(0)) {
-    one.desk.release();
-    await one.close();
-    if (one.desk.fatal.length > 0) throw new Error(`the desk ended: ${one.desk.fatal.join()}`);
-  }
 });
 
 function entries({ desk }: ApiScene, event: keyof typeof AUDIT_EVENT): readonly AuditEntry[] {
@@ -65,7 +54,7 @@ describe('a session', () => {
         attestations_per_second: 1,
         api: { session_per_minute: 1000 },
       };
-      const one = await scene({ configuration: { limits } });
+      const one = await scenes.open({ configuration: { limits } });
       const id = await one.session(ttl === undefined ? {} : { ttl });
       one.desk.nowMs = START_MS + lifeMs - 1;
       expect((await one.operate('summary', id)).status).toBe(200);
@@ -82,7 +71,7 @@ describe('a session', () => {
 
   it('that nobody asks for is ended by its own timer', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
-    const one = await scene();
+    const one = await scenes.open();
     await one.session({ ttl: 300 });
     one.desk.nowMs += 299_999;
     await vi.advanceTimersByTimeAsync(299_999);
@@ -98,7 +87,7 @@ describe('a session', () => {
 
   it('is swept every hour, should its timer have failed', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    const one = await scene();
+    const one = await scenes.open();
     await one.session({ ttl: 300 });
     one.desk.nowMs += 300_000;
     await vi.advanceTimersByTimeAsync(3_599_999);
@@ -110,7 +99,7 @@ describe('a session', () => {
   });
 
   it('is renewed from now on, and told when it ends', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const id = await one.session({ ttl: 300 });
     one.desk.nowMs += 200_000;
     const renewed = await one.operate('renew', id, { ttl: 600 });
@@ -128,7 +117,7 @@ describe('a session', () => {
   });
 
   it('is revoked at once: not polled, wiped, forgotten by the host, in the log before it is said', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     const id = await one.session();
     const account = [...one.polling.added.values()][0]?.account;
     expect(one.desk.records.size).toBe(1);
@@ -148,7 +137,7 @@ describe('a session', () => {
   });
 
   it('of another id, or of no id at all, is unknown', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const id = await one.session();
     for (const wrong of [id.slice(1), `${id}A`, 'A'.repeat(43), id.toUpperCase(), '', ` ${id}`]) {
       const { status, inside } = await one.operate('summary', wrong);
@@ -159,7 +148,7 @@ describe('a session', () => {
 
 describe('after a restart', () => {
   it('a session is there again, with its account, its end and the state of its polling', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     const id = await one.session({
       label: 'main',
       exchange: 'okx',
@@ -186,7 +175,7 @@ describe('after a restart', () => {
   });
 
   it('a renewed session has its new end', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     const id = await one.session({ ttl: 300 });
     await one.operate('renew', id, { ttl: 6000 });
     one.desk.nowMs += 300_001;
@@ -203,7 +192,7 @@ describe('after a restart', () => {
       },
     ],
   ] as const)('a session that was %s is not', async (_, end) => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     const id = await one.session();
     await end(one, id);
     const two = await restart(one);
@@ -213,7 +202,7 @@ describe('after a restart', () => {
   });
 
   it('without a data key there is nothing, and nothing was kept', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const id = await one.session();
     expect(one.desk.written).toEqual([]);
     const two = await restart(one, { vaultKeys: new Map() });
@@ -221,26 +210,25 @@ describe('after a restart', () => {
   });
 
   it('the audit trail names each record that came back, by the number that it was written with', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     await one.session();
     await one.session();
-    await one.close();
-    open.splice(open.indexOf(one), 1);
+    await scenes.close(one);
     const written = entries(one, 'vaultWritten').flatMap(({ records }) => records ?? []);
     expect(written).toHaveLength(2);
-    const two = await scene({ records: one.desk.records, vaultKeys: KEYS, epoch: 2 });
+    const two = await scenes.open({ records: one.desk.records, vaultKeys: KEYS, epoch: 2 });
     const restored = entries(two, 'restored').flatMap(({ records }) => records ?? []);
     expect(restored.map(toHex).toSorted()).toEqual(written.map(toHex).toSorted());
   });
 
   it('mistake 5: a record that the host rolled back shows in the log by its number', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     const id = await one.session({ ttl: 604_800 });
     const older = new Map(one.desk.records);
     await one.operate('renew', id, { ttl: 300 });
     await one.traders.close();
     const [, newest] = entries(one, 'vaultWritten').flatMap(({ records }) => records ?? []);
-    const two = await scene({ records: older, vaultKeys: KEYS, epoch: 2 });
+    const two = await scenes.open({ records: older, vaultKeys: KEYS, epoch: 2 });
     const [restored] = entries(two, 'restored').flatMap(({ records }) => records ?? []);
     // The same record with a lower number than the last one written: that is the evidence.
     expect(toHex(restored ?? new Uint8Array()).slice(0, 32)).toBe(
@@ -250,7 +238,7 @@ describe('after a restart', () => {
   });
 
   it('what does not open is forgotten, and said in the log', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     const id = await one.session();
     const records = new Map(
       [...one.desk.records].map(([name, bytes]) => [name, bytes.with(60, (bytes[60] ?? 0) ^ 1)]),
@@ -265,7 +253,7 @@ describe('after a restart', () => {
   });
 
   it('the same session twice, or more than configured, is there once', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     await one.session();
     await one.session();
     const desk = { polling_ms: 300_000, max_sessions: 1, sandbox: true };
@@ -280,7 +268,7 @@ describe('after a restart', () => {
 
 describe('while the host is slow', () => {
   it('a registration is answered only when the host has the record', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     one.desk.holdVault = true;
     let answered = false;
     const registering = one.register().then((opened) => {
@@ -295,7 +283,7 @@ describe('while the host is slow', () => {
   });
 
   it('a session that ends while its record or state is written leaves nothing with the host', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     const id = await one.session();
     one.desk.holdVault = true;
     const renewing = one.operate('renew', id);
@@ -310,7 +298,7 @@ describe('while the host is slow', () => {
   });
 
   it('a session that is revoked while it is renewed is not said to go on', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     const id = await one.session();
     one.desk.holdVault = true;
     const renewing = one.operate('renew', id);
@@ -324,7 +312,7 @@ describe('while the host is slow', () => {
   });
 
   it('a renewal that is under way at the close is there in the next epoch', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     const id = await one.session({ ttl: 300 });
     one.desk.holdVault = true;
     const renewing = one.operate('renew', id, { ttl: 6000 }).catch(() => null);
@@ -338,7 +326,7 @@ describe('while the host is slow', () => {
   });
 
   it('the room of the vault that a registration waits for is not given to states', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     await one.session();
     await one.session();
     const { records } = one.desk;
@@ -359,7 +347,7 @@ describe('while the host is slow', () => {
   });
 
   it('states in between are not written: the latest one is', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     await one.session();
     one.desk.written.length = 0;
     one.desk.holdVault = true;
@@ -372,7 +360,7 @@ describe('while the host is slow', () => {
 
 describe('the audit trail', () => {
   it('has session and account by hash, uses of credentials by count, and each end', async () => {
-    const one = await scene({ vaultKeys: KEYS });
+    const one = await scenes.open({ vaultKeys: KEYS });
     const id = await one.session();
     const [account] = [...one.polling.added.values()].map((added) => added.account);
     for (let count = 0; count < 3; count++) {
@@ -402,7 +390,7 @@ describe('the audit trail', () => {
   });
 
   it('says why a registration was refused', async () => {
-    const one = await scene();
+    const one = await scenes.open();
     const permissions = { ...FULL_PERMISSIONS, trade: true };
     one.polling.answer = () => Promise.resolve({ ok: true, value: permissions });
     await one.register();
@@ -434,7 +422,7 @@ function sealedOptions(): FakeDeskOptions {
 describe('accounts that the owner sealed', () => {
   it('are polled from the start, trading allowed, and answer to the id that the owner chose', async () => {
     const secret = sealedAccount(FIELDS);
-    const one = await scene({ sealedAccounts: [secret] });
+    const one = await scenes.open({ sealedAccounts: [secret] });
     const { account } = one.polling.added.get(sealedAccountId('firm')) ?? {};
     expect(account).toMatchObject({
       venue: 'binanceusdm',
@@ -456,7 +444,7 @@ describe('accounts that the owner sealed', () => {
   });
 
   it('have one commitment and one state in all epochs', async () => {
-    const one = await scene(sealedOptions());
+    const one = await scenes.open(sealedOptions());
     const first = one.polling.added.get(sealedAccountId('firm'))?.account.commitment;
     one.polling.state(sealedAccountId('firm'), utf8('where it was'));
     await expect.poll(() => one.desk.records.size).toBe(1);

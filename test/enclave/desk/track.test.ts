@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { TrackPage } from '../../../enclave/ledger/track-page.ts';
 import {
   encodeTrackPage,
@@ -11,7 +11,8 @@ import { utf8 } from '../../../wire/bytes.ts';
 import type { Result } from '../../../wire/result.ts';
 import { accept, assertAccepted, refuse } from '../../../wire/result.ts';
 import { signedStatementToJson } from '../../../wire/track/evidence.ts';
-import { ApiScene } from '../../helpers/api-scene.ts';
+import type { ApiScene } from '../../helpers/api-scene.ts';
+import { apiScenes } from '../../helpers/api-scenes.ts';
 
 const STATEMENT = signedStatementToJson({
   statement: Uint8Array.of(0xa0),
@@ -23,10 +24,7 @@ const STATEMENT = signedStatementToJson({
 });
 const PAGE: TrackPage = { statements: [STATEMENT], head: 5, next: 1, freshness: 'fresh' };
 
-const open: ApiScene[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.close();
-});
+const scenes = apiScenes();
 
 /** A desk whose ledger answers so. */
 async function scene(
@@ -39,8 +37,7 @@ async function scene(
       return Promise.resolve(answer);
     },
   };
-  const one = await ApiScene.open({}, ledger);
-  open.push(one);
+  const one = await scenes.open({}, ledger);
   return { one, id: await one.session(), asked };
 }
 
