@@ -3,8 +3,6 @@
 import 'reflect-metadata';
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { EnclaveClientOptions } from '../../client/node/index.ts';
-import { EnclaveClient } from '../../client/node/index.ts';
 import { parseGrpcAddress } from '../../client/node/grpc-channel.ts';
 import { originOf } from '../../wire/header.ts';
 import { refuse } from '../../wire/result.ts';
@@ -14,60 +12,31 @@ import { HOUR, ORIGIN } from '../vectors/track.ts';
 import { hourStatement } from '../helpers/track-record.ts';
 import { money } from '../wire/performance/golden.ts';
 import { hour, HOUR_MS } from '../wire/performance/hours.ts';
-import type { ClientIdentity } from '../helpers/client-certificates.ts';
 import { ClientAuthority } from '../helpers/client-certificates.ts';
-import { FakeTrack } from '../helpers/fake-track.ts';
+import { TrackClients } from '../helpers/track-clients.ts';
 import type { TrackScene } from '../helpers/track-scene.ts';
 import { openTrackScene } from '../helpers/track-scene.ts';
 
+let clients: TrackClients;
 let scene: TrackScene;
-let identity: ClientIdentity;
-/** Answers in place of the record of the scene. */
-let other: FakeTrack | null = null;
-const clients: EnclaveClient[] = [];
 
 beforeAll(async () => {
-  scene = await openTrackScene({
-    track: (fake) => new Proxy(fake, { get: (target, name) => bound(other ?? target, name) }),
-  });
+  clients = await TrackClients.open();
+  ({ scene } = clients);
 });
-
-function bound(track: FakeTrack, name: string | symbol): unknown {
-  const value: unknown = Reflect.get(track, name);
-  return typeof value === 'function' ? (value.bind(track) as unknown) : value;
-}
-
 afterAll(() => scene.close());
 
 beforeEach(async () => {
-  // Connections of one certificate are counted by the minute.
-  identity = await scene.authority.issue();
-  other = null;
+  await clients.begin();
   scene.track.refusal = null;
   scene.track.changeReturn = (row) => row;
   scene.track.changeReturns = (rows) => rows;
   scene.track.changeMetrics = (answer) => answer;
   scene.track.asked.length = 0;
 });
-
 afterEach(() => {
-  for (const client of clients.splice(0)) client.close();
-  if (scene.fatal.length > 0) throw new Error(scene.fatal.join());
+  clients.end();
 });
-
-function open(change: Partial<EnclaveClientOptions> = {}): EnclaveClient {
-  const client = new EnclaveClient({
-    enclaveUrl: scene.url,
-    grpcAddress: scene.grpc,
-    policy: scene.policy,
-    unsafeRoot: scene.rootPem,
-    certificate: identity.certificate,
-    key: identity.key,
-    ...change,
-  });
-  clients.push(client);
-  return client;
-}
 
 async function codeOf(call: Promise<unknown>): Promise<unknown> {
   return call.then(
@@ -91,7 +60,7 @@ const USER = { userId: 'trader-1' };
 
 describe('EnclaveClient', () => {
   it('attests, and reads hours that the attested key has signed', async () => {
-    const client = open();
+    const client = clients.open();
     const { rows, verified, fresh } = await client.calculateHistoricalReturns({
       ...USER,
       exchange: 'kraken',
@@ -123,12 +92,12 @@ describe('EnclaveClient', () => {
       complete: false,
     });
     expect(await client.attest()).toBe(ORIGIN);
-    expect(scene.connected).toContain(identity.sha256);
-    expect(scene.track.asked[0]?.caller).toBe(identity.sha256);
+    expect(scene.connected).toContain(clients.identity.sha256);
+    expect(scene.track.asked[0]?.caller).toBe(clients.identity.sha256);
   });
 
   it('snapshots, metrics, a sync, health', async () => {
-    const client = open();
+    const client = clients.open();
     const snapshots = await client.getSnapshotTimeSeries(USER);
     expect(snapshots.rows[0]).toMatchObject({
       equity: '26012.5',
@@ -164,8 +133,8 @@ describe('EnclaveClient', () => {
 
   it('an hour that was worked out backwards says so, and is what its statement says otherwise', async () => {
     const statements = [true, false].map((rebuilt, at) => hourStatement(hour(at, { rebuilt })));
-    other = new FakeTrack({ sign: (message) => scene.keys.ed25519.sign(message), statements });
-    const { rows } = await open().calculateHistoricalReturns(USER);
+    clients.answer({ statements });
+    const { rows } = await clients.open().calculateHistoricalReturns(USER);
     const known = { complete: true, gaps: [], ratio: '0', verified: true };
     expect(rows).toMatchObject([
       { ...known, rebuilt: true },
@@ -174,15 +143,15 @@ describe('EnclaveClient', () => {
   });
 
   it('reads all pages', async () => {
-    other = new FakeTrack({ sign: (message) => scene.keys.ed25519.sign(message), hours: 1203 });
-    const { rows, verified } = await open().calculateHistoricalReturns(USER);
+    const other = clients.answer({ hours: 1203 });
+    const { rows, verified } = await clients.open().calculateHistoricalReturns(USER);
     expect(rows).toHaveLength(1203);
     expect(verified).toBe(true);
     expect(other.asked).toHaveLength(3);
   });
 
   it('an enclave that starts anew is challenged again; statements of its epoch before need a document', async () => {
-    const client = open();
+    const client = clients.open();
     await client.healthCheck();
     const before = scene.keys.ed25519;
     await scene.restart();
@@ -190,34 +159,36 @@ describe('EnclaveClient', () => {
     expect(verified).toBe(true);
     // Of an earlier epoch, signed by its key.
     const origin = originOf('trackseal.example/vectors', 6);
-    other = new FakeTrack({ sign: (message) => before.sign(message), origin });
-    const unproven = await open().calculateHistoricalReturns(USER);
+    clients.answer({ sign: (message) => before.sign(message), origin });
+    const unproven = await clients.open().calculateHistoricalReturns(USER);
     expect(unproven.verified).toBe(false);
     expect(unproven.rows.map((row) => row.verified)).toEqual([false, false, false, false]);
     const epochs = [await scene.document(origin, before.publicKey)];
-    const proven = await open({ epochs }).calculateHistoricalReturns(USER);
+    const proven = await clients.open({ epochs }).calculateHistoricalReturns(USER);
     expect(proven.verified).toBe(true);
     const wrong = [await scene.document(origin, scene.keys.ed25519.publicKey)];
-    expect(await codeOf(open({ epochs: wrong }).calculateHistoricalReturns(USER))).toBe(
+    expect(await codeOf(clients.open({ epochs: wrong }).calculateHistoricalReturns(USER))).toBe(
       'record_signature',
     );
     const foreign = [await scene.document(originOf('another.example/log', 6), before.publicKey)];
-    expect(await codeOf(open({ epochs: foreign }).attest())).toBe('origin_mismatch');
+    expect(await codeOf(clients.open({ epochs: foreign }).attest())).toBe('origin_mismatch');
   });
 });
 
 describe('refuses', () => {
   it('without a policy, and an image of another', async () => {
-    expect(() => open({ policy: undefined as unknown as string })).toThrow(/policy_missing/u);
+    expect(() => clients.open({ policy: undefined as unknown as string })).toThrow(
+      /policy_missing/u,
+    );
     const policy = scene.policy.replaceAll(/"PCR0":\s*"[0-9a-f]{2}/gu, '"PCR0": "00');
-    expect(await codeOf(open({ policy }).attest())).toBe('pcr_mismatch');
+    expect(await codeOf(clients.open({ policy }).attest())).toBe('pcr_mismatch');
     expect(scene.track.asked).toEqual([]);
   });
 
   it('another TLS key on the gRPC port than the attested one', async () => {
     const impostor = await openTrackScene();
     try {
-      const client = open({ grpcAddress: impostor.grpc });
+      const client = clients.open({ grpcAddress: impostor.grpc });
       expect(await codeOf(client.calculateHistoricalReturns(USER))).toBe('tls_key_mismatch');
       expect(impostor.track.asked).toEqual([]);
     } finally {
@@ -228,24 +199,30 @@ describe('refuses', () => {
   it('as a client that the enclave does not let in', async () => {
     const foreign = await (await ClientAuthority.create()).issue();
     const { certificate, key } = foreign;
-    expect(await codeOf(open({ certificate, key }).healthCheck())).toBe('source_unreachable');
-    expect(await codeOf(open({ key: 'no key' }).healthCheck())).toBe('certificate_refused');
+    expect(await codeOf(clients.open({ certificate, key }).healthCheck())).toBe(
+      'source_unreachable',
+    );
+    expect(await codeOf(clients.open({ key: 'no key' }).healthCheck())).toBe('certificate_refused');
   });
 
   it('codes of the enclave', async () => {
     scene.track.refusal = refuse('snapshot_exists');
-    expect(await codeOf(open().processSyncJob(USER))).toBe('snapshot_exists');
+    expect(await codeOf(clients.open().processSyncJob(USER))).toBe('snapshot_exists');
     scene.track.refusal = null;
-    expect(await codeOf(open().getAggregatedMetrics({ userId: 'nobody' }))).toBe('account_unknown');
-    expect(await codeOf(open().getAggregatedMetrics({ userId: '' }))).toBe('call_malformed');
+    expect(await codeOf(clients.open().getAggregatedMetrics({ userId: 'nobody' }))).toBe(
+      'account_unknown',
+    );
+    expect(await codeOf(clients.open().getAggregatedMetrics({ userId: '' }))).toBe(
+      'call_malformed',
+    );
   });
 
   it('a statement that another key has signed', async () => {
     const { privateKey } = generateKeyPairSync('ed25519');
-    other = new FakeTrack({ sign: (message) => new Uint8Array(sign(null, message, privateKey)) });
-    expect(await codeOf(open().calculateHistoricalReturns(USER))).toBe('record_signature');
-    expect(await codeOf(open().getSnapshotTimeSeries(USER))).toBe('record_signature');
-    expect(await codeOf(open().getAggregatedMetrics(USER))).toBe('record_signature');
+    clients.answer({ sign: (message) => new Uint8Array(sign(null, message, privateKey)) });
+    expect(await codeOf(clients.open().calculateHistoricalReturns(USER))).toBe('record_signature');
+    expect(await codeOf(clients.open().getSnapshotTimeSeries(USER))).toBe('record_signature');
+    expect(await codeOf(clients.open().getAggregatedMetrics(USER))).toBe('record_signature');
   });
 
   it.each<[string, Partial<HourStatement> | ((own: HourFigures) => Partial<HourFigures>)]>([
@@ -265,13 +242,13 @@ describe('refuses', () => {
         typeof change === 'function' ? { figures: { ...figures, ...change(figures) } } : change;
       return { statement: { ...statement, ...changed }, signed };
     };
-    const call = open().calculateHistoricalReturns(USER);
+    const call = clients.open().calculateHistoricalReturns(USER);
     expect(await codeOf(call)).toBe('record_mismatch');
     await expect(call).rejects.toMatchObject({ detail: { what } });
   });
 
   it('a sum that is not that of what is signed', async () => {
-    const client = open();
+    const client = clients.open();
     const lies = {
       total_balance: { balance: money(26015) },
       total_equity: { equity: null },
@@ -305,11 +282,11 @@ describe('refuses', () => {
       const sums = { ...(Object.fromEntries(doubled) as typeof amounts), trades: trades * 2 };
       return { ...rest, accounts: [...accounts, ...accounts], totals: sums };
     };
-    expect(await whatOf(open().getAggregatedMetrics(USER))).toEqual(refused('order'));
+    expect(await whatOf(clients.open().getAggregatedMetrics(USER))).toEqual(refused('order'));
   });
 
   it('rows that were not asked for, there again, or out of their order', async () => {
-    const client = open();
+    const client = clients.open();
     const venue = { ...USER, exchange: 'binance' };
     for (const call of [
       client.calculateHistoricalReturns(venue),
@@ -336,9 +313,9 @@ describe('refuses', () => {
   });
 
   it('rows that begin again on the next page', async () => {
-    other = new FakeTrack({ sign: (message) => scene.keys.ed25519.sign(message), hours: 501 });
+    const other = clients.answer({ hours: 501 });
     other.changeReturns = (rows) => [...rows.slice(0, 500), ...rows.slice(0, 1)];
-    expect(await whatOf(open().calculateHistoricalReturns(USER))).toEqual(refused('order'));
+    expect(await whatOf(clients.open().calculateHistoricalReturns(USER))).toEqual(refused('order'));
     expect(other.asked).toHaveLength(2);
   });
 
@@ -350,7 +327,7 @@ describe('refuses', () => {
     ['a short signature', { signature: new Uint8Array(63) }, 'record_malformed'],
   ])('evidence with %s', async (_, change, code) => {
     scene.track.changeReturn = (row) => ({ ...row, signed: { ...row.signed, ...change } });
-    expect(await codeOf(open().calculateHistoricalReturns(USER))).toBe(code);
+    expect(await codeOf(clients.open().calculateHistoricalReturns(USER))).toBe(code);
   });
 
   it.each([
@@ -360,7 +337,7 @@ describe('refuses', () => {
     scene.track.changeReturn = ({ statement, signed }) => {
       return { statement: { ...statement, ...change }, signed };
     };
-    const call = open().calculateHistoricalReturns(USER);
+    const call = clients.open().calculateHistoricalReturns(USER);
     await expect(call).rejects.toMatchObject({ code: 'record_mismatch', detail: { what } });
   });
 });

@@ -5,7 +5,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { EnclaveClient } from '../../client/node/index.ts';
 import { chainsOf } from '../../client/node/track-chain.ts';
 import { checkRecord } from '../../verifier/track/check-record.ts';
 import { readTrustOptions } from '../../verifier/policy-options.ts';
@@ -17,52 +16,22 @@ import type { Place } from '../vectors/track.ts';
 import { hourStatement } from '../helpers/track-record.ts';
 import { money } from '../wire/performance/golden.ts';
 import { blindHour, hour, HOUR_MS, START_MS } from '../wire/performance/hours.ts';
-import type { ClientIdentity } from '../helpers/client-certificates.ts';
-import { FakeTrack } from '../helpers/fake-track.ts';
+import type { FakeTrack } from '../helpers/fake-track.ts';
+import { TrackClients } from '../helpers/track-clients.ts';
 import type { TrackScene } from '../helpers/track-scene.ts';
-import { openTrackScene } from '../helpers/track-scene.ts';
 
+let clients: TrackClients;
 let scene: TrackScene;
-let identity: ClientIdentity;
-/** Answers in place of the record of the scene. */
-let other: FakeTrack;
-const clients: EnclaveClient[] = [];
 
 beforeAll(async () => {
-  scene = await openTrackScene({
-    track: (fake) => new Proxy(fake, { get: (_, name) => bound(other, name) }),
-  });
+  clients = await TrackClients.open();
+  ({ scene } = clients);
 });
-
-function bound(track: FakeTrack, name: string | symbol): unknown {
-  const value: unknown = Reflect.get(track, name);
-  return typeof value === 'function' ? (value.bind(track) as unknown) : value;
-}
-
 afterAll(() => scene.close());
-
-beforeEach(async () => {
-  // Connections of one certificate are counted by the minute.
-  identity = await scene.authority.issue();
-});
-
+beforeEach(() => clients.begin());
 afterEach(() => {
-  for (const client of clients.splice(0)) client.close();
-  if (scene.fatal.length > 0) throw new Error(scene.fatal.join());
+  clients.end();
 });
-
-function open(): EnclaveClient {
-  const client = new EnclaveClient({
-    enclaveUrl: scene.url,
-    grpcAddress: scene.grpc,
-    policy: scene.policy,
-    unsafeRoot: scene.rootPem,
-    certificate: identity.certificate,
-    key: identity.key,
-  });
-  clients.push(client);
-  return client;
-}
 
 const USER = { userId: 'trader-1' };
 
@@ -94,15 +63,14 @@ async function recordOf(file: string): Promise<ReturnType<typeof checkRecord>> {
   return checkRecord(evidence, trust, null);
 }
 
-function honest(more: readonly Place[] = []): FakeTrack {
-  const statements = [...dayAndMore(), ...more];
-  return new FakeTrack({ sign: (message) => scene.keys.ed25519.sign(message), statements });
+function answerHonestly(more: readonly Place[] = []): FakeTrack {
+  return clients.answer({ statements: [...dayAndMore(), ...more] });
 }
 
 describe('the chain of an account from its rows', () => {
   it('is whole without a correction, and `trackseal verify record` takes it', async () => {
-    other = honest();
-    const client = open();
+    answerHonestly();
+    const client = clients.open();
     const { rows, missing, verified } = await client.readChain(USER);
     expect([rows.length, missing, verified]).toEqual([27, 0, true]);
     const record = assertAccepted(await recordOf(await client.evidenceOf(rows)));
@@ -110,8 +78,8 @@ describe('the chain of an account from its rows', () => {
   });
 
   it('has a hole at the first midnight without snapshots', async () => {
-    other = honest();
-    const client = open();
+    answerHonestly();
+    const client = clients.open();
     const { rows } = await client.calculateHistoricalReturns(USER);
     const file = await client.evidenceOf(rows);
     expect(await recordOf(file)).toMatchObject({ refusal: { code: 'chain_hole' } });
@@ -119,8 +87,8 @@ describe('the chain of an account from its rows', () => {
 
   it('lacks what was corrected, and says so', async () => {
     const supersedes = { counter: 27, reason: 'late_data' };
-    other = honest([hourStatement(hour(25), { supersedes })]);
-    const client = open();
+    answerHonestly([hourStatement(hour(25), { supersedes })]);
+    const client = clients.open();
     const { rows, missing } = await client.readChain(USER);
     expect([rows.length, missing]).toEqual([27, 1]);
     const file = await client.evidenceOf(rows);
@@ -131,8 +99,10 @@ describe('the chain of an account from its rows', () => {
     const atMs = START_MS + 40 * HOUR_MS;
     const place = { counter: 31, previous: new Uint8Array(32).fill(6) };
     const lost = { from: 28, to: 30 };
-    other = honest([{ kind: 'revocation', lost, reason: 'store_lost', atMs, ...place }]);
-    const client = open();
+    const other = answerHonestly([
+      { kind: 'revocation', lost, reason: 'store_lost', atMs, ...place },
+    ]);
+    const client = clients.open();
     const { rows, missing } = await client.readChain(USER);
     // Of 31 counters: three that were lost, and what says so.
     expect([rows.length, missing]).toEqual([27, 4]);
@@ -143,8 +113,7 @@ describe('the chain of an account from its rows', () => {
   });
 
   it('is whole when an hour is stated while it is read', async () => {
-    other = honest();
-    const track = other;
+    const track = answerHonestly();
     const first = track.chain.statements.length;
     track.changeReturns = (rows) => {
       // Behind the hours of the first answer, before the metrics.
@@ -152,7 +121,7 @@ describe('the chain of an account from its rows', () => {
         track.chain.link({ ...hourStatement(hour(26)), origin: track.origin });
       return rows;
     };
-    const { rows, missing } = await open().readChain(USER);
+    const { rows, missing } = await clients.open().readChain(USER);
     expect([rows.length, missing]).toEqual([28, 0]);
   });
 
