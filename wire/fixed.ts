@@ -10,6 +10,8 @@ export type Fixed = bigint;
 /** Digits after the point. */
 export const FIXED_SCALE = 18;
 export const FIXED_ONE: Fixed = 10n ** BigInt(FIXED_SCALE);
+const HALF: Fixed = FIXED_ONE / 2n;
+const MINUS_HALF: Fixed = -HALF;
 const ONE_SQUARED = FIXED_ONE * FIXED_ONE;
 /** Beyond it a text is refused: 10^30 units, which no account holds. */
 export const MAX_FIXED: Fixed = 10n ** 48n;
@@ -60,14 +62,21 @@ export function divideRounded(numerator: bigint, denominator: bigint): bigint {
   const quotient = numerator / denominator;
   const rest = numerator - quotient * denominator;
   if (rest === 0n) return quotient;
-  const twice = 2n * (rest < 0n ? -rest : rest);
+  const twice = rest < 0n ? -(rest + rest) : rest + rest;
   const size = denominator < 0n ? -denominator : denominator;
   if (twice < size || (twice === size && quotient % 2n === 0n)) return quotient;
   return rest < 0n === denominator < 0n ? quotient + 1n : quotient - 1n;
 }
 
+/** divideRounded by FIXED_ONE, whose half is known: nothing is done more often. */
 export function multiplyFixed(a: Fixed, b: Fixed): Fixed {
-  return divideRounded(a * b, FIXED_ONE);
+  const product = a * b;
+  const quotient = product / FIXED_ONE;
+  const rest = product - quotient * FIXED_ONE;
+  if (rest === 0n) return quotient;
+  if (rest < HALF && rest > MINUS_HALF) return quotient;
+  if ((rest === HALF || rest === MINUS_HALF) && quotient % 2n === 0n) return quotient;
+  return rest > 0n ? quotient + 1n : quotient - 1n;
 }
 
 /** a·b·c, rounded once. */

@@ -116,6 +116,18 @@ describe('rounding', () => {
     );
   });
 
+  it('of a product is that of a quotient by one, at a half too', () => {
+    const half = FIXED_ONE / 2n;
+    const near = fc.tuple(fixed, fc.constantFrom(0n, half, -half, half - 1n, half + 1n));
+    fc.assert(
+      fc.property(fixed, fixed, near, (a, b, [whole, rest]) => {
+        expect(multiplyFixed(a, b)).toBe(divideRounded(a * b, FIXED_ONE));
+        const product = whole * FIXED_ONE + rest;
+        expect(multiplyFixed(product, 1n)).toBe(divideRounded(product, FIXED_ONE));
+      }),
+    );
+  });
+
   it('rounds a product of three once', () => {
     const third = divideFixed(FIXED_ONE, 3n * FIXED_ONE);
     expect(formatFixed(multiplyThree(third, 3n * FIXED_ONE, 1n))).toBe('0.000000000000000001');

@@ -77,19 +77,16 @@ function refused(reason: ReturnReason): PeriodReturn {
 }
 
 /** What is wrong before anything is computed; null when nothing is. */
-function faultOf({
-  startMs,
-  endMs,
-  complete,
-  flows,
-  ...values
-}: PeriodValues): ReturnReason | null {
+function faultOf(values: PeriodValues): ReturnReason | null {
+  const { startMs, endMs, complete, flows, equityStart, equityEnd } = values;
   if (!complete) return 'incomplete';
-  if (values.equityStart === null || values.equityEnd === null) return 'no_value';
+  if (equityStart === null || equityEnd === null) return 'no_value';
   if (flows.some(({ amount }) => amount === null)) return 'flow_not_valued';
   if (flows.some(({ atMs }) => atMs < startMs || atMs > endMs)) return 'flow_outside';
   return null;
 }
+
+const NO_INSTANTS: readonly Instant[] = [];
 
 /** Flows of the same millisecond are one flow. At the start of the period the value is the period's own. */
 export function instantsOf({
@@ -97,6 +94,7 @@ export function instantsOf({
   startMs,
   equityStart,
 }: Pick<PeriodValues, 'flows' | 'startMs' | 'equityStart'>): readonly Instant[] {
+  if (flows.length === 0) return NO_INSTANTS;
   const instants: Instant[] = [];
   for (const { atMs, amount, equityBefore } of flows.toSorted((a, b) => a.atMs - b.atMs)) {
     const last = instants.at(-1);
@@ -124,7 +122,8 @@ function stretchesOf(values: PeriodValues, start: bigint, end: bigint): readonly
       unvalued = [];
     }
   }
-  return [...stretches, { ...from, toMs: values.endMs, end, unvalued }];
+  stretches.push({ ...from, toMs: values.endMs, end, unvalued });
+  return stretches;
 }
 
 /** 1 + return, exact; the denominator is positive. */
@@ -161,7 +160,9 @@ export function periodReturn(values: PeriodValues): PeriodReturn {
   if (fault !== null) return refused(fault);
   if (equityStart === null || equityEnd === null) return refused('no_value');
   const stretches = stretchesOf(values, equityStart, equityEnd);
-  let [numerator, denominator, isEmpty] = [1n, 1n, true];
+  let numerator = 1n;
+  let denominator = 1n;
+  let isEmpty = true;
   for (const stretch of stretches) {
     const factor = growthOf(stretch);
     if (factor === 'capital_not_positive') return refused(factor);

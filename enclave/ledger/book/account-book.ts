@@ -301,8 +301,8 @@ export class AccountBook implements Book {
     return Math.min(own, this.#timeline.firstHourMs(historyOf(opening)) ?? own);
   }
 
-  #pricesOf(table: PriceTable, { last, instruments }: BookState): HourPrices {
-    return new HourPrices(table, last, instruments, this.#options.digestKey);
+  #pricesOf(table: PriceTable, state: BookState): HourPrices {
+    return new HourPrices(table, state, this.#options.digestKey);
   }
 
   #open(startMs: number): BookState {

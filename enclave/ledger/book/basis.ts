@@ -12,9 +12,9 @@ import { REPORTING_CURRENCY } from './price-table.ts';
 interface Realised {
   readonly asset: string;
   readonly market: FigureMarket;
-  readonly amount: Fixed;
+  amount: Fixed;
   /** Amounts times prices, with 36 digits after the point. */
-  readonly products: bigint;
+  products: bigint;
 }
 
 export class Basis {
@@ -22,7 +22,7 @@ export class Basis {
   readonly #assets = new Map<string, Lots>();
   readonly #contracts = new Map<string, Lots>();
   /** What contracts have realised in this hour. */
-  readonly #deferred = new Map<string, Realised>();
+  readonly #deferred: Realised[] = [];
   /** Of all assets, dollars included. */
   #cost: Fixed = 0n;
 
@@ -38,7 +38,7 @@ export class Basis {
   /** Of a wallet: with what contracts have realised, without what they have not. */
   quantity(asset: string): Fixed {
     let quantity = this.#assets.get(asset)?.quantity ?? 0n;
-    for (const deferred of this.#deferred.values()) {
+    for (const deferred of this.#deferred) {
       if (deferred.asset === asset) quantity += deferred.amount;
     }
     return quantity;
@@ -67,23 +67,29 @@ export class Basis {
    * losses of the parts of one deal then leave the same digits as the whole deal.
    */
   defer(asset: string, market: FigureMarket, amount: Fixed, price: Fixed): void {
-    const key = `${market} ${asset}`;
-    const known = this.#deferred.get(key) ?? { asset, market, amount: 0n, products: 0n };
-    const products = known.products + amount * price;
-    this.#deferred.set(key, { ...known, amount: known.amount + amount, products });
+    if (amount === 0n) return;
+    const products = amount * price;
+    for (const deferred of this.#deferred) {
+      if (deferred.asset !== asset || deferred.market !== market) continue;
+      deferred.amount += amount;
+      deferred.products += products;
+      return;
+    }
+    this.#deferred.push({ asset, market, amount, products });
   }
 
   /** Puts what was deferred into lots; gives what it was worth, and as `spot` what that realised of the money itself. */
   settle(): ReadonlyMap<FigureMarket, Fixed> {
     const realised = new Map<FigureMarket, Fixed>();
-    for (const [key, { asset, market, amount, products }] of this.#deferred) {
-      this.#deferred.delete(key);
+    for (;;) {
+      const first = this.#deferred.shift();
+      if (first === undefined) return realised;
+      const { asset, market, amount, products } = first;
       const dollars = divideRounded(products, FIXED_ONE);
       realised.set(market, (realised.get(market) ?? 0n) + dollars);
       const gain = this.addAsset(asset, amount, dollars);
       realised.set('spot', (realised.get('spot') ?? 0n) + gain);
     }
-    return realised;
   }
 
   contracts(symbol: string): Fixed {
@@ -116,7 +122,7 @@ export class Basis {
     const copy = new Basis(this.method);
     for (const [asset, lots] of this.#assets) copy.#assets.set(asset, lots.copy());
     for (const [symbol, lots] of this.#contracts) copy.#contracts.set(symbol, lots.copy());
-    for (const [key, deferred] of this.#deferred) copy.#deferred.set(key, deferred);
+    for (const deferred of this.#deferred) copy.#deferred.push({ ...deferred });
     copy.#cost = this.#cost;
     return copy;
   }

@@ -14,8 +14,10 @@ export class BookState {
   average: Basis = new Basis('average');
   /** Contracts and securities that are held. */
   instruments: Map<string, Instrument> = new Map();
-  /** Last known prices, in dollars, and of contracts in what they settle in (`mark SYMBOL`). */
+  /** Last known prices of assets and securities, in dollars. */
   last: Map<string, Fixed> = new Map();
+  /** And of contracts and securities, in what they settle in. */
+  lastMarks: Map<string, Fixed> = new Map();
   /** Names of wallets whose balances were told, in small letters. */
   wallets: Set<string> = new Set();
   /** Assets whose cost is not known because they have never had a price. */
@@ -35,6 +37,7 @@ export class BookState {
     copy.average = this.average.copy();
     copy.instruments = new Map(this.instruments);
     copy.last = new Map(this.last);
+    copy.lastMarks = new Map(this.lastMarks);
     copy.wallets = new Set(this.wallets);
     copy.unbased = new Set(this.unbased);
     copy.excluded = new Set(this.excluded);
@@ -77,7 +80,7 @@ export class BookState {
       this.instruments.delete(name);
       this.unbased.delete(name);
       this.excluded.delete(name);
-      this.last.delete(`mark ${name}`);
+      this.lastMarks.delete(name);
     }
   }
 

@@ -14,46 +14,42 @@ const MAX_DIFFERENCES = 1024;
 /** Venue less ledger, of one figure: all that it may be. */
 class Difference {
   #now: Fixed;
-  readonly #all = new Set<Fixed>();
+  /** Null: the one that it is now; mostly nothing happens while a poll asks. */
+  #all: Set<Fixed> | null = null;
 
   constructor(first: Fixed) {
     this.#now = first;
-    this.#all.add(first);
   }
 
   next(now: Fixed): void {
     this.with(now - this.#now);
     this.#now = now;
-    this.#all.add(now);
+    this.#all?.add(now);
   }
 
   /** The venue may have told it before or after something. */
   with(change: Fixed): void {
-    if (change === 0n || this.#all.size > MAX_DIFFERENCES / 2) return;
-    const changed = Array.from(this.#all, (one) => one + change);
-    for (const one of changed) this.#all.add(one);
+    if (change === 0n) return;
+    const all = (this.#all ??= new Set([this.#now]));
+    if (all.size > MAX_DIFFERENCES / 2) return;
+    for (const one of Array.from(all)) all.add(one + change);
   }
 
   get smallest(): Fixed {
     let found = this.#now;
+    if (this.#all === null) return found;
     for (const one of this.#all) if (absolute(one) < absolute(found)) found = one;
     return found;
   }
 
   copy(): Difference {
     const copy = new Difference(this.#now);
-    for (const one of this.#all) copy.#all.add(one);
+    if (this.#all !== null) copy.#all = new Set(this.#all);
     return copy;
   }
 }
 
 type Differences = Map<string, Difference>;
-
-function allOf(...lists: readonly Iterable<string>[]): ReadonlySet<string> {
-  const all = new Set<string>();
-  for (const list of lists) for (const name of list) all.add(name);
-  return all;
-}
 
 export class Comparison {
   readonly observed: Observed;
@@ -94,7 +90,10 @@ export class Comparison {
   /** Once at the begin, and after each event until the end. */
   compare(state: BookState): void {
     const { assets, contracts } = this.observed;
-    for (const symbol of allOf(state.fifo.symbols, contracts.keys(), this.#contracts.keys())) {
+    const symbols = new Set(state.fifo.symbols);
+    for (const symbol of contracts.keys()) symbols.add(symbol);
+    for (const symbol of this.#contracts.keys()) symbols.add(symbol);
+    for (const symbol of symbols) {
       const told = contracts.get(symbol);
       const difference = (told?.contracts ?? 0n) - state.fifo.contracts(symbol);
       this.#next(this.#contracts, symbol, difference);
@@ -104,7 +103,11 @@ export class Comparison {
       if (instrument.style === 'opaque') this.#opaque.add(instrument.settle);
     }
     const costs = this.#costs();
-    for (const name of allOf(state.assets, assets.keys(), costs.keys(), this.#own.keys())) {
+    const names = new Set(state.assets);
+    for (const name of assets.keys()) names.add(name);
+    for (const name of costs.keys()) names.add(name);
+    for (const name of this.#own.keys()) names.add(name);
+    for (const name of names) {
       const told = assets.get(name) ?? 0n;
       const cost = costs.get(name) ?? 0n;
       this.#next(this.#told, name, told - cost - state.ledger.balance('wallet', name));
@@ -131,9 +134,9 @@ export class Comparison {
   }
 
   /** Venue less ledger, in cash as if contracts had been paid for; null where nothing can be said. */
-  assets(): ReadonlyMap<string, Fixed | null> {
+  assets(contracts: ReadonlyMap<string, Fixed>): ReadonlyMap<string, Fixed | null> {
     const moved = new Set<string>();
-    for (const [symbol, difference] of this.contracts()) {
+    for (const [symbol, difference] of contracts) {
       if (difference !== 0n) moved.add(this.#settles.get(symbol) ?? '');
     }
     const costs = this.#costs();

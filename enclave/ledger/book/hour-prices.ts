@@ -8,8 +8,8 @@ import { multiplyFixed } from '../../../wire/fixed.ts';
 import type { PriceSource } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
 import type { Instrument } from './instrument.ts';
-import type { SeriesRow } from './price-series.ts';
-import type { PriceTable, Valuation } from './price-table.ts';
+import type { SeriesRow, Valuation } from './price-series.ts';
+import type { PriceTable } from './price-table.ts';
 
 /** Of the whole account at flows; at the end of an hour older ones are named as such. */
 export const VALUATION_MAX_AGE_MS = 300_000;
@@ -28,36 +28,49 @@ export interface Price {
 const NO_KEY = new Uint8Array();
 const UNKNOWN: Price = { price: 0n, known: false, old: false };
 
+interface Used {
+  /** At the end of the hour most are. */
+  lastMs: number;
+  /** While no row of it is old. */
+  readonly price: Price;
+}
+
+/** What of a state prices rest on, and are remembered in. */
+export type PricedState = Pick<BookState, 'instruments' | 'last' | 'lastMarks'>;
+
 export class HourPrices {
   readonly #table: PriceTable;
-  /** Of assets and securities in dollars, and of contracts (`mark SYMBOL`) in what they settle in. */
   readonly #last: Map<string, Fixed>;
+  readonly #lastMarks: Map<string, Fixed>;
   readonly #instruments: ReadonlyMap<string, Instrument>;
-  readonly #ages = new Map<SeriesRow, number>();
+  readonly #used = new Map<Valuation, Used>();
   readonly #digestKey: Uint8Array;
 
   constructor(
     table: PriceTable,
-    last: Map<string, Fixed>,
-    instruments: ReadonlyMap<string, Instrument>,
+    { instruments, last, lastMarks }: PricedState,
     digestKey: Uint8Array = NO_KEY,
   ) {
     this.#digestKey = digestKey;
     this.#table = table;
     this.#last = last;
+    this.#lastMarks = lastMarks;
     this.#instruments = instruments;
   }
 
   /** The same prices for a copy of the state; what is used of them is not noted here. */
-  of({ last, instruments }: Pick<BookState, 'last' | 'instruments'>): HourPrices {
-    return new HourPrices(this.#table, last, instruments);
+  of(state: PricedState): HourPrices {
+    return new HourPrices(this.#table, state);
   }
 
   /** Of one unit of a coin, a currency or a security, in dollars. */
   dollars(asset: string, atMs: number, maxAgeMs: number): Price {
     const security = this.#instruments.get(asset);
     if (security === undefined) {
-      return this.#use(asset, this.#table.lookup(asset, atMs, maxAgeMs), atMs, false);
+      const valuation = this.#table.lookup(asset, atMs, maxAgeMs);
+      if (valuation === null) return { ...UNKNOWN, price: this.#last.get(asset) ?? 0n };
+      this.#last.set(asset, valuation.price);
+      return this.#use(valuation, atMs, false);
     }
     if (security.style !== 'security') return UNKNOWN;
     const mark = this.mark(security, atMs, maxAgeMs);
@@ -70,12 +83,20 @@ export class HourPrices {
   mark({ symbol, style }: Instrument, atMs: number, maxAgeMs: number): Price {
     const isSecurity = style === 'security';
     const ageMs = isSecurity ? Math.max(maxAgeMs, SECURITY_MAX_AGE_MS) : maxAgeMs;
-    return this.#use(`mark ${symbol}`, this.#table.mark(symbol, atMs, ageMs), atMs, isSecurity);
+    const valuation = this.#table.mark(symbol, atMs, ageMs);
+    if (valuation === null) return { ...UNKNOWN, price: this.#lastMarks.get(symbol) ?? 0n };
+    this.#lastMarks.set(symbol, valuation.price);
+    return this.#use(valuation, atMs, isSecurity);
   }
 
-  /** A price that a deal or the venue itself has told. */
-  remember(name: string, price: Fixed): void {
-    if (price > 0n) this.#last.set(name, price);
+  /** What a deal has told, in dollars. */
+  remember(asset: string, price: Fixed): void {
+    if (price > 0n) this.#last.set(asset, price);
+  }
+
+  /** The same of a contract, in what it settles in. */
+  rememberMark(symbol: string, price: Fixed): void {
+    if (price > 0n) this.#lastMarks.set(symbol, price);
   }
 
   hasEverHad(asset: string): boolean {
@@ -88,8 +109,7 @@ export class HourPrices {
 
   sources(): readonly PriceSource[] {
     const sources = new Map<string, PriceSource>();
-    for (const [row, ageMs] of this.#ages) {
-      const source = shownOf(row);
+    for (const [{ shown: source }, ageMs] of this.#ages()) {
       const known = sources.get(source) ?? { source, rows: 0, oldestAgeMs: 0 };
       const oldestAgeMs = Math.max(known.oldestAgeMs, ageMs);
       sources.set(source, { source, rows: known.rows + 1, oldestAgeMs });
@@ -100,60 +120,35 @@ export class HourPrices {
   /** HMAC-SHA256 over one line for each row: kind, symbol, time, price and source, tabs between; lines sorted. */
   digest(): Uint8Array {
     const lines: string[] = [];
-    for (const { kind, symbol, atMs, text, source } of this.#ages.keys()) {
+    for (const { kind, symbol, atMs, text, source } of this.#ages().keys()) {
       lines.push(`${kind}\t${symbol}\t${atMs}\t${text}\t${source}\n`);
     }
     const all = lines.sort().join('');
     return new Uint8Array(createHmac('sha256', this.#digestKey).update(all).digest());
   }
 
-  #use(name: string, valuation: Valuation | null, atMs: number, mayBeOld: boolean): Price {
-    if (valuation === null) return { ...UNKNOWN, price: this.#last.get(name) ?? 0n };
-    const { price, rows } = valuation;
-    let old = false;
-    for (const row of rows) {
-      const ageMs = atMs - row.tradedMs;
-      if (ageMs > VALUATION_MAX_AGE_MS && !mayBeOld) old = true;
-      if (ageMs >= (this.#ages.get(row) ?? 0)) this.#ages.set(row, ageMs);
+  #use(valuation: Valuation, atMs: number, mayBeOld: boolean): Price {
+    let used = this.#used.get(valuation);
+    if (used === undefined) {
+      used = { lastMs: atMs, price: { price: valuation.price, known: true, old: false } };
+      this.#used.set(valuation, used);
     }
-    this.#last.set(name, price);
-    return { price, known: true, old };
+    if (atMs > used.lastMs) used.lastMs = atMs;
+    for (const { tradedMs } of valuation.rows) {
+      if (!mayBeOld && atMs - tradedMs > VALUATION_MAX_AGE_MS) return { ...used.price, old: true };
+    }
+    return used.price;
   }
-}
 
-/** Sources as they are shown, by what they are of: there are few, and each is used in every hour. */
-const shown = new Map<string, string>();
-const MAX_SHOWN = 1000;
-
-function shownOf(row: SeriesRow): string {
-  const key = `${row.source} ${row.symbol}`;
-  let source = shown.get(key);
-  if (source === undefined) {
-    source = withoutNames(row);
-    if (shown.size >= MAX_SHOWN) shown.clear();
-    shown.set(key, source);
+  /** Of each row that was used, when it was oldest. */
+  #ages(): ReadonlyMap<SeriesRow, number> {
+    const ages = new Map<SeriesRow, number>();
+    for (const [{ rows }, { lastMs }] of this.#used) {
+      for (const row of rows) {
+        const ageMs = lastMs - row.tradedMs;
+        if (ageMs >= (ages.get(row) ?? 0)) ages.set(row, ageMs);
+      }
+    }
+    return ages;
   }
-  return source;
-}
-
-const WORD = /[a-z0-9]+/gu;
-
-/** Host and endpoint; parts of a path that may name what is held are left out. */
-function withoutNames({ source, symbol }: SeriesRow): string {
-  const names = new Set<string>();
-  const small = symbol.toLowerCase();
-  for (let word = WORD.exec(small); word !== null; word = WORD.exec(small)) names.add(word[0]);
-  let shown = '';
-  for (const [at, part] of source.split('/').entries()) {
-    const isHidden = at > 0 && mayName(part, names);
-    shown += `${at > 0 ? '/' : ''}${isHidden ? '*' : part}`;
-  }
-  return shown;
-}
-
-function mayName(part: string, names: ReadonlySet<string>): boolean {
-  if (/^[^a-z]*[A-Z][^a-z]*$/u.test(part)) return true;
-  const small = part.toLowerCase();
-  for (const name of names) if (small.includes(name)) return true;
-  return false;
 }

@@ -67,7 +67,8 @@ class HourRun {
     const later = next === null || next.beginsMs >= endMs ? null : new Comparison(next);
     let isOpen = own !== null;
     for (const event of events) {
-      for (const one of [own, later]) if (one !== null) this.#begin(one, event.atMs);
+      if (own !== null) this.#begin(own, event.atMs);
+      if (later !== null) this.#begin(later, event.atMs);
       if (own !== null && isOpen && event.atMs > own.observed.endsMs) {
         isOpen = false;
         this.#settle(own);
@@ -130,9 +131,10 @@ class HourRun {
     const { observed } = comparison;
     const { atMs } = observed;
     const state = this.#state;
-    const assets = comparison.assets();
+    const contracts = comparison.contracts();
+    const assets = comparison.assets(contracts);
     for (const wallet of observed.wallets) state.wallets.add(wallet);
-    for (const [symbol, difference] of comparison.contracts()) {
+    for (const [symbol, difference] of contracts) {
       if (difference === 0n) continue;
       const told = observed.contracts.get(symbol);
       const instrument = told?.instrument ?? state.instruments.get(symbol);
@@ -211,18 +213,18 @@ class HourRun {
       inflow: tally.inflow.told,
       outflow: tally.outflow.told,
       flows: tally.flows,
-      realised: tally.realised.told,
+      realised: tally.told('realised'),
       realisedAverage: tally.realisedAverage.told,
       unrealisedChange:
         unrealised === null || unrealisedEnd === null ? null : unrealisedEnd - unrealised,
-      funding: tally.funding.told,
-      fees: tally.fees.told,
-      income: tally.income.told,
+      funding: tally.told('funding'),
+      fees: tally.told('fees'),
+      income: tally.told('income'),
       residual,
       tolerance,
       status,
       trades: tally.trades,
-      volume: tally.volume.told,
+      volume: tally.told('volume'),
       byMarket: tally.byMarket(value.byMarket),
       prices: this.#prices.sources(),
       pricesDigest: this.#prices.digest(),

@@ -87,8 +87,34 @@ function namesIn(symbol: string): Names {
   return { base, quote, settle: settled.split('-')[0] ?? '' };
 }
 
+interface Known extends Required<{ [F in keyof InstrumentFacts]: InstrumentFacts[F] | undefined }> {
+  readonly instrument: Instrument;
+}
+
+/** By symbol what was told of it last: a venue tells the same with every fill, and a bit less with every position. */
+const [knownOfFills, knownOfPositions] = [new Map<string, Known>(), new Map<string, Known>()];
+const MAX_KNOWN = 1000;
+
 /** Of what is no exchange of two currencies. Sizes that the venue does not tell are not guessed. */
 export function instrumentOf(facts: InstrumentFacts): Instrument {
+  const { symbol, market, base, quote, settle, contractSize, inverse } = facts;
+  const known = quote === undefined ? knownOfPositions : knownOfFills;
+  const last = known.get(symbol);
+  const isSame =
+    last?.market === market &&
+    last.base === base &&
+    last.quote === quote &&
+    last.settle === settle &&
+    last.contractSize === contractSize &&
+    last.inverse === inverse;
+  if (isSame) return last.instrument;
+  const instrument = readInstrument(facts);
+  if (known.size >= MAX_KNOWN) known.clear();
+  known.set(symbol, { symbol, market, base, quote, settle, contractSize, inverse, instrument });
+  return instrument;
+}
+
+function readInstrument(facts: InstrumentFacts): Instrument {
   const symbol = plainSymbol(facts.symbol);
   const { market } = facts;
   const isTold = facts.quote != null && facts.settle !== null && facts.inverse != null;

@@ -65,6 +65,19 @@ function contractOf(
   };
 }
 
+/** By currency: a wallet is there once, however often it was told. */
+function linesOf(balances: readonly Balance[]): ReadonlyMap<string, readonly Balance[]> {
+  const lines = new Map<string, Balance[]>();
+  for (const line of balances) {
+    const others = lines.get(line.currency);
+    const at = others?.findIndex(({ wallet }) => wallet === line.wallet) ?? -1;
+    if (others === undefined) lines.set(line.currency, [line]);
+    else if (at < 0) others.push(line);
+    else others[at] = line;
+  }
+  return lines;
+}
+
 /** Null for an amount that a Fixed cannot hold exactly. */
 export function observedOf(observation: Observation, marginPositions: boolean): Observed | null {
   const { fromMs, atMs, balances, positions } = observation;
@@ -72,14 +85,15 @@ export function observedOf(observation: Observation, marginPositions: boolean): 
   const securities = new Map<string, Instrument>();
   const contracts = new Map<string, ObservedContract>();
   const wallets = new Set<string>();
-  // A wallet is there once, however often it was told.
-  const lines = new Map<string, Balance>();
-  for (const line of balances) lines.set(`${line.wallet} ${line.currency}`, line);
-  for (const { wallet, currency, total } of lines.values()) {
-    const amount = toFixed(total);
-    if (amount === null) return null;
-    if (!wallets.has(wallet)) wallets.add(wallet.toLowerCase());
-    add(assets, currency, amount);
+  for (const [currency, lines] of linesOf(balances)) {
+    let sum = 0n;
+    for (const { wallet, total } of lines) {
+      const amount = toFixed(total);
+      if (amount === null) return null;
+      if (!wallets.has(wallet)) wallets.add(wallet.toLowerCase());
+      sum += amount;
+    }
+    assets.set(currency, sum);
   }
   for (const position of positions) {
     const { market } = position;

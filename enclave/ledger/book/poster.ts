@@ -94,10 +94,9 @@ export class Poster {
     price: Price,
   ): void {
     const { symbol, settle, market } = instrument;
-    for (const basis of [this.#state.fifo, this.#state.average]) {
-      const realised = basis.addContracts(symbol, contracts, cost);
-      if (realised !== 0n) basis.defer(settle, market, realised, price.price);
-    }
+    const { fifo, average } = this.#state;
+    fifo.defer(settle, market, fifo.addContracts(symbol, contracts, cost), price.price);
+    average.defer(settle, market, average.addContracts(symbol, contracts, cost), price.price);
     this.#tally.realise(market, 0n, 0n, price.known);
     this.#tally.pay(market, 0n, price.known);
   }
@@ -138,7 +137,10 @@ export class Poster {
       if (isLeft) this.admit(currency, atMs);
     }
     // Fees in what was traded make less of it bought, or more of it paid, at the price of the trade itself.
-    let [got, gotDollars, gave, gaveDollars] = [amount, dollars, cost, dollars];
+    let got = amount;
+    let gave = cost;
+    let gotDollars = dollars;
+    let gaveDollars = dollars;
     const worth = absolute(dollars);
     for (const fee of fees) {
       const isOfAsset = fee.currency === asset && amount !== 0n;
@@ -147,8 +149,13 @@ export class Poster {
         continue;
       }
       const paid = shareOf(worth, fee.amount, absolute(isOfAsset ? amount : cost));
-      if (isOfAsset) [got, gotDollars] = [got - fee.amount, gotDollars - paid];
-      else [gave, gaveDollars] = [gave + fee.amount, gaveDollars + paid];
+      if (isOfAsset) {
+        got -= fee.amount;
+        gotDollars -= paid;
+      } else {
+        gave += fee.amount;
+        gaveDollars += paid;
+      }
       this.#tally.fee(market, paid, known);
       ledger.move(fee.currency, fee.amount, 'wallet', 'fees');
     }
@@ -166,9 +173,8 @@ export class Poster {
     if (style === 'opaque') {
       this.#tally.gaps.add('contract_unknown');
       this.#tally.trade(market, 0n, false);
-      for (const basis of [this.#state.fifo, this.#state.average]) {
-        basis.addContracts(symbol, contracts, 0n);
-      }
+      this.#state.fifo.addContracts(symbol, contracts, 0n);
+      this.#state.average.addContracts(symbol, contracts, 0n);
     } else {
       const settled = this.#price(settle, atMs);
       this.addContracts(instrument, contracts, cost, settled);
@@ -179,7 +185,7 @@ export class Poster {
           ? multiplyThree(absolute(contracts), size, counted.price)
           : absolute(multiplyFixed(cost, counted.price));
       this.#tally.trade(market, notional, counted.known);
-      this.#prices.remember(`mark ${symbol}`, price);
+      this.#prices.rememberMark(symbol, price);
     }
     ledger.move(symbol, contracts, 'trading', 'wallet');
     for (const fee of fees) {
@@ -197,7 +203,6 @@ export class Poster {
   #funding({ currency, amount, market, atMs }: FundingPaid): void {
     const { dollars, known } = this.dollarsOf(currency, amount, atMs);
     this.addAsset(currency, amount, dollars, known);
-    this.#tally.funding.add(dollars, known);
     this.#tally.market(market).funding.add(dollars, known);
     this.#state.ledger.move(currency, amount, 'funding', 'wallet');
   }

@@ -2,29 +2,60 @@
 // whose name sorts first, of one source the one that is dated earlier, so that the order in which rows came in does not matter.
 
 import type { Fixed } from '../../../wire/fixed.ts';
+import type { PriceRow } from './contract.ts';
+import { shownSource } from './shown-source.ts';
 
 export interface SeriesRow {
-  readonly kind: 'spot' | 'mark';
+  readonly kind: PriceRow['kind'];
   readonly symbol: string;
   readonly atMs: number;
   readonly price: Fixed;
   /** The price as it was told, canonical. */
   readonly text: string;
   readonly source: string;
+  /** The source as it may be shown. */
+  readonly shown: string;
   /** When it was dealt, at the latest then. */
   readonly tradedMs: number;
 }
 
+/** A price of one moment, and what it rests on; none for the dollar itself. */
+export interface Valuation {
+  readonly price: Fixed;
+  readonly rows: readonly SeriesRow[];
+}
+
 export class PriceSeries {
+  readonly #kind: PriceRow['kind'];
+  readonly #symbol: string;
   readonly #rows: SeriesRow[] = [];
+  #source = '';
+  #shown = '';
+  #valuation: Valuation | null = null;
   /** Where the last question was answered: questions come in the order of time, mostly. */
   #cursor = 0;
+
+  constructor(kind: PriceRow['kind'], symbol: string) {
+    this.#kind = kind;
+    this.#symbol = symbol;
+  }
 
   get size(): number {
     return this.#rows.length;
   }
 
-  add(row: SeriesRow): void {
+  /** `told` is of this kind and symbol, and `price` what its text says. */
+  add({ atMs, price: text, source, tradedMs }: PriceRow, price: Fixed): void {
+    if (source !== this.#source) {
+      this.#source = source;
+      this.#shown = shownSource(source, this.#symbol);
+    }
+    const shown = this.#shown;
+    const [kind, symbol] = [this.#kind, this.#symbol];
+    this.#put({ kind, symbol, atMs, price, text, source, shown, tradedMs });
+  }
+
+  #put(row: SeriesRow): void {
     const rows = this.#rows;
     const last = rows.at(-1);
     if (last === undefined || last.atMs < row.atMs) {
@@ -42,6 +73,14 @@ export class PriceSeries {
   last(atMs: number, maxAgeMs: number): SeriesRow | null {
     const row = this.#rows[this.#indexAt(atMs)];
     return row === undefined || atMs - row.atMs > maxAgeMs ? null : row;
+  }
+
+  /** Of that row alone. */
+  valuation(atMs: number, maxAgeMs: number): Valuation | null {
+    const row = this.last(atMs, maxAgeMs);
+    if (row === null) return null;
+    if (this.#valuation?.rows[0] !== row) this.#valuation = { price: row.price, rows: [row] };
+    return this.#valuation;
   }
 
   /** The first millisecond after `atMs` in which last() may answer otherwise; Infinity: none. */

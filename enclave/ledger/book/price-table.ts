@@ -5,15 +5,8 @@
 import type { Fixed } from '../../../wire/fixed.ts';
 import { divideFixed, FIXED_ONE, multiplyFixed, parseFixed } from '../../../wire/fixed.ts';
 import type { PriceRow } from './contract.ts';
-import type { SeriesRow } from './price-series.ts';
+import type { SeriesRow, Valuation } from './price-series.ts';
 import { PriceSeries } from './price-series.ts';
-
-export interface Valuation {
-  /** Of one unit, in US dollars (lookup) or in what the contract settles in (mark). */
-  readonly price: Fixed;
-  /** What it rests on; none for the dollar itself. */
-  readonly rows: readonly SeriesRow[];
-}
 
 /** One step from an asset to another: a pair, or a pair the other way round. */
 interface Leg {
@@ -74,7 +67,7 @@ export class PriceTable {
       const fixed = parseFixed(row.price);
       const series = fixed === null || fixed <= 0n ? null : this.#seriesOf(row.kind, row.symbol);
       if (fixed === null || series === null) refused++;
-      else series.add({ ...row, price: fixed, text: row.price });
+      else series.add(row, fixed);
     }
     return refused;
   }
@@ -105,8 +98,7 @@ export class PriceTable {
 
   /** What one unit of a contract or share was worth, in what it settles in. */
   mark(symbol: string, atMs: number, maxAgeMs: number): Valuation | null {
-    const row = this.#marks.get(symbol)?.last(atMs, maxAgeMs) ?? null;
-    return row === null ? null : { price: row.price, rows: [row] };
+    return this.#marks.get(symbol)?.valuation(atMs, maxAgeMs) ?? null;
   }
 
   /** `visited` and `rows` grow with the legs that lead to the dollar; without a way they are as they were. */
@@ -136,7 +128,7 @@ export class PriceTable {
     const all = kind === 'spot' ? this.#spot : this.#marks;
     const known = all.get(symbol);
     if (known !== undefined) return known;
-    const series = new PriceSeries();
+    const series = new PriceSeries(kind, symbol);
     if (kind === 'spot') {
       const [base = '', quote = '', ...rest] = symbol.split('/');
       if (base === '' || quote === '' || rest.length > 0 || base === quote) return null;

@@ -5,7 +5,7 @@
 //   {1 version, 2 next hour | null, 3 opened at | null, 4 opening | null, 5 [[kind, record]], 6 [observation],
 //    7 [[hour, keys]], 8 [key], 9 state | null, 10 {1 hour, 2 state before it} | null}
 //   state  {1 ledger rows, 2 fifo assets, 3 fifo contracts, 4 average assets, 5 average contracts, 6 instruments,
-//           7 last prices, 8 wallets, 9 unbased, 10 excluded, 11 equity | null, 12 unrealised | null}
+//           7 last prices, 8 wallets, 9 unbased, 10 excluded, 11 equity | null, 12 unrealised | null, 13 last marks}
 
 import type { CborValue } from '../../../wire/cbor.ts';
 import { encodeCbor } from '../../../wire/cbor.ts';

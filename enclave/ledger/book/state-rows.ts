@@ -35,8 +35,12 @@ function byName<T>(all: ReadonlyMap<string, T>): readonly (readonly [string, T])
   return [...all].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
+function pricesToCbor(prices: ReadonlyMap<string, Fixed>): CborValue {
+  return rowsToCbor(byName(prices).map(([name, price]) => [name, [price]] as const));
+}
+
 export function stateToCbor(state: BookState): CborValue {
-  const { ledger, fifo, average, instruments, last, wallets, unbased, excluded } = state;
+  const { ledger, fifo, average, instruments, last, lastMarks, wallets, unbased, excluded } = state;
   return mapOf([
     rowsToCbor(ledger.toRows()),
     rowsToCbor(fifo.toRows('assets')),
@@ -44,12 +48,13 @@ export function stateToCbor(state: BookState): CborValue {
     rowsToCbor(average.toRows('assets')),
     rowsToCbor(average.toRows('contracts')),
     byName(instruments).map(([, instrument]) => instrumentToCbor(instrument)),
-    rowsToCbor(byName(last).map(([name, price]) => [name, [price]] as const)),
+    pricesToCbor(last),
     [...wallets].sort(),
     [...unbased].sort(),
     [...excluded].sort(),
     state.equity?.toString() ?? null,
     state.unrealised?.toString() ?? null,
+    pricesToCbor(lastMarks),
   ]);
 }
 
@@ -106,5 +111,6 @@ export function parseState(fields: Fields): BookState {
   state.excluded = new Set(fields.texts(10, MAX_ROWS, MAX_NAME));
   state.equity = amountOrNull(fields, 11);
   state.unrealised = amountOrNull(fields, 12);
+  state.lastMarks = pricesOf(fields, 13);
   return state;
 }

@@ -35,24 +35,21 @@ class MarketTally {
   readonly income: Sum = new Sum();
 }
 
+/** What is summed up by market, and of the whole account is the sum of those. */
+type SumOfMarkets = 'volume' | 'fees' | 'funding' | 'realised' | 'income';
+
 /** Of one hour; what comes after it goes into the last one, which then has no amount of one moment, and the hour no return. */
 export const MAX_HOUR_FLOWS = 100;
 
 export class Tally {
-  readonly realised: Sum = new Sum();
   readonly realisedAverage: Sum = new Sum();
-  readonly funding: Sum = new Sum();
-  readonly fees: Sum = new Sum();
-  readonly income: Sum = new Sum();
   readonly inflow: Sum = new Sum();
   readonly outflow: Sum = new Sum();
-  readonly volume: Sum = new Sum();
   readonly residual: Sum = new Sum();
   /** Differences to the venue without signs. */
   readonly gross: Sum = new Sum();
   readonly flows: HourFlow[] = [];
   readonly gaps: Set<string> = new Set();
-  trades = 0;
   readonly #markets = new Map<FigureMarket, MarketTally>();
 
   market(market: FigureMarket): MarketTally {
@@ -63,9 +60,21 @@ export class Tally {
     return tally;
   }
 
+  /** Of all markets. */
+  get trades(): number {
+    let trades = 0;
+    for (const own of this.#markets.values()) trades += own.trades;
+    return trades;
+  }
+
+  /** Of all markets; null: a part of it has no price. */
+  told(field: SumOfMarkets): Fixed | null {
+    const all = new Sum();
+    for (const { [field]: own } of this.#markets.values()) all.add(own.value, own.isKnown);
+    return all.told;
+  }
+
   trade(market: FigureMarket, volume: Fixed, known: boolean): void {
-    this.trades++;
-    this.volume.add(volume, known);
     const own = this.market(market);
     own.trades++;
     own.volume.add(volume, known);
@@ -73,7 +82,6 @@ export class Tally {
 
   /** By both lot methods. */
   realise(market: FigureMarket, fifo: Fixed, average: Fixed, known: boolean): void {
-    this.realised.add(fifo, known);
     this.realisedAverage.add(average, known);
     this.market(market).realised.add(fifo, known);
   }
@@ -86,12 +94,10 @@ export class Tally {
   }
 
   earn(market: FigureMarket, dollars: Fixed, known: boolean): void {
-    this.income.add(dollars, known);
     this.market(market).income.add(dollars, known);
   }
 
   fee(market: FigureMarket, amount: Fixed, known: boolean): void {
-    this.fees.add(amount, known);
     this.market(market).fees.add(amount, known);
   }
 

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { BookState } from '../../../../enclave/ledger/book/book-state.ts';
 import type { PriceRow } from '../../../../enclave/ledger/book/contract.ts';
 import { HourPrices } from '../../../../enclave/ledger/book/hour-prices.ts';
 import { PriceTable } from '../../../../enclave/ledger/book/price-table.ts';
@@ -184,14 +185,14 @@ describe('a price', () => {
 const ROWS = [row('BTC/USDT', AT - 5, '10'), row('USDT/USD', AT - 7, '1'), row('ETH/USD', AT, '2')];
 
 function digest(...assets: readonly string[]): string {
-  const prices = new HourPrices(PriceTable.of(ROWS), new Map(), new Map());
+  const prices = new HourPrices(PriceTable.of(ROWS), new BookState());
   for (const asset of assets) prices.dollars(asset, AT, AGE);
   return Buffer.from(prices.digest()).toString('hex');
 }
 
 describe('the prices of an hour', () => {
   it('say which rows were used, how old they were, and nothing of the others', () => {
-    const prices = new HourPrices(PriceTable.of(ROWS), new Map(), new Map());
+    const prices = new HourPrices(PriceTable.of(ROWS), new BookState());
     prices.dollars('BTC', AT, AGE);
     prices.dollars('BTC', AT + 100, AGE);
     expect(prices.sources()).toEqual([{ source: 'venue.example/spot', rows: 2, oldestAgeMs: 107 }]);
@@ -202,12 +203,7 @@ describe('the prices of an hour', () => {
     expect(digest('BTC')).not.toBe(digest('BTC', 'ETH'));
     // Of nothing and under no key: HMAC-SHA256 of nothing.
     expect(digest()).toMatch(/^b613679a0814d9ec/u);
-    const keyed = new HourPrices(
-      PriceTable.of(ROWS),
-      new Map(),
-      new Map(),
-      new Uint8Array(32).fill(1),
-    );
+    const keyed = new HourPrices(PriceTable.of(ROWS), new BookState(), new Uint8Array(32).fill(1));
     keyed.dollars('BTC', AT, AGE);
     expect(Buffer.from(keyed.digest()).toString('hex')).not.toBe(digest('BTC'));
   });
@@ -236,7 +232,7 @@ describe('the prices of an hour', () => {
     ],
   ])('name no instrument: %s', (symbol, source, shown) => {
     const rows = [{ ...row(symbol, AT, '1'), source }, row('USDT/USD', AT, '1')];
-    const prices = new HourPrices(PriceTable.of(rows), new Map(), new Map());
+    const prices = new HourPrices(PriceTable.of(rows), new BookState());
     prices.dollars(symbol.split('/')[0] ?? '', AT, AGE);
     expect(prices.sources().map((one) => one.source)).toContain(shown);
     expect(prices.sources().map((one) => one.source)).not.toContain(source === shown ? '' : source);
@@ -248,14 +244,13 @@ describe('the prices of an hour', () => {
       { ...row('BTC/USD', AT, '1'), source },
       { ...row('ETH/USD', AT, '1'), source },
     ];
-    const prices = new HourPrices(PriceTable.of(rows), new Map(), new Map());
+    const prices = new HourPrices(PriceTable.of(rows), new BookState());
     for (const asset of ['BTC', 'ETH']) prices.dollars(asset, AT, AGE);
     expect(prices.sources().map((one) => one.source)).toEqual(['x.example/klines/*/1h', source]);
   });
 
   it('have a stand-in where one is missing, and say that it is not known', () => {
-    const last = new Map<string, bigint>();
-    const prices = new HourPrices(PriceTable.of(ROWS), last, new Map());
+    const prices = new HourPrices(PriceTable.of(ROWS), new BookState());
     expect(prices.dollars('BTC', AT + AGE + 1, AGE)).toMatchObject({ price: 0n, known: false });
     expect(prices.dollars('BTC', AT, AGE).known).toBe(true);
     const stale = prices.dollars('BTC', AT + AGE + 1, AGE);
