@@ -5,7 +5,7 @@
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import { HOUR_MS } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
-import { Checkpoints } from './checkpoints.ts';
+import { Checkpoints, RESTART_KEEP_HOURS } from './checkpoints.ts';
 import type {
   Applied,
   Book,
@@ -165,10 +165,11 @@ export class AccountBook implements Book {
 
   encode(): Uint8Array {
     const nextHourMs = this.#nextHourMs;
-    const base = this.#state === null ? null : this.#checkpoints.base(nextHourMs ?? 0);
+    const baseMs = Math.max(this.#floorMs ?? 0, this.#restartFloorMs(nextHourMs ?? 0));
+    const base = this.#state === null ? null : this.#checkpoints.base(baseMs);
     const fromMs = this.#state === null ? 0 : (base?.hourMs ?? nextHourMs ?? 0);
     const open = this.#timeline.all(fromMs);
-    const kept = this.#timeline.all(0).filter(({ atMs }) => atMs < fromMs);
+    const kept = this.#timeline.all(this.#floorMs ?? 0).filter(({ atMs }) => atMs < fromMs);
     const pending = kept.filter((event) => event.kind === 'flow' && event.status === 'pending');
     const byHour = new Map<number, string[]>();
     for (const { key, atMs } of kept) {
@@ -181,7 +182,7 @@ export class AccountBook implements Book {
       opening: this.#state === null ? (this.#opening?.observation ?? null) : null,
       records: open.map(({ record }) => record),
       observations: this.#timeline.observations(fromMs).map(({ observation }) => observation),
-      settled: [...this.#timeline.settledKeys, ...byHour],
+      settled: [...this.#timeline.settledKeys.filter(([hour]) => hour < fromMs), ...byHour],
       pending: [...this.#timeline.pendingKeys, ...pending.map(({ key }) => key)],
       state: this.#state,
       base,
@@ -216,9 +217,20 @@ export class AccountBook implements Book {
     this.#state = saved.state;
     this.#openedAtMs = saved.openedAtMs;
     this.#nextHourMs = saved.nextHourMs;
-    this.#floorMs = saved.base?.hourMs ?? saved.nextHourMs;
-    if (saved.base !== null) this.#checkpoints.restore(saved.base);
+    this.#floorMs = saved.nextHourMs;
+    if (saved.base !== null) {
+      const baseMs = saved.base.hourMs;
+      this.#floorMs = Math.max(baseMs, this.#restartFloorMs(saved.nextHourMs ?? 0));
+      this.#checkpoints.restore(saved.base);
+      this.#timeline.settle(this.#floorMs, baseMs);
+    }
     return true;
+  }
+
+  /** A day back, or as far as hours are kept. */
+  #restartFloorMs(nextHourMs: number): number {
+    const keepHours = this.#options.keepHours ?? DEFAULT_KEEP_HOURS;
+    return nextHourMs - Math.min(RESTART_KEEP_HOURS, keepHours) * HOUR_MS;
   }
 
   /** A record whose key is known: only the status of a flow, or a name for its transaction, can change anything. */
@@ -321,8 +333,7 @@ export class AccountBook implements Book {
     if (floorMs <= (this.#floorMs ?? 0)) return;
     this.#opening = null;
     this.#floorMs = floorMs;
-    this.#checkpoints.dropBefore(floorMs);
-    this.#timeline.settle(floorMs);
+    this.#timeline.settle(floorMs, this.#checkpoints.dropBefore(floorMs));
   }
 }
 

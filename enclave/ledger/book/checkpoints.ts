@@ -1,5 +1,6 @@
-// States from before the hours that can be closed again. Late data goes back to the latest one that is not after its hour:
-// after a restart there is one for the whole day, and the hours in between come to what they were.
+// States from before the hours that can be closed again: of the last few hours each, of older ones every sixth, because
+// most of what is late is a little late. Late data goes back to the latest one that is not after its hour (after a restart
+// there is one for the whole day), and the hours in between come to what they were.
 
 import { HOUR_MS } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
@@ -12,6 +13,7 @@ export interface Checkpoint {
 
 /** After a restart: what it takes is stored with every state. */
 export const RESTART_KEEP_HOURS = 24;
+const EVERY_MS = 6 * HOUR_MS;
 
 export class Checkpoints {
   /** In the order of time: what is kept is later than what is there. */
@@ -20,6 +22,9 @@ export class Checkpoints {
   /** `state` may go on: a copy of it is kept. */
   keep(hourMs: number, state: BookState): void {
     this.#states.set(hourMs, state.copy());
+    const olderMs = hourMs - EVERY_MS;
+    const [firstMs] = this.#states.keys();
+    if (olderMs % EVERY_MS !== 0 && olderMs !== firstMs) this.#states.delete(olderMs);
   }
 
   restore({ hourMs, state }: Checkpoint): void {
@@ -35,24 +40,24 @@ export class Checkpoints {
     return found;
   }
 
-  /** Where a restart can go back to. */
-  base(nextHourMs: number): Checkpoint | null {
-    const oldestMs = nextHourMs - RESTART_KEEP_HOURS * HOUR_MS;
-    let found: Checkpoint | null = null;
-    for (const [at, state] of this.#states) {
-      if (at >= oldestMs && (found === null || at < found.hourMs)) found = { hourMs: at, state };
-    }
-    return found;
+  /** The latest that is not after `hourMs`; if all are, the first. */
+  base(hourMs: number): Checkpoint | null {
+    const [first] = this.#states;
+    const last = this.last(hourMs);
+    return last ?? (first === undefined ? null : { hourMs: first[0], state: first[1] });
   }
 
   dropFrom(hourMs: number): void {
     for (const at of this.#states.keys()) if (at >= hourMs) this.#states.delete(at);
   }
 
-  dropBefore(hourMs: number): void {
+  /** All that hours from `hourMs` on do not go back to; gives the hour of the first that is left. */
+  dropBefore(hourMs: number): number {
+    const firstMs = this.last(hourMs)?.hourMs ?? hourMs;
     for (const at of this.#states.keys()) {
-      if (at >= hourMs) return;
+      if (at >= firstMs) break;
       this.#states.delete(at);
     }
+    return firstMs;
   }
 }

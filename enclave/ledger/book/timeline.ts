@@ -26,7 +26,7 @@ export class Timeline {
   /** The event of a key, or the hour that it was in when that was settled. */
   readonly #seen = new Map<string, BookEvent | number>();
   /** Keys of settled hours. */
-  readonly #settled = new Map<number, readonly string[]>();
+  readonly #settled = new Map<number, string[]>();
   /** Of those, what was not final. */
   readonly #pending = new Set<string>();
   /** No hour before it has anything. */
@@ -112,15 +112,18 @@ export class Timeline {
     return first;
   }
 
-  /** Lets go of everything before `floorMs` but its ids. */
-  settle(floorMs: number): void {
+  /**
+   * Of everything before `floorMs` the ids are known for a while, and no more; what is not before `keepMs` stays for hours
+   * that are closed again on the way to later ones.
+   */
+  settle(floorMs: number, keepMs: number = floorMs): void {
     // Mostly it is the one hour.
     if (floorMs - this.#fromMs === HOUR_MS) this.#settleHour(this.#fromMs);
-    else {
-      for (const hour of this.#hours.keys()) if (hour < floorMs) this.#settleHour(hour);
-      for (const hour of this.#observed.keys()) if (hour < floorMs) this.#observed.delete(hour);
-    }
+    else for (const hour of this.#hours.keys()) if (hour < floorMs) this.#settleHour(hour);
     this.#fromMs = Math.max(this.#fromMs, floorMs);
+    for (const kept of [this.#hours, this.#observed]) {
+      for (const hour of kept.keys()) if (hour < keepMs) kept.delete(hour);
+    }
     for (const [hour, keys] of this.#settled) {
       const isOld = hour < floorMs - MAX_SEEN_HOURS * HOUR_MS;
       if (!isOld && this.#seen.size <= MAX_SEEN) break;
@@ -137,18 +140,17 @@ export class Timeline {
   }
 
   #settleHour(hour: number): void {
-    this.#observed.delete(hour);
     const events = this.#hours.get(hour);
     if (events === undefined) return;
-    const keys: string[] = [];
+    const keys = this.#settled.get(hour) ?? [];
     for (const event of events) {
       const { key } = event;
+      if (this.#seen.get(key) !== event) continue;
       keys.push(key);
       this.#seen.set(key, hour);
       if (event.kind === 'flow' && event.status === 'pending') this.#pending.add(key);
     }
     this.#settled.set(hour, keys);
-    this.#hours.delete(hour);
   }
 
   /** A deposit that came since is of a later hour, and known for as long as that. */
@@ -172,10 +174,12 @@ export class Timeline {
   get pendingFromMs(): number {
     let firstMs = Infinity;
     for (const key of this.#pending) firstMs = Math.min(firstMs, this.hourOfKey(key) ?? Infinity);
-    for (const events of this.#hours.values())
-      for (const event of events)
-        if (event.kind === 'flow' && event.status === 'pending')
-          firstMs = Math.min(firstMs, event.atMs);
+    for (const events of this.#hours.values()) {
+      for (const event of events) {
+        const isWaitedFor = event.kind === 'flow' && event.status === 'pending';
+        if (isWaitedFor && this.find(event.key) === event) firstMs = Math.min(firstMs, event.atMs);
+      }
+    }
     return firstMs;
   }
 
@@ -193,7 +197,7 @@ export class Timeline {
     pending: readonly string[],
   ): void {
     for (const [hourMs, keys] of settled) {
-      this.#settled.set(hourMs, keys);
+      this.#settled.set(hourMs, [...keys]);
       for (const key of keys) this.#seen.set(key, hourMs);
     }
     for (const key of pending) this.#pending.add(key);

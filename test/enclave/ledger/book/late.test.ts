@@ -104,13 +104,29 @@ describe('late data', () => {
     book.observe(observation(T0, [balance('USDT', '100000')]));
     const hours = RESTART_KEEP_HOURS + 5;
     const long = PriceTable.of(parUsdt(hours));
-    close(book, long, hours);
+    const first = close(book, long, hours);
     const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT' });
-    expect(back?.floorMs).toBe(T0 + 5 * HOUR_MS);
-    expect(back?.apply(fillAt(4))).toBe('settled');
-    expect(back?.apply(fillAt(5))).toBe('late');
-    expect(back?.reopen(T0 + 7 * HOUR_MS)?.at(0)).toBe(T0 + 5 * HOUR_MS);
-    expect(back?.reopen(T0 + 4 * HOUR_MS)).toBeNull();
+    if (back === null) throw new Error('not read');
+    expect(back.floorMs).toBe(T0 + 5 * HOUR_MS);
+    expect(back.apply(fillAt(4))).toBe('settled');
+    expect(back.apply(fillAt(5))).toBe('late');
+    expect(back.reopen(T0 + 4 * HOUR_MS)).toBeNull();
+    // Back to a state that was kept, from which the hours up to it come to what they were.
+    const again = back.reopen(T0 + 7 * HOUR_MS) ?? [];
+    const from = ((again[0] ?? T0) - T0) / HOUR_MS;
+    expect([from > 0, from <= 5, back.floorMs]).toEqual([true, true, T0 + 5 * HOUR_MS]);
+    expect(close(back, long, 5 - from)).toEqual(first.slice(from, 5));
+  });
+
+  it('finds its way back after a restart when the hour that was kept then is long ago', () => {
+    const book = opened(3, 5);
+    const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT', keepHours: 3 });
+    if (back === null) throw new Error('not read');
+    const said = [...close(book, table, 2), ...close(back, table, 2)].slice(0, 2);
+    expect(back.floorMs).toBe(T0 + 4 * HOUR_MS);
+    const again = back.reopen(T0 + 4 * HOUR_MS) ?? [];
+    expect(again.at(-1)).toBe(T0 + 6 * HOUR_MS);
+    expect(close(back, table, again.length).slice(-2)).toEqual(said);
   });
 
   it('from before the first hour opens the book anew, with what was held before it', () => {
