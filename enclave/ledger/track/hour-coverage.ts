@@ -193,7 +193,9 @@ export class CoverageLog {
       if (sinceMs >= toMs) continue;
       // Where a venue tells later, hours are open, or opened again, for as long.
       const first = Math.max(hourOf(sinceMs), hourOf(record.poll.startedMs) - MAX_HISTORY_MS);
-      for (let startMs = first; startMs < toMs; startMs += HOUR_MS) this.addGap(startMs, reason);
+      // Nothing is lost of a time to come: whatever a venue says, this ends.
+      const endMs = Math.min(toMs, record.endedMs);
+      for (let startMs = first; startMs < endMs; startMs += HOUR_MS) this.addGap(startMs, reason);
       if (reason === HISTORY_LIMIT) this.addGap(hourOf(atMs), reason);
     }
   }

@@ -153,6 +153,17 @@ describe('an outage that is longer than what the venue keeps', () => {
     expect(found).toEqual(lost);
   });
 
+  it('ends with the poll that says so, whatever day to come a venue says', () => {
+    const log = new CoverageLog(ORIGIN);
+    log.addPoll(told(HOUR + MINUTE_MS, [fills(HOUR - HOUR_MS, HOUR + MINUTE_MS)]));
+    const startedMs = HOUR + 3 * HOUR_MS - 1001;
+    const toMs = HOUR + 2000 * HOUR_MS;
+    log.addPoll(told(startedMs, [fills(HOUR + MINUTE_MS, toMs, 'history_limit')]));
+    expect(log.hours().map(({ startMs }) => startMs)).toEqual(
+      [-1, 0, 1, 2].map((at) => HOUR + at * HOUR_MS),
+    );
+  });
+
   it('is kept whole where there are more of them than can be kept one by one', () => {
     const limits = manyOf(HOUR, 'history_limit');
     for (const startMs of [HOUR + 1, HOUR + 4 * HOUR_MS]) {
