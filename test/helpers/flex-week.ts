@@ -2,10 +2,10 @@
 // three hours of nine days from Monday, 23 November 2026, in New York; what a ledger made of it is asked afterwards.
 
 import { expect } from 'vitest';
-import { MemoryStore } from '../../enclave/ledger/store/memory-store.ts';
 import { formatFixed } from '../../wire/fixed.ts';
 import { DAY_MS, HOUR_MS } from '../../wire/track/head.ts';
 import { poll, query } from './flex-query.ts';
+import { KeptStore } from './kept-store.ts';
 import { TrackDesk } from './track-desk.ts';
 import { LEDGER_ACCOUNT } from './track-store.ts';
 import { openRecord, parsedOf, signedOf } from './track-story.ts';
@@ -38,6 +38,12 @@ export interface Unexplained {
   readonly said: string;
 }
 
+/** Behind which polls the ledger starts anew, and which there are none of. */
+export interface Troubles {
+  readonly restarts?: readonly number[];
+  readonly without?: readonly number[];
+}
+
 function flexDay(at: number): FlexDay {
   const startMs = MONDAY_MS + at * DAY_MS;
   const date = new Date(startMs - NEW_YORK_MS).toISOString().slice(0, 10);
@@ -55,21 +61,29 @@ function answerAt(nowMs: number, statementsOf: StatementsOf): string {
   return query(...days.filter(isBusinessDay).flatMap((day) => statementsOf(day, nowMs)));
 }
 
-export async function playWeek(statementsOf: StatementsOf): Promise<readonly Unexplained[]> {
+async function pollOnce(desk: TrackDesk, statementsOf: StatementsOf): Promise<void> {
+  const { nowMs } = desk;
+  const { cursors, fromMs } = desk.state;
+  const answers = [answerAt(nowMs, statementsOf)];
+  const { done, records } = await poll(answers, { cursors, fromMs, nowMs });
+  desk.state.cursors = done.cursors;
+  desk.poll({ records, coverage: done.coverage, outcome: done.outcome });
+}
+
+export async function playWeek(
+  statementsOf: StatementsOf,
+  { restarts = [], without = [] }: Troubles = {},
+): Promise<readonly Unexplained[]> {
   const desk = new TrackDesk(OPENING_MS, { ...LEDGER_ACCOUNT, venue: 'ibkr' });
-  const record = openRecord(desk, new MemoryStore());
+  let record = openRecord(desk, new KeptStore());
   for (let step = 0; step < POLLS; step++) {
     desk.nowMs = OPENING_MS + step * POLL_MS;
-    const { nowMs } = desk;
-    const { cursors, fromMs } = desk.state;
-    const { done, records } = await poll([answerAt(nowMs, statementsOf)], {
-      cursors,
-      fromMs,
-      nowMs,
-    });
-    desk.state.cursors = done.cursors;
-    desk.poll({ records, coverage: done.coverage });
+    if (without.includes(step)) desk.missed(desk.nowMs, desk.nowMs + POLL_MS, 'not_running');
+    else await pollOnce(desk, statementsOf);
     record.look();
+    await record.idle();
+    if (!restarts.includes(step)) continue;
+    record = openRecord(desk, record.store);
     await record.idle();
   }
   expect(desk.fatal).toEqual([]);

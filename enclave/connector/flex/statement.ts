@@ -209,6 +209,8 @@ function readStatement(statement: unknown): FlexStatement | null {
   const from = parseFlexTime(fromDate);
   const toMs = endOfFlexDay(toDate);
   if (!isRaw(statement) || accountId === null || from === null || toMs === null) return null;
+  // Of no time that anybody counts in, or of none.
+  if (from.timeMs < 0 || toMs < from.timeMs) return null;
   const reading = new Reading(accountId, fromDate, toDate);
   for (const section of SECTIONS) {
     if (section in statement) reading.read(section, statement[section]);

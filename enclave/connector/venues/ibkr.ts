@@ -8,7 +8,15 @@ import { HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { CallError, classOfAnswer } from '../call-error.ts';
 import type { Coverage, CoverageSubject, ErrorClass } from '../classes.ts';
 import type { SourceCursor } from '../cursors.ts';
-import { weekdayOf } from '../flex/dates.ts';
+import type { Answer, Joined } from '../flex/joined.ts';
+import {
+  ENDED_MS,
+  endOf,
+  hasWeekday,
+  isOfTheEnd,
+  joinStatements,
+  OF_THE_END,
+} from '../flex/joined.ts';
 import type { FlexStatement, Section } from '../flex/statement.ts';
 import { parseFlexXml, readFlexStatements, SECTIONS } from '../flex/statement.ts';
 import type { Raw } from '../raw.ts';
@@ -24,6 +32,8 @@ const HOSTS: ReadonlySet<string> = new Set([
   'ndcdyn.interactivebrokers.com',
   'gdcdyn.interactivebrokers.com',
 ]);
+/** The mark of an account that is not waited for any more: in no answer without it, either. */
+const ENDED = 'ended';
 const BUSY_MS = 5000;
 const THROTTLED_MS = 10_000;
 
@@ -144,14 +154,26 @@ function marketOf(accountId: string, section: Section): string {
   return isSecond ? `${accountId} ${section}`.slice(0, 64) : accountId;
 }
 
-/** Nothing was asked for: what came since the last statements is known as little as before. */
-function coverLater({ cursors, cover }: Walker, nowMs: number): void {
-  for (const [key, { doneToMs }] of cursors.sources) {
+/**
+ * What came since the last statements is known as little as before, of accounts that no statement of the answer is of, or
+ * where nothing was asked for. False: there is no such account, or hours do not wait for it any more.
+ */
+function coverLater(
+  { cursors, cover }: Walker,
+  nowMs: number,
+  statements: readonly FlexStatement[] = [],
+): boolean {
+  const told = new Set(statements.map(({ accountId }) => accountId));
+  const sinceMs = endOf(statements) - ENDED_MS;
+  let isLater = false;
+  for (const [key, { doneToMs, mark }] of cursors.sources) {
     const market = /^flex\/(.+)$/u.exec(key)?.[1];
+    if (market === undefined || told.has(market) || mark === ENDED || doneToMs < sinceMs) continue;
     const span = { fromMs: Math.min(doneToMs, nowMs), toMs: nowMs };
-    if (market === undefined) continue;
     cover({ what: 'fills', market, ...span, complete: false, reason: 'delayed' });
+    isLater = true;
   }
+  return isLater;
 }
 
 async function walk(run: Run, walker: Walker): Promise<CallError | null> {
@@ -163,7 +185,13 @@ async function walk(run: Run, walker: Walker): Promise<CallError | null> {
     return null;
   }
   try {
-    for (const statement of byAccount(await readQuery(run))) await take(statement, walker, nowMs);
+    const statements = await readQuery(run);
+    // What is lost until then would be said hour by hour, for as long as the venue likes.
+    if (statements.some(({ fromMs }) => fromMs > nowMs)) throw new CallError('bad_response');
+    const isLater = coverLater(walker, nowMs, statements);
+    const { accounts, heldMs, isHeld } = joinStatements(statements);
+    const held = { heldMs, isHeld: isHeld && !isLater };
+    for (const one of accounts) await take(one, held, walker, nowMs);
     asked.mark = String(nowMs);
     return null;
   } catch (error) {
@@ -182,84 +210,6 @@ function notAhead(record: ConnectorRecord, nowMs: number): ConnectorRecord {
   return record.kind === 'price' && record.atMs > nowMs
     ? { ...record, atMs: nowMs, tradedMs: nowMs }
     : record;
-}
-
-/** Statements of one account; between two of its spans are days that none of them is of. */
-interface Joined extends FlexStatement {
-  readonly spans: readonly Span[];
-}
-
-/** A query may be broken out by day: an account has a statement for each day of business then. */
-function byAccount(statements: readonly FlexStatement[]): readonly Joined[] {
-  const joined = new Map<string, Joined>();
-  const endMs = Math.max(...statements.map(({ toMs }) => toMs));
-  for (const next of statements.toSorted((a, b) => a.toMs - b.toMs)) {
-    const { accountId, fromMs, toMs } = next;
-    const before = joined.get(accountId);
-    const spans = [{ fromMs, toMs }];
-    joined.set(accountId, before === undefined ? { ...next, spans } : join(before, next));
-  }
-  return Array.from(joined.values(), (one) =>
-    endMs - one.toMs > ENDED_MS && isEmptied(one)
-      ? { ...one, toMs: endMs, spans: extended(one.spans, endMs) }
-      : one,
-  );
-}
-
-/** As long as hours wait for a venue that tells later: what is empty may have something again on the next day. */
-const ENDED_MS: number = 5 * 24 * HOUR_MS;
-
-/** Nothing is in it: that it has no later statement is no reason to wait for one. */
-function isEmptied({ records, malformed, missing }: Joined): boolean {
-  const isKnown = ENDINGS.every(
-    (section) => malformed[section].length === 0 && !missing.includes(section),
-  );
-  const held = records.filter(({ kind }) => kind === 'position' || kind === 'balance');
-  return isKnown && held.every((record) => record.kind === 'balance' && record.total === '0');
-}
-
-/** Of these only what the last day says is used: no day before it is missed. */
-const ENDINGS = ['OpenPositions', 'CashReport'] as const;
-const OF_THE_END: ReadonlySet<Section> = new Set(ENDINGS);
-
-/** What is held is what the later one says. */
-function join(before: Joined, next: FlexStatement): Joined {
-  const told = before.records.filter(({ kind }) => kind !== 'balance' && kind !== 'position');
-  const malformed = { ...next.malformed };
-  for (const section of SECTIONS) {
-    if (OF_THE_END.has(section)) continue;
-    malformed[section] = [...before.malformed[section], ...next.malformed[section]];
-  }
-  const missing = before.missing.filter((section) => !OF_THE_END.has(section));
-  return {
-    ...next,
-    fromMs: before.fromMs,
-    records: [...told, ...next.records],
-    malformed,
-    missing: [...new Set([...missing, ...next.missing])],
-    untaken: [...before.untaken, ...next.untaken],
-    bookedMs: new Map([...before.bookedMs, ...next.bookedMs]),
-    spans: joinSpans(before.spans, next),
-  };
-}
-
-function joinSpans(spans: readonly Span[], { fromMs, toMs }: Span): readonly Span[] {
-  const last = spans.at(-1);
-  if (last === undefined || hasWeekday(last.toMs, fromMs)) return [...spans, { fromMs, toMs }];
-  return [...spans.slice(0, -1), { fromMs: Math.min(last.fromMs, fromMs), toMs }];
-}
-
-function extended(spans: readonly Span[], toMs: number): readonly Span[] {
-  return spans.map((span, at) => (at === spans.length - 1 ? { ...span, toMs } : span));
-}
-
-/** Between the end of one and the start of another. A weekday may be a holiday, but nothing tells it from one that is lost. */
-function hasWeekday(endMs: number, startMs: number): boolean {
-  for (let timeMs = endMs + 1; timeMs < startMs; timeMs += HOUR_MS) {
-    const day = weekdayOf(timeMs);
-    if (day !== 0 && day !== 6) return true;
-  }
-  return false;
 }
 
 function isOfCfd(record: ConnectorRecord): boolean {
@@ -287,7 +237,12 @@ function brokenIn(
   return new Set(broken);
 }
 
-async function take(statement: Joined, walker: Walker, nowMs: number): Promise<void> {
+async function take(
+  statement: Joined,
+  { heldMs, isHeld }: Omit<Answer, 'accounts'>,
+  walker: Walker,
+  nowMs: number,
+): Promise<void> {
   const { accountId, fromMs, toMs, records, missing, untaken } = statement;
   const cursor = cursorOf(walker, `flex/${accountId}`, true);
   const known = cursor.doneToMs;
@@ -297,7 +252,9 @@ async function take(statement: Joined, walker: Walker, nowMs: number): Promise<v
   const isSince = known > walker.fromMs;
   const late = dated.filter((record) => (statement.bookedMs.get(record) ?? 0) > known);
   if (isSince) await walker.emit(freshOf(late, cursor, 0));
-  const momentary = records.filter((record) => !('timeMs' in record));
+  const momentary = records.filter(
+    (record) => !('timeMs' in record) && (isHeld || !isOfTheEnd(record)),
+  );
   await walker.emit(momentary.map((record) => notAhead(record, nowMs)));
   for (const { section, reason } of untaken) {
     if (reason !== 'not_supported') continue;
@@ -309,6 +266,7 @@ async function take(statement: Joined, walker: Walker, nowMs: number): Promise<v
   const isLeftOut = isSince && toMs > known;
   const broken = brokenIn(statement, cursor, isLeftOut);
   cursor.doneToMs = Math.max(known, Math.min(toMs, nowMs));
+  cursor.mark = statement.ended ? ENDED : null;
   for (const [what, section] of SUBJECTS) {
     const market = marketOf(accountId, section);
     if (missing.includes(section)) {
@@ -318,10 +276,13 @@ async function take(statement: Joined, walker: Walker, nowMs: number): Promise<v
       continue;
     }
     const reason = broken.has(section) ? ('record_malformed' as const) : null;
-    const spans = OF_THE_END.has(section) ? [{ fromMs: known, toMs }] : statement.spans;
+    const isEnd = OF_THE_END.has(section);
+    const endMs = isEnd ? heldMs : toMs;
+    const heldSpans = isHeld ? [{ fromMs: known, toMs: heldMs }] : [];
+    const spans = isEnd ? heldSpans : statement.spans;
     coverSpans(spans, { what, market, reason }, { fromMs: known, toMs: nowMs }, walker);
-    if (toMs < nowMs) {
-      const rest = { fromMs: Math.max(toMs, 0), toMs: nowMs };
+    if (endMs < nowMs) {
+      const rest = { fromMs: endMs, toMs: nowMs };
       walker.cover({ what, market, ...rest, complete: false, reason: 'delayed' });
     }
   }

@@ -152,8 +152,13 @@ describe('a query that is broken out by day', () => {
       nowMs: endOf(13) + HOUR_MS,
     });
     const delayed = outcome.done.coverage.filter(({ reason }) => reason === 'delayed');
-    const since = new Set(delayed.map(({ market, fromMs }) => `${market.slice(0, 2)} ${fromMs}`));
-    expect([...since].toSorted()).toEqual([`U1 ${endOf(13)}`, `U2 ${endOf(to)}`]);
+    const since = delayed.map(({ what, market, fromMs }) => `${what} ${market} ${fromMs}`);
+    expect(since.filter((text) => /^(?:fills|balances)/u.test(text)).toSorted()).toEqual([
+      `balances U1 ${endOf(to)}`,
+      `balances U2 ${endOf(to)}`,
+      `fills U1 ${endOf(13)}`,
+      `fills U2 ${endOf(to)}`,
+    ]);
   });
 
   it('names it once: not again what an earlier poll came to', async () => {
