@@ -22,6 +22,7 @@ const PROCESS_TESTS = [
   'test/hostile-strategy/**/*.test.ts',
   'test/pressure/**/*.test.ts',
   'test/replay/cuts.test.ts',
+  'test/simulator/moved-clock.test.ts',
   'test/simulator/s3/program.test.ts',
   'test/strategies/**/*.test.ts',
   'test/scripts/**/*.test.ts',

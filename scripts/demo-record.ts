@@ -39,6 +39,8 @@ export interface RecordDemo {
   readonly seen: number;
   /** Their return, which is that of the record. */
   readonly headline: string | null;
+  /** Of those the hours in which the venue's balances were compared with the ledger. */
+  readonly compared: readonly ComparedHour[];
   /** The newest hours, newest last. */
   readonly latest: readonly HourJson[];
   readonly deposits: readonly DepositHour[];
@@ -56,6 +58,13 @@ export interface RecordDemo {
   readonly opening: string | null;
   /** Of the hours with a return, those whose change of value is the sum of its parts, to the last digit. */
   readonly explained: number;
+}
+
+export interface ComparedHour {
+  readonly start_ms: number;
+  readonly trades: number;
+  readonly status: string;
+  readonly residual: string;
 }
 
 export interface DepositHour {
@@ -126,6 +135,20 @@ function chainedReturn({ figures }: HourStatement): string | null {
   return before <= 0n ? null : exactRatio(over * equityEnd - under * before, under * before);
 }
 
+/** It began and ended while the account was polled, and was held against the venue's balances. */
+export function isSeen({ figures }: HourStatement): boolean {
+  return !figures.rebuilt && figures.residual !== null;
+}
+
+function comparedOf(hours: readonly HourStatement[]): readonly ComparedHour[] {
+  return hours
+    .filter((hour) => isSeen(hour))
+    .map(({ figures }) => {
+      const { startMs, trades, status, residual } = figures;
+      return { start_ms: startMs, trades, status, residual: formatFixed(residual ?? 0n) };
+    });
+}
+
 /** Deposits into an account that had something already: the first one is its beginning. */
 function depositsOf(hours: readonly HourStatement[], moveOf: MoveOf): readonly DepositHour[] {
   return hours.flatMap((hour) => {
@@ -187,6 +210,7 @@ export async function proveRecord(proved: ProvedAgainst): Promise<RecordDemo> {
     bridged: textOrNull(record?.figures[`${part}return_bridged`]),
     seen: hours.filter((hour) => !hour.rebuilt && hour.return !== null).length,
     headline: textOrNull(record?.figures['return']),
+    compared: comparedOf(signed),
     latest: hours.slice(-8),
     deposits: depositsOf(signed, moveOf),
     gaps: [...(record?.rebuilt_gaps ?? []), ...(record?.gaps ?? [])],
@@ -225,14 +249,15 @@ function textOrNull(value: string | number | null | undefined): string | null {
 }
 
 /**
- * Everything that the record of the demo's story has to show. Its hours are rebuilt, from the exchange's balances backwards, and what
- * is left before the first record is their residual: 0. An hour since the first poll is compared with balances when it
- * closes, mostly after the demo; where one has, it is reconciled with residual 0.
+ * Everything that the record of the demo's story has to show. The hours of before are rebuilt, from the exchange's balances backwards,
+ * and what is left before the first record is their residual: 0. An hour since the first poll is compared with balances when it
+ * closes, and has to be reconciled with residual 0. `sees`: one was to pass, with a trade in it.
  */
-export function showsAll(record: RecordDemo): boolean {
+export function showsAll(record: RecordDemo, sees: boolean): boolean {
   const { verdict, returns, deposits, gaps, explained, opening, unreconciled } = record;
   const isWhole = explained === returns && opening === '0' && unreconciled === 0;
-  const held = verdict === 'verified' && returns > 0 && isWhole;
+  const isThere = !sees || record.compared.some(({ trades }) => trades > 0);
+  const held = verdict === 'verified' && returns > 0 && isWhole && isThere;
   return held && deposits.length > 0 && deposits.every(({ moved }) => !moved) && gaps.length > 0;
 }
 
@@ -275,11 +300,18 @@ export function recordRows(record: RecordDemo): readonly (readonly [string, stri
         `${clock(from)} to ${clock(to)}  a gap (${reason}), never a zero; ${changeOver(change)}`,
       ] as const,
   );
+  const compared = record.compared.map(
+    ({ start_ms: at, trades, status, residual: left }) =>
+      [
+        '',
+        `${clock(at)}  seen from start to end, trades in it: ${trades}; ${status} with the exchange's balances, residual ${left}`,
+      ] as const,
+  );
   return [
     ['track record', head],
     [
       '',
-      'a demo lasts minutes: hours before the registration are rebuilt from what the simulated exchange shows, and marked so',
+      'hours before the registration are rebuilt from what the simulated exchange shows, and marked so',
     ],
     [
       '',
@@ -287,11 +319,12 @@ export function recordRows(record: RecordDemo): readonly (readonly [string, stri
     ],
     [
       '',
-      `headline: the hours that the enclave saw from start to end, ${seen} so far${seen === 0 ? '; run it for hours to see more' : `: ${percent(headline)}`}. The last of all:`,
+      `headline: the hours that the enclave saw from start to end, ${seen} so far${seen === 0 ? '; a demo lasts minutes' : `: ${percent(headline)}`}. The last of all:`,
     ],
     ...hourly,
     ...paid,
     ...missing,
+    ...compared,
     [
       '',
       `${explained} of ${returns} hours with a return: change of value = profit − fees + flows, to the last digit`,

@@ -210,6 +210,7 @@ export async function runDemo(
     }
 
     const hostExit = await host.ended;
+    stage.trader?.stopClock();
     const hostSummary = JSON.parse(host.output()) as HostJson;
 
     say('4. LP: nonce, attestation document, TLS key, image, configuration');

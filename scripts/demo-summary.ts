@@ -154,6 +154,17 @@ function outageRows(outage: ResultSummary | null): readonly string[] {
   );
 }
 
+function clockRows({ clock_moved: isMoved }: TraderSummary): readonly string[] {
+  if (!isMoved) return [];
+  return [
+    row(
+      'clock',
+      'MOVED ahead twice for enclave, exchange and verifiers: to a full hour, and to the next',
+    ),
+    row('', 'a demo lasts minutes; --clock machine leaves it alone, and then no hour is seen'),
+  ];
+}
+
 function traderRows(trader: TraderSummary | null): readonly string[] {
   if (trader === null) return [];
   const { result, verdict, venue, asExpected } = trader;
@@ -168,6 +179,7 @@ function traderRows(trader: TraderSummary | null): readonly string[] {
     row('', `${trades} trades, volume ${amounts(volume)}, ${compared}`),
     row('', `fees ${amounts(fees)}; the key was in the clear in the enclave only`),
     ...outageRows(trader.outage),
+    ...clockRows(trader),
     ...(trader.record === null
       ? [row('track record', 'NOT AS EXPECTED: no signed hours in time')]
       : recordRows(trader.record).map(([name, line]) => row(name, line))),
@@ -267,6 +279,11 @@ export function renderSummary(summary: DemoSummary): string {
     ...(summary.kms === null
       ? []
       : ['  - and the KMS of this run is simulated: whoever runs it has all keys']),
+    ...(summary.trader?.clock_moved === true
+      ? [
+          '  - and the clock of this run was moved ahead: most of the longest times above never passed',
+        ]
+      : []),
     unsigned === null
       ? '  - and this run used a simulated NSM: its root is not AWS (--unsafe-root)'
       : '  - and the NSM of this run is emulated and does not sign: anybody could have written its documents',

@@ -10,12 +10,14 @@ import { runSummary, runTrack } from '../client/commands/session.ts';
 import type { AccountAnswer, LedgerAnswer } from '../simulator/exchange/control.ts';
 import type { RunningExchange } from '../simulator/exchange/server.ts';
 import { startExchange } from '../simulator/exchange/server.ts';
+import type { MovedClock } from '../simulator/moved-clock.ts';
 import { run as verifyResult } from '../verifier/commands/verify-result.ts';
 import type { CommandIo } from '../verifier/io.ts';
 import type { MeasuredHost } from '../wire/manifest.ts';
 import type { ResultSummary } from '../wire/result-summary.ts';
+import { HOUR_MS } from '../wire/track/figures.ts';
 import type { RecordDemo } from './demo-record.ts';
-import { proveRecord, readHours, showsAll } from './demo-record.ts';
+import { isSeen, proveRecord, readHours, showsAll } from './demo-record.ts';
 
 const VENUE = 'bybit';
 const HOST = 'api-testnet.bybit.com';
@@ -30,12 +32,14 @@ const OUTAGE_MINUTES = { from: 280, to: 150 } as const;
 const DEPOSIT = '10000';
 /** What the account is in, in dollars; and how often its prices are looked at. */
 const HELD = ['BTC', 'ETH', 'USDT'] as const;
-/** Of the account alone: refused while the hours are signed, so that a poll cannot tell everything, and prices go on. */
+/** Of the account alone: not answered for a poll, so that it cannot tell everything, and prices go on. */
 const REFUSED = '/v5/asset/withdraw/query-record';
 /** A slot of the schedule, and what a poll may take. */
-const OUTAGE_MS = 90_000;
-/** Signed hours of the history, in rounds of a day. */
-const RECORDED_MS = 90_000;
+const OUTAGE_MS = 120_000;
+/** The same, and another one for a poll that failed. */
+const SEEN_MS = 150_000;
+/** Signed hours of the history, in rounds of a day, and those that end when a poll has begun after them. */
+const RECORDED_MS = 150_000;
 const MIN_HOURS = 28;
 /** For the first poll, on a slow machine. */
 const POLLED_MS = 60_000;
@@ -55,6 +59,8 @@ export interface TraderSummary {
   readonly outage: ResultSummary | null;
   /** Null when the hours were not signed in time. */
   readonly record: RecordDemo | null;
+  /** Whether an hour passed in minutes: enclave, exchange and verifiers have a clock that was moved ahead to its begin and its end. */
+  readonly clock_moved: boolean;
   readonly asExpected: boolean;
 }
 
@@ -104,18 +110,20 @@ async function capture(
 export class DemoTrader {
   readonly #exchange: RunningExchange;
   readonly #keys: AccountAnswer;
+  readonly #clock: MovedClock | null;
 
-  private constructor(exchange: RunningExchange, keys: AccountAnswer) {
+  private constructor(exchange: RunningExchange, keys: AccountAnswer, clock: MovedClock | null) {
     this.#exchange = exchange;
     this.#keys = keys;
+    this.#clock = clock;
   }
 
   /**
    * An account with more than a day behind it: a deposit, trades in two markets, another deposit in the middle, hours in which
    * the exchange was down, a withdrawal. The exchange's certificates are of the authority that `directory` has, which is the
-   * simulated KMS's as well.
+   * simulated KMS's as well. `clock`: of the enclave and of this process; null where it is not to be moved.
    */
-  static async open(directory: string): Promise<DemoTrader> {
+  static async open(directory: string, clock: MovedClock | null): Promise<DemoTrader> {
     const exchange = await startExchange({ folder: join(directory, 'aws', 'kms') });
     const { control } = exchange;
     const keys = control.account({ venue: VENUE, isSandbox: true, permissions: ['read'] });
@@ -139,7 +147,7 @@ export class DemoTrader {
     const [fromMs, toMs] = [at(OUTAGE_MINUTES.from).timeMs, at(OUTAGE_MINUTES.to).timeMs];
     control.outage({ venue: VENUE, fromMs, toMs });
     control.withdraw({ account, currency: 'USDT', amount: '1500', fee: '1', ...at(20) });
-    return new DemoTrader(exchange, keys);
+    return new DemoTrader(exchange, keys, clock);
   }
 
   /** What the image has to measure to reach the exchange. */
@@ -163,7 +171,7 @@ export class DemoTrader {
     return [this.#keys.api_key, this.#keys.secret];
   }
 
-  /** Registers, waits for a complete poll, and verifies what the enclave signed. */
+  /** Registers, waits for polls and hours, and verifies what the enclave signed of them. */
   async prove({ url, trust, folder, attestation }: Visit): Promise<TraderSummary> {
     const session = join(folder, 'session.json');
     const env = {
@@ -184,14 +192,19 @@ export class DemoTrader {
       venue: VENUE,
       path: REFUSED,
       type: 'trouble',
-      kind: 'permission',
+      // Of this account alone, and it may pass: the poll is tried again before the next one.
+      kind: 'invalid_nonce',
     });
-    const record = result === null ? null : await this.#record(waiting, result.summary);
     const outage =
-      record === null
+      result === null
         ? null
         : await this.#waitForResult('outage', waiting, OUTAGE_MS, ({ gaps }) => gaps.length > 0);
     control.clear(refused);
+    const passedMs = outage === null ? null : await this.#passHour(waiting, outage.summary);
+    const record =
+      result === null || outage === null
+        ? null
+        : await this.#record(waiting, result.summary, passedMs);
     return {
       venue: VENUE,
       environment: 'sandbox',
@@ -201,6 +214,7 @@ export class DemoTrader {
       ledger,
       outage: outage?.summary ?? null,
       record,
+      clock_moved: this.#clock !== null,
       asExpected:
         result?.verdict.code === 0 &&
         agrees(result.summary, ledger) &&
@@ -208,27 +222,55 @@ export class DemoTrader {
         agrees(outage.summary, ledger) &&
         isGap(outage.summary) &&
         record !== null &&
-        showsAll(record),
+        showsAll(record, this.#clock !== null),
     };
+  }
+
+  /** When the enclave is over: from now on it is the machine's time. */
+  stopClock(): void {
+    this.#clock?.stop();
   }
 
   close(): Promise<void> {
     return this.#exchange.close();
   }
 
-  /** The signed hours of the account, verified and as a report; null when they do not come in time. */
+  /**
+   * Lets an hour begin and end while the account is polled: to the next full hour, a trade and a poll in it, and to the full
+   * hour after it. The poll after that closes it. Each move is right behind a poll, when the next one is far. Gives its begin.
+   */
+  async #passHour(waiting: Waiting, before: ResultSummary): Promise<number | null> {
+    const clock = this.#clock;
+    if (clock === null) return null;
+    const { control } = this.#exchange;
+    const beginMs = nextHourOf(before);
+    clock.moveTo(beginMs);
+    const { price } = control.priceAt({ venue: VENUE, symbol: 'BTC/USDT', timeMs: Date.now() });
+    const { account } = this.#keys;
+    control.trade({ account, symbol: 'BTC/USDT', side: 'sell', price, amount: '0.01' });
+    const isPolled = (summary: ResultSummary): boolean =>
+      summary.polls.complete > before.polls.complete && hourOf(summary) >= beginMs;
+    const within = await this.#waitForResult('within', waiting, SEEN_MS, isPolled);
+    if (within === null) return beginMs;
+    clock.moveTo(nextHourOf(within.summary));
+    return hourOf(within.summary);
+  }
+
+  /** The signed hours of the account, that of `passedMs` among them, verified and as a report; null when they do not come in time. */
   async #record(
     { trust, folder, attestation, common }: Waiting,
-    { as_of_ns: asOfNs }: ResultSummary,
+    first: ResultSummary,
+    passedMs: number | null,
   ): Promise<RecordDemo | null> {
     const file = join(folder, 'record.json');
     const untilMs = performance.now() + RECORDED_MS;
-    const polledMs = Number(BigInt(asOfNs) / 1_000_000n);
+    const polledMs = asOfMs(first);
     const moveOf = (startMs: number): number => this.#moveOf(startMs);
     while (performance.now() < untilMs) {
       const { code } = await capture(runTrack, ['-o', file, ...common], {});
       const hours = code === 0 ? await readHours(file) : [];
-      if (hours.length >= MIN_HOURS)
+      const isThere = hours.some((hour) => isSeen(hour) && hour.figures.startMs === passedMs);
+      if (hours.length >= MIN_HOURS && (passedMs === null || isThere))
         return proveRecord({ file, attestation, trust, folder, moveOf, polledMs });
       await sleep(1000);
     }
@@ -273,6 +315,20 @@ export class DemoTrader {
     }
     return null;
   }
+}
+
+function asOfMs({ as_of_ns: asOfNs }: ResultSummary): number {
+  return Number(BigInt(asOfNs) / 1_000_000n);
+}
+
+/** In which the last poll ended. */
+function hourOf(summary: ResultSummary): number {
+  const atMs = asOfMs(summary);
+  return atMs - (atMs % HOUR_MS);
+}
+
+function nextHourOf(summary: ResultSummary): number {
+  return hourOf(summary) + HOUR_MS;
 }
 
 /** A poll that failed is a gap with its time and a reason, and takes nothing from what was told before. */

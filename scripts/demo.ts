@@ -15,6 +15,7 @@ import { prepareDatabase } from './demo-database.ts';
 import type { DemoCloud } from './demo-host.ts';
 import { runDemo } from './demo-run.ts';
 import { DemoTrader } from './demo-trader.ts';
+import { MovedClock } from '../simulator/moved-clock.ts';
 import { SimulatedAws } from './simulated-aws.ts';
 import { demoStrategies } from './demo-strategies.ts';
 import { explain } from './kit/explain.ts';
@@ -22,7 +23,7 @@ import type { Result } from '../wire/result.ts';
 import { accept } from '../wire/result.ts';
 
 const USAGE = `usage: trackseal demo [--json] [--speed N|max] [--limit EVENTS] [--keep DIR]
-                      [--kms simulator|none] [--s3 folder|simulator|URL|none [--s3-ca FILE]] [--strategy PATH [--parameters FILE]]…
+                      [--kms simulator|none] [--s3 folder|simulator|URL|none [--s3-ca FILE]] [--clock moved|machine] [--strategy PATH [--parameters FILE]]…
 
   --json          the summary as JSON on stdout
   --speed N|max   how much faster than real time; default 40
@@ -35,6 +36,9 @@ const USAGE = `usage: trackseal demo [--json] [--speed N|max] [--limit EVENTS] [
                   https://HOST/BUCKET/PREFIX: the host ships to a bucket that \`trackseal bucket create\` made, with
                   the AWS credentials of the environment; all of it stays for the bucket's default retention
   --s3-ca FILE    PEM of the authority behind that URL
+  --clock WHICH   moved (default): enclave, exchange and verifiers have a clock that is moved ahead twice, to the next full
+                  hour, so that the enclave sees an hour of the trader's from start to end; takes a minute longer.
+                  machine: the machine's, and no such hour; always with a bucket, whose requests are dated
   --strategy PATH your strategy instead of the example; again for several, which run side by side
   --parameters FILE
                   of the n-th strategy; default: parameters.json beside it
@@ -63,6 +67,7 @@ interface DemoOptions {
   readonly kms: 'simulator' | 'none';
   /** Where the log is shipped to, if anywhere. */
   readonly s3: 'folder' | 'simulator' | BucketPlace | null;
+  readonly clock: 'moved' | 'machine';
   readonly strategies: readonly string[];
   readonly parameters: readonly string[];
 }
@@ -79,6 +84,7 @@ function readOptions(args: readonly string[]): DemoOptions | null {
         kms: { type: 'string', default: 'simulator' },
         s3: { type: 'string', default: 'folder' },
         's3-ca': { type: 'string' },
+        clock: { type: 'string' },
         strategy: { type: 'string', multiple: true, default: [] },
         parameters: { type: 'string', multiple: true, default: [] },
       },
@@ -91,7 +97,11 @@ function readOptions(args: readonly string[]): DemoOptions | null {
     if (kms !== 'simulator' && kms !== 'none') return null;
     const s3 = readBucket(values.s3, values['s3-ca']);
     if (s3 === undefined || (s3 === 'simulator' && kms === 'none')) return null;
-    return { json, speed, limit, keep, kms, s3, strategies, parameters };
+    // Requests to a bucket are dated, and what is in it stays.
+    const stays = s3 === null || s3 === 'folder';
+    const clock = values.clock ?? (stays ? 'moved' : 'machine');
+    if (clock !== 'machine' && (clock !== 'moved' || !stays)) return null;
+    return { json, speed, limit, keep, kms, s3, clock, strategies, parameters };
   } catch {
     return null;
   }
@@ -119,6 +129,7 @@ function simulated(
   appliance: Appliance,
   sockets: string,
   measurements: string,
+  clock: string | null,
 ): readonly [string, ...string[]] {
   const options = [
     ['--transport', `unix:${sockets}`],
@@ -126,6 +137,7 @@ function simulated(
     ['--measurements', measurements],
     ['--roots', appliance.roots],
     ['--root', join(appliance.directory, 'aws')],
+    ...(clock === null ? [] : [['--clock', clock]]),
   ];
   return [process.execPath, join(ROOT, 'simulator/main.ts'), ...options.flat()];
 }
@@ -162,12 +174,16 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   await mkdir(directory, { recursive: true });
   let aws: SimulatedAws | null = null;
   let trader: DemoTrader | null = null;
+  // It stays with DIR, whose configuration names it; by then it has the machine's time.
+  const clockFile = options.clock === 'moved' ? join(directory, 'clock') : null;
+  const clock = clockFile === null ? null : MovedClock.create(clockFile);
+  const unfollow = clock?.follow();
   try {
     if (!options.json) {
       io.stderr('1. Preparing: image measurements, strategy commitment, keys, sealing\n');
     }
     aws = options.kms === 'none' ? null : await SimulatedAws.open(directory, s3 === 'simulator');
-    trader = await DemoTrader.open(directory);
+    trader = await DemoTrader.open(directory, clock);
     const database = aws === null ? null : await prepareDatabase(directory);
     const appliance = await prepareAppliance({
       ...first,
@@ -180,7 +196,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
       ...(database === null ? {} : { database }),
     });
     const commandOf: DemoCloud['commandOf'] = (measurements) =>
-      simulated(appliance, sockets, measurements);
+      simulated(appliance, sockets, measurements, clockFile);
     const cloud = aws === null ? null : await startCloud(aws, appliance, commandOf);
     const stage = {
       appliance,
@@ -198,6 +214,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
     return await runDemo(stage, { ...options, keep: options.keep !== null }, io);
   } finally {
     await Promise.all([aws?.close(), trader?.close()]);
+    unfollow?.();
     await rm(temporary, { recursive: true, force: true });
   }
 }

@@ -12,19 +12,21 @@ import { runEnclave } from '../enclave/run.ts';
 import { startStrategy } from '../enclave/strategy/process.ts';
 import { parseHex } from '../wire/bytes.ts';
 import { findRunner } from '../wire/node/find-runner.ts';
+import { MovedClock } from './moved-clock.ts';
 import { SimulatedNsm } from './nsm/device.ts';
 import type { Measurements } from './nsm/measure.ts';
 import { SimulatedRoot } from './nsm/root.ts';
 import { localPrograms, tapProgram } from './programs.ts';
 import { coreTransport } from './transport.ts';
 
-const USAGE = `usage: node simulator/main.ts --transport ADDRESS --measured FILE --measurements FILE --root DIR [--roots FILE]
+const USAGE = `usage: node simulator/main.ts --transport ADDRESS --measured FILE --measurements FILE --root DIR [--roots FILE] [--clock FILE]
 
   --transport ADDRESS    unix:DIR, or guest:PATH for a host with hvsock:PATH
   --measured FILE        the measured manifest, which a real image contains
   --measurements FILE    PCR0 to PCR2, as nitro-cli prints them
   --root DIR             the simulator's root certificate and key; made at the first start
   --roots FILE           the TLS roots that the manifest has measured; none without
+  --clock FILE           a clock that others move (simulator/moved-clock.ts); the machine's without
 `;
 
 const pcr = z.string().regex(/^[0-9a-f]{96}$/u);
@@ -54,9 +56,10 @@ async function main(): Promise<void> {
       measurements: { type: 'string' },
       root: { type: 'string' },
       roots: { type: 'string' },
+      clock: { type: 'string' },
     },
   });
-  const { transport: address = '', measured, measurements, root, roots } = values;
+  const { transport: address = '', measured, measurements, root, roots, clock = null } = values;
   const transport = await coreTransport(address);
   if (
     transport === null ||
@@ -68,6 +71,7 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
+  if (clock !== null) MovedClock.open(clock).follow();
   const nsmDevice = new SimulatedNsm({
     root: await SimulatedRoot.open(root),
     measurements: await readMeasurements(measurements),
@@ -79,7 +83,7 @@ async function main(): Promise<void> {
     roots: new Uint8Array(roots === undefined ? [] : await readFile(roots)),
     strategyRunner: findRunner(join(import.meta.dirname, '..')),
     startStrategy,
-    startDesk: deskStarter(localPrograms(address)),
+    startDesk: deskStarter(localPrograms(address, clock)),
     startTap: tapStarter(tapProgram(), address),
   });
 }

@@ -15,3 +15,9 @@ export const LEDGER_SOURCES: readonly string[] = [
   'node_modules',
   'package.json',
 ];
+
+/** Beside those of a program that has a moved clock. */
+export const CLOCK_SOURCES: readonly string[] = [
+  'simulator/follow-clock.ts',
+  'simulator/moved-clock.ts',
+];

@@ -61,13 +61,13 @@ function hoursOf(
 async function story(hours: readonly HourFigures[] = hoursOf(), move = 0.01): Promise<RecordDemo> {
   const made = await proved(hours, START_MS + 4 * HOUR_MS, move);
   expect(made.opening).toBe('1000');
-  expect(showsAll(made)).toBe(false);
+  expect(showsAll(made, false)).toBe(false);
   return { ...made, opening: '0' };
 }
 
 it('shows what the demo has to show, and writes the report', async () => {
   const shown = await story();
-  expect(showsAll(shown)).toBe(true);
+  expect(showsAll(shown, false)).toBe(true);
   expect(shown).toMatchObject({ verdict: 'verified', hours: 6, returns: 5, reconciled: 5 });
   expect(shown).toMatchObject({ unreconciled: 0, residual: '0' });
   const [paid] = shown.deposits;
@@ -112,34 +112,48 @@ it('tells hours that the enclave saw from those that it rebuilt, which are in no
 
 it('does not, when something is left over or nothing is verified', async () => {
   const shown = await story();
-  expect(showsAll(shown)).toBe(true);
-  expect(showsAll({ ...shown, opening: null })).toBe(false);
-  expect(showsAll({ ...shown, verdict: 'refused' })).toBe(false);
-  expect(showsAll({ ...shown, gaps: [] })).toBe(false);
-  expect(showsAll({ ...shown, deposits: [] })).toBe(false);
+  expect(showsAll(shown, false)).toBe(true);
+  expect(showsAll({ ...shown, opening: null }, false)).toBe(false);
+  expect(showsAll({ ...shown, verdict: 'refused' }, false)).toBe(false);
+  expect(showsAll({ ...shown, gaps: [] }, false)).toBe(false);
+  expect(showsAll({ ...shown, deposits: [] }, false)).toBe(false);
   const left = await story(hoursOf(1n));
-  expect([showsAll(left), left.unreconciled]).toEqual([false, 5]);
+  expect([showsAll(left, false), left.unreconciled]).toEqual([false, 5]);
 });
 
 it('does not, when the hour with the deposit made more than the markets moved', async () => {
   const inBounds = await story(hoursOf(0n, money(28)));
-  expect([inBounds.deposits[0]?.moved, showsAll(inBounds)]).toEqual([false, true]);
+  expect([inBounds.deposits[0]?.moved, showsAll(inBounds, false)]).toEqual([false, true]);
   // 4 % of what came in; and all of it.
   for (const more of [money(35), money(500)]) {
     const beyond = await story(hoursOf(0n, more));
-    expect([beyond.deposits[0]?.moved, showsAll(beyond)]).toEqual([true, false]);
+    expect([beyond.deposits[0]?.moved, showsAll(beyond, false)]).toEqual([true, false]);
   }
   const nobodyKnows = await story(hoursOf(), NaN);
-  expect(showsAll(nobodyKnows)).toBe(false);
+  expect(showsAll(nobodyKnows, false)).toBe(false);
 });
 
 it('does not, when the value at the deposit is not signed: the return is no product then', async () => {
   const flow = money(50);
   const valued = await story(hoursOf(0n, 0n, { flow, valued: true }));
-  expect([valued.deposits[0]?.moved, showsAll(valued)]).toEqual([false, true]);
+  expect([valued.deposits[0]?.moved, showsAll(valued, false)]).toEqual([false, true]);
   const guessed = await story(hoursOf(0n, 0n, { flow, valued: false }));
   expect(guessed.deposits).toMatchObject([{ inflow: '50', chained: null, moved: true }]);
-  expect([guessed.deposits[0]?.return === null, showsAll(guessed)]).toEqual([false, false]);
+  expect([guessed.deposits[0]?.return === null, showsAll(guessed, false)]).toEqual([false, false]);
+});
+
+it('does not, when an hour was to pass and none was seen with a trade in it, and says what one was compared to', async () => {
+  const quiet = await story();
+  expect(quiet.compared).toHaveLength(5);
+  expect([showsAll(quiet, true), showsAll(quiet, false)]).toEqual([false, true]);
+  const traded = await story(without(4, { trades: 1 }));
+  expect(showsAll(traded, true)).toBe(true);
+  expect(recordRows(traded).map(([, line]) => line)).toContainEqual(
+    expect.stringMatching(/04:00 {2}seen from start to end, trades in it: 1; reconciled .* 0$/u),
+  );
+  const rebuilt = await story(without(4, { trades: 1, rebuilt: true }));
+  expect(rebuilt.compared).toHaveLength(4);
+  expect(showsAll(rebuilt, true)).toBe(false);
 });
 
 function without(at: number, figures: Partial<HourFigures>): readonly HourFigures[] {
@@ -148,9 +162,9 @@ function without(at: number, figures: Partial<HourFigures>): readonly HourFigure
 
 it('does not, when an hour since the first poll was not compared, or is beyond the tolerance', async () => {
   const unknown = { residual: null, status: 'unknown' } as const;
-  expect(showsAll(await story(without(2, unknown)))).toBe(true);
+  expect(showsAll(await story(without(2, unknown)), false)).toBe(true);
   const late = await story(without(4, unknown));
-  expect([late.unreconciled, late.residual, showsAll(late)]).toEqual([1, '0', false]);
+  expect([late.unreconciled, late.residual, showsAll(late, false)]).toEqual([1, '0', false]);
   const beyond = await story(without(2, { status: 'beyond' }));
-  expect([beyond.unreconciled, showsAll(beyond)]).toEqual([1, false]);
+  expect([beyond.unreconciled, showsAll(beyond, false)]).toEqual([1, false]);
 });
