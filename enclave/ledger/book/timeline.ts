@@ -29,8 +29,9 @@ export class Timeline {
   readonly #settled = new Map<number, string[]>();
   /** Of those, what was not final. */
   readonly #pending = new Set<string>();
-  /** No hour before it has anything. */
+  /** No hour before it has anything that is not settled, or anything at all. */
   #fromMs = Infinity;
+  #keptMs = Infinity;
 
   /** The hour in which a key was told; null: never, or too long ago. */
   hourOfKey(key: string): number | null {
@@ -59,7 +60,7 @@ export class Timeline {
     const events = this.#hours.get(hour);
     if (events === undefined) this.#hours.set(hour, [event]);
     else events.push(event);
-    if (hour < this.#fromMs) this.#fromMs = hour;
+    this.#note(hour);
     this.#seen.set(event.key, event);
     this.#pending.delete(event.key);
   }
@@ -69,7 +70,7 @@ export class Timeline {
     const hour = hourOf(observed.atMs);
     const known = this.#observed.get(hour);
     if (known === undefined || known.atMs <= observed.atMs) this.#observed.set(hour, observed);
-    if (hour < this.#fromMs) this.#fromMs = hour;
+    this.#note(hour);
   }
 
   observed(hourMs: number): Observed | null {
@@ -121,9 +122,7 @@ export class Timeline {
     if (floorMs - this.#fromMs === HOUR_MS) this.#settleHour(this.#fromMs);
     else for (const hour of this.#hours.keys()) if (hour < floorMs) this.#settleHour(hour);
     this.#fromMs = Math.max(this.#fromMs, floorMs);
-    for (const kept of [this.#hours, this.#observed]) {
-      for (const hour of kept.keys()) if (hour < keepMs) kept.delete(hour);
-    }
+    if (keepMs > this.#keptMs) this.#dropBefore(keepMs);
     for (const [hour, keys] of this.#settled) {
       const isOld = hour < floorMs - MAX_SEEN_HOURS * HOUR_MS;
       if (!isOld && this.#seen.size <= MAX_SEEN) break;
@@ -137,6 +136,18 @@ export class Timeline {
       if (kept.length === 0) this.#settled.delete(hour);
       else this.#settled.set(hour, kept);
     }
+  }
+
+  #note(hour: number): void {
+    if (hour < this.#fromMs) this.#fromMs = hour;
+    if (hour < this.#keptMs) this.#keptMs = hour;
+  }
+
+  #dropBefore(keepMs: number): void {
+    for (const kept of [this.#hours, this.#observed]) {
+      for (const hour of kept.keys()) if (hour < keepMs) kept.delete(hour);
+    }
+    this.#keptMs = keepMs;
   }
 
   #settleHour(hour: number): void {
