@@ -2,6 +2,7 @@
 // give the same figures, whatever order records of one hour come in. Records were parsed already; that they are true is
 // the venue's word, and what does not fit to its balances is published as the residual.
 
+import type { KeyObject } from 'node:crypto';
 import type { Balance, Fill, Flow, Funding, Position } from '../../connector/records.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import type { PriceTable } from './price-table.ts';
@@ -63,7 +64,7 @@ export interface BookOptions {
   /** The venue shows margin trades as positions instead of balances (Kraken). */
   readonly marginPositions?: boolean;
   /** Under which digests of prices are made: which prices were used would tell what is held. Empty if there is none. */
-  readonly digestKey?: Uint8Array;
+  readonly digestKey?: KeyObject;
   /** What a flow is named by in the statements of all accounts of its user (reference.ts); absent: none has a name. */
   readonly referenceOf?: (networkId: string) => Uint8Array;
   /** How many closed hours can be reopened (default 72). */

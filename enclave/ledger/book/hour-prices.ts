@@ -2,7 +2,8 @@
 // that are published. Where there is no price the last known one stands in, so that the books go on in one piece; what was
 // figured with it is not known, and says so (`known: false`).
 
-import { createHmac } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
 import type { Fixed } from '../../../wire/fixed.ts';
 import { multiplyFixed } from '../../../wire/fixed.ts';
 import type { PriceSource } from '../../../wire/track/figures.ts';
@@ -25,7 +26,7 @@ export interface Price {
   readonly old: boolean;
 }
 
-const NO_KEY = new Uint8Array();
+const NO_KEY = createSecretKey(new Uint8Array());
 const UNKNOWN: Price = { price: 0n, known: false, old: false };
 
 interface Used {
@@ -44,12 +45,12 @@ export class HourPrices {
   readonly #lastMarks: Map<string, Fixed>;
   readonly #instruments: ReadonlyMap<string, Instrument>;
   readonly #used = new Map<Valuation, Used>();
-  readonly #digestKey: Uint8Array;
+  readonly #digestKey: KeyObject;
 
   constructor(
     table: PriceTable,
     { instruments, last, lastMarks }: PricedState,
-    digestKey: Uint8Array = NO_KEY,
+    digestKey: KeyObject = NO_KEY,
   ) {
     this.#digestKey = digestKey;
     this.#table = table;
@@ -120,9 +121,7 @@ export class HourPrices {
   /** HMAC-SHA256 over one line for each row: kind, symbol, time, price and source, tabs between; lines sorted. */
   digest(): Uint8Array {
     const lines: string[] = [];
-    for (const { kind, symbol, atMs, text, source } of this.#ages().keys()) {
-      lines.push(`${kind}\t${symbol}\t${atMs}\t${text}\t${source}\n`);
-    }
+    for (const { line } of this.#ages().keys()) lines.push(line);
     const all = lines.sort().join('');
     return new Uint8Array(createHmac('sha256', this.#digestKey).update(all).digest());
   }

@@ -6,13 +6,11 @@ import type { PriceRow } from './contract.ts';
 import { shownSource } from './shown-source.ts';
 
 export interface SeriesRow {
-  readonly kind: PriceRow['kind'];
-  readonly symbol: string;
   readonly atMs: number;
   readonly price: Fixed;
-  /** The price as it was told, canonical. */
-  readonly text: string;
   readonly source: string;
+  /** What digests are of: kind, symbol, time, price as it was told and source, tabs between. */
+  readonly line: string;
   /** The source as it may be shown. */
   readonly shown: string;
   /** When it was dealt, at the latest then. */
@@ -26,7 +24,6 @@ export interface Valuation {
 }
 
 export class PriceSeries {
-  readonly #kind: PriceRow['kind'];
   readonly #symbol: string;
   readonly #rows: SeriesRow[] = [];
   #source = '';
@@ -35,8 +32,7 @@ export class PriceSeries {
   /** Where the last question was answered: questions come in the order of time, mostly. */
   #cursor = 0;
 
-  constructor(kind: PriceRow['kind'], symbol: string) {
-    this.#kind = kind;
+  constructor(symbol: string) {
     this.#symbol = symbol;
   }
 
@@ -44,15 +40,15 @@ export class PriceSeries {
     return this.#rows.length;
   }
 
-  /** `told` is of this kind and symbol, and `price` what its text says. */
-  add({ atMs, price: text, source, tradedMs }: PriceRow, price: Fixed): void {
+  /** `told` is of this symbol, and `price` what its text says. */
+  add(told: PriceRow, price: Fixed): void {
+    const { kind, symbol, atMs, source, tradedMs } = told;
     if (source !== this.#source) {
       this.#source = source;
       this.#shown = shownSource(source, this.#symbol);
     }
-    const shown = this.#shown;
-    const [kind, symbol] = [this.#kind, this.#symbol];
-    this.#put({ kind, symbol, atMs, price, text, source, shown, tradedMs });
+    const line = `${kind}\t${symbol}\t${atMs}\t${told.price}\t${source}\n`;
+    this.#put({ atMs, price, source, line, shown: this.#shown, tradedMs });
   }
 
   #put(row: SeriesRow): void {

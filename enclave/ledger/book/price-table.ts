@@ -128,7 +128,7 @@ export class PriceTable {
     const all = kind === 'spot' ? this.#spot : this.#marks;
     const known = all.get(symbol);
     if (known !== undefined) return known;
-    const series = new PriceSeries(kind, symbol);
+    const series = new PriceSeries(symbol);
     if (kind === 'spot') {
       const [base = '', quote = '', ...rest] = symbol.split('/');
       if (base === '' || quote === '' || rest.length > 0 || base === quote) return null;

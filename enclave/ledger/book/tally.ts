@@ -12,7 +12,7 @@ export class Sum {
   isKnown = true;
 
   add(amount: Fixed, known: boolean): void {
-    this.value += amount;
+    if (amount !== 0n) this.value += amount;
     if (!known) this.isKnown = false;
   }
 

@@ -153,10 +153,11 @@ export class Timeline {
   #settleHour(hour: number): void {
     const events = this.#hours.get(hour);
     if (events === undefined) return;
-    const keys = this.#settled.get(hour) ?? [];
+    const settled = this.#settled.get(hour);
+    const keys = settled ?? [];
     for (const event of events) {
       const { key } = event;
-      if (this.#seen.get(key) !== event) continue;
+      if (settled !== undefined && this.#seen.get(key) !== event) continue;
       keys.push(key);
       this.#seen.set(key, hour);
       if (event.kind === 'flow' && event.status === 'pending') this.#pending.add(key);

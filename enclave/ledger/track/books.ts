@@ -1,6 +1,6 @@
 // Which book an account has: what its venue prices coins in, and how it shows margin trades.
 
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { utf8 } from '../../../wire/bytes.ts';
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import type { Venue } from '../../connector/classes.ts';
@@ -42,7 +42,7 @@ export function booksOf(
     storageKeys.get(Math.min(...storageKeys.keys())) ?? new Uint8Array(randomBytes(32));
   const optionsWith = (account: LedgerAccount): BookOptions => ({
     ...optionsOf(account),
-    digestKey: nodeCrypto.hkdfSha256(secret, account.commitment, DIGEST_INFO, 32),
+    digestKey: createSecretKey(nodeCrypto.hkdfSha256(secret, account.commitment, DIGEST_INFO, 32)),
     referenceOf: (id) => referenceOf(referenceKey(account.userHash), account.venue, id),
   });
   return {

@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BookState } from '../../../../enclave/ledger/book/book-state.ts';
@@ -53,7 +54,11 @@ describe('a price', () => {
     ];
     const found = PriceTable.of(ways).lookup('A', AT, AGE);
     expect(formatFixed(found?.price ?? 0n)).toBe('20');
-    expect(found?.rows.map(({ symbol }) => symbol)).toEqual(['A/BTC', 'BTC/USDT', 'USDT/USD']);
+    expect(found?.rows.map(({ line }) => line.split('\t')[1])).toEqual([
+      'A/BTC',
+      'BTC/USDT',
+      'USDT/USD',
+    ]);
   });
 
   it('is the direct one where there is one, and another where that is too old', () => {
@@ -203,7 +208,11 @@ describe('the prices of an hour', () => {
     expect(digest('BTC')).not.toBe(digest('BTC', 'ETH'));
     // Of nothing and under no key: HMAC-SHA256 of nothing.
     expect(digest()).toMatch(/^b613679a0814d9ec/u);
-    const keyed = new HourPrices(PriceTable.of(ROWS), new BookState(), new Uint8Array(32).fill(1));
+    const keyed = new HourPrices(
+      PriceTable.of(ROWS),
+      new BookState(),
+      createSecretKey(new Uint8Array(32).fill(1)),
+    );
     keyed.dollars('BTC', AT, AGE);
     expect(Buffer.from(keyed.digest()).toString('hex')).not.toBe(digest('BTC'));
   });
