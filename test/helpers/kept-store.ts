@@ -66,8 +66,9 @@ export class KeptStore implements TrackStore {
   unstored<T extends StoredRecord>(
     account: LedgerAccount,
     records: readonly T[],
+    areKept = false,
   ): Promise<Result<readonly T[]>> {
-    return this.#memory.unstored(account, records);
+    return this.#memory.unstored(account, records, areKept);
   }
 
   append(account: LedgerAccount, addition: Addition): Promise<Result<null>> {

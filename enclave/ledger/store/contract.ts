@@ -119,10 +119,14 @@ export interface TrackStore {
     records: readonly StoredRecord[],
     recordCount: number,
   ): Promise<Result<number>>;
-  /** Those that are not stored: what a venue tells again after the book has forgotten it is stored. */
+  /**
+   * Those that are not stored: what a venue tells again after the book has forgotten it is stored. `areKept`: they are
+   * stored themselves, and those that were not before are asked for.
+   */
   unstored<T extends StoredRecord>(
     account: LedgerAccount,
     records: readonly T[],
+    areKept?: boolean,
   ): Promise<Result<readonly T[]>>;
   /** In one transaction. Refuses `chain_fork` where another writer was faster. */
   append(account: LedgerAccount, addition: Addition): Promise<Result<null>>;

@@ -22,8 +22,8 @@ export const MAX_MEMORY_NAMES = 1_000_000;
 interface Kept {
   /** By counter, oldest first. */
   readonly rows: Map<number, SignedStatement>;
-  /** Of the records that were saved, oldest first. */
-  readonly names: Set<string>;
+  /** Of the records that were saved, oldest first, with their numbers. */
+  readonly names: Map<string, number>;
   bytes: number;
 }
 
@@ -64,13 +64,12 @@ export class MemoryStore implements TrackStore {
     let count = recordCount;
     for (const record of records) {
       const name = nameOf(record);
-      if (!names.has(name)) count++;
-      names.add(name);
+      if (!names.has(name)) names.set(name, ++count);
     }
     const most = this.#maxNames / this.#accounts.size;
     // The book asks for flows again that it has by no more than their ids.
     for (const isKept of [isFlow, () => false]) {
-      for (const name of names) {
+      for (const name of names.keys()) {
         if (names.size <= most) break;
         if (!isKept(name)) names.delete(name);
       }
@@ -81,12 +80,14 @@ export class MemoryStore implements TrackStore {
   unstored<T extends StoredRecord>(
     account: LedgerAccount,
     records: readonly T[],
+    areKept = false,
   ): Promise<Result<readonly T[]>> {
     const { names } = this.#keptOf(account);
     const isNew = (record: T): boolean =>
       !isStored(
         storedNames(record, (name) => JSON.stringify(name)),
-        (name) => names.has(name),
+        (name) => names.get(name),
+        areKept,
       );
     return Promise.resolve(accept(records.filter((record) => isNew(record))));
   }
@@ -129,7 +130,7 @@ export class MemoryStore implements TrackStore {
   }
 
   #keptOf({ id }: LedgerAccount): Kept {
-    const kept = this.#accounts.get(id) ?? { rows: new Map(), names: new Set(), bytes: 0 };
+    const kept = this.#accounts.get(id) ?? { rows: new Map(), names: new Map(), bytes: 0 };
     this.#accounts.set(id, kept);
     return kept;
   }

@@ -4,7 +4,7 @@
 
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
 import type { Result } from '../../../wire/result.ts';
-import { refuse } from '../../../wire/result.ts';
+import { accept, refuse } from '../../../wire/result.ts';
 import { ChainCheck } from '../../../wire/track/chain.ts';
 import type { SignedStatement } from '../../../wire/track/evidence.ts';
 import type { TrackAccount } from '../../../wire/track/head.ts';
@@ -132,9 +132,11 @@ export class PostgresStore implements TrackStore {
   unstored<T extends StoredRecord>(
     account: LedgerAccount,
     records: readonly T[],
+    areKept = false,
   ): Promise<Result<readonly T[]>> {
+    if (records.length === 0) return Promise.resolve(accept(records));
     const keys = this.#keysOf(account);
-    return this.#run((sql) => readUnstored(sql, keys, account.commitment, records));
+    return this.#run((sql) => readUnstored(sql, keys, account.commitment, records, areKept));
   }
 
   append(account: LedgerAccount, addition: Addition): Promise<Result<null>> {

@@ -130,19 +130,16 @@ export async function readUnstored<T extends StoredRecord>(
   keys: StoreKeys,
   account: Uint8Array,
   records: readonly T[],
+  areKept: boolean,
 ): Promise<readonly T[]> {
   const told = records.map((record) => ({
     record,
     names: storedNames(record, (name) => keys.recordKey(name)),
   }));
-  const asked = told.flatMap(({ names: { own, alike, against } }) => [
-    ...own,
-    ...alike,
-    ...against,
-  ]);
+  const asked = told.flatMap(({ names: { own, alike, against } }) => [own, ...alike, ...against]);
   const known = await readKnown(sql, keys, account, asked);
-  const isKnown = (key: Uint8Array): boolean => known.has(toHex(key));
-  return told.filter(({ names }) => !isStored(names, isKnown)).map(({ record }) => record);
+  const numberOf = (key: Uint8Array): number | undefined => known.get(toHex(key));
+  return told.filter(({ names }) => !isStored(names, numberOf, areKept)).map((one) => one.record);
 }
 
 /** Gives how many records the account has then. */

@@ -50,8 +50,7 @@ type RecordName = readonly CborValue[];
 
 /** Under which names a record may be stored. */
 export interface StoredNames<Name> {
-  /** In the same words, of a flow with a transaction or without. */
-  readonly own: readonly Name[];
+  readonly own: Name;
   /** Of a flow as it was told before, with a transaction or without, where it moved as much; and where not. */
   readonly alike: readonly Name[];
   readonly against: readonly Name[];
@@ -62,25 +61,30 @@ export function storedNames<Name>(
   record: StoredRecord,
   nameOf: (name: RecordName) => Name,
 ): StoredNames<Name> {
-  if (record.kind !== 'flow') return { own: [nameOf(recordName(record))], alike: [], against: [] };
+  const own = nameOf(recordName(record));
+  if (record.kind !== 'flow') return { own, alike: [], against: [] };
   const isIn = isBalanced(record, record.status);
   const namesOf = (balanced: boolean): readonly Name[] =>
     FLOW_STATUSES.filter((status) => isBalanced(record, status) === balanced).flatMap((status) =>
       ['', null].map((networkId) => nameOf(recordName({ ...record, status, networkId }))),
     );
-  const own = ['', null].map((networkId) => nameOf(recordName({ ...record, networkId })));
   return { own, alike: namesOf(isIn), against: namesOf(!isIn) };
 }
 
-/** Whether what a record says was booked, or said, before. Where it was told otherwise, too, only the same words are. */
+/**
+ * Whether what a record says was booked, or said, before: in the very same words, or by the last ones that are stored of
+ * it. `numberOf`: the place of a name in the order of storing. `isKept`: the record is stored; what was before it is asked.
+ */
 export function isStored<Name>(
   { own, alike, against }: StoredNames<Name>,
-  has: (name: Name) => boolean,
+  numberOf: (name: Name) => number | undefined,
+  isKept: boolean,
 ): boolean {
-  return (
-    own.some((name) => has(name)) ||
-    (alike.some((name) => has(name)) && !against.some((name) => has(name)))
-  );
+  const ownAt = numberOf(own) ?? Infinity;
+  if (!isKept && ownAt < Infinity) return true;
+  const lastOf = (names: readonly Name[]): number =>
+    Math.max(0, ...names.map((name) => numberOf(name) ?? 0).filter((at) => at < ownAt));
+  return lastOf(alike) > lastOf(against);
 }
 
 function pollToCbor(record: StoredPollRecord): CborValue {

@@ -111,8 +111,12 @@ export class AccountTrack {
     const { chain, statedRecords } = loaded.value;
     const lost = lossOf(chain, this.#options);
     if (!lost.ok) return this.#invalid(lost.refusal);
-    this.#restore(loaded.value);
+    const settled = this.#restore(loaded.value);
     if (lost.value.length > 0) this.#pending = { made: lost.value, statedRecords, state: null };
+    // What a book that went back further has booked, or a statement has said, was known by another word before.
+    const lacking = await this.#insist(() => store.unstored(account, [...settled.keys()], true));
+    if (!lacking.ok) return lacking;
+    for (const record of lacking.value) settled.get(record)?.();
     this.#tellHead(chain);
     const nowMs = services.nowMs();
     this.#loadedMs = nowMs;
@@ -135,7 +139,8 @@ export class AccountTrack {
     return true;
   }
 
-  #restore(loaded: LoadedAccount): void {
+  /** Gives the records that its book does not take, and what is to be done of each that the one before had not either. */
+  #restore(loaded: LoadedAccount): ReadonlyMap<BookRecord, () => void> {
     const { account, books, services } = this.#options;
     const { chain, state, records, statedRecords } = loaded;
     const parsed = state === null ? null : parseTrackState(state.bytes);
@@ -149,17 +154,21 @@ export class AccountTrack {
     this.#statedRecords = statedRecords;
     this.#sync = loaded.sync;
     for (const { parsed: one } of loaded.recent) if (chain.holds(one)) this.#stated.remember(one);
+    const settled = new Map<BookRecord, () => void>();
     records.forEach((record, at) => {
       // What came behind the last statement and belongs before it is late still.
-      this.#replay(record, (state?.records ?? 0) + at + 1 > statedRecords);
+      const isUnstated = (state?.records ?? 0) + at + 1 > statedRecords;
+      if (record.kind === 'missed') this.#coverage.addMissed(record);
+      else if (record.kind === 'poll') this.#takeRecordOfPoll(record, isUnstated);
+      else if (this.#apply(record, isUnstated) === 'settled') {
+        const hours = this.#unbooked.hoursOf([record], this.#book);
+        settled.set(record, () => {
+          for (const startMs of hours) this.#coverage.addUnbooked(startMs);
+          if (isUnstated) this.#unbooked.add(hours);
+        });
+      }
     });
-  }
-
-  #replay(record: StoredRecord, isUnstated: boolean): void {
-    if (record.kind === 'missed') this.#coverage.addMissed(record);
-    else if (record.kind === 'poll') this.#takeRecordOfPoll(record, isUnstated);
-    else if (this.#unbooked.has(record, this.#apply(record, isUnstated), isUnstated, this.#book))
-      this.#coverage.addUnbooked(this.#book.timeOf(record));
+    return settled;
   }
 
   #takeRecordOfPoll(record: StoredPollRecord, isUnstated: boolean): void {
@@ -222,13 +231,12 @@ export class AccountTrack {
       else if (applied === 'settled') settled.push(record);
       else if (applied !== 'repeated') kept.push(record);
     }
-    if (settled.length > 0) {
-      const unstored = await this.#insist(() => store.unstored(account, settled));
-      if (!unstored.ok) return unstored;
-      // A restart takes each that is kept for one that was not told before.
-      kept.push(...unstored.value);
-      if (this.#unbooked.hasAny(unstored.value, this.#book)) findings.add(LATE_UNBOOKED);
-    }
+    const unstored = await this.#insist(() => store.unstored(account, settled));
+    if (!unstored.ok) return unstored;
+    kept.push(...unstored.value);
+    const hours = this.#unbooked.hoursOf(unstored.value, this.#book);
+    this.#unbooked.add(hours);
+    if (hours.length > 0) findings.add(LATE_UNBOOKED);
     const told = pollRecordOf(poll, services.origin, { tooPrecise, findings }, observedIn(poll));
     this.#takeRecordOfPoll(told, true);
     return accept([...kept, told]);

@@ -221,8 +221,8 @@ export class CoverageLog {
   }
 
   /** A record of it is in no figure; where it is stated already, that is said anew (unbooked.ts). */
-  addUnbooked(atMs: number): void {
-    this.addGap(hourOf(atMs), NOT_BOOKED);
+  addUnbooked(startMs: number): void {
+    this.addGap(startMs, NOT_BOOKED);
   }
 
   addLate(startMs: number): void {

@@ -11,7 +11,7 @@ import { MAX_FIGURES_GAPS } from '../../../wire/track/figures-codec.ts';
 import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
 import type { ChainStatement } from '../../../wire/track/statement.ts';
 import { parseChainStatement } from '../../../wire/track/statement.ts';
-import type { Applied, Book, BookRecord } from '../book/contract.ts';
+import type { Book, BookRecord } from '../book/contract.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import type { TrackStore } from '../store/contract.ts';
 import { HISTORY_MS } from './account-parts.ts';
@@ -35,23 +35,10 @@ export class Unbooked {
     this.#sinceMs = createdMs - HISTORY_MS;
   }
 
-  /** One that was not stored before it was told: true where no figure has it. `isUnstated`: no statement says so yet. */
-  has(
-    record: BookRecord,
-    applied: Applied,
-    isUnstated: boolean,
-    book: Pick<Book, 'timeOf'>,
-  ): boolean {
-    if (applied !== 'settled') return false;
-    const atMs = book.timeOf(record);
-    if (atMs < this.#sinceMs) return false;
-    if (isUnstated) this.add([hourOf(atMs)]);
-    return true;
-  }
-
-  /** Of those of a poll that were not stored before it. */
-  hasAny(records: readonly BookRecord[], book: Pick<Book, 'timeOf'>): boolean {
-    return records.filter((record) => this.has(record, 'settled', true, book)).length > 0;
+  /** The hours of records that were not stored before they were told: no figure has them. */
+  hoursOf(records: readonly BookRecord[], book: Pick<Book, 'timeOf'>): readonly number[] {
+    const times = records.map((record) => book.timeOf(record));
+    return times.filter((atMs) => atMs >= this.#sinceMs).map(hourOf);
   }
 
   /** Hours that were stated, and have a record that no figure can have. */

@@ -8,7 +8,7 @@ import { assertAccepted } from '../../../../wire/result.ts';
 import { boughtAt, depositedAt } from '../../../helpers/records.ts';
 import { additionOf, hoursOf, LEDGER_ACCOUNT, STORED_POLL } from '../../../helpers/track-store.ts';
 import { HOUR } from '../../../vectors/track.ts';
-import { findsNew, TOLD_AGAIN } from './told-again.ts';
+import { findsNew, findsSaid, SAID_NEW, TOLD_AGAIN } from './told-again.ts';
 
 const OTHER: LedgerAccount = { ...LEDGER_ACCOUNT, id: 'ff'.repeat(16) };
 
@@ -84,6 +84,10 @@ describe('the record that is held in memory', () => {
 
   it.each(TOLD_AGAIN)('of a flow, $name: $isNew', async (told) => {
     expect(await findsNew(new MemoryStore(), LEDGER_ACCOUNT, told)).toBe(told.isNew);
+  });
+
+  it('of a flow that is stored: what nothing before it said', async () => {
+    expect(await findsSaid(new MemoryStore(), LEDGER_ACCOUNT)).toEqual(SAID_NEW);
   });
 
   it('of an account that is removed takes no room from the others', async () => {

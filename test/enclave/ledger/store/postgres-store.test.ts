@@ -20,7 +20,7 @@ import {
   storeScene,
 } from '../../../helpers/track-store.ts';
 import { Chain, gapAt, HOUR, hourAt, vectorChain } from '../../../vectors/track.ts';
-import { findsNew, TOLD_AGAIN } from './told-again.ts';
+import { findsNew, findsSaid, SAID_NEW, TOLD_AGAIN } from './told-again.ts';
 
 function fill(id: string): Fill {
   return { ...boughtAt(id, HOUR + 5, '0.5', '60000'), cost: '30000' };
@@ -129,6 +129,10 @@ describe('the store', () => {
 
   it.each(TOLD_AGAIN)('finds new what was not told: $name', async (told) => {
     expect(await findsNew(scene.store(), LEDGER_ACCOUNT, told)).toBe(told.isNew);
+  });
+
+  it('finds what was new when it was stored', async () => {
+    expect(await findsSaid(scene.store(), LEDGER_ACCOUNT)).toEqual(SAID_NEW);
   });
 
   it('takes the same rows again, and no others at their place', async () => {

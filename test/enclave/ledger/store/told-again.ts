@@ -66,8 +66,18 @@ export const TOLD_AGAIN: readonly ToldAgain[] = [
   of('out', [pending, failed], ok, true),
   of('out', [pending, named], failed, true),
   of('out', [pending, { status: 'failed', networkId: 'two' }], named, true),
-  // Names have no order: what was told both ways and now in a third word is looked at once more.
-  of('out', [pending, failed], canceled, true),
+  // What was told last counts, whichever way it was told before.
+  of('out', [pending, failed], canceled, false),
+  of('in', [ok, canceled], named, true),
+  of('in', [ok, canceled, named], named, false),
+  of('in', [pending, ok, canceled], named, true),
+  of('in', [failed, ok], named, false),
+  of('in', [failed, ok], { status: 'failed', networkId: 'two' }, true),
+  of('out', [ok, failed], named, true),
+  of('out', [ok, failed], canceled, false),
+  // A name is stored once: in the very same words as before it turned back, it is known.
+  of('in', [ok, canceled], ok, false),
+  of('in', [failed, ok], failed, false),
 ];
 
 /** Whether the store finds the last of them new, after it has stored those before it. */
@@ -92,4 +102,23 @@ export async function findsNew(
   }
   const found = await store.unstored(account, [transferOf({ ...facts, ...again })]);
   return assertAccepted(found).length === 1;
+}
+
+/** The words of a withdrawal that turned back and was through after all, as they are stored; and which were new then. */
+const SAID = ['pending', 'ok', 'failed', 'canceled', 'ok tx'] as const;
+export const SAID_NEW: readonly string[] = ['pending', 'failed', 'ok tx'];
+
+/** Which of them the store finds new then, when all of them are stored. */
+export async function findsSaid(
+  store: TrackStore,
+  account: LedgerAccount,
+): Promise<readonly string[]> {
+  const facts = { id: 'f', currency: 'USDT', amount: '500', timeMs: HOUR } as const;
+  const flows = SAID.map((words) => {
+    const told = words === 'ok tx' ? named : { status: words };
+    return transferOf({ ...facts, type: 'withdrawal', direction: 'out', ...told });
+  });
+  assertAccepted(await store.savePoll(account, STORED_POLL, flows, 0));
+  const found = assertAccepted(await store.unstored(account, flows, true));
+  return SAID.filter((_, at) => found.some((flow) => flow === flows[at]));
 }

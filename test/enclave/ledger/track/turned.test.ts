@@ -2,82 +2,14 @@
 // lacks one, none loses it for what was told before, and no restart makes a difference.
 
 import { describe, expect, it } from 'vitest';
-import type { Flow } from '../../../../enclave/connector/records.ts';
 import { LATE_UNBOOKED } from '../../../../enclave/ledger/track/unbooked.ts';
 import { NOT_BOOKED } from '../../../../wire/performance/hour-return.ts';
-import { DAY_MS, HOUR_MS } from '../../../../wire/track/head.ts';
-import type { ChainStatement } from '../../../../wire/track/statement.ts';
-import { KeptStore } from '../../../helpers/kept-store.ts';
+import { HOUR_MS } from '../../../../wire/track/head.ts';
+import type { Hour, Scene, Told } from '../../../helpers/flow-scene.ts';
+import { CANCELED, FAILED, NAMED, OK, PENDING, USD } from '../../../helpers/flow-scene.ts';
+import { hoursOf, opened, restart, tell, wait } from '../../../helpers/flow-scene.ts';
 import { randomPicks } from '../../../helpers/random.ts';
-import { balanceOf, depositedAt } from '../../../helpers/records.ts';
 import { testSeed } from '../../../helpers/seed.ts';
-import type { Story } from '../../../helpers/track-story.ts';
-import {
-  openRecord,
-  openStory,
-  parsedOf,
-  playStep,
-  signedOf,
-  STORY_STEPS,
-} from '../../../helpers/track-story.ts';
-
-type Hour = Extract<ChainStatement, { kind: 'hour' }>;
-type Told = Partial<Flow>;
-
-const USD = 73_997;
-const PENDING: Told = { status: 'pending' };
-const OK: Told = { status: 'ok' };
-const FAILED: Told = { status: 'failed' };
-const CANCELED: Told = { status: 'canceled' };
-const NAMED: Told = { status: 'ok', networkId: 'one' };
-
-interface Scene {
-  readonly story: Story;
-  readonly atMs: number;
-  readonly direction: Flow['direction'];
-}
-
-async function opened(direction: Flow['direction'] = 'in'): Promise<Scene> {
-  const story = openStory(new KeptStore());
-  for (let step = 0; step < STORY_STEPS; step++) await playStep(story, step);
-  return { story, atMs: story.desk.nowMs + HOUR_MS / 2, direction };
-}
-
-async function poll({ desk, record }: Story, flows: readonly Flow[], usd: number): Promise<void> {
-  desk.poll({ records: [...flows, balanceOf('USD', String(usd)), balanceOf('BTC', '0.6')] });
-  record.look();
-  await record.idle();
-}
-
-/** An hour after the last poll; `usd` is what the venue has then. */
-async function tell(scene: Scene, told: Told | null, usd = USD): Promise<void> {
-  const { story, atMs, direction } = scene;
-  story.desk.nowMs += HOUR_MS;
-  const type = direction === 'in' ? 'deposit' : 'withdrawal';
-  const flow: Flow = { ...depositedAt('f', atMs, '5'), type, direction, ...told };
-  await poll(story, told === null ? [] : [flow], usd);
-}
-
-async function wait(scene: Scene, days: number, usd = USD): Promise<void> {
-  for (let day = 0; day < days; day++) {
-    scene.story.desk.nowMs += DAY_MS - HOUR_MS;
-    await tell(scene, null, usd);
-  }
-}
-
-async function restart({ story }: Scene): Promise<void> {
-  story.record = openRecord(story.desk, story.record.store);
-  await story.record.idle();
-  expect(story.desk.fatal).toEqual([]);
-}
-
-/** As they are now, by their begin. */
-async function hoursOf({ story }: Scene): Promise<ReadonlyMap<number, Hour>> {
-  const hours = new Map<number, Hour>();
-  for (const one of parsedOf(await signedOf(story)))
-    if (one.kind === 'hour') hours.set(one.figures.startMs, one);
-  return hours;
-}
 
 async function hourAt(scene: Scene, timeMs: number): Promise<Hour | undefined> {
   return (await hoursOf(scene)).get(timeMs - (timeMs % HOUR_MS));
@@ -140,20 +72,20 @@ describe('a flow that failed and is through after all', () => {
   });
 });
 
-describe('a deposit that came days after the venue had dated it', () => {
-  async function came(): Promise<Scene & { readonly cameMs: number }> {
-    const scene = await opened();
-    await tell(scene, PENDING);
-    await wait(scene, 4);
-    await tell(scene, NAMED, USD + 5);
-    await tell(scene, null, USD + 5);
-    const counted = [...(await hoursOf(scene)).values()].filter(
-      ({ figures }) => figures.startMs > scene.atMs && figures.flows.length > 0,
-    );
-    expect(counted).toHaveLength(1);
-    return { ...scene, cameMs: counted[0]?.figures.startMs ?? 0 };
-  }
+async function came(): Promise<Scene & { readonly cameMs: number }> {
+  const scene = await opened();
+  await tell(scene, PENDING);
+  await wait(scene, 4);
+  await tell(scene, NAMED, USD + 5);
+  await tell(scene, null, USD + 5);
+  const counted = [...(await hoursOf(scene)).values()].filter(
+    ({ figures }) => figures.startMs > scene.atMs && figures.flows.length > 0,
+  );
+  expect(counted).toHaveLength(1);
+  return { ...scene, cameMs: counted[0]?.figures.startMs ?? 0 };
+}
 
+describe('a deposit that came days after the venue had dated it', () => {
   it.each([
     ['', { ...NAMED, status: 'canceled' }],
     [', without its transaction', CANCELED],

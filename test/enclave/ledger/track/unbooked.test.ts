@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { BookRecord } from '../../../../enclave/ledger/book/contract.ts';
 import { MemoryStore } from '../../../../enclave/ledger/store/memory-store.ts';
 import { HISTORY_MS } from '../../../../enclave/ledger/track/account-parts.ts';
+import { hourOf } from '../../../../enclave/ledger/track/hour-coverage.ts';
 import { LATE_UNBOOKED, Unbooked } from '../../../../enclave/ledger/track/unbooked.ts';
 import { isObserved, NOT_BOOKED } from '../../../../wire/performance/hour-return.ts';
 import { nodeCrypto } from '../../../../wire/node/crypto.ts';
@@ -58,14 +59,12 @@ describe('a record that came too late for the book', () => {
   it('is said only when the record had begun', () => {
     const unbooked = new Unbooked({ createdMs: CREATED_MS });
     const book = { timeOf: ({ timeMs }: BookRecord) => timeMs };
-    expect(unbooked.has(at(CREATED_MS - HISTORY_MS - 1, 'old'), 'settled', true, book)).toBe(false);
-    expect(unbooked.has(at(CREATED_MS - HISTORY_MS, 'first'), 'settled', true, book)).toBe(true);
-    for (const applied of ['new', 'repeated', 'late', 'too_precise'] as const) {
-      expect(unbooked.has(at(CREATED_MS, applied), applied, true, book)).toBe(false);
-    }
-    // What a statement says already is known, and is no work.
-    expect(unbooked.has(at(CREATED_MS, 'stated'), 'settled', false, book)).toBe(true);
-    expect([unbooked.take().length, unbooked.take().length]).toEqual([1, 0]);
+    const first = at(CREATED_MS - HISTORY_MS, 'first');
+    const told = [at(CREATED_MS - HISTORY_MS - 1, 'old'), first, at(CREATED_MS + 1, 'last')];
+    const hours = unbooked.hoursOf(told, book);
+    expect(hours).toEqual([hourOf(CREATED_MS - HISTORY_MS), hourOf(CREATED_MS + 1)]);
+    unbooked.add([...hours, ...hours]);
+    expect([unbooked.take(), unbooked.take()]).toEqual([hours, []]);
   });
 
   it.each(['in memory', 'in a database, over a restart'])(
