@@ -1,5 +1,5 @@
 // The book of one account. Records go into a timeline; closing an hour runs its events over the state and gives figures;
-// a copy of the state from before each hour is the way back when something is told late. The first complete
+// copies of the state from before hours are the way back when something is told late. The first complete
 // observation opens it, and as long as the hours since then are kept, late history opens it anew.
 
 import type { HourFigures } from '../../../wire/track/figures.ts';
