@@ -148,6 +148,7 @@ export class AccountBook implements Book {
       from = this.#firstHourMs(this.#opening);
       this.#state = null;
       this.#floorMs = from;
+      this.#checkpoints.dropFrom(0);
     } else {
       if (startMs >= until) return [];
       const checkpoint = this.#checkpoints.last(startMs);
@@ -170,7 +171,9 @@ export class AccountBook implements Book {
     const fromMs = this.#state === null ? 0 : (base?.hourMs ?? nextHourMs ?? 0);
     const open = this.#timeline.all(fromMs);
     const kept = this.#timeline.all(this.#floorMs ?? 0).filter(({ atMs }) => atMs < fromMs);
-    const pending = kept.filter((event) => event.kind === 'flow' && event.status === 'pending');
+    // Of what a restart settles: with what is settled already, all that is waited for.
+    const settledMs = base === null ? fromMs : Math.max(fromMs, baseMs);
+    const pending = this.#timeline.pendingEvents(this.#floorMs ?? 0, settledMs);
     const byHour = new Map<number, string[]>();
     for (const { key, atMs } of kept) {
       const hour = hourOf(atMs);
@@ -183,7 +186,7 @@ export class AccountBook implements Book {
       records: open.map(({ record }) => record),
       observations: this.#timeline.observations(fromMs).map(({ observation }) => observation),
       settled: [...this.#timeline.settledKeys.filter(([hour]) => hour < fromMs), ...byHour],
-      pending: [...this.#timeline.pendingKeys, ...pending.map(({ key }) => key)],
+      pending: [...this.#timeline.pendingKeys, ...pending.map(({ key }) => key)].sort(),
       state: this.#state,
       base,
     });
@@ -223,6 +226,7 @@ export class AccountBook implements Book {
       this.#floorMs = Math.max(baseMs, this.#restartFloorMs(saved.nextHourMs ?? 0));
       this.#checkpoints.restore(saved.base);
       this.#timeline.settle(this.#floorMs, baseMs);
+      this.#timeline.waitFor(saved.pending);
     }
     return true;
   }

@@ -1,8 +1,6 @@
-// States from before the hours that can be closed again: of the last few hours each, of older ones every sixth, because
-// most of what is late is a little late. Late data goes back to the latest one that is not after its hour (after a restart
-// there is one for the whole day), and the hours in between come to what they were.
+// States from before the hours that can be closed again. Late data goes back to the latest one that is not after its hour:
+// after a restart there is one for the whole day, and the hours in between come to what they were.
 
-import { HOUR_MS } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
 
 export interface Checkpoint {
@@ -13,7 +11,6 @@ export interface Checkpoint {
 
 /** After a restart: what it takes is stored with every state. */
 export const RESTART_KEEP_HOURS = 24;
-const EVERY_MS = 6 * HOUR_MS;
 
 export class Checkpoints {
   /** In the order of time: what is kept is later than what is there. */
@@ -22,9 +19,6 @@ export class Checkpoints {
   /** `state` may go on: a copy of it is kept. */
   keep(hourMs: number, state: BookState): void {
     this.#states.set(hourMs, state.copy());
-    const olderMs = hourMs - EVERY_MS;
-    const [firstMs] = this.#states.keys();
-    if (olderMs % EVERY_MS !== 0 && olderMs !== firstMs) this.#states.delete(olderMs);
   }
 
   restore({ hourMs, state }: Checkpoint): void {
@@ -53,11 +47,12 @@ export class Checkpoints {
 
   /** All that hours from `hourMs` on do not go back to; gives the hour of the first that is left. */
   dropBefore(hourMs: number): number {
-    const firstMs = this.last(hourMs)?.hourMs ?? hourMs;
+    let firstMs: number | null = null;
     for (const at of this.#states.keys()) {
-      if (at >= firstMs) break;
-      this.#states.delete(at);
+      if (at > hourMs) break;
+      if (firstMs !== null) this.#states.delete(firstMs);
+      firstMs = at;
     }
-    return firstMs;
+    return firstMs ?? hourMs;
   }
 }

@@ -65,15 +65,13 @@ function contractOf(
   };
 }
 
-/** By currency: a wallet is there once, however often it was told. */
-function linesOf(balances: readonly Balance[]): ReadonlyMap<string, readonly Balance[]> {
-  const lines = new Map<string, Balance[]>();
-  for (const line of balances) {
-    const others = lines.get(line.currency);
-    const at = others?.findIndex(({ wallet }) => wallet === line.wallet) ?? -1;
-    if (others === undefined) lines.set(line.currency, [line]);
-    else if (at < 0) others.push(line);
-    else others[at] = line;
+/** What each wallet has of each currency: it is there once, however often it was told. */
+function linesOf(balances: readonly Balance[]): ReadonlyMap<string, ReadonlyMap<string, string>> {
+  const lines = new Map<string, Map<string, string>>();
+  for (const { wallet, currency, total } of balances) {
+    const others = lines.get(currency);
+    if (others === undefined) lines.set(currency, new Map([[wallet, total]]));
+    else others.set(wallet, total);
   }
   return lines;
 }
@@ -87,7 +85,7 @@ export function observedOf(observation: Observation, marginPositions: boolean): 
   const wallets = new Set<string>();
   for (const [currency, lines] of linesOf(balances)) {
     let sum = 0n;
-    for (const { wallet, total } of lines) {
+    for (const [wallet, total] of lines) {
       const amount = toFixed(total);
       if (amount === null) return null;
       if (!wallets.has(wallet)) wallets.add(wallet.toLowerCase());

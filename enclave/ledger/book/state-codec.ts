@@ -19,7 +19,7 @@ import type { BookRecord, Observation } from './contract.ts';
 import { parseState, stateToCbor } from './state-rows.ts';
 import { MAX_SEEN } from './timeline.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 export const MAX_STATE_BYTES: number = 64 * 1024 * 1024;
 const MAX_STATE_ITEMS = 8_000_000;
 const MAX_RECORDS = 250_000;

@@ -153,11 +153,11 @@ export class Timeline {
   #settleHour(hour: number): void {
     const events = this.#hours.get(hour);
     if (events === undefined) return;
-    const settled = this.#settled.get(hour);
-    const keys = settled ?? [];
+    const keys = this.#settled.get(hour) ?? [];
     for (const event of events) {
       const { key } = event;
-      if (settled !== undefined && this.#seen.get(key) !== event) continue;
+      // It is settled already, or came after all in a later hour.
+      if (this.#seen.get(key) !== event) continue;
       keys.push(key);
       this.#seen.set(key, hour);
       if (event.kind === 'flow' && event.status === 'pending') this.#pending.add(key);
@@ -177,6 +177,12 @@ export class Timeline {
     return this.#pending.has(key);
   }
 
+  /** Of settled keys these alone. */
+  waitFor(keys: readonly string[]): void {
+    this.#pending.clear();
+    for (const key of keys) this.#pending.add(key);
+  }
+
   /** A settled key was told as final: nobody waits for it any more. */
   finish(key: string): void {
     this.#pending.delete(key);
@@ -186,13 +192,21 @@ export class Timeline {
   get pendingFromMs(): number {
     let firstMs = Infinity;
     for (const key of this.#pending) firstMs = Math.min(firstMs, this.hourOfKey(key) ?? Infinity);
-    for (const events of this.#hours.values()) {
+    for (const { atMs } of this.pendingEvents(0, Infinity)) firstMs = Math.min(firstMs, atMs);
+    return firstMs;
+  }
+
+  /** Flows of a span that were told as pending and are not settled. */
+  pendingEvents(fromMs: number, toMs: number): readonly BookEvent[] {
+    const pending: BookEvent[] = [];
+    for (const [hour, events] of this.#hours) {
+      if (hour < fromMs || hour >= toMs) continue;
       for (const event of events) {
-        const isWaitedFor = event.kind === 'flow' && event.status === 'pending';
-        if (isWaitedFor && this.find(event.key) === event) firstMs = Math.min(firstMs, event.atMs);
+        const isPending = event.kind === 'flow' && event.status === 'pending';
+        if (isPending && this.find(event.key) === event) pending.push(event);
       }
     }
-    return firstMs;
+    return pending;
   }
 
   get pendingKeys(): readonly string[] {

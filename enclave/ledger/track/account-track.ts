@@ -147,7 +147,7 @@ export class AccountTrack {
     const book =
       parsed === null || parsed.book.length === 0 ? null : books.parse(parsed.book, account);
     this.#book = book ?? books.open(account);
-    this.#coverage = new CoverageLog(services.origin, parsed?.lastCompleteMs, parsed?.hours);
+    this.#coverage = CoverageLog.of(services.origin, parsed);
     this.#chain = chain;
     this.#loadedCounter = chain.head.counter;
     this.#recordCount = loaded.recordCount;

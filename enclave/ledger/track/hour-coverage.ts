@@ -151,12 +151,34 @@ interface Due {
   readonly maxHours: number;
 }
 
+/** Milliseconds, the last one not in it. */
+interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** What of a log outlives a restart. */
+export interface SavedCoverage {
+  readonly lastCompleteMs: number;
+  readonly hours: readonly CoveredHour[];
+  readonly uncompared: Span | null;
+}
+
 export class CoverageLog {
   readonly #origin: string;
   readonly #hours = new Map<number, Hour>();
   /** Until when everything was told: begin of the newest complete poll, or as far as the venue tells by then. */
   lastCompleteMs = 0;
   #isDelayed = false;
+  /** Lost, and no poll has compared since what is held: where one does, it shows. */
+  uncompared: Span | null = null;
+
+  /** `saved`: of the state, or null without one. */
+  static of(origin: string, saved: SavedCoverage | null): CoverageLog {
+    const log = new CoverageLog(origin, saved?.lastCompleteMs, saved?.hours);
+    log.uncompared = saved?.uncompared ?? null;
+    return log;
+  }
 
   constructor(origin: string, lastCompleteMs = 0, hours: readonly CoveredHour[] = []) {
     this.#origin = origin;
@@ -196,8 +218,16 @@ export class CoverageLog {
       // Nothing is lost of a time to come: whatever a venue says, this ends.
       const endMs = Math.min(toMs, record.endedMs);
       for (let startMs = first; startMs < endMs; startMs += HOUR_MS) this.addGap(startMs, reason);
-      if (reason === HISTORY_LIMIT) this.addGap(hourOf(atMs), reason);
+      if (reason !== HISTORY_LIMIT) continue;
+      this.addGap(hourOf(atMs), reason);
+      const known = this.uncompared ?? { fromMs: sinceMs, toMs: endMs };
+      const spanFromMs = Math.min(known.fromMs, sinceMs);
+      this.uncompared = { fromMs: spanFromMs, toMs: Math.max(known.toMs, endMs) };
     }
+    if (record.observed === null || this.uncompared === null) return;
+    if (atMs >= this.uncompared.fromMs) this.addGap(hourOf(atMs), HISTORY_LIMIT);
+    // A day that a broker tells ends a millisecond before the next.
+    if (atMs + 1 >= this.uncompared.toMs) this.uncompared = null;
   }
 
   /** The first complete poll tells of the time before it: hours that its spans cover whole rest on it. */

@@ -13,19 +13,18 @@ import { MAX_HOUR_POLLS } from '../../../wire/track/hour.ts';
 import { MAX_STATE_BYTES } from '../store/account-rows.ts';
 import type { StoredState } from '../store/contract.ts';
 import type { TrackBook } from './account-parts.ts';
-import type { CoveredHour, CoverageLog } from './hour-coverage.ts';
+import type { CoveredHour, CoverageLog, SavedCoverage } from './hour-coverage.ts';
 
-const LAYOUT = 1;
+const LAYOUT = 2;
 const MAX_HOURS = 1024;
 
-export interface TrackState {
+export interface TrackState extends SavedCoverage {
   /** `Book.encode()`; null before the first observation. */
   readonly book: Uint8Array;
-  readonly lastCompleteMs: number;
-  readonly hours: readonly CoveredHour[];
 }
 
-export function encodeTrackState({ book, lastCompleteMs, hours }: TrackState): Uint8Array {
+export function encodeTrackState(state: TrackState): Uint8Array {
+  const { book, lastCompleteMs, hours, uncompared } = state;
   const rows: readonly CborValue[] = hours.map(({ startMs, polls, reasons, late }) =>
     mapFrom1([
       startMs,
@@ -34,7 +33,8 @@ export function encodeTrackState({ book, lastCompleteMs, hours }: TrackState): U
       late,
     ]),
   );
-  return encodeCbor(mapFrom1([LAYOUT, book, lastCompleteMs, rows]));
+  const span = uncompared === null ? null : mapFrom1([uncompared.fromMs, uncompared.toMs]);
+  return encodeCbor(mapFrom1([LAYOUT, book, lastCompleteMs, rows, span]));
 }
 
 function readHour(fields: Fields): CoveredHour {
@@ -59,6 +59,10 @@ export function parseTrackState(bytes: Uint8Array): TrackState | null {
       book: fields.bytes(2, 0, MAX_STATE_BYTES),
       lastCompleteMs: fields.uint(3, MAX_TRACK_MS),
       hours: fields.maps(4, MAX_HOURS, readHour),
+      uncompared: fields.mapOrNull(5, (span) => ({
+        fromMs: span.uint(1, MAX_TRACK_MS),
+        toMs: span.uint(2, MAX_TRACK_MS),
+      })),
     };
   });
   return parsed.ok ? parsed.value : null;
@@ -69,8 +73,8 @@ export function stateOf(
   coverage: CoverageLog,
   records: number,
 ): StoredState {
-  const { lastCompleteMs } = coverage;
-  const state = { book: book.encode(), lastCompleteMs, hours: coverage.hours() };
+  const { lastCompleteMs, uncompared } = coverage;
+  const state = { book: book.encode(), lastCompleteMs, hours: coverage.hours(), uncompared };
   return { records, bytes: encodeTrackState(state) };
 }
 

@@ -201,8 +201,8 @@ export function storedStatesTarget(): Target {
         records,
       ),
       codec('state', (bytes) => orMalformed(parseTrackState(bytes)), encodeTrackState, [
-        { book: book.encode(), lastCompleteMs: HOUR, hours },
-        { book: new Uint8Array(0), lastCompleteMs: 0, hours: [] },
+        { book: book.encode(), lastCompleteMs: HOUR, hours, uncompared: { fromMs: 1, toMs: HOUR } },
+        { book: new Uint8Array(0), lastCompleteMs: 0, hours: [], uncompared: null },
       ]),
       {
         name: 'book',

@@ -1,5 +1,4 @@
-// Which states are kept to go back to: of the last few hours each, of older ones every sixth, and what the oldest hour that
-// can be reopened needs.
+// Which states are kept to go back to, and what the oldest hour that can be reopened needs.
 
 import { describe, expect, it } from 'vitest';
 import { BookState } from '../../../../enclave/ledger/book/book-state.ts';
@@ -22,25 +21,27 @@ function lastOf(checkpoints: Checkpoints, hour: number): number | null {
 }
 
 describe('checkpoints', () => {
-  it('are there for each of the last hours, and for every sixth of the day before', () => {
-    const checkpoints = kept(1, 20);
-    for (let hour = 15; hour <= 20; hour++) expect(lastOf(checkpoints, hour)).toBe(hour);
-    const older = [14, 13, 12, 11, 6, 5, 1, 0].map((hour) => lastOf(checkpoints, hour));
-    expect(older).toEqual([12, 12, 12, 6, 6, 1, 1, null]);
+  it('go back as far as they are kept, and no further', () => {
+    const checkpoints = kept(2, 8);
+    expect([9, 8, 5, 2, 1].map((hour) => lastOf(checkpoints, hour))).toEqual([8, 8, 5, 2, null]);
+    checkpoints.dropFrom(T0 + 5 * HOUR_MS);
+    expect([8, 4].map((hour) => lastOf(checkpoints, hour))).toEqual([4, 4]);
   });
 
   it('stay where the oldest hour that can be reopened goes back to', () => {
-    const checkpoints = kept(1, 20);
-    expect(checkpoints.dropBefore(T0 + 11 * HOUR_MS)).toBe(T0 + 6 * HOUR_MS);
-    expect([lastOf(checkpoints, 5), lastOf(checkpoints, 11)]).toEqual([null, 6]);
-    expect(checkpoints.dropBefore(T0 + 12 * HOUR_MS)).toBe(T0 + 12 * HOUR_MS);
-    expect([lastOf(checkpoints, 11), lastOf(checkpoints, 17)]).toEqual([null, 17]);
+    const checkpoints = new Checkpoints();
+    // As after a restart: nothing between what was stored and the next hour.
+    for (const hour of [1, 6, 7]) checkpoints.keep(T0 + hour * HOUR_MS, new BookState());
+    expect(checkpoints.dropBefore(T0 + 5 * HOUR_MS)).toBe(T0 + HOUR_MS);
+    expect([lastOf(checkpoints, 0), lastOf(checkpoints, 5)]).toEqual([null, 1]);
+    expect(checkpoints.dropBefore(T0 + 6 * HOUR_MS)).toBe(T0 + 6 * HOUR_MS);
+    expect([lastOf(checkpoints, 5), lastOf(checkpoints, 7)]).toEqual([null, 7]);
   });
 
   it('of a restart are the last one that is early enough, or the first', () => {
     const checkpoints = kept(3, 20);
     const hours = [14, 12, 4, 3, 1].map((hour) => checkpoints.base(T0 + hour * HOUR_MS)?.hourMs);
-    expect(hours).toEqual([12, 12, 3, 3, 3].map((hour) => T0 + hour * HOUR_MS));
+    expect(hours).toEqual([14, 12, 4, 3, 3].map((hour) => T0 + hour * HOUR_MS));
     expect(new Checkpoints().base(T0)).toBeNull();
   });
 });

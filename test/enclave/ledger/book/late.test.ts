@@ -118,6 +118,46 @@ describe('late data', () => {
     expect(close(back, long, 5 - from)).toEqual(first.slice(from, 5));
   });
 
+  it('finds no way back to hours from before the first one that is left', () => {
+    const book = new AccountBook({ pricedIn: 'USDT' });
+    const early = withdrawal('pending', T0 - 2 * HOUR_MS + MINUTE_MS);
+    book.observe(observation(T0 + 1000, [balance('USDT', '100000')]));
+    book.apply(early);
+    const prices = PriceTable.of([
+      ...parUsdt(HOURS),
+      ...[-2, -1].map((hour) => row('USDT/USD', T0 + hour * HOUR_MS, '1')),
+    ]);
+    close(book, prices, 4);
+    // It never was: the book begins two hours later than it did.
+    expect(book.apply({ ...early, status: 'failed' })).toBe('late');
+    expect(book.reopen(T0 - 2 * HOUR_MS)?.at(0)).toBe(T0);
+    const said = close(book, prices, 5);
+    const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT' });
+    expect(back?.floorMs).toBe(T0 + HOUR_MS);
+    expect(back?.reopen(T0 + 2 * HOUR_MS)?.at(0)).toBe(T0 + HOUR_MS);
+    expect(back === null ? null : close(back, prices, 4)).toEqual(said.slice(1));
+  });
+
+  it('that nobody waits for any more is not waited for after a restart either', () => {
+    const options = { pricedIn: 'USDT', keepHours: 3 };
+    const deposit = flow({
+      ...{ type: 'deposit', direction: 'in', currency: 'USDT', amount: '5', id: 'd' },
+      ...{ timeMs: T0 + 2 * HOUR_MS + MINUTE_MS, status: 'pending' },
+    });
+    const first = opened(3, 2);
+    first.apply(deposit);
+    close(first, table, 3);
+    const book = AccountBook.parse(first.encode(), options);
+    if (book === null) throw new Error('not read');
+    // Behind the floor now, and kept for the way to the hours above it.
+    close(book, table, 1);
+    expect([book.apply({ ...deposit, status: 'failed' }), book.pendingFromMs]).toEqual([
+      'settled',
+      Infinity,
+    ]);
+    expect(AccountBook.parse(book.encode(), options)?.pendingFromMs).toBe(Infinity);
+  });
+
   it('finds its way back after a restart when the hour that was kept then is long ago', () => {
     const book = opened(3, 5);
     const back = AccountBook.parse(book.encode(), { pricedIn: 'USDT', keepHours: 3 });

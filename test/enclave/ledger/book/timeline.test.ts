@@ -55,6 +55,14 @@ describe('a timeline that is settled', () => {
     );
   });
 
+  it('has what came after all in the hour in which it came', () => {
+    const timeline = new Timeline();
+    const [early, came] = [eventAt(0), { ...eventAt(3), key: eventAt(0).key }];
+    for (const event of [early, came]) timeline.put(event);
+    timeline.settle(T0 + 2 * HOUR_MS, T0);
+    expect([timeline.find(early.key), timeline.events(T0)]).toEqual([came, [early]]);
+  });
+
   it('lets go of an hour that came behind its floor, too', () => {
     const timeline = timelineOf([5]);
     timeline.settle(T0 + 6 * HOUR_MS);

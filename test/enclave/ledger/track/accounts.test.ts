@@ -87,6 +87,40 @@ describe('of two accounts', () => {
   }, 60_000);
 });
 
+/** 700 are paid out of the first account on a day that nobody ever tells; nothing is compared until the other account is told. */
+async function foundWithoutADay(
+  plan: Plan,
+  restarts: readonly number[],
+): Promise<readonly string[]> {
+  const found = await playWeek(
+    (day, nowMs) => {
+      const isThere = day.at <= plan.last && nowMs >= day.endMs + plan.laterHours * HOUR_MS;
+      const accounts = [...(day.at === WEDNESDAY ? [] : ['U1']), ...(isThere ? ['U2'] : [])];
+      return accounts.map((account) => statementOf(account, day, plan));
+    },
+    { restarts },
+  );
+  return found.map(({ said }) => said);
+}
+
+describe('a day of one account that is never told is said where it is found, with another one', () => {
+  it.each([0, 10, 30])(
+    '%i hours later',
+    async (laterHours) => {
+      const plan = { ...LATER, laterHours, paid: -700, on: WEDNESDAY };
+      for (const restarts of [[], [24], [30], [40]])
+        expect(await foundWithoutADay(plan, restarts)).toEqual(['-700 history_limit']);
+    },
+    60_000,
+  );
+
+  it('that is empty and ends, days later', async () => {
+    const plan = { ...EMPTIED, paid: -700, on: WEDNESDAY };
+    for (const restarts of [[], [40], [55]])
+      expect(await foundWithoutADay(plan, restarts)).toEqual(['-700 history_limit']);
+  }, 60_000);
+});
+
 /** A query of the last day, without the one account for so many hours from the end of Wednesday on, or later. */
 async function unexplainedWithout(fromHours: number, hours: number): Promise<readonly string[]> {
   const plan = { ...LATER, paid: 0, on: NEVER };

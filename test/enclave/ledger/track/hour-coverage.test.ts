@@ -12,6 +12,7 @@ import {
   momentOf,
   pollRecordOf,
 } from '../../../../enclave/ledger/track/hour-coverage.ts';
+import { encodeTrackState, parseTrackState } from '../../../../enclave/ledger/track/track-state.ts';
 import { isObserved } from '../../../../wire/performance/hour-return.ts';
 import { HOUR_MS } from '../../../../wire/track/head.ts';
 import { LEDGER_ACCOUNT } from '../../../helpers/track-store.ts';
@@ -196,6 +197,27 @@ describe('an outage that is longer than what the venue keeps', () => {
       log.coverage(HOUR + at * HOUR_MS).gaps.includes('history_limit'),
     );
     expect(gapped).toEqual([0, hour]);
+  });
+
+  it('is in the next hour that is compared, also after a restart, and in none after it', () => {
+    const before = new CoverageLog(ORIGIN);
+    before.addPoll(told(HOUR + MINUTE_MS, [fills(HOUR - HOUR_MS, HOUR)]));
+    before.addPoll(told(HOUR + HOUR_MS, [fills(HOUR, HOUR + HOUR_MS, 'history_limit')]));
+    const bytes = encodeTrackState({
+      book: new Uint8Array(0),
+      lastCompleteMs: before.lastCompleteMs,
+      hours: before.hours(),
+      uncompared: before.uncompared,
+    });
+    const log = CoverageLog.of(ORIGIN, parseTrackState(bytes));
+    for (const at of [2, 3, 4]) {
+      const poll = told(HOUR + at * HOUR_MS, [fills(HOUR, HOUR + at * HOUR_MS)]);
+      log.addPoll({ ...poll, observed: at === 2 ? null : { balances: [], positions: [] } });
+    }
+    const gapped = [0, 1, 2, 3, 4].filter((at) =>
+      log.coverage(HOUR + at * HOUR_MS).gaps.includes('history_limit'),
+    );
+    expect(gapped).toEqual([0, 1, 3]);
   });
 
   it('takes nothing from hours that were told before: a symbol that is new, an account that is read anew', () => {
