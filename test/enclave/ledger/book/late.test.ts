@@ -141,8 +141,13 @@ describe('late data', () => {
   it('that nobody waits for any more is not waited for after a restart either', () => {
     const options = { pricedIn: 'USDT', keepHours: 3 };
     const deposit = flow({
-      ...{ type: 'deposit', direction: 'in', currency: 'USDT', amount: '5', id: 'd' },
-      ...{ timeMs: T0 + 2 * HOUR_MS + MINUTE_MS, status: 'pending' },
+      type: 'deposit',
+      direction: 'in',
+      currency: 'USDT',
+      amount: '5',
+      id: 'd',
+      timeMs: T0 + 2 * HOUR_MS + MINUTE_MS,
+      status: 'pending',
     });
     const first = opened(3, 2);
     first.apply(deposit);
