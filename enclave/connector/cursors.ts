@@ -1,5 +1,6 @@
 // How far each source of an account came: opaque to the desk, kept by it between jobs. It comes back through the
-// host's disk, sealed; what does not parse is dropped, and everything is asked for again from the job's start.
+// host's disk, sealed; what does not parse is dropped, and everything is asked for again from the job's start. A job that
+// reads again forgets how far sources came, not what the account has had: names that nothing else tells.
 //
 //   {1: version 1, 2: [{1: key, 2: done to, ms, 3: mark or null, 4: ids, 5: ids from, ms, 6: pending from, ms, or
 //    null}], 3: [symbol], 4: [[asset, total]]}       ids: 8 bytes each of SHA-256 over kind and id
@@ -9,9 +10,11 @@ import { concatBytes, toHex } from '../../wire/bytes.ts';
 import type { CborValue } from '../../wire/cbor.ts';
 import { encodeCbor } from '../../wire/cbor.ts';
 import { parseFields } from '../../wire/fields.ts';
+import type { Reads } from './job.ts';
 import { MAX_CURSOR_BYTES } from './job.ts';
 import { mapOf, MAX_TIME_MS } from './records.ts';
 
+const DAY_MS = 86_400_000;
 const MAX_SOURCES = 600;
 const ID_BYTES = 8;
 const MAX_IDS_OF_SOURCE = 1000;
@@ -104,6 +107,38 @@ export function encodeCursors(cursors: Cursors): Uint8Array {
     if (most === 0) return encodeCbor(mapOf([1, [], [], []]));
     most = Math.floor(most / 2);
   }
+}
+
+/** Before the name of an account that a statement is of: `flex/U1234567`. */
+export const ACCOUNT_KEY = 'flex/';
+/** Marks: an account that is not waited for any more, and, before a time in ms, one that is not told again yet. */
+export const ENDED_MARK = 'ended';
+const TOLD_MARK = 'told ';
+
+/** Until when an account was told to somebody, if not to whom it is told now. */
+export function toldMsOf({ doneToMs, mark }: SourceCursor): number {
+  return mark?.startsWith(TOLD_MARK) === true ? Number(mark.slice(TOLD_MARK.length)) : doneToMs;
+}
+
+export function rewindCursors(cursors: Cursors, reads: Reads, fromMs: number): Cursors {
+  if (reads === 'on') return cursors;
+  const { sources, symbols } = cursors;
+  const rewound: Cursors = { sources: new Map(), symbols, totals: new Map() };
+  // None has the total that it had.
+  for (const asset of cursors.totals.keys()) rewound.totals.set(asset, '');
+  for (const [key, cursor] of sources) {
+    if (!key.startsWith(ACCOUNT_KEY)) continue;
+    const startMs = Math.min(fromMs, cursor.doneToMs);
+    const isEnded = cursor.mark === ENDED_MARK;
+    rewound.sources.set(key, {
+      ...cursor,
+      doneToMs: reads === 'again' ? cursor.doneToMs : startMs,
+      mark: isEnded ? ENDED_MARK : `${TOLD_MARK}${toldMsOf(cursor)}`,
+      ids: new Map(),
+      idsFromMs: startMs - (startMs % DAY_MS),
+    });
+  }
+  return rewound;
 }
 
 export function parseCursors(bytes: Uint8Array | null): Cursors {

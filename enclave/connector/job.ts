@@ -9,6 +9,12 @@ export const MAX_CURSOR_BYTES: number = 64 * 1024;
 export const MAX_ID = 0xffff_ffff;
 export const MAX_PRICE_ITEMS = 500;
 export const MINUTE_MS = 60_000;
+/**
+ * `on`: from its cursors. `again`: all from its start is told once more, to whoever has what they stand on. `anew`: to one who may
+ * lack it, so that only what is told now is told.
+ */
+export const READS = ['on', 'again', 'anew'] as const;
+export type Reads = (typeof READS)[number];
 export const HOUR_MS = 3_600_000;
 
 export interface JobSettings {
@@ -57,6 +63,7 @@ export interface Job {
   readonly cursors: Uint8Array | null;
   /** Start of what is asked for where there is no cursor. */
   readonly fromMs: number;
+  readonly reads: Reads;
   /** The desk's clock; signatures are made by it. */
   readonly nowMs: number;
   /** 0 first. */

@@ -11,6 +11,7 @@ import {
   MAX_JOB_BYTES,
   MAX_PRICE_ITEMS,
   MINUTE_MS,
+  READS,
 } from './job.ts';
 import { MAX_TIME_MS, oneOf, PRICE_KINDS } from './records.ts';
 
@@ -52,5 +53,6 @@ export function parseJob(bytes: Uint8Array): Result<Job> {
       toMs: item.uint(4, MAX_TIME_MS),
       stepMs: item.uint(5, HOUR_MS, MINUTE_MS) === HOUR_MS ? HOUR_MS : MINUTE_MS,
     })),
+    reads: oneOf(fields, 12, READS),
   }));
 }

@@ -5,7 +5,7 @@
 import type { Adapter, OpenAdapter } from './adapter.ts';
 import { CallError } from './call-error.ts';
 import type { Coverage, CoverageSubject, ErrorClass, Venue } from './classes.ts';
-import { encodeCursors, parseCursors } from './cursors.ts';
+import { encodeCursors, parseCursors, rewindCursors } from './cursors.ts';
 import { DECLARED } from './declared.ts';
 import type { Job } from './job.ts';
 import type { Line } from './line.ts';
@@ -38,10 +38,11 @@ class Walk {
   readonly #subject: CoverageSubject;
 
   constructor(run: Run, line: Line) {
-    this.#subject = run.job.kind === 'prices' ? 'prices' : 'fills';
+    const { kind, cursors, reads, fromMs } = run.job;
+    this.#subject = kind === 'prices' ? 'prices' : 'fills';
     this.walker = {
-      cursors: parseCursors(run.job.cursors),
-      fromMs: run.job.fromMs,
+      cursors: rewindCursors(parseCursors(cursors), reads, fromMs),
+      fromMs,
       nowMs: () => run.nowMs(),
       emit: async (records) => {
         for (const page of pagesOf(records))

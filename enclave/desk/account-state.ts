@@ -4,6 +4,7 @@
 
 import { toHex } from '../../wire/bytes.ts';
 import type { Coverage } from '../connector/classes.ts';
+import type { Reads } from '../connector/job.ts';
 import type { StatedHead } from '../ledger/messages.ts';
 import type { AccountFigures, HourRow } from './accounts.ts';
 import { CoverageMap, coveredToMs, Gaps } from './coverage.ts';
@@ -55,11 +56,25 @@ export interface PollResult {
   readonly hosts: ReadonlyMap<string, Uint8Array>;
 }
 
+/** What the next poll tells once more: what is of `fromMs` and after it. */
+export interface Again {
+  readonly fromMs: number;
+  /** Whoever it is told to has all that the cursors stand on. */
+  readonly isHeard: boolean;
+  /** False: not before somebody asks for it. */
+  readonly isDue: boolean;
+}
+
+export function bothOf(one: Again, other: Again): Again {
+  const fromMs = Math.min(one.fromMs, other.fromMs);
+  const isHeard = one.isHeard && other.isHeard;
+  return { fromMs, isHeard, isDue: one.isDue || other.isDue };
+}
+
 export class AccountState {
   readonly observedSinceMs: number;
   readonly periodStartMs: number;
-  /** From where on a poll without cursors reads. */
-  fromMs: number;
+  again: Again | null = null;
   asOfMs: number | null = null;
   cursors: Uint8Array | null = null;
   /** How far its chain of statements is stored; null: nothing is known of it. */
@@ -86,13 +101,27 @@ export class AccountState {
   constructor(observedSinceMs: number, periodStartMs: number) {
     this.observedSinceMs = observedSinceMs;
     this.periodStartMs = periodStartMs;
-    this.fromMs = periodStartMs;
   }
 
-  /** The next poll reads again from here on; what was counted is not counted twice. */
-  resync(fromMs: number): void {
-    this.cursors = null;
-    this.fromMs = Math.max(this.periodStartMs, fromMs);
+  /** From where on a poll without cursors reads. */
+  get fromMs(): number {
+    return this.again?.isDue === true ? this.again.fromMs : this.periodStartMs;
+  }
+
+  get reads(): Reads {
+    if (this.again?.isDue !== true) return 'on';
+    return this.again.isHeard ? 'again' : 'anew';
+  }
+
+  /** The next poll reads again from there on; what was counted is not counted twice. */
+  resync(asked: Again): void {
+    const again = { ...asked, fromMs: Math.max(this.periodStartMs, asked.fromMs) };
+    this.again = this.again === null ? again : bothOf(this.again, again);
+  }
+
+  /** `heardMs`: end of the last poll that somebody has, and with it all before. */
+  isHeard(heardMs: number | null): boolean {
+    return heardMs !== null && (this.asOfMs ?? 0) <= heardMs;
   }
 
   /** `count` slots from `fromMs` on had no poll. */
@@ -114,8 +143,10 @@ export class AccountState {
     if (!this.coverage.take(coverage, outcome === 'complete')) this.overflowed = true;
     if (outcome === 'failed' || records === null) return;
     this.asOfMs = endedMs;
-    this.cursors = result.cursors ?? this.cursors;
-    if (this.cursors !== null) this.fromMs = this.periodStartMs;
+    if (result.cursors !== null) {
+      this.cursors = result.cursors;
+      if (this.again?.isDue === true) this.again = null;
+    }
     this.#count(records);
     this.#takeMoment(records, coverage);
     for (const kind of COUNTED_KINDS) {

@@ -149,6 +149,7 @@ export function encodeJob(job: Job): Uint8Array {
       job.prices.map(({ kind, symbol, fromMs, toMs, stepMs }) =>
         mapOf([kind, symbol, fromMs, toMs, stepMs]),
       ),
+      job.reads,
     ]),
   );
 }

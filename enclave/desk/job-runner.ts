@@ -97,6 +97,7 @@ export class JobRunner {
       kind: state !== null ? 'poll' : prices.length > 0 ? 'prices' : 'check',
       prices,
       fromMs: state?.fromMs ?? time.nowMs(),
+      reads: state?.reads ?? 'on',
       priority,
       deadlineMs,
       retries,

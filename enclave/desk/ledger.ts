@@ -17,6 +17,8 @@ import type { LedgerAccount, LedgerAudit, LedgerOpen, StatedHead } from '../ledg
 import { LEDGER_EVENTS } from '../ledger/frames.ts';
 import type { PriceAnswer, PriceQuestion, SignedLeaf } from '../ledger/services.ts';
 import { userHashOf } from '../ledger/user-hash.ts';
+import type { Again } from './account-state.ts';
+import { bothOf } from './account-state.ts';
 import type { Account } from './accounts.ts';
 import type { AuditTrail } from './audit-trail.ts';
 import { LedgerAccounts } from './ledger-accounts.ts';
@@ -66,14 +68,16 @@ export interface LedgerOptions {
 /** What the ledger needs of polling, which needs the ledger. */
 export interface LedgerPolling {
   readonly prices: (question: PriceQuestion) => Promise<PriceAnswer>;
-  /** Polls the account from empty cursors, when it is due, from here on. */
-  readonly resync: (accountId: string, fromMs: number) => void;
+  /** Whether who has all polls until `heardMs` has all that polling goes on from. */
+  readonly isHeard: (accountId: string, heardMs: number | null) => boolean;
+  /** Reads the account again, when it is due. */
+  readonly resync: (accountId: string, again: Again) => void;
 }
 
-/** When an account was last read anew, and from where on it is to be when that is an hour ago. */
+/** When an account was last read again, and what it is to be when that is an hour ago. */
 interface Resync {
   readonly atMs: number;
-  readonly waitingMs: number | null;
+  readonly waiting: Again | null;
   readonly cancel: () => void;
 }
 
@@ -122,7 +126,10 @@ export class Ledger {
       },
       (id, fromMs) => {
         this.#counters.ledger_dropped++;
-        this.#resync(id, fromMs);
+        const lost = { fromMs, isHeard: false, isDue: true };
+        // Before it is due there may be another enclave.
+        this.#polling?.resync(id, { ...lost, isDue: false });
+        this.#resync(id, lost);
       },
     );
   }
@@ -245,8 +252,10 @@ export class Ledger {
       onStated: (stated) => {
         this.#accounts.stated(stated);
       },
-      onResync: ({ id, fromMs }) => {
-        this.#resync(id, fromMs);
+      onResync: ({ id, fromMs, heardMs }) => {
+        // Now: what is polled until it is due is told to this ledger.
+        const isHeard = this.#polling?.isHeard(id, heardMs) === true;
+        this.#resync(id, { fromMs, isHeard, isDue: true });
       },
       onAudit: (entry) => {
         this.#audit(entry);
@@ -322,23 +331,23 @@ export class Ledger {
   }
 
   /** At most once an hour for each account, since a poll from empty cursors is dear to the venue; none is forgotten. */
-  #resync(id: string, fromMs: number): void {
+  #resync(id: string, again: Again): void {
     const { time } = this.#options;
     if (this.#closed || !this.#accounts.has(id)) return;
     const last = this.#resyncs.get(id);
     const waitMs = last === undefined ? 0 : last.atMs + HOUR_MS - time.nowMs();
     if (last === undefined || waitMs <= 0) {
-      this.#resyncs.set(id, { atMs: time.nowMs(), waitingMs: null, cancel: () => undefined });
+      this.#resyncs.set(id, { atMs: time.nowMs(), waiting: null, cancel: () => undefined });
       this.#counters.ledger_resyncs++;
-      this.#polling?.resync(id, fromMs);
+      this.#polling?.resync(id, again);
       return;
     }
-    const waitingMs = Math.min(last.waitingMs ?? fromMs, fromMs);
+    const waiting = last.waiting === null ? again : bothOf(last.waiting, again);
     last.cancel();
     const cancel = time.after(waitMs, () => {
-      this.#resync(id, waitingMs);
+      this.#resync(id, waiting);
     });
-    this.#resyncs.set(id, { ...last, waitingMs, cancel });
+    this.#resyncs.set(id, { ...last, waiting, cancel });
   }
 
   #audit({ event, account, code }: LedgerAudit): void {

@@ -52,8 +52,9 @@ export async function openParts(services: DeskServices, https: HttpsControl): Pr
   const polling = openPolling(services, onAudit, ledger);
   ledger?.start({
     prices: (question) => askPrices(polling.prices, question),
-    resync: (id, fromMs) => {
-      polling.resync(id, fromMs);
+    isHeard: (id, heardMs) => polling.isHeard(id, heardMs),
+    resync: (id, again) => {
+      polling.resync(id, again);
     },
   });
   const certificates = new TlsCertificates(services);

@@ -2,7 +2,7 @@
 
 import type { Trigger } from '../../wire/exchange-call.ts';
 import { TRIGGER } from '../../wire/exchange-call.ts';
-import type { AccountState } from './account-state.ts';
+import type { AccountState, Again } from './account-state.ts';
 import type { Account } from './accounts.ts';
 import type { PollReason } from './poll-leaf.ts';
 
@@ -27,8 +27,8 @@ export interface Entry {
   stop: (() => void) | null;
   /** Slots that passed while the log took nothing. */
   held: { readonly fromMs: number; readonly count: number; readonly reason: PollReason } | null;
-  /** Read anew from here on after the poll that runs, which brings cursors of its own. */
-  resyncMs: number | null;
+  /** Read again after the poll that runs, which brings cursors of its own. */
+  again: Again[];
   removed: boolean;
 }
 
@@ -42,7 +42,7 @@ export function newEntry(account: Account, state: AccountState): Entry {
     leaveLine: () => undefined,
     stop: null,
     held: null,
-    resyncMs: null,
+    again: [],
     removed: false,
   };
 }

@@ -6,7 +6,7 @@ import type { AccountState } from './account-state.ts';
 import type { JobCalls } from './calls.ts';
 import type { ConnectorLink } from './connector-link.ts';
 import type { Done } from '../connector/protocol.ts';
-import type { Job, PriceItem } from '../connector/job.ts';
+import type { Job, PriceItem, Reads } from '../connector/job.ts';
 import type { RecordPage } from '../connector/pages.ts';
 import { PollRecords } from './poll-records.ts';
 import type { PollReason } from './poll-leaf.ts';
@@ -22,6 +22,7 @@ export interface JobOptions {
   readonly kind: Job['kind'];
   readonly prices: readonly PriceItem[];
   readonly fromMs: number;
+  readonly reads: Reads;
   readonly priority: number;
   readonly deadlineMs: number;
   /** Of one call. */
@@ -42,7 +43,7 @@ function jobOf(
   { venue, accountType, environment, label, allowTrading, symbols, credentials }: Account,
   cursors: Uint8Array | null,
   nowMs: number,
-  { id, kind, prices, fromMs, priority, deadlineMs, retries }: JobOptions,
+  { id, kind, prices, fromMs, reads, priority, deadlineMs, retries }: JobOptions,
 ): Job {
   return {
     id,
@@ -52,6 +53,7 @@ function jobOf(
     credentials,
     cursors,
     fromMs,
+    reads,
     nowMs,
     priority,
     budget: { calls: MAX_JOB_CALLS, retries, deadlineMs },

@@ -7,6 +7,7 @@ import { KIND } from '../../wire/leaf.ts';
 import { nodeCrypto } from '../../wire/node/crypto.ts';
 import type { Result } from '../../wire/result.ts';
 import { encodeAccountState, parseAccountState } from './account-codec.ts';
+import type { Again } from './account-state.ts';
 import { AccountState } from './account-state.ts';
 import type { Account, AccountFigures, Permissions, Polling } from './accounts.ts';
 import type { CallServices } from './calls.ts';
@@ -184,12 +185,16 @@ export class AccountPolling implements Polling {
     if (!this.#closed) this.#options.ledger?.remove(id);
   }
 
-  /** The account is read again from here on when it is polled next. */
-  resync(id: string, fromMs: number): void {
+  isHeard(id: string, heardMs: number | null): boolean {
+    return this.#entries.get(id)?.state.isHeard(heardMs) === true;
+  }
+
+  /** The account is read again when it is polled next. */
+  resync(id: string, again: Again): void {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
-    if (entry.stop === null) entry.state.resync(fromMs);
-    else entry.resyncMs = Math.min(entry.resyncMs ?? fromMs, fromMs);
+    if (entry.stop === null) entry.state.resync(again);
+    else entry.again.push(again);
   }
 
   figures(id: string): AccountFigures | null {
@@ -341,8 +346,7 @@ export class AccountPolling implements Polling {
       records: outcome === 'failed' ? null : records,
       hosts: calls.hosts,
     });
-    if (entry.resyncMs !== null) state.resync(entry.resyncMs);
-    entry.resyncMs = null;
+    for (const again of entry.again.splice(0)) state.resync(again);
     const hosts = [...calls.hosts].map(([host, spki]) => ({ host, spki }));
     draft?.end({ ...end, leafIndex, hosts });
     this.#noteSlot(entry, due);

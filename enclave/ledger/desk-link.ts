@@ -19,6 +19,7 @@ import type {
   LedgerAsk,
   LedgerMissed,
   LedgerOpen,
+  LedgerResync,
   LedgerState,
   MissingPrice,
   PriceRow,
@@ -199,8 +200,8 @@ export class DeskLink implements Link {
     this.#channel.send(LEDGER_FRAME.stated, encodeLedgerStated({ id, ...head }));
   }
 
-  resync(id: string, fromMs: number): void {
-    this.#channel.send(LEDGER_FRAME.resync, encodeLedgerResync({ id, fromMs }));
+  resync(resync: LedgerResync): void {
+    this.#channel.send(LEDGER_FRAME.resync, encodeLedgerResync(resync));
   }
 
   needPrices(question: PriceQuestion): Promise<PriceAnswer> {

@@ -66,14 +66,15 @@ export function parseLedgerStated(bytes: Uint8Array): Result<LedgerStated> {
   }));
 }
 
-export function encodeLedgerResync({ id, fromMs }: LedgerResync): Uint8Array {
-  return encodeMap([accountIdBytes(id), fromMs]);
+export function encodeLedgerResync({ id, fromMs, heardMs }: LedgerResync): Uint8Array {
+  return encodeMap([accountIdBytes(id), fromMs, heardMs]);
 }
 
 export function parseLedgerResync(bytes: Uint8Array): Result<LedgerResync> {
   return parseFields('ledger_resync', bytes, MAX_SMALL_BYTES, (fields) => ({
     id: readAccountId(fields, 1),
     fromMs: fields.uint(2, MAX_TIME_MS),
+    heardMs: fields.uintOrNull(3, MAX_TIME_MS),
   }));
 }
 

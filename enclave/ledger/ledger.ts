@@ -110,8 +110,8 @@ class Ledger {
       stated: (accountId, head) => {
         link.stated(accountId, head);
       },
-      resync: (accountId, fromMs) => {
-        link.resync(accountId, fromMs);
+      resync: (resync) => {
+        link.resync(resync);
       },
       needPrices: (question) => link.needPrices(question),
       sign: (statements) => link.sign(statements),

@@ -156,8 +156,10 @@ export interface LedgerStated extends StatedHead {
 
 export interface LedgerResync {
   readonly id: string;
-  /** The account is polled with empty cursors, from here on. */
+  /** The account is read again from here on. */
   readonly fromMs: number;
+  /** End of the last poll that is stored, where all before it are; null: some may not be. */
+  readonly heardMs: number | null;
 }
 
 export interface NeedPrices {

@@ -13,6 +13,7 @@ import type {
   LedgerAudit,
   LedgerMissed,
   LedgerPoll,
+  LedgerResync,
   MissingPrice,
   NeedPrices,
   PriceRow,
@@ -82,8 +83,8 @@ export interface LedgerServices {
   takePoll(accountId: string, poll: number, stored: boolean): void;
   /** The chain of this account is stored up to this statement: the desk tells it to the next ledger, and the next epoch. */
   stated(accountId: string, head: StatedHead): void;
-  /** The store is behind: the desk polls this account with empty cursors, from here on. */
-  resync(accountId: string, fromMs: number): void;
+  /** The store may be behind: the desk reads this account again. */
+  resync(resync: LedgerResync): void;
 
   /** At most MAX_PRICE_ITEMS. Prices as the venue's own host told them to the enclave. */
   needPrices(question: PriceQuestion): Promise<PriceAnswer>;

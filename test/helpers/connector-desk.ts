@@ -74,6 +74,7 @@ export function jobOf(venue: Job['venue'], change: Partial<Job> = {}): Job {
     credentials: { apiKey: utf8('key'), secret: utf8('c2VjcmV0'), passphrase: utf8('pass') },
     cursors: null,
     fromMs: START_MS,
+    reads: 'on',
     nowMs: START_MS + 300_000,
     priority: 1,
     budget: { calls: 2000, retries: 0, deadlineMs: 60_000 },

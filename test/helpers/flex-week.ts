@@ -4,6 +4,7 @@
 import { expect } from 'vitest';
 import { formatFixed } from '../../wire/fixed.ts';
 import { DAY_MS, HOUR_MS } from '../../wire/track/head.ts';
+import type { ChainStatement } from '../../wire/track/statement.ts';
 import { poll, query } from './flex-query.ts';
 import { KeptStore } from './kept-store.ts';
 import { TrackDesk } from './track-desk.ts';
@@ -38,10 +39,11 @@ export interface Unexplained {
   readonly said: string;
 }
 
-/** Behind which polls the ledger starts anew, and which there are none of. */
+/** Behind which polls the ledger starts anew, which there are none of, and which no ledger ever hears of. */
 export interface Troubles {
   readonly restarts?: readonly number[];
   readonly without?: readonly number[];
+  readonly unheard?: readonly number[];
 }
 
 function flexDay(at: number): FlexDay {
@@ -61,25 +63,37 @@ function answerAt(nowMs: number, statementsOf: StatementsOf): string {
   return query(...days.filter(isBusinessDay).flatMap((day) => statementsOf(day, nowMs)));
 }
 
-async function pollOnce(desk: TrackDesk, statementsOf: StatementsOf): Promise<void> {
-  const { nowMs } = desk;
-  const { cursors, fromMs } = desk.state;
-  const answers = [answerAt(nowMs, statementsOf)];
-  const { done, records } = await poll(answers, { cursors, fromMs, nowMs });
-  desk.state.cursors = done.cursors;
-  desk.poll({ records, coverage: done.coverage, outcome: done.outcome });
+/** Whether a query of the last day of business is of this one. */
+export function isLastAt({ at, endMs }: FlexDay, nowMs: number): boolean {
+  const isFriday = new Date(MONDAY_MS + at * DAY_MS).getUTCDay() === 5;
+  return nowMs < endMs + (isFriday ? 3 : 1) * DAY_MS;
 }
 
-export async function playWeek(
+async function pollOnce(
+  desk: TrackDesk,
   statementsOf: StatementsOf,
-  { restarts = [], without = [] }: Troubles = {},
-): Promise<readonly Unexplained[]> {
+  isHeard: boolean,
+): Promise<void> {
+  const { nowMs } = desk;
+  const { cursors, fromMs, reads } = desk.state;
+  const answers = [answerAt(nowMs, statementsOf)];
+  const { done, records } = await poll(answers, { cursors, fromMs, reads, nowMs });
+  desk.goesOn(done.cursors);
+  if (isHeard) desk.poll({ records, coverage: done.coverage, outcome: done.outcome });
+}
+
+type Hour = Extract<ChainStatement, { readonly kind: 'hour' }>;
+
+async function playHours(
+  statementsOf: StatementsOf,
+  { restarts = [], without = [], unheard = [] }: Troubles,
+): Promise<readonly Hour[]> {
   const desk = new TrackDesk(OPENING_MS, { ...LEDGER_ACCOUNT, venue: 'ibkr' });
   let record = openRecord(desk, new KeptStore());
   for (let step = 0; step < POLLS; step++) {
     desk.nowMs = OPENING_MS + step * POLL_MS;
     if (without.includes(step)) desk.missed(desk.nowMs, desk.nowMs + POLL_MS, 'not_running');
-    else await pollOnce(desk, statementsOf);
+    else await pollOnce(desk, statementsOf, !unheard.includes(step));
     record.look();
     await record.idle();
     if (!restarts.includes(step)) continue;
@@ -87,8 +101,27 @@ export async function playWeek(
     await record.idle();
   }
   expect(desk.fatal).toEqual([]);
-  return parsedOf(await signedOf({ desk, record })).flatMap((hour) => {
-    if (hour.kind !== 'hour') return [];
+  const parsed = parsedOf(await signedOf({ desk, record }));
+  return parsed.filter((one) => one.kind === 'hour');
+}
+
+/** Hours that have no return, as they were stated at last. */
+export async function hoursWithoutReturn(
+  statementsOf: StatementsOf,
+  troubles: Troubles,
+): Promise<readonly number[]> {
+  const last = new Map<number, Hour>();
+  for (const hour of await playHours(statementsOf, troubles)) last.set(hour.figures.startMs, hour);
+  const without = [...last].filter(([, hour]) => hour.return.ratio === null);
+  return without.map(([startMs]) => startMs);
+}
+
+export async function playWeek(
+  statementsOf: StatementsOf,
+  troubles: Troubles = {},
+): Promise<readonly Unexplained[]> {
+  const hours = await playHours(statementsOf, troubles);
+  return hours.flatMap((hour) => {
     const { startMs, residual, gaps } = hour.figures;
     if (residual === null || residual === 0n) return [];
     return [{ startMs, said: `${formatFixed(residual)} ${gaps.join(' ')}` }];

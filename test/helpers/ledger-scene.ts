@@ -163,8 +163,9 @@ export async function ledgerScene(options: LedgerSceneOptions = {}): Promise<Led
   const scene = await polledExchange({}, 2, { ledger, append }, time);
   ledger.start({
     prices: (question) => askPrices(scene.polling.prices, question),
-    resync: (id, fromMs) => {
-      scene.polling.resync(id, fromMs);
+    isHeard: (id, heardMs) => scene.polling.isHeard(id, heardMs),
+    resync: (id, again) => {
+      scene.polling.resync(id, again);
     },
   });
   onTestFinished(() => {

@@ -113,9 +113,9 @@ export class TrackDesk {
         // What an older ledger says late is no news.
         if (life.alive && head.counter > (this.head?.counter ?? 0)) this.head = head;
       },
-      resync: (_, fromMs) => {
+      resync: ({ fromMs, heardMs }) => {
         this.resyncs.push(fromMs);
-        this.state.resync(fromMs);
+        this.state.resync({ fromMs, isHeard: this.state.isHeard(heardMs), isDue: true });
       },
       needPrices: ({ items }) => {
         const rows: PriceAnswer['rows'][number][] = [];
@@ -154,6 +154,13 @@ export class TrackDesk {
       onGrpcConnection: () => undefined,
       onAsk: () => undefined,
     };
+  }
+
+  /** The next poll goes on from where the one that ends now came to. */
+  goesOn(cursors: Uint8Array | null): void {
+    this.state.cursors = cursors;
+    this.state.again = null;
+    this.state.asOfMs = this.nowMs + 2000;
   }
 
   poll(told: Pick<TakenPoll, 'records'> & Partial<TakenPoll>): void {

@@ -8,6 +8,7 @@ import { HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { CallError, classOfAnswer } from '../call-error.ts';
 import type { Coverage, CoverageSubject, ErrorClass } from '../classes.ts';
 import type { SourceCursor } from '../cursors.ts';
+import { ACCOUNT_KEY, ENDED_MARK, toldMsOf } from '../cursors.ts';
 import type { Answer, Joined } from '../flex/joined.ts';
 import {
   ENDED_MS,
@@ -32,8 +33,6 @@ const HOSTS: ReadonlySet<string> = new Set([
   'ndcdyn.interactivebrokers.com',
   'gdcdyn.interactivebrokers.com',
 ]);
-/** The mark of an account that is not waited for any more: in no answer without it, either. */
-const ENDED = 'ended';
 const BUSY_MS = 5000;
 const THROTTLED_MS = 10_000;
 
@@ -166,10 +165,11 @@ function coverLater(
   const told = new Set(statements.map(({ accountId }) => accountId));
   const sinceMs = endOf(statements) - ENDED_MS;
   let isLater = false;
-  for (const [key, { doneToMs, mark }] of cursors.sources) {
-    const market = /^flex\/(.+)$/u.exec(key)?.[1];
-    if (market === undefined || told.has(market) || mark === ENDED || doneToMs < sinceMs) continue;
-    const span = { fromMs: Math.min(doneToMs, nowMs), toMs: nowMs };
+  for (const [key, cursor] of cursors.sources) {
+    const market = key.slice(ACCOUNT_KEY.length);
+    if (!key.startsWith(ACCOUNT_KEY) || told.has(market)) continue;
+    if (cursor.mark === ENDED_MARK || toldMsOf(cursor) < sinceMs) continue;
+    const span = { fromMs: Math.min(cursor.doneToMs, nowMs), toMs: nowMs };
     cover({ what: 'fills', market, ...span, complete: false, reason: 'delayed' });
     isLater = true;
   }
@@ -244,7 +244,7 @@ async function take(
   nowMs: number,
 ): Promise<void> {
   const { accountId, fromMs, toMs, records, missing, untaken } = statement;
-  const cursor = cursorOf(walker, `flex/${accountId}`, true);
+  const cursor = cursorOf(walker, `${ACCOUNT_KEY}${accountId}`, true);
   const known = cursor.doneToMs;
   const dated = records.filter((record) => 'timeMs' in record);
   await walker.emit(freshOf(dated, cursor));
@@ -266,7 +266,7 @@ async function take(
   const isLeftOut = isSince && toMs > known;
   const broken = brokenIn(statement, cursor, isLeftOut);
   cursor.doneToMs = Math.max(known, Math.min(toMs, nowMs));
-  cursor.mark = statement.ended ? ENDED : null;
+  cursor.mark = statement.ended ? ENDED_MARK : null;
   for (const [what, section] of SUBJECTS) {
     const market = marketOf(accountId, section);
     if (missing.includes(section)) {

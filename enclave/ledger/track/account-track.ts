@@ -135,7 +135,7 @@ export class AccountTrack {
     const atMs = services.nowMs();
     if (isByHand && atMs < this.#resynced.atMs + HOUR_MS) return sinceMs >= this.#resynced.sinceMs;
     this.#resynced = { atMs, sinceMs };
-    services.resync(account.id, sinceMs);
+    services.resync({ id: account.id, fromMs: sinceMs, heardMs: this.#coverage.heardMs });
     return true;
   }
 

@@ -169,6 +169,8 @@ export class CoverageLog {
   readonly #hours = new Map<number, Hour>();
   /** Until when everything was told: begin of the newest complete poll, or as far as the venue tells by then. */
   lastCompleteMs = 0;
+  /** End of the last poll that told anything in this process: it is stored, and all before it. */
+  heardMs: number | null = null;
   #isDelayed = false;
   /** Lost, and no poll has compared since what is held: where one does, it shows. */
   uncompared: Span | null = null;
@@ -193,6 +195,7 @@ export class CoverageLog {
     const { poll, reasons, tooPrecise, toldFromMs, toldToMs } = record;
     const { startedMs } = poll;
     const sinceMs = this.lastCompleteMs;
+    if (poll.outcome !== OUTCOME.failed) this.heardMs = record.endedMs;
     const hour = this.#hour(hourOf(startedMs));
     this.#push(hour, poll);
     if (toldFromMs !== null && toldToMs !== null && this.lastCompleteMs === 0)

@@ -41,6 +41,7 @@ const JOB: Job = {
   credentials: { apiKey: utf8('key'), secret: utf8('secret'), passphrase: null },
   cursors: new Uint8Array([0xa0]),
   fromMs: 1_700_000_000_000,
+  reads: 'anew',
   nowMs: 1_700_000_300_000,
   priority: 1,
   budget: { calls: 100, retries: 3, deadlineMs: 60_000 },

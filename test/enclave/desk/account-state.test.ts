@@ -324,13 +324,47 @@ describe('the state', () => {
     });
   });
 
-  it('of before there were heads has none', () => {
+  it('of before there were heads, and before it could be read again, has none', () => {
     const bytes = encodeAccountState(stateOf(), COMMITMENT) ?? new Uint8Array(0);
     const fields = assertAccepted(parseCbor(bytes, { maxBytes: MAX_STATE_BYTES })) as CborMap;
-    const before = new Map([...fields].filter(([field]) => field !== 18));
-    expect(before.size).toBe(fields.size - 1);
+    const before = new Map([...fields].filter(([field]) => Number(field) < 18));
+    expect(before.size).toBe(fields.size - 2);
     const older = assertAccepted(parseAccountState(encodeCbor(before), COMMITMENT));
-    expect([older.head, older.lastSlotMs]).toEqual([null, stateOf().lastSlotMs]);
+    expect([older.head, older.again]).toEqual([null, null]);
+    expect(older.lastSlotMs).toBe(stateOf().lastSlotMs);
+  });
+
+  it('reads again from the earliest time that was asked for, and goes on when it did', () => {
+    const state = stateOf();
+    const startMs = NOON_MS - 7 * DAY_MS;
+    expect([state.reads, state.fromMs]).toEqual(['on', startMs]);
+    state.resync({ fromMs: NOON_MS - DAY_MS, isHeard: true, isDue: true });
+    expect([state.reads, state.fromMs]).toEqual(['again', NOON_MS - DAY_MS]);
+    state.resync({ fromMs: NOON_MS, isHeard: false, isDue: true });
+    expect([state.reads, state.fromMs]).toEqual(['anew', NOON_MS - DAY_MS]);
+    state.resync({ fromMs: 0, isHeard: true, isDue: true });
+    expect([state.reads, state.fromMs]).toEqual(['anew', startMs]);
+    state.apply(resultOf(null, { outcome: 'failed', reason: 'network' }));
+    expect([reread(state).reads, reread(state).fromMs]).toEqual(['anew', startMs]);
+    state.apply(resultOf(recordsOf(state, NOON_MS), { cursors: new Uint8Array(1) }));
+    expect([state.reads, reread(state).again]).toEqual(['on', null]);
+  });
+
+  it('remembers what somebody has not heard until it is asked to read again', () => {
+    const state = stateOf();
+    state.resync({ fromMs: NOON_MS - DAY_MS, isHeard: false, isDue: false });
+    state.apply(resultOf(recordsOf(state, NOON_MS), { cursors: new Uint8Array(1) }));
+    const after = reread(state);
+    expect([after.reads, after.fromMs]).toEqual(['on', NOON_MS - 7 * DAY_MS]);
+    after.resync({ fromMs: NOON_MS, isHeard: true, isDue: true });
+    expect([after.reads, after.fromMs]).toEqual(['anew', NOON_MS - DAY_MS]);
+  });
+
+  it('is heard by whoever has its last poll', () => {
+    const state = stateOf();
+    state.apply(resultOf(recordsOf(state, NOON_MS), { endedMs: NOON_MS + 5 }));
+    const heard = [null, NOON_MS + 4, NOON_MS + 5, NOON_MS + 6].map((ms) => state.isHeard(ms));
+    expect(heard).toEqual([false, false, true, true]);
   });
 
   it('of another account is refused', () => {

@@ -94,7 +94,7 @@ const SMALL: readonly (readonly [string, number, Uint8Array])[] = [
     LEDGER_FRAME.stated,
     protocol.encodeLedgerStated({ id: ID, counter: 1, hash: new Uint8Array(32) }),
   ],
-  ['RESYNC', LEDGER_FRAME.resync, protocol.encodeLedgerResync({ id: ID, fromMs: 1 })],
+  ['RESYNC', LEDGER_FRAME.resync, protocol.encodeLedgerResync({ id: ID, fromMs: 1, heardMs: 2 })],
   [
     'AUDIT',
     LEDGER_FRAME.audit,

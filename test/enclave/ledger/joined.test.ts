@@ -1,6 +1,7 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { OpenLedgerParts } from '../../../enclave/ledger/ledger.ts';
+import { parseAccountState } from '../../../enclave/desk/account-codec.ts';
 import type { LedgerServices, PriceAnswer, TakenPoll } from '../../../enclave/ledger/services.ts';
 import { toHex, utf8 } from '../../../wire/bytes.ts';
 import { encodeCbor } from '../../../wire/cbor.ts';
@@ -40,6 +41,7 @@ function listening(): Listening {
 interface Opened {
   readonly scene: LedgerScene;
   readonly id: string;
+  readonly commitment: Uint8Array;
   /** As the exchange knows it. */
   readonly account: string;
 }
@@ -65,7 +67,7 @@ async function opened(options: LedgerSceneOptions): Promise<Opened> {
   const added = scene.account(answer, 'binance');
   scene.polling.add(added, null);
   await scene.untilPolls(1);
-  return { scene, id: added.id, account };
+  return { scene, id: added.id, commitment: added.commitment, account };
 }
 
 function last(scene: LedgerScene): LedgerServices {
@@ -170,16 +172,34 @@ describe('desk and ledger', () => {
     expect(asked.some((path) => path.includes('myTrades'))).toBe(true);
   });
 
+  it('what is dropped before the account may be read anew again is remembered over a restart', async () => {
+    const heard = listening();
+    heard.takes = false;
+    const { scene, id, commitment } = await opened({
+      openParts: heard.openParts,
+      maxKeptBytes: 1000,
+    });
+    await scene.until(() => scene.ledger.counters['ledger_dropped'] === 2, 10_000);
+    expect(scene.ledger.counters['ledger_resyncs']).toBe(1);
+    const dropped = scene.states.get(id);
+    await scene.until(() => scene.states.get(id) !== dropped, 10_000);
+    const kept = assertAccepted(
+      parseAccountState(scene.states.get(id) ?? new Uint8Array(), commitment),
+    );
+    expect(kept.again).toMatchObject({ isHeard: false, isDue: false });
+    expect(kept.reads).toBe('on');
+  });
+
   it('a store that is behind has the account read from empty cursors, once an hour', async () => {
     const heard = listening();
     const { scene, id } = await opened({ openParts: heard.openParts });
     await scene.until(() => heard.polls.length === 1);
     await scene.until(() => heard.polls.length === 2, 10_000);
     expect(ofKind(heard.polls[1], 'fill')).toBe(0);
-    last(scene).resync(id, scene.time.nowMs() - 2 * HOUR_MS);
+    last(scene).resync({ id, fromMs: scene.time.nowMs() - 2 * HOUR_MS, heardMs: null });
     await scene.until(() => heard.polls.length === 3, 10_000);
     expect(ofKind(heard.polls[2], 'fill')).toBe(3);
-    last(scene).resync(id, 0);
+    last(scene).resync({ id, fromMs: 0, heardMs: null });
     await scene.until(() => heard.polls.length === 4, 10_000);
     expect(ofKind(heard.polls[3], 'fill')).toBe(0);
     expect(scene.ledger.counters['ledger_resyncs']).toBe(1);
@@ -198,7 +218,7 @@ describe('desk and ledger', () => {
     const begun = (): boolean => scene.exchange.control.requests.length > asked;
     await scene.until(begun, 10_000);
     expect(heard.polls).toHaveLength(1);
-    last(scene).resync(id, scene.time.nowMs() - 2 * HOUR_MS);
+    last(scene).resync({ id, fromMs: scene.time.nowMs() - 2 * HOUR_MS, heardMs: null });
     await scene.until(() => scene.ledger.counters['ledger_resyncs'] === 1);
     expect(heard.polls).toHaveLength(1);
     await scene.until(() => heard.polls.length === 3, 10_000);

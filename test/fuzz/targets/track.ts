@@ -97,7 +97,10 @@ export function ledgerFramesTarget(): Target {
       codec('stated', desk.parseLedgerStated, desk.encodeLedgerStated, [
         { id: ID, counter: 7, hash: HASH },
       ]),
-      codec('resync', desk.parseLedgerResync, desk.encodeLedgerResync, [{ id: ID, fromMs: HOUR }]),
+      codec('resync', desk.parseLedgerResync, desk.encodeLedgerResync, [
+        { id: ID, fromMs: HOUR, heardMs: null },
+        { id: ID, fromMs: HOUR, heardMs: 2 * HOUR },
+      ]),
       codec('need', desk.parseNeedPrices, desk.encodeNeedPrices, [
         {
           id: 1,

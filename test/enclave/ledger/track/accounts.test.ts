@@ -2,16 +2,14 @@
 // ends, or is missing for a while: money of different days is never compared, whatever outages and restarts are between.
 
 import { describe, expect, it } from 'vitest';
-import { DAY_MS, HOUR_MS } from '../../../../wire/track/head.ts';
+import { HOUR_MS } from '../../../../wire/track/head.ts';
 import { statement } from '../../../helpers/flex-query.ts';
 import type { FlexDay, Troubles } from '../../../helpers/flex-week.ts';
-import { MONDAY_MS, playWeek } from '../../../helpers/flex-week.ts';
+import { isLastAt, MONDAY_MS, playWeek } from '../../../helpers/flex-week.ts';
 
 const TUESDAY = 1;
 const WEDNESDAY = 2;
 const THURSDAY = 3;
-const FRIDAY = 4;
-const FRIDAY_BEFORE = -3;
 const NEVER = 1000;
 
 interface Plan {
@@ -125,8 +123,7 @@ describe('a day of one account that is never told is said where it is found, wit
 async function unexplainedWithout(fromHours: number, hours: number): Promise<readonly string[]> {
   const plan = { ...LATER, paid: 0, on: NEVER };
   const found = await playWeek((day, nowMs) => {
-    const days = day.at === FRIDAY || day.at === FRIDAY_BEFORE ? 3 : 1;
-    if (nowMs - day.endMs >= days * DAY_MS) return [];
+    if (!isLastAt(day, nowMs)) return [];
     const sinceHours = (nowMs - day.endMs) / HOUR_MS + (day.at - WEDNESDAY) * 24;
     const isThere = sinceHours < fromHours || sinceHours >= fromHours + hours;
     return ['U1', ...(isThere ? ['U2'] : [])].map((account) => statementOf(account, day, plan));

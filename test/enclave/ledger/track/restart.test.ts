@@ -4,7 +4,11 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Coverage } from '../../../../enclave/connector/classes.ts';
-import { encodeCursors, parseCursors } from '../../../../enclave/connector/cursors.ts';
+import {
+  encodeCursors,
+  parseCursors,
+  rewindCursors,
+} from '../../../../enclave/connector/cursors.ts';
 import { FLOW_OVERLAP_MS } from '../../../../enclave/connector/adapter.ts';
 import type { ConnectorRecord } from '../../../../enclave/connector/records.ts';
 import type { HistorySource } from '../../../../enclave/connector/source.ts';
@@ -84,9 +88,9 @@ async function play(
       const { signal } = new AbortController();
       asked = ledger.queries.syncJob(caller, { ...query, type: 'incremental' }, signal);
     }
-    expect(desk.state.cursors === null).toBe(step === 0 || (step === at && event !== 'nothing'));
+    expect(desk.state.reads === 'again').toBe(step > 0 && step === at && event !== 'nothing');
     const { cursors, ...told } = await poll(desk);
-    desk.state.cursors = cursors;
+    desk.goesOn(cursors);
     desk.poll(told);
     ledger.record.look();
     await ledger.record.idle();
@@ -130,8 +134,8 @@ function statements(lateMs: number, stepMs: number, steps: number): Scenario {
     steps,
     poll: async ({ state, nowMs }) => {
       const credentials = { apiKey: utf8('token'), secret: utf8('1'), passphrase: null };
-      const { cursors, fromMs } = state;
-      const job = jobOf('ibkr', { fromMs, nowMs, cursors, credentials });
+      const { cursors, fromMs, reads } = state;
+      const job = jobOf('ibkr', { fromMs, reads, nowMs, cursors, credentials });
       const { done, records } = await runJob(job, (asked) => reply(asked, nowMs - lateMs));
       expect(done.outcome).toBe('complete');
       return { records, coverage: done.coverage, cursors: done.cursors };
@@ -163,7 +167,7 @@ const DEPOSITS: Scenario = {
     const coverage: Coverage[] = [
       { what: 'balances', market: 'all', fromMs: nowMs, toMs: nowMs, complete: true, reason: null },
     ];
-    const cursors = parseCursors(state.cursors);
+    const cursors = rewindCursors(parseCursors(state.cursors), state.reads, state.fromMs);
     const page: HistorySource['page'] = ({ fromMs, toMs }) => {
       const isIn = PENDING_MS <= nowMs && PENDING_MS >= fromMs && PENDING_MS <= toMs;
       return Promise.resolve({ records: isIn ? [flow] : [], malformed: 0, next: null });

@@ -1,0 +1,91 @@
+// Cursors of a job that reads again: what came when is asked for once more, and what nothing else tells stays known.
+
+import { describe, expect, it } from 'vitest';
+import type { Cursors, SourceCursor } from '../../../enclave/connector/cursors.ts';
+import {
+  emptyCursors,
+  encodeCursors,
+  ENDED_MARK,
+  parseCursors,
+  rewindCursors,
+  toldMsOf,
+} from '../../../enclave/connector/cursors.ts';
+
+const DAY_MS = 86_400_000;
+const TOLD_MS = 20 * DAY_MS;
+const FROM_MS = 15 * DAY_MS + 1;
+
+function cursorOf(change: Partial<SourceCursor> = {}): SourceCursor {
+  const ids = new Map([['0011223344556677', TOLD_MS]]);
+  const idsFromMs = TOLD_MS - DAY_MS;
+  return { doneToMs: TOLD_MS, mark: null, ids, idsFromMs, pendingFromMs: null, ...change };
+}
+
+function cursorsOf(accounts: Readonly<Record<string, SourceCursor>>): Cursors {
+  const cursors = emptyCursors();
+  for (const [name, cursor] of Object.entries(accounts)) cursors.sources.set(name, cursor);
+  cursors.symbols.add('BTC/USDT');
+  cursors.totals.set('BTC', '1').set('USDT', '2');
+  return cursors;
+}
+
+function kept(cursors: Cursors): Cursors {
+  return parseCursors(encodeCursors(cursors));
+}
+
+describe('rewindCursors', () => {
+  it('leaves cursors of a job that goes on as they are', () => {
+    const cursors = cursorsOf({ flex: cursorOf(), 'flex/U1': cursorOf() });
+    expect(rewindCursors(cursors, 'on', FROM_MS)).toBe(cursors);
+  });
+
+  it.each(['again', 'anew'] as const)(
+    'reading %s, forgets how far sources came, and knows every symbol and asset still',
+    (reads) => {
+      const rewound = rewindCursors(cursorsOf({ fills: cursorOf(), flex: cursorOf() }), reads, 0);
+      expect([...kept(rewound).sources]).toEqual([]);
+      expect([...kept(rewound).symbols]).toEqual(['BTC/USDT']);
+      // With no total of before, so that what is sold out since has changed as well.
+      expect([...kept(rewound).totals]).toEqual([
+        ['BTC', ''],
+        ['USDT', ''],
+      ]);
+    },
+  );
+
+  it('reading again, knows until when each account was told, and tells its records once more', () => {
+    const { sources } = rewindCursors(cursorsOf({ 'flex/U1': cursorOf() }), 'again', FROM_MS);
+    const cursor = sources.get('flex/U1');
+    expect(cursor).toMatchObject({ doneToMs: TOLD_MS, ids: new Map(), idsFromMs: 15 * DAY_MS });
+  });
+
+  it('reading anew, takes nothing as told, but waits for each account from when it was', () => {
+    const once = rewindCursors(cursorsOf({ 'flex/U1': cursorOf() }), 'anew', FROM_MS);
+    const twice = rewindCursors(kept(once), 'anew', FROM_MS - DAY_MS);
+    for (const [cursors, fromMs] of [
+      [once, FROM_MS],
+      [twice, FROM_MS - DAY_MS],
+    ] as const) {
+      const cursor = kept(cursors).sources.get('flex/U1') ?? cursorOf();
+      expect(cursor).toMatchObject({ doneToMs: fromMs, ids: new Map() });
+      expect(toldMsOf(cursor)).toBe(TOLD_MS);
+    }
+  });
+
+  it('asks for nothing that was told later than an account that is behind', () => {
+    const behind = cursorOf({ doneToMs: 9 * DAY_MS + 5 });
+    for (const reads of ['again', 'anew'] as const) {
+      const { sources } = rewindCursors(cursorsOf({ 'flex/U1': behind }), reads, FROM_MS);
+      const expected = { doneToMs: 9 * DAY_MS + 5, idsFromMs: 9 * DAY_MS };
+      expect(sources.get('flex/U1')).toMatchObject(expected);
+    }
+  });
+
+  it('does not wait again for an account that has ended', () => {
+    const ended = cursorOf({ mark: ENDED_MARK });
+    for (const reads of ['again', 'anew'] as const) {
+      const { sources } = rewindCursors(cursorsOf({ 'flex/U1': ended }), reads, FROM_MS);
+      expect(sources.get('flex/U1')?.mark).toBe(ENDED_MARK);
+    }
+  });
+});
