@@ -36,6 +36,8 @@ export function connectorFlags(readable: readonly string[] = []): readonly strin
 }
 
 export function ledgerFlags(readable: readonly string[] = []): readonly string[] {
+  // As large from the start as it may be: an account's year is read in a second or two.
   // Bytes of answers count for V8 only as old space does: with its default of 16 each few calls had it mark all of the heap.
-  return [...sealedFlags(1280, readable), '--max-semi-space-size=8'];
+  const young = ['--min-semi-space-size=8', '--max-semi-space-size=8'];
+  return [...sealedFlags(1280, readable), ...young];
 }

@@ -151,17 +151,11 @@ interface Due {
   readonly maxHours: number;
 }
 
-/** Milliseconds, the last one not in it. */
-interface Span {
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
 /** What of a log outlives a restart. */
 export interface SavedCoverage {
   readonly lastCompleteMs: number;
   readonly hours: readonly CoveredHour[];
-  readonly uncompared: Span | null;
+  readonly uncompared: LostSpan | null;
 }
 
 export class CoverageLog {
@@ -173,7 +167,7 @@ export class CoverageLog {
   heardMs: number | null = null;
   #isDelayed = false;
   /** Lost, and no poll has compared since what is held: where one does, it shows. */
-  uncompared: Span | null = null;
+  uncompared: LostSpan | null = null;
 
   /** `saved`: of the state, or null without one. */
   static of(origin: string, saved: SavedCoverage | null): CoverageLog {
@@ -221,14 +215,17 @@ export class CoverageLog {
       // Nothing is lost of a time to come: whatever a venue says, this ends.
       const endMs = Math.min(toMs, record.endedMs);
       for (let startMs = first; startMs < endMs; startMs += HOUR_MS) this.addGap(startMs, reason);
-      if (reason !== HISTORY_LIMIT) continue;
       this.addGap(hourOf(atMs), reason);
-      const known = this.uncompared ?? { fromMs: sinceMs, toMs: endMs };
-      const spanFromMs = Math.min(known.fromMs, sinceMs);
-      this.uncompared = { fromMs: spanFromMs, toMs: Math.max(known.toMs, endMs) };
+      const known = this.uncompared ?? { fromMs: sinceMs, toMs: endMs, reason };
+      this.uncompared = {
+        fromMs: Math.min(known.fromMs, sinceMs),
+        toMs: Math.max(known.toMs, endMs),
+        // What is lost for good says more than what cannot be read.
+        reason: known.reason === HISTORY_LIMIT ? known.reason : reason,
+      };
     }
     if (record.observed === null || this.uncompared === null) return;
-    if (atMs >= this.uncompared.fromMs) this.addGap(hourOf(atMs), HISTORY_LIMIT);
+    if (atMs >= this.uncompared.fromMs) this.addGap(hourOf(atMs), this.uncompared.reason);
     // A day that a broker tells ends a millisecond before the next.
     if (atMs + 1 >= this.uncompared.toMs) this.uncompared = null;
   }

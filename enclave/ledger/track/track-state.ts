@@ -15,7 +15,7 @@ import type { StoredState } from '../store/contract.ts';
 import type { TrackBook } from './account-parts.ts';
 import type { CoveredHour, CoverageLog, SavedCoverage } from './hour-coverage.ts';
 
-const LAYOUT = 2;
+const LAYOUT = 3;
 const MAX_HOURS = 1024;
 
 export interface TrackState extends SavedCoverage {
@@ -33,7 +33,8 @@ export function encodeTrackState(state: TrackState): Uint8Array {
       late,
     ]),
   );
-  const span = uncompared === null ? null : mapFrom1([uncompared.fromMs, uncompared.toMs]);
+  const span =
+    uncompared === null ? null : mapFrom1([uncompared.fromMs, uncompared.toMs, uncompared.reason]);
   return encodeCbor(mapFrom1([LAYOUT, book, lastCompleteMs, rows, span]));
 }
 
@@ -62,6 +63,7 @@ export function parseTrackState(bytes: Uint8Array): TrackState | null {
       uncompared: fields.mapOrNull(5, (span) => ({
         fromMs: span.uint(1, MAX_TRACK_MS),
         toMs: span.uint(2, MAX_TRACK_MS),
+        reason: span.text(3, 48),
       })),
     };
   });

@@ -204,7 +204,12 @@ export function storedStatesTarget(): Target {
         records,
       ),
       codec('state', (bytes) => orMalformed(parseTrackState(bytes)), encodeTrackState, [
-        { book: book.encode(), lastCompleteMs: HOUR, hours, uncompared: { fromMs: 1, toMs: HOUR } },
+        {
+          book: book.encode(),
+          lastCompleteMs: HOUR,
+          hours,
+          uncompared: { fromMs: 1, toMs: HOUR, reason: 'history_limit' },
+        },
         { book: new Uint8Array(0), lastCompleteMs: 0, hours: [], uncompared: null },
       ]),
       {

@@ -119,6 +119,33 @@ describe('a day of one account that is never told is said where it is found, wit
   }, 60_000);
 });
 
+describe('what is paid out of one account by a line that cannot be read', () => {
+  it.each([
+    ['is told at once', LATER.last, 0, '500'],
+    ['is told 10 hours later', LATER.last, 10, '500'],
+    ['is told 30 hours later', LATER.last, 30, '500'],
+    ['is empty and ends', TUESDAY, 0, '0'],
+  ])(
+    'and the other %s: the hour in which it comes out says so',
+    async (_, last, laterHours, usd) => {
+      const plan = { last, laterHours, usd, paid: -700, on: WEDNESDAY };
+      for (const restarts of [[], [24], [30]]) {
+        const found = await playWeek(
+          (day, nowMs) => {
+            const isThere = day.at <= last && nowMs >= day.endMs + laterHours * HOUR_MS;
+            return ['U1', ...(isThere ? ['U2'] : [])].map((account) =>
+              statementOf(account, day, plan).replace('amount="-700"', 'amount="n/a"'),
+            );
+          },
+          { restarts },
+        );
+        expect(found.map(({ said }) => said)).toEqual(['-700 record_malformed']);
+      }
+    },
+    60_000,
+  );
+});
+
 /** A query of the last day, without the one account for so many hours from the end of Wednesday on, or later. */
 async function unexplainedWithout(fromHours: number, hours: number): Promise<readonly string[]> {
   const plan = { ...LATER, paid: 0, on: NEVER };
