@@ -1,5 +1,5 @@
 // The book of one account. Records go into a timeline; closing an hour runs its events over the state and gives figures;
-// copies of the state from before hours are the way back when something is told late. The first complete
+// copies of the state from before some hours, and what the others were closed with, are the way back for what is told late. The first complete
 // observation opens it, and as long as the hours since then are kept, late history opens it anew.
 
 import type { HourFigures } from '../../../wire/track/figures.ts';
@@ -18,6 +18,7 @@ import type {
 import type { BookEvent, Movement } from './event.ts';
 import { eventOf, isCounted } from './event.ts';
 import { HourPrices } from './hour-prices.ts';
+import type { ToldHour } from './hour-run.ts';
 import { runHour } from './hour-run.ts';
 import { questionsOf } from './needs.ts';
 import type { Observed } from './observed.ts';
@@ -116,28 +117,26 @@ export class AccountBook implements Book {
     const state = this.#state ?? this.#open(startMs);
     if (!opens) this.#checkpoints.keep(startMs, state);
     this.#state = state;
-    const { referenceOf } = this.#options;
-    const nextMs = startMs + HOUR_MS;
-    const observed = this.#timeline.observed(startMs);
-    const endsMs = observed?.endsMs ?? 0;
-    const figures = runHour(state, this.#pricesOf(table, state), {
+    const { referenceOf, digestKey } = this.#options;
+    const told = this.#toldOf(startMs);
+    const prices = new HourPrices(table, state, digestKey);
+    const figures = runHour(state, prices, {
       startMs,
-      events: this.#timeline.events(startMs),
-      observed,
-      next: this.#timeline.observed(nextMs),
-      ahead: endsMs < nextMs ? NO_EVENTS : this.#eventsUntil(nextMs, endsMs),
+      ...told,
       coverage,
       rebuilt: startMs < (this.#openedAtMs ?? 0),
       opens,
       ...(referenceOf === undefined ? {} : { referenceOf }),
     });
-    this.#nextHourMs = nextMs;
+    if (!opens) this.#checkpoints.keepHour(startMs, { told, prices: prices.used() });
+    this.#nextHourMs = startMs + HOUR_MS;
     this.#settle(this.#nextHourMs - (this.#options.keepHours ?? DEFAULT_KEEP_HOURS) * HOUR_MS);
     return figures;
   }
 
-  reopen(hourMs: number): readonly number[] | null {
+  reopen(atMs: number): readonly number[] | null {
     const until = this.#nextHourMs;
+    const hourMs = hourOf(atMs);
     if (until === null || !this.#isOpenAt(hourMs)) return null;
     const beforeMs = hourMs - HOUR_MS;
     const isSeen = this.#isSeenBefore(hourMs) && this.#isOpenAt(beforeMs);
@@ -151,10 +150,10 @@ export class AccountBook implements Book {
       this.#checkpoints.dropFrom(0);
     } else {
       if (startMs >= until) return [];
-      const checkpoint = this.#checkpoints.last(startMs);
-      if (checkpoint === null) return null;
-      from = checkpoint.hourMs;
-      this.#state = checkpoint.state;
+      const before = this.#checkpoints.before(startMs);
+      if (before === null) return null;
+      from = before.hourMs;
+      this.#state = before.state;
     }
     this.#checkpoints.dropFrom(from);
     this.#nextHourMs = from;
@@ -188,7 +187,7 @@ export class AccountBook implements Book {
       settled: [...this.#timeline.settledKeys.filter(([hour]) => hour < fromMs), ...byHour],
       pending: [...this.#timeline.pendingKeys, ...pending.map(({ key }) => key)].sort(),
       state: this.#state,
-      base,
+      base: base === null ? null : { ...base, floorMs: settledMs },
     });
   }
 
@@ -222,10 +221,17 @@ export class AccountBook implements Book {
     this.#nextHourMs = saved.nextHourMs;
     this.#floorMs = saved.nextHourMs;
     if (saved.base !== null) {
-      const baseMs = saved.base.hourMs;
-      this.#floorMs = Math.max(baseMs, this.#restartFloorMs(saved.nextHourMs ?? 0));
+      const { hourMs, floorMs, used } = saved.base;
+      const nextHourMs = saved.nextHourMs ?? 0;
+      const untilMs = hourMs + used.length * HOUR_MS;
+      if (floorMs < hourMs || Math.max(floorMs, untilMs) > nextHourMs) return false;
+      this.#floorMs = floorMs;
       this.#checkpoints.restore(saved.base);
-      this.#timeline.settle(this.#floorMs, baseMs);
+      for (const [at, prices] of used.entries()) {
+        const startMs = hourMs + at * HOUR_MS;
+        this.#checkpoints.keepHour(startMs, { told: this.#toldOf(startMs), prices });
+      }
+      this.#timeline.settle(floorMs, hourMs);
       this.#timeline.waitFor(saved.pending);
     }
     return true;
@@ -277,6 +283,18 @@ export class AccountBook implements Book {
     return this.#placed(atMs);
   }
 
+  #toldOf(startMs: number): ToldHour {
+    const nextMs = startMs + HOUR_MS;
+    const observed = this.#timeline.observed(startMs);
+    const endsMs = observed?.endsMs ?? 0;
+    return {
+      events: this.#timeline.events(startMs),
+      observed,
+      next: this.#timeline.observed(nextMs),
+      ahead: endsMs < nextMs ? NO_EVENTS : this.#eventsUntil(nextMs, endsMs),
+    };
+  }
+
   #eventsUntil(hourMs: number, endsMs: number): readonly BookEvent[] {
     return this.#timeline.events(hourMs).filter(({ atMs }) => atMs <= endsMs);
   }
@@ -315,10 +333,6 @@ export class AccountBook implements Book {
   #firstHourMs(opening: Observed): number {
     const own = hourOf(opening.fromMs);
     return Math.min(own, this.#timeline.firstHourMs(historyOf(opening)) ?? own);
-  }
-
-  #pricesOf(table: PriceTable, state: BookState): HourPrices {
-    return new HourPrices(table, state, this.#options.digestKey);
   }
 
   #open(startMs: number): BookState {

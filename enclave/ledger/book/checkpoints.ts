@@ -1,7 +1,14 @@
-// States from before the hours that can be closed again. Late data goes back to the latest one that is not after its hour:
-// after a restart there is one for the whole day, and the hours in between come to what they were.
+// The way back to before an hour: a state from before some of the hours that can be closed again, and of the hours since
+// what they were closed with. Those are run again, so that late data changes the figures of no hour before its own,
+// whether prices of then can still be had or not.
 
+import { HOUR_MS } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
+import type { UsedPrices } from './hour-prices.ts';
+import { HourPrices } from './hour-prices.ts';
+import type { ToldHour } from './hour-run.ts';
+import { runHour } from './hour-run.ts';
+import { PriceTable } from './price-table.ts';
 
 export interface Checkpoint {
   readonly hourMs: number;
@@ -9,50 +16,111 @@ export interface Checkpoint {
   readonly state: BookState;
 }
 
+/** All that the state after an hour rests on, beside the state before it. */
+export interface ClosedHour {
+  readonly told: ToldHour;
+  readonly prices: UsedPrices;
+}
+
 /** After a restart: what it takes is stored with every state. */
 export const RESTART_KEEP_HOURS = 24;
+/** From one state to the next: a copy of one is larger than what an hour was closed with. */
+export const STEP_HOURS = 6;
+/** Prices and names of one hour. Of one with more nothing is kept but the state after it, to which later hours go back. */
+export const MAX_USED = 2048;
+
+/** The same for every run: what is left of it is the state. */
+const NOT_STATED = {
+  coverage: { polls: 0, complete: false, gaps: [] },
+  rebuilt: false,
+  opens: false,
+};
 
 export class Checkpoints {
-  /** In the order of time: what is kept is later than what is there. */
+  /** In the order of time, both: what is kept is later than what is there. */
   readonly #states = new Map<number, BookState>();
+  readonly #hours = new Map<number, ClosedHour>();
 
-  /** `state` may go on: a copy of it is kept. */
+  /** `state` may go on: a copy of it is kept, every few hours and behind each hour that cannot be run again. */
   keep(hourMs: number, state: BookState): void {
+    const isOnWay = this.#hours.has(hourMs - HOUR_MS);
+    if (isOnWay && hourMs % (STEP_HOURS * HOUR_MS) !== 0) return;
     this.#states.set(hourMs, state.copy());
+  }
+
+  /** What an hour was closed with whose state before it can be had from here. */
+  keepHour(hourMs: number, hour: ClosedHour): void {
+    const { rows, unlisted } = hour.prices;
+    if (rows.length + unlisted.length <= MAX_USED) this.#hours.set(hourMs, hour);
   }
 
   restore({ hourMs, state }: Checkpoint): void {
     this.#states.set(hourMs, state);
   }
 
-  /** The latest that is not after `hourMs`. Whoever goes on with it calls dropFrom() first. */
-  last(hourMs: number): Checkpoint | null {
-    let found: Checkpoint | null = null;
-    for (const [at, state] of this.#states) {
-      if (at <= hourMs && (found === null || at > found.hourMs)) found = { hourMs: at, state };
+  /** From before `hourMs`, or an earlier hour where one on the way cannot be run again. Null: there is no way. */
+  before(hourMs: number): Checkpoint | null {
+    const last = this.#last(hourMs);
+    if (last === null) return null;
+    const state = last.state.copy();
+    let startMs = last.hourMs;
+    for (const { told, prices } of this.#hoursFrom(startMs)) {
+      if (startMs >= hourMs) break;
+      const table = PriceTable.of(prices.rows, prices.unlisted);
+      runHour(state, new HourPrices(table, state), { startMs, ...told, ...NOT_STATED });
+      startMs += HOUR_MS;
     }
-    return found;
+    return { hourMs: startMs, state };
   }
 
-  /** The latest that is not after `hourMs`; if all are, the first. */
-  base(hourMs: number): Checkpoint | null {
-    const [first] = this.#states;
-    const last = this.last(hourMs);
-    return last ?? (first === undefined ? null : { hourMs: first[0], state: first[1] });
+  /**
+   * The latest that is not after `hourMs`; if all are, the first. Rather an earlier one than one in the middle of a poll, which
+   * a restart forgets. With the prices of its hour and those after it.
+   */
+  base(hourMs: number): (Checkpoint & { readonly used: readonly UsedPrices[] }) | null {
+    const [first = hourMs] = this.#states.keys();
+    const untilMs = Math.max(first, hourMs);
+    const isWhole = ({ hourMs: at, state: { begun } }: Checkpoint): boolean =>
+      begun === null || begun.observed !== this.#hours.get(at)?.told.observed;
+    const base = this.#last(untilMs, isWhole) ?? this.#last(untilMs);
+    if (base === null) return null;
+    return { ...base, used: Array.from(this.#hoursFrom(base.hourMs), ({ prices }) => prices) };
   }
 
   dropFrom(hourMs: number): void {
-    for (const at of this.#states.keys()) if (at >= hourMs) this.#states.delete(at);
+    for (const kept of [this.#states, this.#hours]) {
+      for (const at of kept.keys()) if (at >= hourMs) kept.delete(at);
+    }
   }
 
   /** All that hours from `hourMs` on do not go back to; gives the hour of the first that is left. */
   dropBefore(hourMs: number): number {
-    let firstMs: number | null = null;
-    for (const at of this.#states.keys()) {
-      if (at > hourMs) break;
-      if (firstMs !== null) this.#states.delete(firstMs);
-      firstMs = at;
+    const firstMs = this.#last(hourMs)?.hourMs ?? hourMs;
+    for (const kept of [this.#states, this.#hours]) {
+      for (const at of kept.keys()) {
+        if (at >= firstMs) break;
+        kept.delete(at);
+      }
     }
-    return firstMs ?? hourMs;
+    return firstMs;
+  }
+
+  /** The latest that is not after `hourMs`. */
+  #last(hourMs: number, fits: (one: Checkpoint) => boolean = () => true): Checkpoint | null {
+    let found: Checkpoint | null = null;
+    for (const [at, state] of this.#states) {
+      const one = { hourMs: at, state };
+      if (at <= hourMs && fits(one)) found = one;
+    }
+    return found;
+  }
+
+  /** One after the other, until one is not kept. */
+  *#hoursFrom(hourMs: number): Iterable<ClosedHour> {
+    for (let at = hourMs; ; at += HOUR_MS) {
+      const hour = this.#hours.get(at);
+      if (hour === undefined) return;
+      yield hour;
+    }
   }
 }

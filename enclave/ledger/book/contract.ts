@@ -89,8 +89,9 @@ export interface Book {
   /** Throws a RangeError unless `startMs` is nextHourMs, which is a bug. */
   closeHour(startMs: number, prices: PriceTable, coverage: HourCoverage): HourFigures;
   /**
-   * Back to before `startMs`, or an earlier hour where nothing nearer is kept; gives the hours that have to be closed
-   * again, in order, of which those before `startMs` come to what they were. Null: before floorMs.
+   * Back to before `startMs`, or the hour before it where a poll may have told of both; gives the hours that have to be
+   * closed again, in order. After a restart that could not keep prices, and where the opening changes, they begin earlier.
+   * Null: before floorMs.
    */
   reopen(startMs: number): readonly number[] | null;
   /** What a restart needs; after it the last 24 hours can be reopened. AccountBook.parse(bytes, options) is its inverse. */

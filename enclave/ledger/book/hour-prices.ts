@@ -8,6 +8,7 @@ import type { Fixed } from '../../../wire/fixed.ts';
 import { multiplyFixed } from '../../../wire/fixed.ts';
 import type { PriceSource } from '../../../wire/track/figures.ts';
 import type { BookState } from './book-state.ts';
+import type { PriceRow } from './contract.ts';
 import type { Instrument } from './instrument.ts';
 import type { SeriesRow, Valuation } from './price-series.ts';
 import type { PriceTable } from './price-table.ts';
@@ -36,6 +37,15 @@ interface Used {
   readonly price: Price;
 }
 
+/**
+ * What an hour asked of its table rests on. A table of these rows gives the same answers to the same questions: a way to the
+ * dollar that had no rows still has none, and each answer finds its own rows, which are the last ones before their moment.
+ */
+export interface UsedPrices {
+  readonly rows: readonly PriceRow[];
+  readonly unlisted: readonly string[];
+}
+
 /** What of a state prices rest on, and are remembered in. */
 export type PricedState = Pick<BookState, 'instruments' | 'last' | 'lastMarks'>;
 
@@ -45,6 +55,9 @@ export class HourPrices {
   readonly #lastMarks: Map<string, Fixed>;
   readonly #instruments: ReadonlyMap<string, Instrument>;
   readonly #used = new Map<Valuation, Used>();
+  readonly #unlisted = new Set<string>();
+  readonly #copies: HourPrices[] = [];
+  #known: ReadonlyMap<SeriesRow, number> | null = null;
   readonly #digestKey: KeyObject;
 
   constructor(
@@ -59,9 +72,22 @@ export class HourPrices {
     this.#instruments = instruments;
   }
 
-  /** The same prices for a copy of the state; what is used of them is not noted here. */
+  /** The same prices for a copy of the state; what is used of them is in no digest. */
   of(state: PricedState): HourPrices {
-    return new HourPrices(this.#table, state);
+    const copy = new HourPrices(this.#table, state);
+    this.#copies.push(copy);
+    return copy;
+  }
+
+  /** By copies as well. */
+  used(): UsedPrices {
+    const rows = new Set<PriceRow>();
+    const unlisted = new Set<string>();
+    for (const one of [this, ...this.#copies]) {
+      for (const { told } of one.#ages().keys()) rows.add(told);
+      for (const asset of one.#unlisted) unlisted.add(asset);
+    }
+    return { rows: [...rows], unlisted: [...unlisted] };
   }
 
   /** Of one unit of a coin, a currency or a security, in dollars. */
@@ -105,7 +131,9 @@ export class HourPrices {
   }
 
   isUnlisted(asset: string): boolean {
-    return this.#table.isUnlisted(asset);
+    const isUnlisted = this.#table.isUnlisted(asset);
+    if (isUnlisted) this.#unlisted.add(asset);
+    return isUnlisted;
   }
 
   sources(): readonly PriceSource[] {
@@ -127,27 +155,31 @@ export class HourPrices {
   }
 
   #use(valuation: Valuation, atMs: number, mayBeOld: boolean): Price {
+    this.#known = null;
     let used = this.#used.get(valuation);
     if (used === undefined) {
       used = { lastMs: atMs, price: { price: valuation.price, known: true, old: false } };
       this.#used.set(valuation, used);
     }
     if (atMs > used.lastMs) used.lastMs = atMs;
-    for (const { tradedMs } of valuation.rows) {
-      if (!mayBeOld && atMs - tradedMs > VALUATION_MAX_AGE_MS) return { ...used.price, old: true };
+    for (const { told } of valuation.rows) {
+      if (!mayBeOld && atMs - told.tradedMs > VALUATION_MAX_AGE_MS)
+        return { ...used.price, old: true };
     }
     return used.price;
   }
 
   /** Of each row that was used, when it was oldest. */
   #ages(): ReadonlyMap<SeriesRow, number> {
+    if (this.#known !== null) return this.#known;
     const ages = new Map<SeriesRow, number>();
     for (const [{ rows }, { lastMs }] of this.#used) {
       for (const row of rows) {
-        const ageMs = lastMs - row.tradedMs;
+        const ageMs = lastMs - row.told.tradedMs;
         if (ageMs >= (ages.get(row) ?? 0)) ages.set(row, ageMs);
       }
     }
+    this.#known = ages;
     return ages;
   }
 }

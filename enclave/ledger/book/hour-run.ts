@@ -21,8 +21,8 @@ import { Poster } from './poster.ts';
 import { Tally } from './tally.ts';
 import { isExcluded, valueOf } from './valuation.ts';
 
-export interface Hour {
-  readonly startMs: number;
+/** What was told of an hour. */
+export interface ToldHour {
   /** Sorted. */
   readonly events: readonly BookEvent[];
   readonly observed: Observed | null;
@@ -30,6 +30,10 @@ export interface Hour {
   readonly next: Observed | null;
   /** Events of that hour that the poll of this one may have told, too. */
   readonly ahead: readonly BookEvent[];
+}
+
+export interface Hour extends ToldHour {
+  readonly startMs: number;
   readonly coverage: HourCoverage;
   readonly rebuilt: boolean;
   /** The book's first one: what is held gets the prices of its begin. */

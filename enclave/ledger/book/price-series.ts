@@ -8,19 +8,21 @@ import { shownSource } from './shown-source.ts';
 export interface SeriesRow {
   readonly atMs: number;
   readonly price: Fixed;
-  readonly source: string;
+  readonly told: PriceRow;
   /** What digests are of: kind, symbol, time, price as it was told and source, tabs between. */
   readonly line: string;
   /** The source as it may be shown. */
   readonly shown: string;
-  /** When it was dealt, at the latest then. */
-  readonly tradedMs: number;
 }
 
 /** A price of one moment, and what it rests on; none for the dollar itself. */
 export interface Valuation {
   readonly price: Fixed;
   readonly rows: readonly SeriesRow[];
+}
+
+function isBefore(a: PriceRow, b: PriceRow): boolean {
+  return a.source < b.source || (a.source === b.source && a.tradedMs < b.tradedMs);
 }
 
 export class PriceSeries {
@@ -42,13 +44,13 @@ export class PriceSeries {
 
   /** `told` is of this symbol, and `price` what its text says. */
   add(told: PriceRow, price: Fixed): void {
-    const { kind, symbol, atMs, source, tradedMs } = told;
+    const { kind, symbol, atMs, source } = told;
     if (source !== this.#source) {
       this.#source = source;
       this.#shown = shownSource(source, this.#symbol);
     }
     const line = `${kind}\t${symbol}\t${atMs}\t${told.price}\t${source}\n`;
-    this.#put({ atMs, price, source, line, shown: this.#shown, tradedMs });
+    this.#put({ atMs, price, told, line, shown: this.#shown });
   }
 
   #put(row: SeriesRow): void {
@@ -61,8 +63,7 @@ export class PriceSeries {
     const at = this.#indexAt(row.atMs);
     const there = rows[at];
     if (there?.atMs !== row.atMs) rows.splice(at + 1, 0, row);
-    else if (row.source < there.source) rows[at] = row;
-    else if (row.source === there.source && row.tradedMs < there.tradedMs) rows[at] = row;
+    else if (isBefore(row.told, there.told)) rows[at] = row;
   }
 
   /** The last row at or before `atMs`, if it is not older than `maxAgeMs`. */

@@ -47,9 +47,10 @@ export class PriceTable {
   /** The last one of each asset: within an hour the same is asked for with every fill. */
   readonly #answers = new Map<string, Answer>();
 
-  static of(rows: readonly PriceRow[]): PriceTable {
+  static of(rows: readonly PriceRow[], unlisted: readonly string[] = []): PriceTable {
     const table = new PriceTable();
     table.add(rows);
+    for (const asset of unlisted) table.declareUnlisted(asset);
     return table;
   }
 

@@ -1,9 +1,14 @@
-// Which states are kept to go back to, and what the oldest hour that can be reopened needs.
+// Which states are kept to go back to, which hours are run again behind them, and what a restart begins with.
 
 import { describe, expect, it } from 'vitest';
 import { BookState } from '../../../../enclave/ledger/book/book-state.ts';
-import { Checkpoints } from '../../../../enclave/ledger/book/checkpoints.ts';
+import type { ClosedHour } from '../../../../enclave/ledger/book/checkpoints.ts';
+import { Checkpoints, MAX_USED, STEP_HOURS } from '../../../../enclave/ledger/book/checkpoints.ts';
+import { Comparison } from '../../../../enclave/ledger/book/comparison.ts';
+import type { Observed } from '../../../../enclave/ledger/book/observed.ts';
+import { observedOf } from '../../../../enclave/ledger/book/observed.ts';
 import { HOUR_MS } from '../../../../wire/track/figures.ts';
+import { observation, row } from './helpers.ts';
 
 const DAY_MS = 24 * HOUR_MS;
 const T0 = 19_700 * DAY_MS;
@@ -14,18 +19,43 @@ function kept(from: number, to: number): Checkpoints {
   return checkpoints;
 }
 
+function closed(rows: number, unlisted = 0, observed: Observed | null = null): ClosedHour {
+  return {
+    told: { events: [], observed, next: null, ahead: [] },
+    prices: {
+      rows: Array.from({ length: rows }, () => row('BTC/USD', T0, '1')),
+      unlisted: Array.from({ length: unlisted }, (_, at) => `C${at}`),
+    },
+  };
+}
+
+/** As a book closes them; the equity says which hour a state is from before. */
+function run(checkpoints: Checkpoints, from: number, to: number, hour = closed(1)): void {
+  for (let at = from; at < to; at++) {
+    const state = new BookState();
+    state.equity = BigInt(at);
+    checkpoints.keep(T0 + at * HOUR_MS, state);
+    checkpoints.keepHour(T0 + at * HOUR_MS, hour);
+  }
+}
+
 /** Hours behind T0. */
-function lastOf(checkpoints: Checkpoints, hour: number): number | null {
-  const found = checkpoints.last(T0 + hour * HOUR_MS);
+function beforeOf(checkpoints: Checkpoints, hour: number): number | null {
+  const found = checkpoints.before(T0 + hour * HOUR_MS);
   return found === null ? null : (found.hourMs - T0) / HOUR_MS;
+}
+
+/** Hours of the states themselves: what was run again has an equity of nothing. */
+function stateOf(checkpoints: Checkpoints, hour: number): number {
+  return Number(checkpoints.before(T0 + hour * HOUR_MS)?.state.equity);
 }
 
 describe('checkpoints', () => {
   it('go back as far as they are kept, and no further', () => {
     const checkpoints = kept(2, 8);
-    expect([9, 8, 5, 2, 1].map((hour) => lastOf(checkpoints, hour))).toEqual([8, 8, 5, 2, null]);
+    expect([9, 8, 5, 2, 1].map((hour) => beforeOf(checkpoints, hour))).toEqual([8, 8, 5, 2, null]);
     checkpoints.dropFrom(T0 + 5 * HOUR_MS);
-    expect([8, 4].map((hour) => lastOf(checkpoints, hour))).toEqual([4, 4]);
+    expect([8, 4].map((hour) => beforeOf(checkpoints, hour))).toEqual([4, 4]);
   });
 
   it('stay where the oldest hour that can be reopened goes back to', () => {
@@ -33,9 +63,9 @@ describe('checkpoints', () => {
     // As after a restart: nothing between what was stored and the next hour.
     for (const hour of [1, 6, 7]) checkpoints.keep(T0 + hour * HOUR_MS, new BookState());
     expect(checkpoints.dropBefore(T0 + 5 * HOUR_MS)).toBe(T0 + HOUR_MS);
-    expect([lastOf(checkpoints, 0), lastOf(checkpoints, 5)]).toEqual([null, 1]);
+    expect([beforeOf(checkpoints, 0), beforeOf(checkpoints, 5)]).toEqual([null, 1]);
     expect(checkpoints.dropBefore(T0 + 6 * HOUR_MS)).toBe(T0 + 6 * HOUR_MS);
-    expect([lastOf(checkpoints, 5), lastOf(checkpoints, 7)]).toEqual([null, 7]);
+    expect([beforeOf(checkpoints, 5), beforeOf(checkpoints, 7)]).toEqual([null, 7]);
   });
 
   it('of a restart are the last one that is early enough, or the first', () => {
@@ -43,5 +73,60 @@ describe('checkpoints', () => {
     const hours = [14, 12, 4, 3, 1].map((hour) => checkpoints.base(T0 + hour * HOUR_MS)?.hourMs);
     expect(hours).toEqual([14, 12, 4, 3, 3].map((hour) => T0 + hour * HOUR_MS));
     expect(new Checkpoints().base(T0)).toBeNull();
+  });
+
+  it('are the first, and one every few hours: those between are run again', () => {
+    const checkpoints = new Checkpoints();
+    run(checkpoints, 1, 20);
+    const states = new Set([1, STEP_HOURS, 2 * STEP_HOURS, 3 * STEP_HOURS]);
+    for (let hour = 1; hour <= 20; hour++) {
+      expect(beforeOf(checkpoints, hour)).toBe(hour);
+      expect(stateOf(checkpoints, hour)).toBe(states.has(hour) ? hour : 0);
+    }
+    // Going back spends nothing.
+    expect(beforeOf(checkpoints, 5)).toBe(5);
+    checkpoints.dropFrom(T0 + 14 * HOUR_MS);
+    expect([14, 15, 19].map((hour) => beforeOf(checkpoints, hour))).toEqual([14, 14, 14]);
+    expect(checkpoints.dropBefore(T0 + 8 * HOUR_MS)).toBe(T0 + 6 * HOUR_MS);
+    expect([5, 6, 11].map((hour) => beforeOf(checkpoints, hour))).toEqual([null, 6, 11]);
+    expect(checkpoints.base(T0 + 10 * HOUR_MS)).toMatchObject({ hourMs: T0 + 6 * HOUR_MS });
+    expect(checkpoints.base(T0 + 10 * HOUR_MS)?.used).toHaveLength(8);
+  });
+
+  it.each([
+    [MAX_USED, 0, true],
+    [MAX_USED + 1, 0, false],
+    [MAX_USED - 1, 2, false],
+  ])('are behind an hour that used too much: %d rows and %d names', (rows, unlisted, isRun) => {
+    const checkpoints = new Checkpoints();
+    run(checkpoints, 1, 3);
+    run(checkpoints, 3, 4, closed(rows, unlisted));
+    run(checkpoints, 4, 6);
+    expect([3, 4, 5].map((hour) => beforeOf(checkpoints, hour))).toEqual([3, 4, 5]);
+    expect(stateOf(checkpoints, 4)).toBe(isRun ? 0 : 4);
+    // A restart has the hours before it alone.
+    expect(checkpoints.base(T0)?.used).toHaveLength(isRun ? 5 : 2);
+  });
+
+  it('of a restart are rather from before a poll than from the middle of it', () => {
+    const [other, poll] = [1, 2].map((at) => observedOf(observation(T0 + at, []), false));
+    if (other === undefined || poll === undefined || other === null || poll === null) throw other;
+    const bases = [null, other, poll].map((begun) => {
+      const checkpoints = kept(5, 5);
+      const state = new BookState();
+      state.begun = begun === null ? null : new Comparison(begun);
+      checkpoints.keep(T0 + 6 * HOUR_MS, state);
+      checkpoints.keepHour(T0 + 6 * HOUR_MS, closed(1, 0, poll));
+      const whole = checkpoints.base(T0 + 8 * HOUR_MS)?.hourMs ?? 0;
+      checkpoints.dropBefore(T0 + 6 * HOUR_MS);
+      return [whole, checkpoints.base(T0 + 8 * HOUR_MS)?.hourMs ?? 0];
+    });
+    // What had begun and was not the hour's own poll in the end is missed by nobody. Better the middle than nothing.
+    const [five, six] = [T0 + 5 * HOUR_MS, T0 + 6 * HOUR_MS];
+    expect(bases).toEqual([
+      [six, six],
+      [six, six],
+      [five, six],
+    ]);
   });
 });

@@ -90,7 +90,7 @@ describe('a price', () => {
       [minute, hour],
     ]) {
       const [found] = PriceTable.of(rows).lookup('BTC', AT, AGE)?.rows ?? [];
-      expect(found?.tradedMs).toBe(AT - 5);
+      expect(found?.told.tradedMs).toBe(AT - 5);
     }
   });
 
