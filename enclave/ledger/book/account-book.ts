@@ -225,13 +225,13 @@ export class AccountBook implements Book {
       const nextHourMs = saved.nextHourMs ?? 0;
       const untilMs = hourMs + used.length * HOUR_MS;
       if (floorMs < hourMs || Math.max(floorMs, untilMs) > nextHourMs) return false;
-      this.#floorMs = floorMs;
+      this.#floorMs = Math.max(floorMs, this.#restartFloorMs(nextHourMs));
       this.#checkpoints.restore(saved.base);
       for (const [at, prices] of used.entries()) {
         const startMs = hourMs + at * HOUR_MS;
         this.#checkpoints.keepHour(startMs, { told: this.#toldOf(startMs), prices });
       }
-      this.#timeline.settle(floorMs, hourMs);
+      this.#timeline.settle(this.#floorMs, hourMs);
       this.#timeline.waitFor(saved.pending);
     }
     return true;

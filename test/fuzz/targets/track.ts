@@ -8,6 +8,8 @@ import * as tell from '../../../enclave/ledger/tell-ledger.ts';
 import * as read from '../../../enclave/ledger/to-ledger.ts';
 import type { LedgerAccount } from '../../../enclave/ledger/protocol.ts';
 import { AccountBook } from '../../../enclave/ledger/book/account-book.ts';
+import type { PriceRow } from '../../../enclave/ledger/book/contract.ts';
+import { PriceTable } from '../../../enclave/ledger/book/price-table.ts';
 import type { StoredPollRecord, StoredRecord } from '../../../enclave/ledger/store/contract.ts';
 import {
   encodeStoredRecord,
@@ -16,6 +18,7 @@ import {
 import { encodeTrackState, parseTrackState } from '../../../enclave/ledger/track/track-state.ts';
 import type { Result } from '../../../wire/result.ts';
 import { accept, assertAccepted, refuse } from '../../../wire/result.ts';
+import { HOUR_MS } from '../../../wire/track/figures.ts';
 import type { TrackStatement } from '../../../wire/track/statement.ts';
 import {
   encodeTrackStatement,
@@ -176,6 +179,21 @@ function bookSeed(): AccountBook {
   return book;
 }
 
+/** One that can go back: with a state from before its last hours, and the prices of those. */
+function closedSeed(): AccountBook {
+  const book = bookSeed();
+  const first = book.nextHourMs ?? HOUR;
+  const rows = Array.from({ length: 5 }, (_, at): PriceRow => {
+    const atMs = first + at * HOUR_MS;
+    const source = 'venue.example/klines';
+    return { kind: 'spot', symbol: 'BTC/USD', atMs, price: '50000.5', source, tradedMs: atMs };
+  });
+  const table = PriceTable.of(rows, ['USDT']);
+  const coverage = { polls: 1, complete: true, gaps: [] };
+  for (let at = 0; at < 4; at++) book.closeHour(first + at * HOUR_MS, table, coverage);
+  return book;
+}
+
 /** What a book is after its bytes were read: the opening has no more to say than these. */
 function isCanonicalMap(bytes: Uint8Array): boolean {
   const decoded = parseCbor(bytes, { maxBytes: MAX_BYTES, maxItems: MAX_BYTES });
@@ -214,7 +232,7 @@ export function storedStatesTarget(): Target {
       ]),
       {
         name: 'book',
-        seeds: [book.encode(), new AccountBook(BOOK).encode()],
+        seeds: [book.encode(), closedSeed().encode(), new AccountBook(BOOK).encode()],
         run: (bytes) => {
           const parsed = AccountBook.parse(bytes, BOOK);
           if (parsed === null) return 'refused';
