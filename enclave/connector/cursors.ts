@@ -1,6 +1,6 @@
 // How far each source of an account came: opaque to the desk, kept by it between jobs. It comes back through the
 // host's disk, sealed; what does not parse is dropped, and everything is asked for again from the job's start. A job that
-// reads again forgets how far sources came, not what the account has had: names that nothing else tells.
+// reads again goes back in each source, and forgets none: what the account has had, nothing else tells.
 //
 //   {1: version 1, 2: [{1: key, 2: done to, ms, 3: mark or null, 4: ids, 5: ids from, ms, 6: pending from, ms, or
 //    null}], 3: [symbol], 4: [[asset, total]]}       ids: 8 bytes each of SHA-256 over kind and id
@@ -109,7 +109,8 @@ export function encodeCursors(cursors: Cursors): Uint8Array {
   }
 }
 
-/** Before the name of an account that a statement is of: `flex/U1234567`. */
+/** Of a query's answer as a whole, and before the name of an account that a statement is of: `flex/U1234567`. */
+export const ASKED_KEY = 'flex';
 export const ACCOUNT_KEY = 'flex/';
 /** Marks: an account that is not waited for any more, and, before a time in ms, one that is not told again yet. */
 export const ENDED_MARK = 'ended';
@@ -120,6 +121,7 @@ export function toldMsOf({ doneToMs, mark }: SourceCursor): number {
   return mark?.startsWith(TOLD_MARK) === true ? Number(mark.slice(TOLD_MARK.length)) : doneToMs;
 }
 
+/** Every source that there was begins at `fromMs` again, or where it is if that is earlier. */
 export function rewindCursors(cursors: Cursors, reads: Reads, fromMs: number): Cursors {
   if (reads === 'on') return cursors;
   const { sources, symbols } = cursors;
@@ -127,18 +129,23 @@ export function rewindCursors(cursors: Cursors, reads: Reads, fromMs: number): C
   // None has the total that it had.
   for (const asset of cursors.totals.keys()) rewound.totals.set(asset, '');
   for (const [key, cursor] of sources) {
-    if (!key.startsWith(ACCOUNT_KEY)) continue;
+    // When it was asked for last says nothing of what it has.
+    if (key === ASKED_KEY) continue;
     const startMs = Math.min(fromMs, cursor.doneToMs);
-    const isEnded = cursor.mark === ENDED_MARK;
+    const isAccount = key.startsWith(ACCOUNT_KEY);
     rewound.sources.set(key, {
       ...cursor,
-      doneToMs: reads === 'again' ? cursor.doneToMs : startMs,
-      mark: isEnded ? ENDED_MARK : `${TOLD_MARK}${toldMsOf(cursor)}`,
+      doneToMs: isAccount && reads === 'again' ? cursor.doneToMs : startMs,
+      mark: isAccount ? markOf(cursor) : null,
       ids: new Map(),
       idsFromMs: startMs - (startMs % DAY_MS),
     });
   }
   return rewound;
+}
+
+function markOf(cursor: SourceCursor): string {
+  return cursor.mark === ENDED_MARK ? ENDED_MARK : `${TOLD_MARK}${toldMsOf(cursor)}`;
 }
 
 export function parseCursors(bytes: Uint8Array | null): Cursors {

@@ -5,7 +5,7 @@
 //   {1: version, 2: commitment, 3: observed since ms, 4: period start ms, 5: as of ms or null, 6: cursors or null, 7: last slot ms or
 //    null, 8: [scheduled, complete, partial, failed, missed], 9: [gap], 10: a gap is open, 11: [stream], 12: [trades, matched,
 //    unvalued, late], 13: [sums] as SUMS, 14: [hour], 15: [host, SPKI hash]…, 16: [seen] as COUNTED_KINDS, 17: overflowed,
-//    18: {1: counter, 2: hash} of the chain's head, or null, 19: {1: read again from ms, 2: heard, 3: due}, or null}
+//    18: {1: counter, 2: hash} of the chain's head, or null, 19: {1: read again from ms, 2: heard}, or null}
 
 import { parseHex, toHex } from '../../wire/bytes.ts';
 import type { CborValue } from '../../wire/cbor.ts';
@@ -66,7 +66,7 @@ export function encodeAccountState(state: AccountState, commitment: Uint8Array):
       COUNTED_KINDS.map((kind) => map(state.seen[kind].floorMs, state.seen[kind].encode())),
       state.overflowed,
       state.head === null ? null : map(state.head.counter, state.head.hash),
-      state.again === null ? null : map(state.again.fromMs, state.again.isHeard, state.again.isDue),
+      state.again === null ? null : map(state.again.fromMs, state.again.isHeard),
     ),
   );
   return bytes.length > MAX_STATE_BYTES ? null : bytes;
@@ -169,7 +169,6 @@ export function parseAccountState(bytes: Uint8Array, commitment: Uint8Array): Re
       state.again = fields.mapOrNull(19, (again) => ({
         fromMs: again.uint(1),
         isHeard: again.bool(2),
-        isDue: again.bool(3),
       }));
     }
     return state;

@@ -61,14 +61,11 @@ export interface Again {
   readonly fromMs: number;
   /** Whoever it is told to has all that the cursors stand on. */
   readonly isHeard: boolean;
-  /** False: not before somebody asks for it. */
-  readonly isDue: boolean;
 }
 
 export function bothOf(one: Again, other: Again): Again {
   const fromMs = Math.min(one.fromMs, other.fromMs);
-  const isHeard = one.isHeard && other.isHeard;
-  return { fromMs, isHeard, isDue: one.isDue || other.isDue };
+  return { fromMs, isHeard: one.isHeard && other.isHeard };
 }
 
 export class AccountState {
@@ -105,11 +102,11 @@ export class AccountState {
 
   /** From where on a poll without cursors reads. */
   get fromMs(): number {
-    return this.again?.isDue === true ? this.again.fromMs : this.periodStartMs;
+    return this.again?.fromMs ?? this.periodStartMs;
   }
 
   get reads(): Reads {
-    if (this.again?.isDue !== true) return 'on';
+    if (this.again === null) return 'on';
     return this.again.isHeard ? 'again' : 'anew';
   }
 
@@ -117,6 +114,11 @@ export class AccountState {
   resync(asked: Again): void {
     const again = { ...asked, fromMs: Math.max(this.periodStartMs, asked.fromMs) };
     this.again = this.again === null ? again : bothOf(this.again, again);
+  }
+
+  /** End of the last poll that the next one goes on from; null: from none. */
+  get sinceMs(): number | null {
+    return this.cursors === null || this.reads === 'anew' ? null : this.asOfMs;
   }
 
   /** `heardMs`: end of the last poll that somebody has, and with it all before. */
@@ -145,7 +147,7 @@ export class AccountState {
     this.asOfMs = endedMs;
     if (result.cursors !== null) {
       this.cursors = result.cursors;
-      if (this.again?.isDue === true) this.again = null;
+      this.again = null;
     }
     this.#count(records);
     this.#takeMoment(records, coverage);

@@ -30,6 +30,7 @@ export interface PollEnd {
   readonly reason: string | null;
   readonly coverage: readonly Coverage[];
   readonly hosts: readonly PollHost[];
+  readonly sinceMs: number | null;
 }
 
 interface Kept {

@@ -126,10 +126,7 @@ export class Ledger {
       },
       (id, fromMs) => {
         this.#counters.ledger_dropped++;
-        const lost = { fromMs, isHeard: false, isDue: true };
-        // Before it is due there may be another enclave.
-        this.#polling?.resync(id, { ...lost, isDue: false });
-        this.#resync(id, lost);
+        this.#resync(id, { fromMs, isHeard: false });
       },
     );
   }
@@ -255,7 +252,7 @@ export class Ledger {
       onResync: ({ id, fromMs, heardMs }) => {
         // Now: what is polled until it is due is told to this ledger.
         const isHeard = this.#polling?.isHeard(id, heardMs) === true;
-        this.#resync(id, { fromMs, isHeard, isDue: true });
+        this.#resync(id, { fromMs, isHeard });
       },
       onAudit: (entry) => {
         this.#audit(entry);

@@ -305,6 +305,7 @@ export class AccountPolling implements Polling {
     entry.stop = () => {
       calls.end();
     };
+    const { sinceMs } = state;
     const startedNs = services.nowNs();
     const draft = this.#options.ledger?.draft(account.id);
     const result = await this.#runner.run(account, state, calls, priority, {
@@ -337,6 +338,7 @@ export class AccountPolling implements Polling {
       slotMs: due.slotMs,
       startedMs: Number(startedNs / MS),
       endedMs: Number(endedNs / MS),
+      sinceMs,
       coverage,
     };
     state.apply({

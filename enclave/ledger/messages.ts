@@ -92,6 +92,8 @@ export interface LedgerPoll {
   readonly reason: string | null;
   readonly coverage: readonly Coverage[];
   readonly hosts: readonly PollHost[];
+  /** End of the last poll that it goes on from, or null: without that one, nobody knows what is between. */
+  readonly sinceMs: number | null;
 }
 
 export interface LedgerMissed {

@@ -88,6 +88,7 @@ export function encodeLedgerPoll(poll: LedgerPoll): Uint8Array {
       mapOf([what, market, fromMs, toMs, complete, reason]),
     ),
     poll.hosts.map(({ host, spki }) => mapOf([host, spki])),
+    poll.sinceMs,
   ]);
 }
 

@@ -146,6 +146,7 @@ export function parseLedgerPoll(bytes: Uint8Array): Result<LedgerPoll> {
       host: host.text(1, 253),
       spki: host.bytes(2, HASH_BYTES),
     })),
+    sinceMs: fields.uintOrNull(11, MAX_TIME_MS),
   }));
 }
 

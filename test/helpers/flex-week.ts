@@ -75,11 +75,11 @@ async function pollOnce(
   isHeard: boolean,
 ): Promise<void> {
   const { nowMs } = desk;
-  const { cursors, fromMs, reads } = desk.state;
+  const { cursors, fromMs, reads, sinceMs } = desk.state;
   const answers = [answerAt(nowMs, statementsOf)];
   const { done, records } = await poll(answers, { cursors, fromMs, reads, nowMs });
   desk.goesOn(done.cursors);
-  if (isHeard) desk.poll({ records, coverage: done.coverage, outcome: done.outcome });
+  if (isHeard) desk.poll({ sinceMs, records, coverage: done.coverage, outcome: done.outcome });
 }
 
 type Hour = Extract<ChainStatement, { readonly kind: 'hour' }>;

@@ -115,7 +115,7 @@ export class TrackDesk {
       },
       resync: ({ fromMs, heardMs }) => {
         this.resyncs.push(fromMs);
-        this.state.resync({ fromMs, isHeard: this.state.isHeard(heardMs), isDue: true });
+        this.state.resync({ fromMs, isHeard: this.state.isHeard(heardMs) });
       },
       needPrices: ({ items }) => {
         const rows: PriceAnswer['rows'][number][] = [];
@@ -186,6 +186,7 @@ export class TrackDesk {
         },
       ],
       hosts: [],
+      sinceMs: null,
       ...told,
     };
     this.untaken.push(poll);

@@ -8,7 +8,7 @@ import { HOUR_MS, UNKNOWN_PERMISSIONS } from '../adapter.ts';
 import { CallError, classOfAnswer } from '../call-error.ts';
 import type { Coverage, CoverageSubject, ErrorClass } from '../classes.ts';
 import type { SourceCursor } from '../cursors.ts';
-import { ACCOUNT_KEY, ENDED_MARK, toldMsOf } from '../cursors.ts';
+import { ACCOUNT_KEY, ASKED_KEY, ENDED_MARK, toldMsOf } from '../cursors.ts';
 import type { Answer, Joined } from '../flex/joined.ts';
 import {
   ENDED_MS,
@@ -178,7 +178,7 @@ function coverLater(
 
 async function walk(run: Run, walker: Walker): Promise<CallError | null> {
   const nowMs = walker.nowMs();
-  const asked = cursorOf(walker, 'flex');
+  const asked = cursorOf(walker, ASKED_KEY);
   const askedMs = asked.mark === null ? 0 : Number(asked.mark);
   if (nowMs - askedMs < HOUR_MS && askedMs <= nowMs) {
     coverLater(walker, nowMs);

@@ -28,6 +28,8 @@ export interface StoredPollRecord {
   readonly toldFromMs: number | null;
   /** Until when: its begin, or as far as the venue tells by then. Null as above. */
   readonly toldToMs: number | null;
+  /** It goes on from polls that are stored; otherwise it told everything of no time. */
+  readonly follows: boolean;
   /** Times of which nobody will know everything: the venue has let go of it, or a record had no form. */
   readonly lost: readonly LostSpan[];
   /** Everything that the venue told of the moment; null where that was not all. */

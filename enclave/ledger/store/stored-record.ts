@@ -88,7 +88,8 @@ export function isStored<Name>(
 }
 
 function pollToCbor(record: StoredPollRecord): CborValue {
-  const { poll, endedMs, reasons, tooPrecise, toldFromMs, toldToMs, lost, observed } = record;
+  const { poll, endedMs, reasons, tooPrecise, toldFromMs, toldToMs, lost, observed, follows } =
+    record;
   return mapOf([
     mapOf([poll.origin, poll.leafIndex, poll.startedMs, poll.outcome]),
     endedMs,
@@ -100,6 +101,7 @@ function pollToCbor(record: StoredPollRecord): CborValue {
     toldFromMs,
     toldToMs,
     lost.map(({ fromMs, toMs, reason }) => mapOf([fromMs, toMs, reason])),
+    follows,
   ]);
 }
 
@@ -158,6 +160,7 @@ function readPoll(fields: Fields): StoredPollRecord {
     toldFromMs: fields.uintOrNull(6, MAX_TIME_MS),
     toldToMs: fields.uintOrNull(7, MAX_TIME_MS),
     lost: fields.maps(8, MAX_REASONS, readSpan),
+    follows: fields.bool(9),
   };
 }
 

@@ -20,7 +20,7 @@ import type {
   StoredState,
 } from '../store/contract.ts';
 import { trackAccountOf } from '../store/postgres-store.ts';
-import { CoverageLog, hourOf, KEPT_HOURS, momentOf, pollRecordOf } from './hour-coverage.ts';
+import { CoverageLog, hourOf, KEPT_HOURS, momentOf } from './hour-coverage.ts';
 import { endOf, lossOf } from './loss.ts';
 import type { AskedPrices } from './price-questions.ts';
 import { askPrices } from './price-questions.ts';
@@ -219,7 +219,7 @@ export class AccountTrack {
 
   /** What of a poll is new and has to be kept; the poll itself is. */
   async #bookPoll(poll: TakenPoll): Promise<Result<readonly StoredRecord[]>> {
-    const { account, services, store } = this.#options;
+    const { account, store } = this.#options;
     const kept: StoredRecord[] = [];
     const settled: BookRecord[] = [];
     const tooPrecise = new Set<number>();
@@ -237,7 +237,8 @@ export class AccountTrack {
     const hours = this.#unbooked.hoursOf(unstored.value, this.#book);
     this.#unbooked.add(hours);
     if (hours.length > 0) findings.add(LATE_UNBOOKED);
-    const told = pollRecordOf(poll, services.origin, { tooPrecise, findings }, observedIn(poll));
+    const told = this.#coverage.recordOf(poll, { tooPrecise, findings }, observedIn(poll));
+    if (!told.follows) this.resync(poll.startedMs);
     this.#takeRecordOfPoll(told, true);
     return accept([...kept, told]);
   }

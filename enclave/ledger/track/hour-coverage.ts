@@ -94,7 +94,7 @@ export interface PollFindings {
 }
 
 /** What is kept of a poll beside its records. */
-export function pollRecordOf(
+function pollRecordOf(
   poll: LedgerPoll,
   origin: string,
   { tooPrecise, findings }: PollFindings,
@@ -116,6 +116,7 @@ export function pollRecordOf(
     reasons: [...reasons].slice(0, MAX_FINDINGS),
     tooPrecise: [...tooPrecise].slice(0, MAX_FINDINGS),
     ...toldOf(poll),
+    follows: true,
     lost: outcome === 'failed' ? [] : lostOf(coverage),
     observed,
   };
@@ -154,6 +155,7 @@ interface Due {
 /** What of a log outlives a restart. */
 export interface SavedCoverage {
   readonly lastCompleteMs: number;
+  readonly heardMs: number | null;
   readonly hours: readonly CoveredHour[];
   readonly uncompared: LostSpan | null;
 }
@@ -163,7 +165,7 @@ export class CoverageLog {
   readonly #hours = new Map<number, Hour>();
   /** Until when everything was told: begin of the newest complete poll, or as far as the venue tells by then. */
   lastCompleteMs = 0;
-  /** End of the last poll that told anything in this process: it is stored, and all before it. */
+  /** End of the last poll that told anything: it is stored, and all that it goes on from. */
   heardMs: number | null = null;
   #isDelayed = false;
   /** Lost, and no poll has compared since what is held: where one does, it shows. */
@@ -173,6 +175,7 @@ export class CoverageLog {
   static of(origin: string, saved: SavedCoverage | null): CoverageLog {
     const log = new CoverageLog(origin, saved?.lastCompleteMs, saved?.hours);
     log.uncompared = saved?.uncompared ?? null;
+    log.heardMs = saved?.heardMs ?? null;
     return log;
   }
 
@@ -184,12 +187,25 @@ export class CoverageLog {
     }
   }
 
+  /** What is kept of a poll that comes now. */
+  recordOf(
+    poll: LedgerPoll,
+    findings: PollFindings,
+    observed: StoredPollRecord['observed'],
+  ): StoredPollRecord {
+    const record = pollRecordOf(poll, this.#origin, findings, observed);
+    if (poll.sinceMs === null || poll.sinceMs <= (this.heardMs ?? -1)) return record;
+    // What is between nobody knows until the account is read again: nothing is told whole, and nothing compared.
+    const untold = { toldFromMs: null, toldToMs: null, lost: [], observed: null };
+    return { ...record, ...untold, follows: false };
+  }
+
   /** Gives from when on it told of what no poll had told before; null: of nothing, or of all. */
   addPoll(record: StoredPollRecord): number | null {
     const { poll, reasons, tooPrecise, toldFromMs, toldToMs } = record;
     const { startedMs } = poll;
     const sinceMs = this.lastCompleteMs;
-    if (poll.outcome !== OUTCOME.failed) this.heardMs = record.endedMs;
+    if (record.follows && poll.outcome !== OUTCOME.failed) this.heardMs = record.endedMs;
     const hour = this.#hour(hourOf(startedMs));
     this.#push(hour, poll);
     if (toldFromMs !== null && toldToMs !== null && this.lastCompleteMs === 0)

@@ -73,8 +73,7 @@ export class TrackRecord implements LedgerPart {
     services.onPoll((poll) => {
       const queue = this.#queues.get(poll.id);
       if (queue === undefined) return;
-      // Of what is stored nothing before it is missing.
-      if (queue.polls >= MAX_QUEUED_POLLS || queue.behindMs !== null) {
+      if (queue.polls >= MAX_QUEUED_POLLS) {
         queue.behindMs ??= poll.slotMs;
         this.#count('polls_not_taken');
         return;

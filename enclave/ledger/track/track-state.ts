@@ -24,7 +24,7 @@ export interface TrackState extends SavedCoverage {
 }
 
 export function encodeTrackState(state: TrackState): Uint8Array {
-  const { book, lastCompleteMs, hours, uncompared } = state;
+  const { book, lastCompleteMs, hours, uncompared, heardMs } = state;
   const rows: readonly CborValue[] = hours.map(({ startMs, polls, reasons, late }) =>
     mapFrom1([
       startMs,
@@ -35,7 +35,7 @@ export function encodeTrackState(state: TrackState): Uint8Array {
   );
   const span =
     uncompared === null ? null : mapFrom1([uncompared.fromMs, uncompared.toMs, uncompared.reason]);
-  return encodeCbor(mapFrom1([LAYOUT, book, lastCompleteMs, rows, span]));
+  return encodeCbor(mapFrom1([LAYOUT, book, lastCompleteMs, rows, span, heardMs]));
 }
 
 function readHour(fields: Fields): CoveredHour {
@@ -65,6 +65,7 @@ export function parseTrackState(bytes: Uint8Array): TrackState | null {
         toMs: span.uint(2, MAX_TRACK_MS),
         reason: span.text(3, 48),
       })),
+      heardMs: fields.uintOrNull(6, MAX_TRACK_MS),
     };
   });
   return parsed.ok ? parsed.value : null;
@@ -75,8 +76,9 @@ export function stateOf(
   coverage: CoverageLog,
   records: number,
 ): StoredState {
-  const { lastCompleteMs, uncompared } = coverage;
-  const state = { book: book.encode(), lastCompleteMs, hours: coverage.hours(), uncompared };
+  const { lastCompleteMs, uncompared, heardMs } = coverage;
+  const hours = coverage.hours();
+  const state = { book: book.encode(), lastCompleteMs, hours, uncompared, heardMs };
   return { records, bytes: encodeTrackState(state) };
 }
 

@@ -1,6 +1,7 @@
 // Cursors of a job that reads again: what came when is asked for once more, and what nothing else tells stays known.
 
 import { describe, expect, it } from 'vitest';
+import type { Exchange } from '../../../node_modules/ccxt/js/src/base/Exchange.js';
 import type { Cursors, SourceCursor } from '../../../enclave/connector/cursors.ts';
 import {
   emptyCursors,
@@ -10,6 +11,12 @@ import {
   rewindCursors,
   toldMsOf,
 } from '../../../enclave/connector/cursors.ts';
+import {
+  changedAssets,
+  MAX_SYMBOLS_PER_JOB,
+  pairsOf,
+  symbolsToAsk,
+} from '../../../enclave/connector/symbols.ts';
 
 const DAY_MS = 86_400_000;
 const TOLD_MS = 20 * DAY_MS;
@@ -40,10 +47,15 @@ describe('rewindCursors', () => {
   });
 
   it.each(['again', 'anew'] as const)(
-    'reading %s, forgets how far sources came, and knows every symbol and asset still',
+    'reading %s, goes back in every source, and knows every symbol and asset still',
     (reads) => {
-      const rewound = rewindCursors(cursorsOf({ fills: cursorOf(), flex: cursorOf() }), reads, 0);
-      expect([...kept(rewound).sources]).toEqual([]);
+      const fills = cursorOf({ mark: '77', pendingFromMs: 8 * DAY_MS });
+      const cursors = cursorsOf({ fills, flex: cursorOf() });
+      const rewound = rewindCursors(cursors, reads, FROM_MS);
+      const idsFromMs = 15 * DAY_MS;
+      expect([...kept(rewound).sources]).toEqual([
+        ['fills', { ...fills, doneToMs: FROM_MS, mark: null, ids: new Map(), idsFromMs }],
+      ]);
       expect([...kept(rewound).symbols]).toEqual(['BTC/USDT']);
       // With no total of before, so that what is sold out since has changed as well.
       expect([...kept(rewound).totals]).toEqual([
@@ -88,4 +100,35 @@ describe('rewindCursors', () => {
       expect(sources.get('flex/U1')?.mark).toBe(ENDED_MARK);
     }
   });
+});
+
+function keyOf(symbol: string): string {
+  return `fills/${symbol}`;
+}
+
+describe('symbols to ask for when an account is read again', () => {
+  const seen = Array.from({ length: MAX_SYMBOLS_PER_JOB + 10 }, (_, at) => `C${at}/USDT`);
+  const listed = [...seen, 'NEW/USDT'].map((symbol): readonly [string, object] => [
+    symbol,
+    { base: symbol.split('/')[0], quote: 'USDT', spot: true },
+  ]);
+  const exchange = { markets: Object.fromEntries(listed) } as unknown as Exchange;
+
+  it.each(['on', 'again', 'anew'] as const)(
+    'begin with a pair that is new, reading %s, though more are known than one job asks for',
+    (reads) => {
+      const cursors = emptyCursors();
+      for (const symbol of seen) {
+        cursors.symbols.add(symbol);
+        cursors.sources.set(keyOf(symbol), cursorOf());
+      }
+      const rewound = rewindCursors(cursors, reads, FROM_MS);
+      const bought = { kind: 'balance', wallet: 'spot', currency: 'NEW', total: '1' } as const;
+      const changed = changedAssets(rewound, [{ ...bought, free: null }]);
+      const pairs = pairsOf(exchange, changed, new Set(['USDT']));
+      const asked = symbolsToAsk(exchange, rewound, keyOf, rewound.symbols, pairs);
+      expect(asked).toHaveLength(MAX_SYMBOLS_PER_JOB);
+      expect(asked).toContain('NEW/USDT');
+    },
+  );
 });

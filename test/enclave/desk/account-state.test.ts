@@ -338,11 +338,11 @@ describe('the state', () => {
     const state = stateOf();
     const startMs = NOON_MS - 7 * DAY_MS;
     expect([state.reads, state.fromMs]).toEqual(['on', startMs]);
-    state.resync({ fromMs: NOON_MS - DAY_MS, isHeard: true, isDue: true });
+    state.resync({ fromMs: NOON_MS - DAY_MS, isHeard: true });
     expect([state.reads, state.fromMs]).toEqual(['again', NOON_MS - DAY_MS]);
-    state.resync({ fromMs: NOON_MS, isHeard: false, isDue: true });
+    state.resync({ fromMs: NOON_MS, isHeard: false });
     expect([state.reads, state.fromMs]).toEqual(['anew', NOON_MS - DAY_MS]);
-    state.resync({ fromMs: 0, isHeard: true, isDue: true });
+    state.resync({ fromMs: 0, isHeard: true });
     expect([state.reads, state.fromMs]).toEqual(['anew', startMs]);
     state.apply(resultOf(null, { outcome: 'failed', reason: 'network' }));
     expect([reread(state).reads, reread(state).fromMs]).toEqual(['anew', startMs]);
@@ -350,21 +350,23 @@ describe('the state', () => {
     expect([state.reads, reread(state).again]).toEqual(['on', null]);
   });
 
-  it('remembers what somebody has not heard until it is asked to read again', () => {
-    const state = stateOf();
-    state.resync({ fromMs: NOON_MS - DAY_MS, isHeard: false, isDue: false });
-    state.apply(resultOf(recordsOf(state, NOON_MS), { cursors: new Uint8Array(1) }));
-    const after = reread(state);
-    expect([after.reads, after.fromMs]).toEqual(['on', NOON_MS - 7 * DAY_MS]);
-    after.resync({ fromMs: NOON_MS, isHeard: true, isDue: true });
-    expect([after.reads, after.fromMs]).toEqual(['anew', NOON_MS - DAY_MS]);
-  });
-
   it('is heard by whoever has its last poll', () => {
     const state = stateOf();
     state.apply(resultOf(recordsOf(state, NOON_MS), { endedMs: NOON_MS + 5 }));
     const heard = [null, NOON_MS + 4, NOON_MS + 5, NOON_MS + 6].map((ms) => state.isHeard(ms));
     expect(heard).toEqual([false, false, true, true]);
+  });
+
+  it('goes on from its last poll, unless it is read anew', () => {
+    const state = stateOf();
+    expect(state.sinceMs).toBeNull();
+    const told = { endedMs: NOON_MS + 5, cursors: new Uint8Array(1) };
+    state.apply(resultOf(recordsOf(state, NOON_MS), told));
+    expect(reread(state).sinceMs).toBe(NOON_MS + 5);
+    state.resync({ fromMs: NOON_MS, isHeard: true });
+    expect(reread(state).sinceMs).toBe(NOON_MS + 5);
+    state.resync({ fromMs: NOON_MS, isHeard: false });
+    expect(reread(state).sinceMs).toBeNull();
   });
 
   it('of another account is refused', () => {

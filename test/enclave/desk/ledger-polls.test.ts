@@ -17,7 +17,8 @@ const COVERAGE = [3, 5].map(
 
 function endOf(outcome: PollEnd['outcome']): PollEnd {
   const times = { slotMs: 7, startedMs: 8, endedMs: 9 };
-  return { leafIndex: 1, ...times, outcome, reason: null, coverage: COVERAGE, hosts: [] };
+  const rest = { coverage: COVERAGE, hosts: [], sinceMs: null };
+  return { leafIndex: 1, ...times, outcome, reason: null, ...rest };
 }
 
 /** A poll of so many pages, where `room` of them and an end may be kept. */

@@ -1,7 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { OpenLedgerParts } from '../../../enclave/ledger/ledger.ts';
-import { parseAccountState } from '../../../enclave/desk/account-codec.ts';
 import type { LedgerServices, PriceAnswer, TakenPoll } from '../../../enclave/ledger/services.ts';
 import { toHex, utf8 } from '../../../wire/bytes.ts';
 import { encodeCbor } from '../../../wire/cbor.ts';
@@ -41,7 +40,6 @@ function listening(): Listening {
 interface Opened {
   readonly scene: LedgerScene;
   readonly id: string;
-  readonly commitment: Uint8Array;
   /** As the exchange knows it. */
   readonly account: string;
 }
@@ -67,7 +65,7 @@ async function opened(options: LedgerSceneOptions): Promise<Opened> {
   const added = scene.account(answer, 'binance');
   scene.polling.add(added, null);
   await scene.untilPolls(1);
-  return { scene, id: added.id, commitment: added.commitment, account };
+  return { scene, id: added.id, account };
 }
 
 function last(scene: LedgerScene): LedgerServices {
@@ -170,24 +168,6 @@ describe('desk and ledger', () => {
     await scene.untilPolls(2, 10_000);
     const asked = scene.exchange.control.requests.slice(before).map(({ path }) => path);
     expect(asked.some((path) => path.includes('myTrades'))).toBe(true);
-  });
-
-  it('what is dropped before the account may be read anew again is remembered over a restart', async () => {
-    const heard = listening();
-    heard.takes = false;
-    const { scene, id, commitment } = await opened({
-      openParts: heard.openParts,
-      maxKeptBytes: 1000,
-    });
-    await scene.until(() => scene.ledger.counters['ledger_dropped'] === 2, 10_000);
-    expect(scene.ledger.counters['ledger_resyncs']).toBe(1);
-    const dropped = scene.states.get(id);
-    await scene.until(() => scene.states.get(id) !== dropped, 10_000);
-    const kept = assertAccepted(
-      parseAccountState(scene.states.get(id) ?? new Uint8Array(), commitment),
-    );
-    expect(kept.again).toMatchObject({ isHeard: false, isDue: false });
-    expect(kept.reads).toBe('on');
   });
 
   it('a store that is behind has the account read from empty cursors, once an hour', async () => {

@@ -155,6 +155,7 @@ const poll: StoredPollRecord = {
   tooPrecise: [HOUR],
   toldFromMs: HOUR - 5,
   toldToMs: HOUR,
+  follows: false,
   lost: [{ fromMs: HOUR - 9, toMs: HOUR, reason: 'history_limit' }],
   observed: {
     balances: [balanceOf('USD', '5')],
@@ -227,8 +228,9 @@ export function storedStatesTarget(): Target {
           lastCompleteMs: HOUR,
           hours,
           uncompared: { fromMs: 1, toMs: HOUR, reason: 'history_limit' },
+          heardMs: HOUR,
         },
-        { book: new Uint8Array(0), lastCompleteMs: 0, hours: [], uncompared: null },
+        { book: new Uint8Array(0), lastCompleteMs: 0, hours: [], uncompared: null, heardMs: null },
       ]),
       {
         name: 'book',

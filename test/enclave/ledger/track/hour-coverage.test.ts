@@ -7,11 +7,7 @@ import {
   parseStoredRecord,
 } from '../../../../enclave/ledger/store/stored-record.ts';
 import { observedIn } from '../../../../enclave/ledger/track/account-parts.ts';
-import {
-  CoverageLog,
-  momentOf,
-  pollRecordOf,
-} from '../../../../enclave/ledger/track/hour-coverage.ts';
+import { CoverageLog, momentOf } from '../../../../enclave/ledger/track/hour-coverage.ts';
 import { encodeTrackState, parseTrackState } from '../../../../enclave/ledger/track/track-state.ts';
 import { isObserved } from '../../../../wire/performance/hour-return.ts';
 import { HOUR_MS } from '../../../../wire/track/head.ts';
@@ -28,6 +24,7 @@ function pollAt(startedMs: number, leafIndex: number): StoredPollRecord {
     tooPrecise: [],
     toldFromMs: null,
     toldToMs: startedMs,
+    follows: true,
     lost: [],
     observed: null,
   };
@@ -65,6 +62,7 @@ const POLL: LedgerPoll = {
   reason: null,
   coverage: [],
   hosts: [],
+  sinceMs: null,
 };
 
 function told(startedMs: number, rows: readonly Row[]): StoredPollRecord {
@@ -72,7 +70,7 @@ function told(startedMs: number, rows: readonly Row[]): StoredPollRecord {
   const times = { startedMs, endedMs: startedMs + 1000 };
   const poll = { ...POLL, ...times, leafIndex: startedMs % 1_000_000, coverage };
   const findings = { tooPrecise: new Set<number>(), findings: new Set<string>() };
-  const record = pollRecordOf(poll, ORIGIN, findings, null);
+  const record = new CoverageLog(ORIGIN).recordOf(poll, findings, null);
   // As a restart reads it.
   const parsed = parseStoredRecord(encodeStoredRecord(record));
   if (parsed?.kind !== 'poll') throw new Error('a record that does not read');
@@ -208,6 +206,7 @@ describe('an outage that is longer than what the venue keeps', () => {
       lastCompleteMs: before.lastCompleteMs,
       hours: before.hours(),
       uncompared: before.uncompared,
+      heardMs: before.heardMs,
     });
     const log = CoverageLog.of(ORIGIN, parseTrackState(bytes));
     for (const at of [2, 3, 4]) {
