@@ -187,7 +187,7 @@ export class AccountBook implements Book {
       settled: [...this.#timeline.settledKeys.filter(([hour]) => hour < fromMs), ...byHour],
       pending: [...this.#timeline.pendingKeys, ...pending.map(({ key }) => key)].sort(),
       state: this.#state,
-      base: base === null ? null : { ...base, floorMs: settledMs },
+      base,
     });
   }
 
@@ -221,17 +221,10 @@ export class AccountBook implements Book {
     this.#nextHourMs = saved.nextHourMs;
     this.#floorMs = saved.nextHourMs;
     if (saved.base !== null) {
-      const { hourMs, floorMs, used } = saved.base;
-      const nextHourMs = saved.nextHourMs ?? 0;
-      const untilMs = hourMs + used.length * HOUR_MS;
-      if (floorMs < hourMs || Math.max(floorMs, untilMs) > nextHourMs) return false;
-      this.#floorMs = Math.max(floorMs, this.#restartFloorMs(nextHourMs));
+      const baseMs = saved.base.hourMs;
+      this.#floorMs = Math.max(baseMs, this.#restartFloorMs(saved.nextHourMs ?? 0));
       this.#checkpoints.restore(saved.base);
-      for (const [at, prices] of used.entries()) {
-        const startMs = hourMs + at * HOUR_MS;
-        this.#checkpoints.keepHour(startMs, { told: this.#toldOf(startMs), prices });
-      }
-      this.#timeline.settle(this.#floorMs, hourMs);
+      this.#timeline.settle(this.#floorMs, baseMs);
       this.#timeline.waitFor(saved.pending);
     }
     return true;

@@ -73,18 +73,10 @@ export class Checkpoints {
     return { hourMs: startMs, state };
   }
 
-  /**
-   * The latest that is not after `hourMs`; if all are, the first. Rather an earlier one than one in the middle of a poll, which
-   * a restart forgets. With the prices of its hour and those after it.
-   */
-  base(hourMs: number): (Checkpoint & { readonly used: readonly UsedPrices[] }) | null {
-    const [first = hourMs] = this.#states.keys();
-    const untilMs = Math.max(first, hourMs);
-    const isWhole = ({ hourMs: at, state: { begun } }: Checkpoint): boolean =>
-      begun === null || begun.observed !== this.#hours.get(at)?.told.observed;
-    const base = this.#last(untilMs, isWhole) ?? this.#last(untilMs);
-    if (base === null) return null;
-    return { ...base, used: Array.from(this.#hoursFrom(base.hourMs), ({ prices }) => prices) };
+  /** The same; where there is no way to it, of the first hour that there is one to. */
+  base(hourMs: number): Checkpoint | null {
+    const [first] = this.#states.keys();
+    return first === undefined ? null : this.before(Math.max(first, hourMs));
   }
 
   dropFrom(hourMs: number): void {
@@ -106,12 +98,9 @@ export class Checkpoints {
   }
 
   /** The latest that is not after `hourMs`. */
-  #last(hourMs: number, fits: (one: Checkpoint) => boolean = () => true): Checkpoint | null {
+  #last(hourMs: number): Checkpoint | null {
     let found: Checkpoint | null = null;
-    for (const [at, state] of this.#states) {
-      const one = { hourMs: at, state };
-      if (at <= hourMs && fits(one)) found = one;
-    }
+    for (const [at, state] of this.#states) if (at <= hourMs) found = { hourMs: at, state };
     return found;
   }
 

@@ -90,7 +90,7 @@ export interface Book {
   closeHour(startMs: number, prices: PriceTable, coverage: HourCoverage): HourFigures;
   /**
    * Back to before `startMs`, or the hour before it where a poll may have told of both; gives the hours that have to be
-   * closed again, in order. After a restart that could not keep prices, and where the opening changes, they begin earlier.
+   * closed again, in order. After a restart, and where the opening changes, they begin earlier.
    * Null: before floorMs.
    */
   reopen(startMs: number): readonly number[] | null;

@@ -4,11 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { BookState } from '../../../../enclave/ledger/book/book-state.ts';
 import type { ClosedHour } from '../../../../enclave/ledger/book/checkpoints.ts';
 import { Checkpoints, MAX_USED, STEP_HOURS } from '../../../../enclave/ledger/book/checkpoints.ts';
-import { Comparison } from '../../../../enclave/ledger/book/comparison.ts';
-import type { Observed } from '../../../../enclave/ledger/book/observed.ts';
-import { observedOf } from '../../../../enclave/ledger/book/observed.ts';
 import { HOUR_MS } from '../../../../wire/track/figures.ts';
-import { observation, row } from './helpers.ts';
+import { row } from './helpers.ts';
 
 const DAY_MS = 24 * HOUR_MS;
 const T0 = 19_700 * DAY_MS;
@@ -19,9 +16,9 @@ function kept(from: number, to: number): Checkpoints {
   return checkpoints;
 }
 
-function closed(rows: number, unlisted = 0, observed: Observed | null = null): ClosedHour {
+function closed(rows: number, unlisted = 0): ClosedHour {
   return {
-    told: { events: [], observed, next: null, ahead: [] },
+    told: { events: [], observed: null, next: null, ahead: [] },
     prices: {
       rows: Array.from({ length: rows }, () => row('BTC/USD', T0, '1')),
       unlisted: Array.from({ length: unlisted }, (_, at) => `C${at}`),
@@ -89,8 +86,12 @@ describe('checkpoints', () => {
     expect([14, 15, 19].map((hour) => beforeOf(checkpoints, hour))).toEqual([14, 14, 14]);
     expect(checkpoints.dropBefore(T0 + 8 * HOUR_MS)).toBe(T0 + 6 * HOUR_MS);
     expect([5, 6, 11].map((hour) => beforeOf(checkpoints, hour))).toEqual([null, 6, 11]);
-    expect(checkpoints.base(T0 + 10 * HOUR_MS)).toMatchObject({ hourMs: T0 + 6 * HOUR_MS });
-    expect(checkpoints.base(T0 + 10 * HOUR_MS)?.used).toHaveLength(8);
+    for (const [asked, given] of [
+      [1, 6],
+      [6, 6],
+      [10, 10],
+    ] as const)
+      expect(checkpoints.base(T0 + asked * HOUR_MS)?.hourMs).toBe(T0 + given * HOUR_MS);
   });
 
   it.each([
@@ -104,29 +105,5 @@ describe('checkpoints', () => {
     run(checkpoints, 4, 6);
     expect([3, 4, 5].map((hour) => beforeOf(checkpoints, hour))).toEqual([3, 4, 5]);
     expect(stateOf(checkpoints, 4)).toBe(isRun ? 0 : 4);
-    // A restart has the hours before it alone.
-    expect(checkpoints.base(T0)?.used).toHaveLength(isRun ? 5 : 2);
-  });
-
-  it('of a restart are rather from before a poll than from the middle of it', () => {
-    const [other, poll] = [1, 2].map((at) => observedOf(observation(T0 + at, []), false));
-    if (other === undefined || poll === undefined || other === null || poll === null) throw other;
-    const bases = [null, other, poll].map((begun) => {
-      const checkpoints = kept(5, 5);
-      const state = new BookState();
-      state.begun = begun === null ? null : new Comparison(begun);
-      checkpoints.keep(T0 + 6 * HOUR_MS, state);
-      checkpoints.keepHour(T0 + 6 * HOUR_MS, closed(1, 0, poll));
-      const whole = checkpoints.base(T0 + 8 * HOUR_MS)?.hourMs ?? 0;
-      checkpoints.dropBefore(T0 + 6 * HOUR_MS);
-      return [whole, checkpoints.base(T0 + 8 * HOUR_MS)?.hourMs ?? 0];
-    });
-    // What had begun and was not the hour's own poll in the end is missed by nobody. Better the middle than nothing.
-    const [five, six] = [T0 + 5 * HOUR_MS, T0 + 6 * HOUR_MS];
-    expect(bases).toEqual([
-      [six, six],
-      [six, six],
-      [five, six],
-    ]);
   });
 });
