@@ -110,13 +110,18 @@ function identityOf(record: ConnectorRecord): string {
 
 export function cursorOf({ cursors, fromMs }: Walker, key: string, byDay = false): SourceCursor {
   const known = cursors.sources.get(key);
-  if (known !== undefined) return known;
+  const startMs = Math.min(fromMs, known?.doneToMs ?? fromMs);
+  // What was before the job's start is not asked for, and not taken.
+  const idsFromMs = byDay ? startMs - (startMs % DAY_MS) : startMs;
+  if (known !== undefined) {
+    known.idsFromMs = Math.max(known.idsFromMs, idsFromMs);
+    return known;
+  }
   const fresh: SourceCursor = {
     doneToMs: fromMs,
     mark: null,
     ids: new Map(),
-    // What was before the job's start is not asked for, and not taken.
-    idsFromMs: byDay ? fromMs - (fromMs % DAY_MS) : fromMs,
+    idsFromMs,
     pendingFromMs: null,
   };
   cursors.sources.set(key, fresh);

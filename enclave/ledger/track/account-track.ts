@@ -187,8 +187,9 @@ export class AccountTrack {
     if (this.#refusal === null) {
       const records = await this.#bookPoll(poll);
       if (!records.ok) return records;
-      this.#reached = { outcome: poll.outcome, startedMs: poll.startedMs };
-      const saved = await this.#save(syncOf(poll, this.#sync), records.value);
+      const told = this.#coverage.asHeard(poll);
+      this.#reached = { outcome: told.outcome, startedMs: poll.startedMs };
+      const saved = await this.#save(syncOf(told, this.#sync), records.value);
       if (!saved.ok) return saved;
     }
     services.takePoll(account.id, poll.poll, store.persistent && this.#refusal === null);

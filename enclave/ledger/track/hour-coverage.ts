@@ -156,6 +156,8 @@ interface Due {
 export interface SavedCoverage {
   readonly lastCompleteMs: number;
   readonly heardMs: number | null;
+  /** The venue tells of an hour later. */
+  readonly isDelayed: boolean;
   readonly hours: readonly CoveredHour[];
   readonly uncompared: LostSpan | null;
 }
@@ -167,7 +169,7 @@ export class CoverageLog {
   lastCompleteMs = 0;
   /** End of the last poll that told anything: it is stored, and all that it goes on from. */
   heardMs: number | null = null;
-  #isDelayed = false;
+  isDelayed = false;
   /** Lost, and no poll has compared since what is held: where one does, it shows. */
   uncompared: LostSpan | null = null;
 
@@ -176,6 +178,7 @@ export class CoverageLog {
     const log = new CoverageLog(origin, saved?.lastCompleteMs, saved?.hours);
     log.uncompared = saved?.uncompared ?? null;
     log.heardMs = saved?.heardMs ?? null;
+    log.isDelayed = saved?.isDelayed ?? false;
     return log;
   }
 
@@ -200,6 +203,12 @@ export class CoverageLog {
     return { ...record, ...untold, follows: false };
   }
 
+  /** The one that was added last: going on from a poll that is not stored, it is no whole one. */
+  asHeard<T extends LedgerPoll>(poll: T): T {
+    const isHeard = poll.outcome !== 'complete' || poll.endedMs === this.heardMs;
+    return isHeard ? poll : { ...poll, outcome: 'partial', reason: 'not_completed' };
+  }
+
   /** Gives from when on it told of what no poll had told before; null: of nothing, or of all. */
   addPoll(record: StoredPollRecord): number | null {
     const { poll, reasons, tooPrecise, toldFromMs, toldToMs } = record;
@@ -213,7 +222,7 @@ export class CoverageLog {
     else if (this.lastCompleteMs > 0) this.#addLost(record);
     if (toldToMs !== null) {
       this.lastCompleteMs = Math.max(this.lastCompleteMs, toldToMs);
-      this.#isDelayed = toldToMs < startedMs;
+      this.isDelayed = toldToMs < startedMs;
     }
     for (const reason of reasons) hour.reasons.add(reason);
     for (const startMs of tooPrecise) this.#hour(startMs).reasons.add('too_precise');
@@ -307,7 +316,7 @@ export class CoverageLog {
     while (toMs - fromMs < maxHours * HOUR_MS) {
       const endMs = toMs + HOUR_MS;
       const isTold = this.lastCompleteMs >= endMs;
-      const waitMs = this.#isDelayed ? DELAYED_GRACE_MS : graceMs;
+      const waitMs = this.isDelayed ? DELAYED_GRACE_MS : graceMs;
       const isOver = nowMs >= Math.max(endMs, waitsFromMs) + waitMs;
       if (endMs > nowMs || (!isTold && !isOver)) break;
       toMs = endMs;

@@ -24,7 +24,7 @@ export interface TrackState extends SavedCoverage {
 }
 
 export function encodeTrackState(state: TrackState): Uint8Array {
-  const { book, lastCompleteMs, hours, uncompared, heardMs } = state;
+  const { book, lastCompleteMs, hours, uncompared, heardMs, isDelayed } = state;
   const rows: readonly CborValue[] = hours.map(({ startMs, polls, reasons, late }) =>
     mapFrom1([
       startMs,
@@ -35,7 +35,7 @@ export function encodeTrackState(state: TrackState): Uint8Array {
   );
   const span =
     uncompared === null ? null : mapFrom1([uncompared.fromMs, uncompared.toMs, uncompared.reason]);
-  return encodeCbor(mapFrom1([LAYOUT, book, lastCompleteMs, rows, span, heardMs]));
+  return encodeCbor(mapFrom1([LAYOUT, book, lastCompleteMs, rows, span, heardMs, isDelayed]));
 }
 
 function readHour(fields: Fields): CoveredHour {
@@ -66,6 +66,7 @@ export function parseTrackState(bytes: Uint8Array): TrackState | null {
         reason: span.text(3, 48),
       })),
       heardMs: fields.uintOrNull(6, MAX_TRACK_MS),
+      isDelayed: fields.bool(7),
     };
   });
   return parsed.ok ? parsed.value : null;
@@ -76,10 +77,9 @@ export function stateOf(
   coverage: CoverageLog,
   records: number,
 ): StoredState {
-  const { lastCompleteMs, uncompared, heardMs } = coverage;
-  const hours = coverage.hours();
-  const state = { book: book.encode(), lastCompleteMs, hours, uncompared, heardMs };
-  return { records, bytes: encodeTrackState(state) };
+  const { lastCompleteMs, uncompared, heardMs, isDelayed } = coverage;
+  const saved = { lastCompleteMs, hours: coverage.hours(), uncompared, heardMs, isDelayed };
+  return { records, bytes: encodeTrackState({ book: book.encode(), ...saved }) };
 }
 
 /** What is stored next as the state: it has to be a day old, so that late records can be booked after a restart. */

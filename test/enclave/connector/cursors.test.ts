@@ -17,6 +17,9 @@ import {
   pairsOf,
   symbolsToAsk,
 } from '../../../enclave/connector/symbols.ts';
+import type { Span } from '../../../enclave/connector/source.ts';
+import { walkHistory } from '../../../enclave/connector/source.ts';
+import { transferOf } from '../../helpers/records.ts';
 
 const DAY_MS = 86_400_000;
 const TOLD_MS = 20 * DAY_MS;
@@ -131,4 +134,49 @@ describe('symbols to ask for when an account is read again', () => {
       expect(asked).toContain('NEW/USDT');
     },
   );
+});
+
+it('what was before the start of the first job is told by none that reads again', async () => {
+  const startMs = 15 * DAY_MS + 12 * 3_600_000;
+  const nowMs = startMs + 8 * DAY_MS;
+  const flows = [-30, 60].map((minutes, at) =>
+    transferOf({
+      id: String(at),
+      currency: 'USD',
+      amount: '1',
+      timeMs: startMs + minutes * 60_000,
+      status: 'ok',
+    }),
+  );
+  const told = async (cursors: Cursors): Promise<readonly string[]> => {
+    const ids: string[] = [];
+    const source = {
+      type: 'history',
+      what: 'deposits',
+      market: 'all',
+      key: 'deposits',
+      windowMs: null,
+      historyMs: null,
+      overlapMs: 3_600_000,
+      page: ({ fromMs, toMs }: Span) => {
+        const records = flows.filter(({ timeMs }) => timeMs >= fromMs && timeMs <= toMs);
+        return Promise.resolve({ records, malformed: 0, next: null });
+      },
+    } as const;
+    await walkHistory(source, {
+      cursors,
+      fromMs: startMs,
+      nowMs: () => nowMs,
+      emit: (records) => {
+        for (const record of records) if (record.kind === 'flow') ids.push(record.id);
+        return Promise.resolve();
+      },
+      cover: () => undefined,
+    });
+    return ids;
+  };
+  const cursors = emptyCursors();
+  expect(await told(cursors)).toEqual(['1']);
+  for (const reads of ['again', 'anew'] as const)
+    expect(await told(rewindCursors(kept(cursors), reads, startMs))).toEqual(['1']);
 });

@@ -229,8 +229,16 @@ export function storedStatesTarget(): Target {
           hours,
           uncompared: { fromMs: 1, toMs: HOUR, reason: 'history_limit' },
           heardMs: HOUR,
+          isDelayed: true,
         },
-        { book: new Uint8Array(0), lastCompleteMs: 0, hours: [], uncompared: null, heardMs: null },
+        {
+          book: new Uint8Array(0),
+          lastCompleteMs: 0,
+          hours: [],
+          uncompared: null,
+          heardMs: null,
+          isDelayed: false,
+        },
       ]),
       {
         name: 'book',

@@ -8,7 +8,11 @@ import {
 } from '../../../../enclave/ledger/store/stored-record.ts';
 import { observedIn } from '../../../../enclave/ledger/track/account-parts.ts';
 import { CoverageLog, momentOf } from '../../../../enclave/ledger/track/hour-coverage.ts';
-import { encodeTrackState, parseTrackState } from '../../../../enclave/ledger/track/track-state.ts';
+import {
+  encodeTrackState,
+  parseTrackState,
+  stateOf,
+} from '../../../../enclave/ledger/track/track-state.ts';
 import { isObserved } from '../../../../wire/performance/hour-return.ts';
 import { HOUR_MS } from '../../../../wire/track/head.ts';
 import { LEDGER_ACCOUNT } from '../../../helpers/track-store.ts';
@@ -207,6 +211,7 @@ describe('an outage that is longer than what the venue keeps', () => {
       hours: before.hours(),
       uncompared: before.uncompared,
       heardMs: before.heardMs,
+      isDelayed: before.isDelayed,
     });
     const log = CoverageLog.of(ORIGIN, parseTrackState(bytes));
     for (const at of [2, 3, 4]) {
@@ -263,6 +268,14 @@ describe('a venue that tells of a day when it is over', () => {
     // Not for ever.
     const laterMs = dayMs + 6 * 24 * HOUR_MS;
     expect(log.dueUntil(dayMs, { nowMs: laterMs, ...wait })).toBeGreaterThan(dayMs);
+  });
+
+  it('is waited for after a restart as well, behind a state that has all of its polls', () => {
+    const before = new CoverageLog(ORIGIN);
+    before.addPoll(delayed(HOUR + HOUR_MS, dayMs));
+    const { bytes } = stateOf({ encode: () => new Uint8Array(0) }, before, 1);
+    const log = CoverageLog.of(ORIGIN, parseTrackState(bytes));
+    expect(log.dueUntil(HOUR, { nowMs: dayMs + HOUR_MS, ...wait })).toBe(HOUR + HOUR_MS);
   });
 
   it('tells balances of then, and they are compared with then', () => {

@@ -167,6 +167,22 @@ it('a ledger that could not take polls, asked for them in vain, and starts anew'
   expect(await unexplained(scene)).toEqual(LOST);
 });
 
+it('a poll that goes on from one that nobody heard is no sync', async () => {
+  const scene = opened(TUESDAY);
+  await heard(scene, 8, 20, 3);
+  const track = scene.record.track(scene.desk.account.id);
+  const before = track?.sync;
+  expect(before).toMatchObject({ outcome: 'complete' });
+  await pollAt(scene, 20);
+  scene.desk.state.again = null;
+  await heardAt(scene, 21);
+  const expected = { outcome: 'partial', lastSyncMs: before?.lastSyncMs };
+  expect(track?.sync).toMatchObject(expected);
+  expect(track?.closed.outcome).toBe('partial');
+  await heardAt(scene, 22);
+  expect(track?.sync).toMatchObject({ outcome: 'complete' });
+});
+
 it('a ledger of a new account that lacks its first poll asks for it', async () => {
   const scene = opened(TUESDAY);
   await pollAt(scene, 8);
