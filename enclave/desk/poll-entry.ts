@@ -15,36 +15,55 @@ export function isOfSchedule({ trigger }: Pick<Due, 'trigger'>): boolean {
   return trigger === TRIGGER.schedule || trigger === TRIGGER.snapshot;
 }
 
-export interface Entry {
-  readonly account: Account;
-  readonly state: AccountState;
-  cancelDue: () => void;
-  cancelRetry: () => void;
-  /** In the line, or to be there as soon as the poll that runs is over. */
-  queued: Due | null;
-  leaveLine: () => void;
-  /** Ends the poll that runs; null when none does. */
-  stop: (() => void) | null;
-  /** Slots that passed while the log took nothing. */
-  held: { readonly fromMs: number; readonly count: number; readonly reason: PollReason } | null;
-  /** Read again after the poll that runs, which brings cursors of its own. */
-  again: Again[];
-  removed: boolean;
+/** Slots that passed while the log took nothing. */
+export interface Held {
+  readonly fromMs: number;
+  readonly count: number;
+  readonly reason: PollReason;
 }
 
-export function newEntry(account: Account, state: AccountState): Entry {
-  return {
-    account,
-    state,
-    cancelDue: () => undefined,
-    cancelRetry: () => undefined,
-    queued: null,
-    leaveLine: () => undefined,
-    stop: null,
-    held: null,
-    again: [],
-    removed: false,
-  };
+export class Entry {
+  readonly account: Account;
+  readonly state: AccountState;
+  cancelDue: () => void = () => undefined;
+  cancelRetry: () => void = () => undefined;
+  /** In the line, or to be there as soon as the poll that runs is over. */
+  queued: Due | null = null;
+  leaveLine: () => void = () => undefined;
+  /** Ends the poll that runs; null when none does. */
+  stop: (() => void) | null = null;
+  removed = false;
+  #held: Held | null = null;
+  readonly #again: Again[] = [];
+
+  constructor(account: Account, state: AccountState) {
+    this.account = account;
+    this.state = state;
+  }
+
+  /** With those that are held already: one row, from the first of them on and for its reason. */
+  hold(more: Held): void {
+    const held = this.#held;
+    this.#held = held === null ? more : { ...held, count: held.count + more.count };
+  }
+
+  /** Nothing is held any more. */
+  takeHeld(): Held | null {
+    const held = this.#held;
+    this.#held = null;
+    return held;
+  }
+
+  /** The account is read again when it is polled next: the poll that runs brings cursors of its own. */
+  readAgain(again: Again): void {
+    if (this.stop === null) this.state.resync(again);
+    else this.#again.push(again);
+  }
+
+  /** The poll that ran is over, and its cursors are those of the state. */
+  readWaiting(): void {
+    for (const again of this.#again.splice(0)) this.state.resync(again);
+  }
 }
 
 /** Of jobs, and of their calls: lower goes first. */

@@ -17,8 +17,8 @@ import { JobRunner } from './job-runner.ts';
 import { KeyChecks } from './key-checks.ts';
 import { Limiter } from './limiter.ts';
 import { OurOrders } from './our-orders.ts';
-import type { Due, Entry } from './poll-entry.ts';
-import { isOfSchedule, newEntry, priorityOf } from './poll-entry.ts';
+import type { Due } from './poll-entry.ts';
+import { Entry, isOfSchedule, priorityOf } from './poll-entry.ts';
 import type { PollReason } from './poll-leaf.ts';
 import { encodePoll, mayPass } from './poll-leaf.ts';
 import { PriceDesk } from './price-desk.ts';
@@ -154,7 +154,7 @@ export class AccountPolling implements Polling {
     if (known?.ok === false) this.#counters.states_refused++;
     const state =
       known?.ok === true ? known.value : new AccountState(sinceMs, createdMs - HISTORY_MS);
-    const entry = newEntry(account, state);
+    const entry = new Entry(account, state);
     this.#entries.set(account.id, entry);
     this.#options.ledger?.add(account, state.head, (head) => {
       state.head = head;
@@ -191,10 +191,7 @@ export class AccountPolling implements Polling {
 
   /** The account is read again when it is polled next. */
   resync(id: string, again: Again): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    if (entry.stop === null) entry.state.resync(again);
-    else entry.again.push(again);
+    this.#entries.get(id)?.readAgain(again);
   }
 
   figures(id: string): AccountFigures | null {
@@ -249,15 +246,12 @@ export class AccountPolling implements Polling {
   /** Slots from `fromMs` to before `toMs` had no poll, and the log cannot hear of it yet. */
   #hold(entry: Entry, fromMs: number, toMs: number, reason: PollReason): void {
     const count = Math.floor((toMs - fromMs) / this.#intervalMs);
-    if (count <= 0) return;
-    const { held } = entry;
-    entry.held = held === null ? { fromMs, count, reason } : { ...held, count: held.count + count };
+    if (count > 0) entry.hold({ fromMs, count, reason });
   }
 
   #settleHeld(entry: Entry): void {
-    const { held } = entry;
+    const held = entry.takeHeld();
     if (held === null) return;
-    entry.held = null;
     const due = { slotMs: held.fromMs, trigger: TRIGGER.schedule };
     this.#miss(entry, due, held.reason, held.count);
   }
@@ -348,7 +342,7 @@ export class AccountPolling implements Polling {
       records: outcome === 'failed' ? null : records,
       hosts: calls.hosts,
     });
-    for (const again of entry.again.splice(0)) state.resync(again);
+    entry.readWaiting();
     const hosts = [...calls.hosts].map(([host, spki]) => ({ host, spki }));
     draft?.end({ ...end, leafIndex, hosts });
     this.#noteSlot(entry, due);

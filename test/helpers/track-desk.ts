@@ -53,6 +53,8 @@ export class TrackDesk {
   readonly #removed: ((account: LedgerAccount) => void)[] = [];
   /** Prices that cannot be had. */
   readonly lacking: Set<string> = new Set();
+  /** Of all prices, from now on: a source may say something else of the same time later. */
+  moreUsd = 0;
   #life: Life | null = null;
   #nextPoll = 1;
   /** Told and not taken. */
@@ -128,7 +130,7 @@ export class TrackDesk {
           }
           const first = Math.ceil(fromMs / stepMs) * stepMs;
           for (let atMs = first; atMs <= toMs; atMs += stepMs) {
-            const price = String(60_000 + ((atMs / 60_000) % 500));
+            const price = String(60_000 + this.moreUsd + ((atMs / 60_000) % 500));
             const source = 'api.kraken.com/0/public/OHLC';
             rows.push({ kind, symbol, atMs, price, source, tradedMs: atMs });
           }

@@ -17,6 +17,9 @@ export const NOT_BOOKED = 'not_booked';
 /** The venue had let go of what happened then when it was asked: what it was is in no record, only in what is held after it. */
 export const HISTORY_LIMIT = 'history_limit';
 
+/** The hour before it was stated with another value at its end: what happened in between is in no hour. */
+export const VALUE_JUMP = 'value_jump';
+
 /** Codes of `gaps` that say that something may still be missing; with others a later poll has told what earlier ones had not. */
 const MISSING: ReadonlySet<string> = new Set([
   'not_completed',
@@ -85,6 +88,7 @@ export function isLargeFlow(sum: Fixed, capital: Fixed): boolean {
 
 export function hourReturn(figures: HourBasis): PeriodReturn {
   const { startMs, equityStart, equityEnd, inflow, outflow, flows } = figures;
+  if (figures.gaps.includes(VALUE_JUMP)) return { ratio: null, method: null, reason: VALUE_JUMP };
   const unpriced = inflow === null || outflow === null || hasLargeUnvalued(figures);
   if (unpriced && isObserved(figures)) {
     return { ratio: null, method: null, reason: 'flow_not_valued' };
@@ -108,7 +112,10 @@ export function hourPoint(figures: HourBasis): ReturnPoint {
 }
 
 /** Whether the hour before it ended with another value. */
-export function isJump(before: HourFigures | undefined, hour: HourFigures): boolean {
+export function isJump(
+  before: Pick<HourFigures, 'startMs' | 'equityEnd'> | undefined,
+  hour: Pick<HourFigures, 'startMs' | 'equityStart'>,
+): boolean {
   if (before?.startMs !== hour.startMs - HOUR_MS) return false;
   const { equityEnd } = before;
   const { equityStart } = hour;

@@ -12,7 +12,7 @@ import { dailyReturns } from './calendar.ts';
 import type { Capital } from './capital.ts';
 import { capitalOf } from './capital.ts';
 import { CONVENTIONS } from './conventions.ts';
-import { hourPoint, isJump, isObserved } from './hour-return.ts';
+import { hourPoint, isJump, isObserved, VALUE_JUMP } from './hour-return.ts';
 import type { LinkedReturn, ReturnPoint } from './link.ts';
 import { linkReturns } from './link.ts';
 import { marketReturns } from './market-returns.ts';
@@ -91,7 +91,7 @@ function pointsOf(hours: readonly HourFigures[], isSeen: boolean): readonly Retu
     const isRebuilt = isSeen && hour.rebuilt;
     if (point.ratio === null || !(isRebuilt || isJump(hours[at - 1], hour))) return point;
     const { startMs, endMs } = point;
-    const reason = isRebuilt ? 'rebuilt' : 'value_jump';
+    const reason = isRebuilt ? 'rebuilt' : VALUE_JUMP;
     return { startMs, endMs, ratio: null, method: null, reason };
   });
 }

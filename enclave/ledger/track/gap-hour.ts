@@ -1,6 +1,17 @@
-// An hour of which the ledger knows nothing: it is stated all the same, with null for every figure.
+// Hours with a gap of their own: one of which the ledger knows nothing is stated all the same, with null for every figure.
 
 import type { HourFigures } from '../../../wire/track/figures.ts';
+import { MAX_FIGURES_GAPS } from '../../../wire/track/figures-codec.ts';
+
+/** The same figures, and that they lack something. */
+export function withGap(figures: HourFigures, code: string): HourFigures {
+  return { ...figures, complete: false, gaps: gapsWith(figures.gaps, code) };
+}
+
+/** As many as a statement has room for, this one among them. */
+export function gapsWith(gaps: readonly string[], code: string): readonly string[] {
+  return [...new Set([code, ...gaps])].slice(0, MAX_FIGURES_GAPS).toSorted();
+}
 
 export function gapHour(startMs: number, polls: number, gaps: readonly string[]): HourFigures {
   return {

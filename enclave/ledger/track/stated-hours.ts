@@ -1,7 +1,7 @@
 // What an account has stated of its hours and days, as far back as it can be corrected: new hours become statements, of
 // hours that are closed again only those that say something else, and days follow their hours.
 
-import { NOT_BOOKED } from '../../../wire/performance/hour-return.ts';
+import { isJump, NOT_BOOKED, VALUE_JUMP } from '../../../wire/performance/hour-return.ts';
 import type { ChainCheck } from '../../../wire/track/chain.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
@@ -12,7 +12,7 @@ import { MAX_SIGN_BYTES } from '../protocol.ts';
 import type { TrackBook } from './account-parts.ts';
 import type { DayHour } from './day-figures.ts';
 import { dayFigures } from './day-figures.ts';
-import { gapHour } from './gap-hour.ts';
+import { gapHour, withGap } from './gap-hour.ts';
 import type { CoverageLog } from './hour-coverage.ts';
 import type { AskedPrices } from './price-questions.ts';
 import type { StatementMaker } from './statements.ts';
@@ -95,9 +95,12 @@ export class StatedHours {
   }
 
   /** Gives whether it was a correction. */
-  #stateHour(round: OpenRound, figures: HourFigures): boolean {
+  #stateHour(round: OpenRound, closed: HourFigures): boolean {
     const { chain, correctMs, days } = round;
-    const { startMs } = figures;
+    const { startMs } = closed;
+    // After a restart hours are closed again that stay as they were stated, whatever prices are had for them by then.
+    const isApart = isJump(this.#stated.get(startMs - HOUR_MS), closed);
+    const figures = isApart ? withGap(closed, VALUE_JUMP) : closed;
     const mark = markOfHour(figures);
     const endMs = startMs + HOUR_MS;
     const dayMs = Math.ceil(endMs / DAY_MS) * DAY_MS;
@@ -108,7 +111,9 @@ export class StatedHours {
     }
     const known = this.#stated.get(startMs);
     const counter = chain.effective('hour', startMs);
-    if (correctMs === null || startMs < correctMs || counter === null) return false;
+    if (correctMs === null || counter === null) return false;
+    // What was worked out backwards rests on all that happened after it.
+    if (startMs < correctMs && !figures.rebuilt) return false;
     if (known === undefined || known.mark === mark) return false;
     this.#make(round, figures, mark, counter);
     if (dayMs <= (chain.lastSnapshotMs ?? 0)) days.add(dayMs);

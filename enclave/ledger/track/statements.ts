@@ -2,7 +2,7 @@
 // Nothing here is signed yet; a statement that is made twice from the same figures is the same bytes.
 
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
-import { hourReturn, isObserved } from '../../../wire/performance/hour-return.ts';
+import { hourReturn, isObserved, VALUE_JUMP } from '../../../wire/performance/hour-return.ts';
 import type { Result } from '../../../wire/result.ts';
 import { accept } from '../../../wire/result.ts';
 import type { ChainCheck, ChainHead } from '../../../wire/track/chain.ts';
@@ -45,7 +45,8 @@ export function boundedFigures(figures: HourFigures): HourFigures {
 /** Whether two hours say the same, whatever polls they rest on; an hour that was not known says something else when it is. */
 export function markOfHour(figures: HourFigures): string {
   const { polls: _polls, gaps: _gaps, complete: _complete, ...rest } = figures;
-  const value = figuresToCbor({ ...rest, polls: 0, gaps: [], complete: isObserved(figures) });
+  const complete = isObserved(figures) && !figures.gaps.includes(VALUE_JUMP);
+  const value = figuresToCbor({ ...rest, polls: 0, gaps: [], complete });
   return toHex(nodeCrypto.sha256(encodeCbor(value)).subarray(0, 8));
 }
 

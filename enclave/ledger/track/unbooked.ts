@@ -7,7 +7,6 @@ import { NOT_BOOKED } from '../../../wire/performance/hour-return.ts';
 import type { Result } from '../../../wire/result.ts';
 import { accept } from '../../../wire/result.ts';
 import type { ChainCheck } from '../../../wire/track/chain.ts';
-import { MAX_FIGURES_GAPS } from '../../../wire/track/figures-codec.ts';
 import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
 import type { ChainStatement } from '../../../wire/track/statement.ts';
 import { parseChainStatement } from '../../../wire/track/statement.ts';
@@ -15,6 +14,7 @@ import type { Book, BookRecord } from '../book/contract.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import type { TrackStore } from '../store/contract.ts';
 import { HISTORY_MS } from './account-parts.ts';
+import { gapsWith, withGap } from './gap-hour.ts';
 import { hourOf } from './hour-coverage.ts';
 import type { Round, StatedHours } from './stated-hours.ts';
 import { lastCounterOf } from './stated-hours.ts';
@@ -71,10 +71,6 @@ export function readerOf(
   };
 }
 
-function withGap(gaps: readonly string[]): readonly string[] {
-  return [...new Set([NOT_BOOKED, ...gaps])].slice(0, MAX_FIGURES_GAPS).toSorted();
-}
-
 /** States hours anew, once each whatever else is told of them, and their midnights. Refuses what `read` does. */
 export async function stateUnbooked(
   { chain, maker, coverage }: Pick<Round, 'chain' | 'maker' | 'coverage'>,
@@ -93,7 +89,7 @@ export async function stateUnbooked(
     if (before.value?.kind !== 'hour' || before.value.figures.gaps.includes(NOT_BOOKED)) continue;
     const { figures, basis, counter } = before.value;
     const { missingPrices, ...rest } = basis;
-    const lacking = { ...figures, complete: false, gaps: withGap(figures.gaps) };
+    const lacking = withGap(figures, NOT_BOOKED);
     const late = { ...rest, late: basis.late + 1 };
     stated.remember(maker.hour(lacking, late, missingPrices, { counter, reason }));
     const dayMs = Math.ceil((startMs + HOUR_MS) / DAY_MS) * DAY_MS;
@@ -105,7 +101,7 @@ export async function stateUnbooked(
     if (before.value?.kind !== 'snapshot') continue;
     const { basis, counter, gaps, ...figures } = before.value;
     const completeHours = basis.completeHours - Math.min(lost, basis.completeHours);
-    const day = { ...figures, hours: basis.hours, completeHours, gaps: withGap(gaps) };
+    const day = { ...figures, hours: basis.hours, completeHours, gaps: gapsWith(gaps, NOT_BOOKED) };
     const last = lastCounterOf(chain, maker, atMs);
     stated.remember(maker.snapshot(atMs, day, last, { counter, reason }));
   }
