@@ -255,11 +255,14 @@ export class AccountBook implements Book {
     if (known.status === event.status && !isNamed) return 'repeated';
     const [before, after] = [isCounted(known), isCounted(event)];
     if (before === after) {
+      // What is through stays as it was told then; on its way it may have been told without what it costs.
+      const told = known.status === 'ok' && event.status !== 'ok' ? known : event;
       const { atMs } = known;
       const networkId = known.networkId ?? event.networkId;
-      const record = { ...event.record, timeMs: atMs, networkId };
-      this.#timeline.replace({ ...event, atMs, networkId, record });
-      return isNamed && after ? this.#placed(atMs) : 'repeated';
+      const record = { ...told.record, timeMs: atMs, networkId };
+      this.#timeline.replace({ ...told, atMs, networkId, record });
+      const isOther = isNamed || moneyOf(known) !== moneyOf(told);
+      return isOther && after ? this.#placed(atMs) : 'repeated';
     }
     if (known.status === 'pending' && after) return this.#came(event);
     const atMs = before ? known.atMs : event.atMs;
@@ -346,6 +349,11 @@ export class AccountBook implements Book {
     this.#floorMs = floorMs;
     this.#timeline.settle(floorMs, this.#checkpoints.dropBefore(floorMs));
   }
+}
+
+/** What is moved, and what that costs. */
+function moneyOf({ currency, amount, fee }: Movement): string {
+  return [amount, currency, fee?.amount, fee?.currency].join(' ');
 }
 
 function historyOf({ fromMs }: Observed): number {

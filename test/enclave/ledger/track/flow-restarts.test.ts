@@ -121,6 +121,35 @@ describe('a flow that is booked', () => {
     },
   );
 
+  it.each(
+    [0, 1, 23, 30].flatMap((hours) => [
+      [{ amount: '4' }, { amount: '4', fee: { currency: 'USD', amount: '1' } }, hours] as const,
+      [{ amount: '5' }, { amount: '4', fee: { currency: 'USD', amount: '1' } }, hours] as const,
+      [{ amount: '4' }, { amount: '5' }, hours] as const,
+    ]),
+  )(
+    'out, told as %j on its way, is %j from its begin, %i hours later',
+    async (first, last, hours) => {
+      const planOf = (when: When, before: Told): Plan => ({
+        direction: 'out',
+        steps: [
+          { told: { ...PENDING, ...before }, hours: 0, restart: 'never', datedHoursAgo: null },
+          { told: { ...OK, ...last }, hours, restart: when, datedHoursAgo: null },
+          // A venue may say both of it, in turn.
+          {
+            told: { ...NAMED, ...PENDING, ...before },
+            hours: 0,
+            restart: 'never',
+            datedHoursAgo: null,
+          },
+        ],
+      });
+      const atOnce = await signedIn(await playPlan(planOf('never', last), false));
+      for (const when of WHEN)
+        expect(await signedIn(await playPlan(planOf(when, first), true)), when).toEqual(atOnce);
+    },
+  );
+
   it.each([['in'], ['out']] as const)(
     '%s, and was told days late keeps it when the next ledger cannot go back that far',
     async (direction) => {
