@@ -121,7 +121,7 @@ export function toldMsOf({ doneToMs, mark }: SourceCursor): number {
   return mark?.startsWith(TOLD_MARK) === true ? Number(mark.slice(TOLD_MARK.length)) : doneToMs;
 }
 
-/** Every source that there was begins at `fromMs` again, or where it is if that is earlier. */
+/** Every source that there was begins at `fromMs` again, or where it is if that is earlier; what is waited for may be older. */
 export function rewindCursors(cursors: Cursors, reads: Reads, fromMs: number): Cursors {
   if (reads === 'on') return cursors;
   const { sources, symbols } = cursors;
@@ -138,10 +138,14 @@ export function rewindCursors(cursors: Cursors, reads: Reads, fromMs: number): C
       doneToMs: isAccount && reads === 'again' ? cursor.doneToMs : startMs,
       mark: isAccount ? markOf(cursor) : null,
       ids: new Map(),
-      idsFromMs: startMs - (startMs % DAY_MS),
+      idsFromMs: dayOf(Math.min(startMs, cursor.pendingFromMs ?? startMs)),
     });
   }
   return rewound;
+}
+
+function dayOf(timeMs: number): number {
+  return timeMs - (timeMs % DAY_MS);
 }
 
 function markOf(cursor: SourceCursor): string {

@@ -110,8 +110,9 @@ function identityOf(record: ConnectorRecord): string {
 
 export function cursorOf({ cursors, fromMs }: Walker, key: string, byDay = false): SourceCursor {
   const known = cursors.sources.get(key);
-  const startMs = Math.min(fromMs, known?.doneToMs ?? fromMs);
-  // What was before the job's start is not asked for, and not taken.
+  const { doneToMs, pendingFromMs } = known ?? { doneToMs: fromMs, pendingFromMs: null };
+  const startMs = Math.min(fromMs, doneToMs, pendingFromMs ?? fromMs);
+  // What was before the job's start is not asked for, and not taken, but for what is waited for.
   const idsFromMs = byDay ? startMs - (startMs % DAY_MS) : startMs;
   if (known !== undefined) {
     known.idsFromMs = Math.max(known.idsFromMs, idsFromMs);

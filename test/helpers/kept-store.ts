@@ -33,14 +33,14 @@ export class KeptStore implements TrackStore {
   #statedRecords = 0;
   #sync: StoredPoll | null = null;
 
-  load(account: LedgerAccount): Promise<Result<LoadedAccount>> {
+  load(account: LedgerAccount, withAll = false): Promise<Result<LoadedAccount>> {
     const chain = new ChainCheck(nodeCrypto, trackAccountOf(account));
     addRows(chain, this.#rows);
     const loaded = {
       chain,
       recent: this.#rows.slice(-RECENT_STATEMENTS),
-      state: this.#state,
-      records: [...this.#records.values()].slice(this.#state?.records ?? 0),
+      state: withAll ? null : this.#state,
+      records: [...this.#records.values()].slice(withAll ? 0 : (this.#state?.records ?? 0)),
       recordCount: this.#records.size,
       statedRecords: this.#statedRecords,
       sync: this.#sync,

@@ -10,13 +10,14 @@ import { toleranceOf } from '../../wire/performance/tolerance.ts';
 import type { HourFigures, HourStatus } from '../../wire/track/figures.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 
-/** Gaps that come from prices and instruments, and not from polls: an hour whose polls all told everything may have them. */
+/** Gaps that come from prices, instruments and the hour before, and not from polls: an hour whose polls all told everything may have them. */
 export const VALUED_GAPS: ReadonlySet<string> = new Set([
   'asset_unpriced',
   'contract_unknown',
   'flow_unpriced',
   'price_missing',
   'price_old',
+  'value_jump',
 ]);
 
 /** What is stated is not what it would have to be. */

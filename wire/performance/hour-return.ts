@@ -87,8 +87,13 @@ export function isLargeFlow(sum: Fixed, capital: Fixed): boolean {
 }
 
 export function hourReturn(figures: HourBasis): PeriodReturn {
+  const found = ownReturn(figures);
+  if (found.ratio === null || !figures.gaps.includes(VALUE_JUMP)) return found;
+  return { ratio: null, method: null, reason: VALUE_JUMP };
+}
+
+function ownReturn(figures: HourBasis): PeriodReturn {
   const { startMs, equityStart, equityEnd, inflow, outflow, flows } = figures;
-  if (figures.gaps.includes(VALUE_JUMP)) return { ratio: null, method: null, reason: VALUE_JUMP };
   const unpriced = inflow === null || outflow === null || hasLargeUnvalued(figures);
   if (unpriced && isObserved(figures)) {
     return { ratio: null, method: null, reason: 'flow_not_valued' };

@@ -67,7 +67,7 @@ export class AccountBook implements Book {
     if (event === null) return 'too_precise';
     const toldHour = this.#timeline.hourOfKey(event.key);
     if (toldHour !== null) return this.#again(event);
-    if (!this.#isOpenAt(hourOf(event.atMs))) return 'settled';
+    if (!this.#isOpen(event.atMs)) return 'settled';
     this.#timeline.put(event);
     return isCounted(event) ? this.#placed(event.atMs) : 'new';
   }
@@ -144,7 +144,7 @@ export class AccountBook implements Book {
     let from = startMs;
     if (this.#opening !== null && startMs <= hourOf(this.#opening.fromMs)) {
       // What was held before it follows from other records now.
-      from = this.#firstHourMs(this.#opening);
+      from = Math.min(this.#firstHourMs(this.#opening), this.#floorMs ?? Infinity);
       this.#state = null;
       this.#floorMs = from;
       this.#checkpoints.dropFrom(0);
@@ -266,7 +266,7 @@ export class AccountBook implements Book {
     }
     if (known.status === 'pending' && after) return this.#came(event);
     const atMs = before ? known.atMs : event.atMs;
-    if (!this.#isOpenAt(hourOf(atMs))) return 'settled';
+    if (!this.#isOpen(atMs)) return 'settled';
     this.#timeline.replace({ ...event, atMs, record: { ...event.record, timeMs: atMs } });
     return this.#placed(atMs);
   }
@@ -295,7 +295,13 @@ export class AccountBook implements Book {
     return this.#timeline.events(hourMs).filter(({ atMs }) => atMs <= endsMs);
   }
 
-  /** Whether what happens in an hour can still count. */
+  /** Whether what happens then can still count. What was there before an opening that is let go of cannot be worked out again. */
+  #isOpen(atMs: number): boolean {
+    const isBefore = this.#opening === null && atMs <= (this.#openedAtMs ?? 0);
+    return !isBefore && this.#isOpenAt(hourOf(atMs));
+  }
+
+  /** Whether an hour is not settled. */
   #isOpenAt(hourMs: number): boolean {
     if (this.#floorMs === null || hourMs >= this.#floorMs) return true;
     return this.#opening !== null && hourMs >= historyOf(this.#opening);

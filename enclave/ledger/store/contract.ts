@@ -109,8 +109,9 @@ export interface TrackStore {
   /**
    * Reads and checks all of an account. Refuses the codes of a chain and `store_mac`, `store_deleted`,
    * `store_rolled_back`: the rows are not what was stored; and those of a database that cannot be used now.
+   * `withAll`: all records, and no state.
    */
-  load(account: LedgerAccount): Promise<Result<LoadedAccount>>;
+  load(account: LedgerAccount, withAll?: boolean): Promise<Result<LoadedAccount>>;
   /**
    * One poll, in one transaction; a record that is there already is left as it is. Gives how many records there are then.
    * `recordCount`: before it.

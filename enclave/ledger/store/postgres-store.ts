@@ -78,7 +78,7 @@ export class PostgresStore implements TrackStore {
     this.#database.close();
   }
 
-  load(account: LedgerAccount): Promise<Result<LoadedAccount>> {
+  load(account: LedgerAccount, withAll = false): Promise<Result<LoadedAccount>> {
     const keys = this.#keysOf(account);
     const id = account.commitment;
     // A thousand of them are not in the way of accounts that are loaded.
@@ -95,10 +95,11 @@ export class PostgresStore implements TrackStore {
         const code = counter < stored ? 'store_deleted' : 'store_rolled_back';
         throw new StoreError(counter === stored ? 'chain_fork' : code, { counter, head: stored });
       }
-      const state = await readState(sql, keys, id);
+      const stored = await readState(sql, keys, id);
       const recordCount = sync?.records ?? 0;
-      const known = Math.max(head?.records ?? 0, state?.records ?? 0);
+      const known = Math.max(head?.records ?? 0, stored?.records ?? 0);
       if (recordCount < known) throw new StoreError('store_rolled_back', { table: 'sync_status' });
+      const state = withAll ? null : stored;
       const records = await readRecords(sql, keys, id, state?.records ?? 0, recordCount);
       const statedRecords = head?.records ?? 0;
       return {

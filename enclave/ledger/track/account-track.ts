@@ -12,15 +12,11 @@ import type { Applied, BookRecord } from '../book/contract.ts';
 import { CLOCK_SLACK_MS } from '../book/observed.ts';
 import type { LedgerAccount, LedgerMissed } from '../protocol.ts';
 import type { TakenPoll } from '../services.ts';
-import type {
-  LoadedAccount,
-  StoredPoll,
-  StoredPollRecord,
-  StoredRecord,
-  StoredState,
-} from '../store/contract.ts';
+import type { StoredPoll, StoredPollRecord, StoredRecord, StoredState } from '../store/contract.ts';
 import { trackAccountOf } from '../store/postgres-store.ts';
 import { CoverageLog, hourOf, KEPT_HOURS, momentOf } from './hour-coverage.ts';
+import type { OpenedAccount } from './load-account.ts';
+import { loadAccount } from './load-account.ts';
 import { endOf, lossOf } from './loss.ts';
 import type { AskedPrices } from './price-questions.ts';
 import { askPrices } from './price-questions.ts';
@@ -31,7 +27,7 @@ import { insist, isTemporary, missedOf, observedIn, resyncFromMs } from './accou
 import { isBooked, syncOf } from './account-parts.ts';
 import type { Pending } from './statements.ts';
 import { addRows, signMade, StatementMaker } from './statements.ts';
-import { parseTrackState, StateCandidate, stateOf } from './track-state.ts';
+import { StateCandidate, stateOf } from './track-state.ts';
 import { LATE_UNBOOKED, readerOf, stateUnbooked, Unbooked } from './unbooked.ts';
 
 /** Hours that one round closes, with prices asked for together. */
@@ -106,12 +102,12 @@ export class AccountTrack {
   /** Reads what is stored, and asks the desk for what may be missing behind it. */
   async load(): Promise<Result<null>> {
     const { account, services, store } = this.#options;
-    const loaded = await this.#insist(() => store.load(account));
-    if (!loaded.ok) return loaded;
-    const { chain, statedRecords } = loaded.value;
+    const opened = await loadAccount(this.#options, (work) => this.#insist(work));
+    if (!opened.ok) return opened;
+    const { chain, statedRecords } = opened.value.loaded;
     const lost = lossOf(chain, this.#options);
     if (!lost.ok) return this.#invalid(lost.refusal);
-    const settled = this.#restore(loaded.value);
+    const settled = this.#restore(opened.value);
     if (lost.value.length > 0) this.#pending = { made: lost.value, statedRecords, state: null };
     // What a book that went back further has booked, or a statement has said, was known by another word before.
     const lacking = await this.#insist(() => store.unstored(account, [...settled.keys()], true));
@@ -140,24 +136,20 @@ export class AccountTrack {
   }
 
   /** Gives the records that its book does not take, and what is to be done of each that the one before had not either. */
-  #restore(loaded: LoadedAccount): ReadonlyMap<BookRecord, () => void> {
-    const { account, books, services } = this.#options;
-    const { chain, state, records, statedRecords } = loaded;
-    const parsed = state === null ? null : parseTrackState(state.bytes);
-    const book =
-      parsed === null || parsed.book.length === 0 ? null : books.parse(parsed.book, account);
-    this.#book = book ?? books.open(account);
-    this.#coverage = CoverageLog.of(services.origin, parsed);
+  #restore({ loaded, state, book }: OpenedAccount): ReadonlyMap<BookRecord, () => void> {
+    const { chain, records, recordCount, statedRecords } = loaded;
+    this.#book = book;
+    this.#coverage = CoverageLog.of(this.#options.services.origin, state);
     this.#chain = chain;
     this.#loadedCounter = chain.head.counter;
-    this.#recordCount = loaded.recordCount;
+    this.#recordCount = recordCount;
     this.#statedRecords = statedRecords;
     this.#sync = loaded.sync;
     for (const { parsed: one } of loaded.recent) if (chain.holds(one)) this.#stated.remember(one);
     const settled = new Map<BookRecord, () => void>();
     records.forEach((record, at) => {
       // What came behind the last statement and belongs before it is late still.
-      const isUnstated = (state?.records ?? 0) + at + 1 > statedRecords;
+      const isUnstated = recordCount - records.length + at + 1 > statedRecords;
       if (record.kind === 'missed') this.#coverage.addMissed(record);
       else if (record.kind === 'poll') this.#takeRecordOfPoll(record, isUnstated);
       else if (this.#apply(record, isUnstated) === 'settled') {
@@ -286,9 +278,12 @@ export class AccountTrack {
       if (this.#book.reopen(this.#redo.reopenMs) === null) this.#count('hours_not_reopened');
       this.#redo.reopenMs = null;
     }
-    const fromMs = this.#book.nextHourMs;
-    if (fromMs === null) return false;
     const { account, services, graceMs } = this.#options;
+    const fromMs = this.#book.nextHourMs;
+    if (fromMs === null) {
+      this.#coverage.forget(services.nowMs() - KEPT_HOURS * HOUR_MS);
+      return false;
+    }
     const toMs = this.#coverage.dueUntil(fromMs, {
       nowMs: services.nowMs(),
       waitsFromMs: this.#loadedMs,
@@ -303,12 +298,15 @@ export class AccountTrack {
     let corrected = await this.#stated.stateRound(round, this.#book, { fromMs, toMs }, ask);
     while (corrected-- > 0) this.#noteCorrection();
     const nextMs = this.#book.nextHourMs ?? toMs;
-    this.#coverage.forget(nextMs - KEPT_HOURS * HOUR_MS);
+    const keptMs = nextMs - KEPT_HOURS * HOUR_MS;
+    this.#coverage.forget(Math.min(keptMs, this.#book.floorMs ?? keptMs));
     this.#stated.forget(nextMs - CORRECTED_HOURS * HOUR_MS);
     if (nextMs > (chain.lastHourMs ?? 0)) this.#redo.correctMs = null;
-    const statedRecords = this.#recordCount;
+    // What is late is stated when all of its hours are: until then a restart begins with it again.
+    const isStated = this.#redo.correctMs === null;
+    const statedRecords = isStated ? this.#recordCount : this.#statedRecords;
     const makeState = (): StoredState => stateOf(this.#book, this.#coverage, statedRecords);
-    const state = this.#states.next(nextMs, makeState);
+    const state = isStated ? this.#states.next(nextMs, makeState) : null;
     this.#pending = { made: maker.made, statedRecords, state };
     return true;
   }

@@ -1,12 +1,7 @@
-// Hours with a gap of their own: one of which the ledger knows nothing is stated all the same, with null for every figure.
+// Gaps that the ledger adds itself; an hour of which it knows nothing is stated all the same, with null for every figure.
 
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import { MAX_FIGURES_GAPS } from '../../../wire/track/figures-codec.ts';
-
-/** The same figures, and that they lack something. */
-export function withGap(figures: HourFigures, code: string): HourFigures {
-  return { ...figures, complete: false, gaps: gapsWith(figures.gaps, code) };
-}
 
 /** As many as a statement has room for, this one among them. */
 export function gapsWith(gaps: readonly string[], code: string): readonly string[] {

@@ -309,7 +309,7 @@ export class CoverageLog {
 
   /**
    * End of the last hour that can be closed now: a complete poll began after it, or nobody waits for one any more. Those
-   * that were over before `waitsFromMs` are waited for from then on.
+   * that were over before `waitsFromMs` are waited for until `graceMs` after it at least.
    */
   dueUntil(fromMs: number, { nowMs, waitsFromMs, graceMs, maxHours }: Due): number {
     let toMs = fromMs;
@@ -317,7 +317,7 @@ export class CoverageLog {
       const endMs = toMs + HOUR_MS;
       const isTold = this.lastCompleteMs >= endMs;
       const waitMs = this.isDelayed ? DELAYED_GRACE_MS : graceMs;
-      const isOver = nowMs >= Math.max(endMs, waitsFromMs) + waitMs;
+      const isOver = nowMs >= Math.max(endMs + waitMs, waitsFromMs + graceMs);
       if (endMs > nowMs || (!isTold && !isOver)) break;
       toMs = endMs;
     }

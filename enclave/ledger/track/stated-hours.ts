@@ -12,7 +12,7 @@ import { MAX_SIGN_BYTES } from '../protocol.ts';
 import type { TrackBook } from './account-parts.ts';
 import type { DayHour } from './day-figures.ts';
 import { dayFigures } from './day-figures.ts';
-import { gapHour, withGap } from './gap-hour.ts';
+import { gapHour, gapsWith } from './gap-hour.ts';
 import type { CoverageLog } from './hour-coverage.ts';
 import type { AskedPrices } from './price-questions.ts';
 import type { StatementMaker } from './statements.ts';
@@ -26,6 +26,7 @@ const MAX_ROUND_BYTES: number = MAX_SIGN_BYTES - 64 * 1024;
 
 interface StatedHour extends DayHour {
   readonly mark: string;
+  readonly rebuilt: boolean;
 }
 
 /** One round of hours that are closed together. */
@@ -98,9 +99,7 @@ export class StatedHours {
   #stateHour(round: OpenRound, closed: HourFigures): boolean {
     const { chain, correctMs, days } = round;
     const { startMs } = closed;
-    // After a restart hours are closed again that stay as they were stated, whatever prices are had for them by then.
-    const isApart = isJump(this.#stated.get(startMs - HOUR_MS), closed);
-    const figures = isApart ? withGap(closed, VALUE_JUMP) : closed;
+    const figures = this.#joined(closed);
     const mark = markOfHour(figures);
     const endMs = startMs + HOUR_MS;
     const dayMs = Math.ceil(endMs / DAY_MS) * DAY_MS;
@@ -113,11 +112,23 @@ export class StatedHours {
     const counter = chain.effective('hour', startMs);
     if (correctMs === null || counter === null) return false;
     // What was worked out backwards rests on all that happened after it.
-    if (startMs < correctMs && !figures.rebuilt) return false;
+    const isBackwards = figures.rebuilt && this.#stated.get(correctMs)?.rebuilt !== false;
+    if (startMs < correctMs && !isBackwards) return false;
     if (known === undefined || known.mark === mark) return false;
     this.#make(round, figures, mark, counter);
     if (dayMs <= (chain.lastSnapshotMs ?? 0)) days.add(dayMs);
     return true;
+  }
+
+  /**
+   * After a restart hours are closed again that stay as they were stated, whatever prices are had for them by then: the
+   * first one that is stated behind them says so. One that was seen does not go on from what was worked out backwards.
+   */
+  #joined(closed: HourFigures): HourFigures {
+    const before = this.#stated.get(closed.startMs - HOUR_MS);
+    const goesOn = closed.rebuilt || before?.rebuilt === false;
+    if (!goesOn || !isJump(before, closed)) return closed;
+    return { ...closed, gaps: gapsWith(closed.gaps, VALUE_JUMP) };
   }
 
   #stateMissing(round: OpenRound, lastHourMs: number, fromMs: number): void {
@@ -132,7 +143,7 @@ export class StatedHours {
   remember(statement: ChainStatement): void {
     if (statement.kind === 'hour') {
       const { figures } = statement;
-      this.#stated.set(figures.startMs, { ...dayHourOf(figures), mark: markOfHour(figures) });
+      this.#stated.set(figures.startMs, statedOf(figures, markOfHour(figures)));
     } else if (statement.kind === 'snapshot') {
       this.#dayMarks.set(statement.atMs, markOfDay(statement));
     }
@@ -153,7 +164,7 @@ export class StatedHours {
     const basis = { polls: coverage.polls(startMs), late: coverage.late(startMs) };
     const supersedes = superseded === null ? null : { counter: superseded, reason: 'late_data' };
     maker.hour(figures, basis, missing, supersedes);
-    this.#stated.set(startMs, { ...dayHourOf(figures), mark });
+    this.#stated.set(startMs, statedOf(figures, mark));
   }
 
   #stateDay({ chain, maker }: Round, atMs: number): void {
@@ -169,9 +180,11 @@ export class StatedHours {
   }
 }
 
-function dayHourOf(figures: HourFigures): DayHour {
-  const { startMs, equityEnd, unrealisedEnd, inflow, outflow, byMarket, complete, gaps } = figures;
-  return { startMs, equityEnd, unrealisedEnd, inflow, outflow, byMarket, complete, gaps };
+function statedOf(figures: HourFigures, mark: string): StatedHour {
+  const { startMs, equityEnd, unrealisedEnd, inflow, outflow, byMarket } = figures;
+  const { complete, gaps, rebuilt } = figures;
+  const known = { startMs, equityEnd, unrealisedEnd, inflow, outflow, byMarket, complete, gaps };
+  return { ...known, mark, rebuilt };
 }
 
 /** Of the hour before a midnight. */

@@ -45,15 +45,21 @@ export function boundedFigures(figures: HourFigures): HourFigures {
 /** Whether two hours say the same, whatever polls they rest on; an hour that was not known says something else when it is. */
 export function markOfHour(figures: HourFigures): string {
   const { polls: _polls, gaps: _gaps, complete: _complete, ...rest } = figures;
-  const complete = isObserved(figures) && !figures.gaps.includes(VALUE_JUMP);
-  const value = figuresToCbor({ ...rest, polls: 0, gaps: [], complete });
+  const gaps = jumpIn(figures.gaps);
+  const value = figuresToCbor({ ...rest, polls: 0, gaps, complete: isObserved(figures) });
   return toHex(nodeCrypto.sha256(encodeCbor(value)).subarray(0, 8));
 }
 
-export function markOfDay(day: Omit<DayFigures, 'hours' | 'completeHours' | 'gaps'>): string {
+/** What is the ledger's own doing comes and goes without a change of any value. */
+function jumpIn(gaps: readonly string[]): readonly string[] {
+  return gaps.filter((gap) => gap === VALUE_JUMP);
+}
+
+export function markOfDay(day: Omit<DayFigures, 'hours' | 'completeHours'>): string {
   const values = [day.equity, day.balance, day.unrealised, day.deposits, day.withdrawals];
   const markets = day.byMarket.map(marketToCbor);
-  return toHex(nodeCrypto.sha256(encodeCbor([values.map(String), markets])).subarray(0, 8));
+  const value = [values.map(String), markets, jumpIn(day.gaps)];
+  return toHex(nodeCrypto.sha256(encodeCbor(value)).subarray(0, 8));
 }
 
 /** What a round made, until it is signed and stored. */

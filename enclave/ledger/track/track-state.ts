@@ -15,7 +15,7 @@ import type { StoredState } from '../store/contract.ts';
 import type { TrackBook } from './account-parts.ts';
 import type { CoveredHour, CoverageLog, SavedCoverage } from './hour-coverage.ts';
 
-const LAYOUT = 3;
+const LAYOUT = 4;
 const MAX_HOURS = 1024;
 
 export interface TrackState extends SavedCoverage {

@@ -14,7 +14,7 @@ import type { Book, BookRecord } from '../book/contract.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import type { TrackStore } from '../store/contract.ts';
 import { HISTORY_MS } from './account-parts.ts';
-import { gapsWith, withGap } from './gap-hour.ts';
+import { gapsWith } from './gap-hour.ts';
 import { hourOf } from './hour-coverage.ts';
 import type { Round, StatedHours } from './stated-hours.ts';
 import { lastCounterOf } from './stated-hours.ts';
@@ -89,7 +89,8 @@ export async function stateUnbooked(
     if (before.value?.kind !== 'hour' || before.value.figures.gaps.includes(NOT_BOOKED)) continue;
     const { figures, basis, counter } = before.value;
     const { missingPrices, ...rest } = basis;
-    const lacking = withGap(figures, NOT_BOOKED);
+    const gaps = gapsWith(figures.gaps, NOT_BOOKED);
+    const lacking = { ...figures, complete: false, gaps };
     const late = { ...rest, late: basis.late + 1 };
     stated.remember(maker.hour(lacking, late, missingPrices, { counter, reason }));
     const dayMs = Math.ceil((startMs + HOUR_MS) / DAY_MS) * DAY_MS;

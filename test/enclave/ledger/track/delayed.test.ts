@@ -7,6 +7,7 @@ import type { ConnectorRecord } from '../../../../enclave/connector/records.ts';
 import { MemoryStore } from '../../../../enclave/ledger/store/memory-store.ts';
 import { formatFixed } from '../../../../wire/fixed.ts';
 import { DAY_MS, HOUR_MS } from '../../../../wire/track/head.ts';
+import { KeptStore } from '../../../helpers/kept-store.ts';
 import { balanceOf, boughtAt, depositedAt } from '../../../helpers/records.ts';
 import { TrackDesk } from '../../../helpers/track-desk.ts';
 import { openRecord, parsedOf, signedOf } from '../../../helpers/track-story.ts';
@@ -73,4 +74,32 @@ describe('an account whose venue tells of a day when it is over', () => {
     expect(hours.slice(1).every(({ return: { ratio } }) => ratio !== null)).toBe(true);
     expect(inflow[0]?.return.ratio).toBe('0');
   }, 60_000);
+
+  it.each([0, 4, 1])(
+    'is waited for five days when it tells nothing any more: with a start every %i days',
+    async (everyDays) => {
+      const desk = new TrackDesk(START_MS);
+      const store = new KeptStore();
+      let record = openRecord(desk, store);
+      const told = { records: [balanceOf('USD', '100000', 'flex')] };
+      for (let hour = 0; hour < 14 * 24; hour++) {
+        desk.nowMs = START_MS + hour * HOUR_MS;
+        if (hour > 0 && hour % (everyDays * 24) === 0) {
+          record = openRecord(desk, store);
+          await record.idle();
+        }
+        const day = Math.floor((desk.nowMs - HOUR_MS - FIRST_END_MS) / DAY_MS);
+        const endMs = FIRST_END_MS + day * DAY_MS;
+        if (day < 3) desk.poll({ ...told, coverage: rows(endMs, desk.nowMs) });
+        else desk.poll({ records: [], outcome: 'failed', reason: 'authentication', coverage: [] });
+        record.look();
+        await record.idle();
+      }
+      const last = record.track(desk.account.id)?.chain?.lastHourMs ?? 0;
+      const behindMs = desk.nowMs - last - HOUR_MS;
+      expect([behindMs >= 5 * DAY_MS, behindMs <= 5 * DAY_MS + HOUR_MS]).toEqual([true, true]);
+      expect(desk.fatal).toEqual([]);
+    },
+    60_000,
+  );
 });

@@ -1,5 +1,5 @@
-// A ledger that cannot read the book that the one before it stored, after days in which nobody could ask: the record goes on
-// with the next poll, and the hours up to it are stated as not booked, without a hole.
+// A ledger that cannot read the book that the one before it stored, and cannot make it again, after days in which nobody could
+// ask: the record goes on with the next poll, and the hours up to it are stated as not booked, without a hole.
 
 import { expect, it } from 'vitest';
 import type { LedgerAccount } from '../../../../enclave/ledger/protocol.ts';
@@ -21,13 +21,16 @@ import {
 const OUTAGE_HOURS = 80;
 const DOWN_HOURS = 30;
 
-/** Its states are of a layout that nobody knows any more. */
+/** Its states are of a layout that nobody knows any more, and polls told more balances than are kept. */
 class OldStore extends KeptStore {
-  override async load(account: LedgerAccount): Promise<Result<LoadedAccount>> {
-    const loaded = assertAccepted(await super.load(account));
+  override async load(account: LedgerAccount, withAll = false): Promise<Result<LoadedAccount>> {
+    const loaded = assertAccepted(await super.load(account, withAll));
     const { state } = loaded;
     const old = state === null ? null : { ...state, bytes: new Uint8Array([0]) };
-    return { ok: true, value: { ...loaded, state: old } };
+    const records = loaded.records.map((one) =>
+      one.kind === 'poll' ? { ...one, observed: null } : one,
+    );
+    return { ok: true, value: { ...loaded, records, state: old } };
   }
 }
 
