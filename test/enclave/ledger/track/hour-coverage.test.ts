@@ -278,6 +278,19 @@ describe('a venue that tells of a day when it is over', () => {
     expect(log.dueUntil(HOUR, { nowMs: dayMs + HOUR_MS, ...wait })).toBe(HOUR + HOUR_MS);
   });
 
+  it.each([
+    ['at once', pollAt(HOUR + HOUR_MS, 1)],
+    ['later', delayed(HOUR + HOUR_MS, dayMs)],
+  ])('that tells %s is asked after a start before hours of long ago are closed', (_, poll) => {
+    const log = new CoverageLog(ORIGIN);
+    log.addPoll(poll);
+    const startedMs = HOUR + 10 * 24 * HOUR_MS;
+    const dueAt = (nowMs: number): number =>
+      log.dueUntil(HOUR, { ...wait, nowMs, waitsFromMs: startedMs });
+    expect(dueAt(startedMs + wait.graceMs - 1)).toBe(HOUR + HOUR_MS);
+    expect(dueAt(startedMs + wait.graceMs)).toBe(HOUR + 24 * HOUR_MS);
+  });
+
   it('tells balances of then, and they are compared with then', () => {
     const record = delayed(HOUR, dayMs);
     expect(momentOf(record)).toEqual({ fromMs: HOUR - 1, atMs: HOUR - 1 });
