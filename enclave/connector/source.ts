@@ -200,7 +200,9 @@ export function freshOf(
 }
 
 function notePending(record: ConnectorRecord, cursor: SourceCursor): void {
-  if (record.kind !== 'flow' || record.status !== 'pending') return;
+  // A page may go back further than it was asked to.
+  const isOnWay = record.kind === 'flow' && record.status === 'pending';
+  if (!isOnWay || record.timeMs < cursor.idsFromMs) return;
   cursor.pendingFromMs = earlierOf(cursor.pendingFromMs, record.timeMs);
 }
 
@@ -251,8 +253,9 @@ export async function walkHistory(
     } while (fromMs < toMs);
   } catch (error) {
     failure = failureOf(error);
-    // Perhaps it was not asked for: it is waited for all the same.
-    cursor.pendingFromMs = earlierOf(pendingFromMs, cursor.pendingFromMs);
+    // What was not asked for any more is waited for all the same.
+    const waitedMs = pendingFromMs === null ? null : Math.max(pendingFromMs, fromMs);
+    cursor.pendingFromMs = earlierOf(waitedMs, cursor.pendingFromMs);
   }
   coverHistory(source, walker, { startMs, toMs }, cursor, progress, failure);
   return failure instanceof CallError ? failure : null;

@@ -6,7 +6,7 @@
 import { OUTCOME } from '../../wire/exchange-call.ts';
 import type { Fixed } from '../../wire/fixed.ts';
 import { absolute, formatFixed } from '../../wire/fixed.ts';
-import { VALUE_JUMP } from '../../wire/performance/hour-return.ts';
+import { COST_JUMP, VALUE_JUMP } from '../../wire/performance/hour-return.ts';
 import { toleranceOf } from '../../wire/performance/tolerance.ts';
 import type { HourFigures, HourStatus } from '../../wire/track/figures.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
@@ -18,6 +18,7 @@ export const VALUED_GAPS: ReadonlySet<string> = new Set([
   'flow_unpriced',
   'price_missing',
   'price_old',
+  COST_JUMP,
   VALUE_JUMP,
 ]);
 

@@ -4,19 +4,16 @@
 // nobody waited for keeps what was stated of it. Nothing is refused then, and a report says where it is so.
 
 import { formatFixed } from '../../wire/fixed.ts';
+import { isCostJump } from '../../wire/performance/hour-return.ts';
 import type { HourFigures } from '../../wire/track/figures.ts';
-import { HOUR_MS } from '../../wire/track/head.ts';
 import type { HourStatement } from '../../wire/track/hour.ts';
 import type { Wrong } from './hour-basis.ts';
 
 /** What is not realised begins with something else than it ended with before; null where it does not, or one is not known. */
 export function unrealisedJump(before: HourFigures | undefined, hour: HourFigures): Wrong | null {
-  if (before?.startMs !== hour.startMs - HOUR_MS) return null;
-  const { unrealisedChange, unrealisedEnd } = hour;
-  if (before.unrealisedEnd === null || unrealisedChange === null) return null;
-  const expected = before.unrealisedEnd + unrealisedChange;
-  if (unrealisedEnd === null || unrealisedEnd === expected) return null;
-  const [stated, made] = [formatFixed(unrealisedEnd), formatFixed(expected)];
+  if (!isCostJump(before, hour)) return null;
+  const expected = (before?.unrealisedEnd ?? 0n) + (hour.unrealisedChange ?? 0n);
+  const [stated, made] = [formatFixed(hour.unrealisedEnd ?? 0n), formatFixed(expected)];
   return { what: 'not realised at the end', expected: made, actual: stated };
 }
 

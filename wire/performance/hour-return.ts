@@ -20,6 +20,9 @@ export const HISTORY_LIMIT = 'history_limit';
 /** The hour before it was stated with another value at its end: what happened in between is in no hour. */
 export const VALUE_JUMP = 'value_jump';
 
+/** What is held had another cost by then: a part of what was not realised before is realised nowhere. The return has no cost in it. */
+export const COST_JUMP = 'cost_jump';
+
 /** Codes of `gaps` that say that something may still be missing; with others a later poll has told what earlier ones had not. */
 const MISSING: ReadonlySet<string> = new Set([
   'not_completed',
@@ -125,4 +128,15 @@ export function isJump(
   const { equityEnd } = before;
   const { equityStart } = hour;
   return equityEnd !== null && equityStart !== null && equityEnd !== equityStart;
+}
+
+/** Whether what was not realised begins with something else than it ended with; not where one is not known. */
+export function isCostJump(
+  before: Pick<HourFigures, 'startMs' | 'unrealisedEnd'> | undefined,
+  hour: Pick<HourFigures, 'startMs' | 'unrealisedEnd' | 'unrealisedChange'>,
+): boolean {
+  if (before?.startMs !== hour.startMs - HOUR_MS || before.unrealisedEnd === null) return false;
+  const { unrealisedChange, unrealisedEnd } = hour;
+  if (unrealisedChange === null || unrealisedEnd === null) return false;
+  return before.unrealisedEnd + unrealisedChange !== unrealisedEnd;
 }

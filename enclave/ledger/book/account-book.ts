@@ -67,9 +67,12 @@ export class AccountBook implements Book {
     if (event === null) return 'too_precise';
     const toldHour = this.#timeline.hourOfKey(event.key);
     if (toldHour !== null) return this.#again(event);
-    if (!this.#isOpen(event.atMs)) return 'settled';
+    if (!this.#isOpen(event.atMs)) {
+      const isOnWay = event.kind === 'flow' && event.status === 'pending' && !isCounted(event);
+      return isOnWay && this.#timeline.expect(event) ? 'uncounted' : 'settled';
+    }
     this.#timeline.put(event);
-    return isCounted(event) ? this.#placed(event.atMs) : 'new';
+    return isCounted(event) ? this.#placed(event.atMs) : 'uncounted';
   }
 
   timeOf(record: BookRecord): number {
@@ -169,10 +172,13 @@ export class AccountBook implements Book {
     const base = this.#state === null ? null : this.#checkpoints.base(baseMs);
     const fromMs = this.#state === null ? 0 : (base?.hourMs ?? nextHourMs ?? 0);
     const open = this.#timeline.all(fromMs);
-    const kept = this.#timeline.all(this.#floorMs ?? 0).filter(({ atMs }) => atMs < fromMs);
+    const kept = this.#timeline.all(0).filter((event) => {
+      // What came after all is known by its later hour.
+      return event.atMs < fromMs && this.#timeline.find(event.key) === event;
+    });
     // Of what a restart settles: with what is settled already, all that is waited for.
     const settledMs = base === null ? fromMs : Math.max(fromMs, baseMs);
-    const pending = this.#timeline.pendingEvents(this.#floorMs ?? 0, settledMs);
+    const pending = this.#timeline.pendingEvents(0, settledMs);
     const byHour = new Map<number, string[]>();
     for (const { key, atMs } of kept) {
       const hour = hourOf(atMs);
@@ -259,10 +265,17 @@ export class AccountBook implements Book {
       const told = known.status === 'ok' && event.status !== 'ok' ? known : event;
       const { atMs } = known;
       const networkId = known.networkId ?? event.networkId;
+      const isOther = after && (isNamed || moneyOf(known) !== moneyOf(told));
+      if (isOther && !this.#isOpen(atMs)) {
+        // What was worked out from it, or is settled, stays; nobody waits for it any more.
+        const { status } = told;
+        const record = { ...known.record, status };
+        this.#timeline.replace({ ...known, status, record });
+        return 'settled';
+      }
       const record = { ...told.record, timeMs: atMs, networkId };
       this.#timeline.replace({ ...told, atMs, networkId, record });
-      const isOther = isNamed || moneyOf(known) !== moneyOf(told);
-      return isOther && after ? this.#placed(atMs) : 'repeated';
+      return isOther ? this.#placed(atMs) : 'repeated';
     }
     if (known.status === 'pending' && after) return this.#came(event);
     const atMs = before ? known.atMs : event.atMs;

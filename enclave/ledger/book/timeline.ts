@@ -172,6 +172,19 @@ export class Timeline {
     this.#pending.delete(key);
   }
 
+  /** Of a key that is new, in an hour that is settled: it may come. False: of so long ago keys are not known any more. */
+  expect({ key, atMs }: BookEvent): boolean {
+    const hour = hourOf(atMs);
+    if (hour < this.#fromMs - MAX_SEEN_HOURS * HOUR_MS) return false;
+    this.#seen.set(key, hour);
+    this.#pending.add(key);
+    const settled = [...this.#settled, [hour, [...(this.#settled.get(hour) ?? []), key]] as const];
+    this.#settled.clear();
+    for (const [one, keys] of settled.toSorted(([a], [b]) => a - b))
+      this.#settled.set(one, [...keys]);
+    return true;
+  }
+
   /** Whether a settled key was told as pending, and may turn out otherwise. */
   isPending(key: string): boolean {
     return this.#pending.has(key);

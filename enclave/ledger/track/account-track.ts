@@ -27,7 +27,7 @@ import { insist, isTemporary, missedOf, observedIn, resyncFromMs } from './accou
 import { isBooked, syncOf } from './account-parts.ts';
 import type { Pending } from './statements.ts';
 import { addRows, signMade, StatementMaker } from './statements.ts';
-import { StateCandidate, stateOf } from './track-state.ts';
+import { MAX_HOURS, StateCandidate, stateOf } from './track-state.ts';
 import { LATE_UNBOOKED, readerOf, stateUnbooked, Unbooked } from './unbooked.ts';
 
 /** Hours that one round closes, with prices asked for together. */
@@ -306,7 +306,8 @@ export class AccountTrack {
     const isStated = this.#redo.correctMs === null;
     const statedRecords = isStated ? this.#recordCount : this.#statedRecords;
     const makeState = (): StoredState => stateOf(this.#book, this.#coverage, statedRecords);
-    const state = isStated ? this.#states.next(nextMs, makeState) : null;
+    const isKept = isStated && this.#coverage.size <= MAX_HOURS;
+    const state = isKept ? this.#states.next(nextMs, makeState) : null;
     this.#pending = { made: maker.made, statedRecords, state };
     return true;
   }

@@ -288,6 +288,11 @@ export class CoverageLog {
     this.#hour(startMs).reasons.add(reason);
   }
 
+  /** Hours of which it knows something. */
+  get size(): number {
+    return this.#hours.size;
+  }
+
   polls(startMs: number): readonly HourPoll[] {
     return this.#hours.get(startMs)?.polls ?? [];
   }

@@ -1,7 +1,13 @@
 // What an account has stated of its hours and days, as far back as it can be corrected: new hours become statements, of
 // hours that are closed again only those that say something else, and days follow their hours.
 
-import { isJump, NOT_BOOKED, VALUE_JUMP } from '../../../wire/performance/hour-return.ts';
+import {
+  COST_JUMP,
+  isCostJump,
+  isJump,
+  NOT_BOOKED,
+  VALUE_JUMP,
+} from '../../../wire/performance/hour-return.ts';
 import type { ChainCheck } from '../../../wire/track/chain.ts';
 import type { HourFigures } from '../../../wire/track/figures.ts';
 import { DAY_MS, HOUR_MS } from '../../../wire/track/head.ts';
@@ -127,8 +133,9 @@ export class StatedHours {
   #joined(closed: HourFigures): HourFigures {
     const before = this.#stated.get(closed.startMs - HOUR_MS);
     const goesOn = closed.rebuilt || before?.rebuilt === false;
-    if (!goesOn || !isJump(before, closed)) return closed;
-    return { ...closed, gaps: gapsWith(closed.gaps, VALUE_JUMP) };
+    const isApart = isJump(before, closed);
+    if (!goesOn || !(isApart || isCostJump(before, closed))) return closed;
+    return { ...closed, gaps: gapsWith(closed.gaps, isApart ? VALUE_JUMP : COST_JUMP) };
   }
 
   #stateMissing(round: OpenRound, lastHourMs: number, fromMs: number): void {

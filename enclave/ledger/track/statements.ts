@@ -2,7 +2,12 @@
 // Nothing here is signed yet; a statement that is made twice from the same figures is the same bytes.
 
 import { nodeCrypto } from '../../../wire/node/crypto.ts';
-import { hourReturn, isObserved, VALUE_JUMP } from '../../../wire/performance/hour-return.ts';
+import {
+  COST_JUMP,
+  hourReturn,
+  isObserved,
+  VALUE_JUMP,
+} from '../../../wire/performance/hour-return.ts';
 import type { Result } from '../../../wire/result.ts';
 import { accept } from '../../../wire/result.ts';
 import type { ChainCheck, ChainHead } from '../../../wire/track/chain.ts';
@@ -52,7 +57,7 @@ export function markOfHour(figures: HourFigures): string {
 
 /** What is the ledger's own doing comes and goes without a change of any value. */
 function jumpIn(gaps: readonly string[]): readonly string[] {
-  return gaps.filter((gap) => gap === VALUE_JUMP);
+  return gaps.filter((gap) => gap === VALUE_JUMP || gap === COST_JUMP);
 }
 
 export function markOfDay(day: Omit<DayFigures, 'hours' | 'completeHours'>): string {

@@ -16,7 +16,8 @@ import type { TrackBook } from './account-parts.ts';
 import type { CoveredHour, CoverageLog, SavedCoverage } from './hour-coverage.ts';
 
 const LAYOUT = 4;
-const MAX_HOURS = 1024;
+/** A book that is made again has more of them ahead. */
+export const MAX_HOURS = 1024;
 
 export interface TrackState extends SavedCoverage {
   /** `Book.encode()`; null before the first observation. */

@@ -242,6 +242,45 @@ describe('a history by time', () => {
     expect(statusesOf(third)).toEqual(['ok']);
   });
 
+  it('waits no longer for what has come, when the rest was not asked for any more', async () => {
+    const entries = [{ id: 1, time: FROM_MS + 10 }];
+    let [status, calls]: [Flow['status'], number] = ['pending', Infinity];
+    const whole = venue(entries, 10, 'oldest');
+    const source: HistorySource = {
+      ...timeSource(whole, 10, 'oldest', { windowMs: 1000, overlapMs: 0 }),
+      page: async (span) => {
+        if (calls-- <= 0) throw new BudgetError();
+        const raws = await whole(span);
+        return { records: raws.map((raw) => flowOf(raw, status)), malformed: 0, next: null };
+      },
+    };
+    let { cursors } = await poll(source, null, FROM_MS + 1000);
+    for (let at = 1; at <= 5; at++) {
+      // Two windows in each poll: what is on its way, and another one.
+      calls = 2;
+      ({ cursors } = await poll(source, cursors, FROM_MS + 10_000 + at));
+      expect(parseCursors(cursors).sources.get('k')?.doneToMs).toBe(FROM_MS + 2010);
+    }
+    status = 'ok';
+    for (const seconds of [2, 4, 6, 8, 10]) {
+      calls = 2;
+      ({ cursors } = await poll(source, cursors, FROM_MS + 10_000));
+      const doneToMs = parseCursors(cursors).sources.get('k')?.doneToMs ?? 0;
+      expect(doneToMs).toBeGreaterThanOrEqual(FROM_MS + Math.min(seconds * 1000, 10_000));
+    }
+  });
+
+  it('does not wait for what a page shows from before the start of the account', async () => {
+    const old = { id: 1, time: FROM_MS - 500 };
+    const source: HistorySource = {
+      ...timeSource(venue([old], 10, 'newest'), 10, 'newest'),
+      page: () => Promise.resolve({ records: [flowOf(old, 'pending')], malformed: 0, next: null }),
+    };
+    const { records, cursors } = await poll(source, null, FROM_MS + 1000);
+    expect(records).toEqual([]);
+    expect(parseCursors(cursors).sources.get('k')?.pendingFromMs).toBeNull();
+  });
+
   it('newest first that fails on the way is asked for again, however much of it was there', async () => {
     const entries = Array.from({ length: 3000 }, (_, id) => ({ id, time: FROM_MS + id * 10 }));
     const whole = venue(entries, 100, 'newest');

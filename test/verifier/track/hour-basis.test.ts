@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { VALUED_GAPS } from '../../../verifier/track/hour-basis.ts';
 import { checkHour } from '../../../verifier/track/recompute.ts';
-import { VALUE_JUMP } from '../../../wire/performance/hour-return.ts';
+import { COST_JUMP, VALUE_JUMP } from '../../../wire/performance/hour-return.ts';
 import type { HourStatement } from '../../../wire/track/hour.ts';
 import { balance, observation, T0, tell } from '../../enclave/ledger/book/helpers.ts';
 import { hourStatement, RECORD_ACCOUNT } from '../../helpers/track-record.ts';
@@ -14,7 +14,7 @@ import { hourStatement, RECORD_ACCOUNT } from '../../helpers/track-record.ts';
 const BOOK = join(import.meta.dirname, '../../../enclave/ledger/book');
 
 it('are the codes of the book, and that of the hour before', () => {
-  const found = new Set<string>([VALUE_JUMP]);
+  const found = new Set<string>([COST_JUMP, VALUE_JUMP]);
   for (const name of readdirSync(BOOK)) {
     const text = readFileSync(join(BOOK, name), 'utf8');
     for (const [, code = ''] of text.matchAll(/gaps\.add\('([a-z_]+)'\)/gu)) found.add(code);

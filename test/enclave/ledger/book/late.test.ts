@@ -274,7 +274,7 @@ describe('flows that are not final', () => {
     const book = opened(72, 0);
     const facts = { type: 'deposit', direction: 'in', currency: 'USDT', amount: '500' } as const;
     const deposit = { ...facts, id: 'd', timeMs: T0 + MINUTE_MS };
-    expect(book.apply(flow({ ...deposit, status: 'pending' }))).toBe('new');
+    expect(book.apply(flow({ ...deposit, status: 'pending' }))).toBe('uncounted');
     expect(text(close(book, table, 1)[0]?.equityEnd ?? null)).toBe('100000');
     expect(book.apply(flow({ ...deposit, status: 'ok' }))).toBe('late');
     expect(book.reopen(T0)).toEqual([T0]);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { BookEvent } from '../../../../enclave/ledger/book/event.ts';
 import { eventOf } from '../../../../enclave/ledger/book/event.ts';
 import { observedOf } from '../../../../enclave/ledger/book/observed.ts';
-import { Timeline } from '../../../../enclave/ledger/book/timeline.ts';
+import { MAX_SEEN_HOURS, Timeline } from '../../../../enclave/ledger/book/timeline.ts';
 import { HOUR_MS } from '../../../../wire/track/figures.ts';
 import { balance, observation, spot, T0 } from './helpers.ts';
 
@@ -69,5 +69,20 @@ describe('a timeline that is settled', () => {
     timeline.put(eventAt(3));
     timeline.settle(T0 + 7 * HOUR_MS);
     expect(hasNothing(timeline, 3)).toBe(true);
+  });
+
+  it('waits for what comes into a settled hour, as long as keys of then are known', () => {
+    const timeline = timelineOf([MAX_SEEN_HOURS + 2]);
+    timeline.settle(T0 + (MAX_SEEN_HOURS + 2) * HOUR_MS);
+    const [tooOld, known, later] = [eventAt(1), eventAt(2), eventAt(9)];
+    expect([later, tooOld, known].map((event) => timeline.expect(event))).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    const isWaitedFor = [tooOld, known, later].map(({ key }) => timeline.isPending(key));
+    expect(isWaitedFor).toEqual([false, true, true]);
+    expect(timeline.settledKeys.map(([hourMs]) => (hourMs - T0) / HOUR_MS)).toEqual([2, 9]);
+    expect(timeline.pendingFromMs).toBe(T0 + 2 * HOUR_MS);
   });
 });

@@ -4,13 +4,13 @@
 import { expect, it } from 'vitest';
 import type { ConnectorRecord } from '../../../../enclave/connector/records.ts';
 import { checkHour } from '../../../../verifier/track/recompute.ts';
-import { isJump, VALUE_JUMP } from '../../../../wire/performance/hour-return.ts';
+import { isCostJump, isJump, VALUE_JUMP } from '../../../../wire/performance/hour-return.ts';
 import { performanceOf } from '../../../../wire/performance/performance.ts';
 import { DAY_MS, HOUR_MS } from '../../../../wire/track/head.ts';
 import type { HourStatement } from '../../../../wire/track/hour.ts';
 import type { SnapshotStatement } from '../../../../wire/track/snapshot.ts';
 import { KeptStore } from '../../../helpers/kept-store.ts';
-import { balanceOf, depositedAt } from '../../../helpers/records.ts';
+import { balanceOf, boughtAt, depositedAt } from '../../../helpers/records.ts';
 import { TrackDesk } from '../../../helpers/track-desk.ts';
 import type { Story } from '../../../helpers/track-story.ts';
 import { openRecord, parsedOf, signedOf } from '../../../helpers/track-story.ts';
@@ -172,3 +172,39 @@ it('what was worked out backwards stays when something is told of a later time',
   expect(apartIn(last)).toEqual([10]);
   expect(last.flatMap(({ supersedes }, at) => (supersedes === null ? [] : [at]))).toEqual([10, 11]);
 });
+
+// What is late counts in the book that it was told to; the state of a day ago does not know of it.
+it.each([
+  [0, 10, 26, ['cost_jump']],
+  [2, 20, 30, []],
+  [30, 66, 78, []],
+  [30, 96, 100, ['cost_jump']],
+] as const)(
+  'what was bought in hour %i and told in hour %i has its cost after a restart in hour %i, or its hour says so: %j',
+  async (boughtHour, toldHour, restartHour, gaps) => {
+    const store = new KeptStore();
+    const desk = new TrackDesk(START_MS);
+    const story: Story = { desk, record: openRecord(desk, store) };
+    const boughtMs = START_MS + (boughtHour + 0.5) * HOUR_MS;
+    const late = boughtAt('late', boughtMs, '1', '50000');
+    for (let hour = 0; hour < restartHour + 3; hour++) {
+      if (hour === restartHour) await restart(story);
+      desk.nowMs = START_MS + hour * HOUR_MS + 60_000;
+      const isHeld = desk.nowMs > boughtMs;
+      const held = [
+        balanceOf('USD', isHeld ? '49998.5' : '100000'),
+        balanceOf('BTC', isHeld ? '1' : '0'),
+      ];
+      desk.poll({ records: [...(hour === toldHour ? [late] : []), ...held] });
+      story.record.look();
+      await story.record.idle();
+    }
+    const { last } = await statedIn(story);
+    expect(last.flatMap(({ figures }) => figures.gaps)).toEqual(gaps);
+    const jumps = last.filter(({ figures }, at) => isCostJump(last[at - 1]?.figures, figures));
+    expect(jumps.map(({ figures }) => figures.gaps)).toEqual(gaps.length === 0 ? [] : [gaps]);
+    // What it cost is in no return.
+    for (const hour of jumps)
+      expect([hour.return.reason, checkHour(hour).ok]).toEqual([null, true]);
+  },
+);

@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import type { Fill } from '../../../../enclave/connector/records.ts';
 import type { LedgerAccount } from '../../../../enclave/ledger/protocol.ts';
 import type { LoadedAccount } from '../../../../enclave/ledger/store/contract.ts';
+import { MAX_HOURS, parseTrackState } from '../../../../enclave/ledger/track/track-state.ts';
 import type { Result } from '../../../../wire/result.ts';
 import { assertAccepted } from '../../../../wire/result.ts';
 import { HOUR_MS } from '../../../../wire/track/head.ts';
@@ -18,6 +19,13 @@ const HOURS = 144;
 
 class OldStore extends KeptStore {
   isOld = false;
+  readonly states: Uint8Array[] = [];
+
+  override append(...args: Parameters<KeptStore['append']>): ReturnType<KeptStore['append']> {
+    const { state } = args[1];
+    if (state !== null) this.states.push(state.bytes);
+    return super.append(...args);
+  }
 
   override async load(account: LedgerAccount, withAll = false): Promise<Result<LoadedAccount>> {
     const loaded = assertAccepted(await super.load(account, withAll));
@@ -67,3 +75,22 @@ it('states nothing anew, and goes on as if it had read it', async () => {
   }
   expect(desk.fatal).toEqual([]);
 });
+
+it('stores no state on its way that does not read either', async () => {
+  const desk = new TrackDesk(START_MS);
+  const store = new OldStore();
+  let record = openRecord(desk, store);
+  for (let hour = 0; hour < MAX_HOURS + 60; hour++) {
+    desk.nowMs = START_MS + hour * HOUR_MS;
+    desk.poll({ records: [balanceOf('USD', '1000')] });
+    await record.idle();
+  }
+  store.isOld = true;
+  store.states.length = 0;
+  record = openRecord(desk, store);
+  record.look();
+  await record.idle();
+  expect(record.counters['states_unread']).toBe(1);
+  expect(store.states.length).toBeGreaterThan(30);
+  for (const bytes of store.states) expect(parseTrackState(bytes)).not.toBeNull();
+}, 60_000);

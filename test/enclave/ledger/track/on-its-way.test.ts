@@ -1,0 +1,124 @@
+// What is on its way when an account is connected, or is told of an hour that is stated, and ledgers that start before it is
+// there: it counts when it comes, once, and nothing is stated anew because somebody waits for it.
+
+import { expect, it } from 'vitest';
+import type { Flow } from '../../../../enclave/connector/records.ts';
+import { formatFixed } from '../../../../wire/fixed.ts';
+import { HOUR_MS } from '../../../../wire/track/head.ts';
+import type { HourStatement } from '../../../../wire/track/hour.ts';
+import { KeptStore } from '../../../helpers/kept-store.ts';
+import { balanceOf, depositedAt } from '../../../helpers/records.ts';
+import { TrackDesk } from '../../../helpers/track-desk.ts';
+import type { Story } from '../../../helpers/track-story.ts';
+import { openRecord, parsedOf, signedOf } from '../../../helpers/track-story.ts';
+
+const START_MS = Date.UTC(2026, 10, 20);
+const CAME_HOUR = 37;
+const DEPOSIT: Flow = depositedAt('d', START_MS - 25.5 * HOUR_MS, '300');
+const ON_WAY: Flow = { ...DEPOSIT, status: 'pending' };
+
+function opened(): Story {
+  const desk = new TrackDesk(START_MS);
+  return { desk, record: openRecord(desk, new KeptStore()) };
+}
+
+async function restart(story: Story): Promise<void> {
+  story.record = openRecord(story.desk, story.record.store);
+  await story.record.idle();
+  expect(story.desk.fatal).toEqual([]);
+}
+
+async function poll(story: Story, hour: number, flows: readonly Flow[], usd = 1000): Promise<void> {
+  story.desk.nowMs = START_MS + hour * HOUR_MS + 60_000;
+  story.desk.poll({ records: [...flows, balanceOf('USD', String(usd)), balanceOf('BTC', '1')] });
+  story.record.look();
+  await story.record.idle();
+}
+
+async function hoursOf(story: Story): Promise<readonly HourStatement[]> {
+  return parsedOf(await signedOf(story)).filter((one) => one.kind === 'hour');
+}
+
+/** What the hours from one on say at last. */
+async function movedIn(story: Story, fromHour: number): Promise<readonly (readonly string[])[]> {
+  const last = new Map((await hoursOf(story)).map((one) => [one.figures.startMs, one]));
+  return [...last.values()].flatMap(({ figures, return: made }) => {
+    if (figures.startMs < START_MS + fromHour * HOUR_MS) return [];
+    const { inflow, outflow, residual, equityEnd } = figures;
+    const money = [inflow, outflow, residual, equityEnd].map((one) => formatFixed(one ?? -1n));
+    return [[...money, made.ratio ?? made.reason ?? '', figures.gaps.join()]];
+  });
+}
+
+/** `toldHour`: when it is told that it is on its way; then the ledgers start, and at last something else is told late. */
+async function play(toldHour: number, restarts: readonly number[]): Promise<Story> {
+  const story = opened();
+  for (let hour = 0; hour <= 56; hour++) {
+    if (restarts.includes(hour)) await restart(story);
+    const lateMs = START_MS + 33.5 * HOUR_MS;
+    const out = {
+      ...depositedAt('out', lateMs + 1, '5'),
+      direction: 'out',
+      type: 'withdrawal',
+    } as const;
+    const flows = [
+      ...(hour === toldHour ? [ON_WAY] : []),
+      ...(hour === CAME_HOUR ? [DEPOSIT] : []),
+      ...(hour === 53 ? [depositedAt('in', lateMs, '5'), out] : []),
+    ];
+    await poll(story, hour, flows, hour < CAME_HOUR ? 1000 : 1300);
+  }
+  return story;
+}
+
+it.each([
+  [0, [30]],
+  [0, [52]],
+  [0, [26, 36, 52]],
+  [1, [30]],
+  [1, [52]],
+  [3, [30, 52]],
+] as const)(
+  'a deposit told in hour %i as on its way comes once, with starts in %j',
+  async (told, restarts) => {
+    const whole = await movedIn(await play(told, []), 32);
+    expect(whole.filter(([inflow]) => inflow === '300')).toHaveLength(1);
+    expect(await movedIn(await play(told, restarts), 32)).toEqual(whole);
+  },
+);
+
+it.each([4, 26])(
+  'the fee of a withdrawal from before the first poll changes no hour after a start in hour %i',
+  async (hours) => {
+    const facts = {
+      ...depositedAt('w', START_MS - 2.5 * HOUR_MS, '300'),
+      direction: 'out',
+    } as const;
+    const withdrawal: Flow = { ...facts, type: 'withdrawal', status: 'pending' };
+    const story = opened();
+    const first = depositedAt('first', START_MS - 5.5 * HOUR_MS, '10');
+    for (let hour = 0; hour <= hours; hour++)
+      await poll(story, hour, hour === 0 ? [first, withdrawal] : []);
+    await restart(story);
+    const fee = { currency: 'USD', amount: '50' };
+    await poll(story, hours + 1, [{ ...withdrawal, status: 'ok', fee }]);
+    for (let hour = hours + 2; hour <= hours + 4; hour++) await poll(story, hour, []);
+    for (const [, , residual] of await movedIn(story, -6))
+      expect(residual === '0' || residual === formatFixed(-1n)).toBe(true);
+    const corrected = (await hoursOf(story)).filter(({ supersedes }) => supersedes !== null);
+    for (const { figures } of corrected) expect(figures.rebuilt).toBe(true);
+  },
+);
+
+it('what is on its way has nothing stated anew, whatever prices say after a start', async () => {
+  const story = opened();
+  for (let hour = 0; hour <= 60; hour++) await poll(story, hour, []);
+  const before = parsedOf(await signedOf(story)).length;
+  const told: Flow = { ...depositedAt('p', START_MS + 45.5 * HOUR_MS, '5'), status: 'pending' };
+  await poll(story, 60.5, [told]);
+  story.desk.moreUsd = 7;
+  await restart(story);
+  story.record.look();
+  await story.record.idle();
+  expect(parsedOf(await signedOf(story))).toHaveLength(before);
+});
