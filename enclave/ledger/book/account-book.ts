@@ -179,7 +179,13 @@ export class AccountBook implements Book {
     // Of what a restart settles: with what is settled already, all that is waited for.
     const settledMs = base === null ? fromMs : Math.max(fromMs, baseMs);
     const pending = this.#timeline.pendingEvents(0, settledMs);
+    // Of hours that are open these are what may come into them.
+    const openKeys = new Set(open.map(({ key }) => key));
     const byHour = new Map<number, string[]>();
+    for (const [hour, keys] of this.#timeline.settledKeys) {
+      const own = keys.filter((key) => hour < fromMs || !openKeys.has(key));
+      if (own.length > 0) byHour.set(hour, own);
+    }
     for (const { key, atMs } of kept) {
       const hour = hourOf(atMs);
       byHour.set(hour, [...(byHour.get(hour) ?? []), key]);
@@ -190,7 +196,7 @@ export class AccountBook implements Book {
       opening: this.#state === null ? (this.#opening?.observation ?? null) : null,
       records: open.map(({ record }) => record),
       observations: this.#timeline.observations(fromMs).map(({ observation }) => observation),
-      settled: [...this.#timeline.settledKeys.filter(([hour]) => hour < fromMs), ...byHour],
+      settled: [...byHour].sort(([a], [b]) => a - b),
       pending: [...this.#timeline.pendingKeys, ...pending.map(({ key }) => key)].sort(),
       state: this.#state,
       base,
@@ -269,9 +275,9 @@ export class AccountBook implements Book {
       if (isOther && !this.#isOpen(atMs)) {
         // What was worked out from it, or is settled, stays; nobody waits for it any more.
         const { status } = told;
-        const record = { ...known.record, status };
-        this.#timeline.replace({ ...known, status, record });
-        return 'settled';
+        const record = { ...known.record, status, networkId };
+        this.#timeline.replace({ ...known, status, networkId, record });
+        return moneyOf(known) === moneyOf(told) ? 'repeated' : 'unbooked';
       }
       const record = { ...told.record, timeMs: atMs, networkId };
       this.#timeline.replace({ ...told, atMs, networkId, record });

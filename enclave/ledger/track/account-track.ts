@@ -215,21 +215,22 @@ export class AccountTrack {
     const { account, store } = this.#options;
     const kept: StoredRecord[] = [];
     const settled: BookRecord[] = [];
+    const lacking: BookRecord[] = [];
     const tooPrecise = new Set<number>();
-    const findings = new Set<string>();
     for (const record of poll.outcome === 'failed' ? [] : poll.records) {
       if (!isBooked(record)) continue;
       const applied = this.#apply(record, true);
       if (applied === 'too_precise') tooPrecise.add(hourOf(record.timeMs));
       else if (applied === 'settled') settled.push(record);
       else if (applied !== 'repeated') kept.push(record);
+      if (applied === 'unbooked') lacking.push(record);
     }
     const unstored = await this.#insist(() => store.unstored(account, settled));
     if (!unstored.ok) return unstored;
     kept.push(...unstored.value);
-    const hours = this.#unbooked.hoursOf(unstored.value, this.#book);
+    const hours = this.#unbooked.hoursOf([...lacking, ...unstored.value], this.#book);
     this.#unbooked.add(hours);
-    if (hours.length > 0) findings.add(LATE_UNBOOKED);
+    const findings = new Set(hours.length > 0 ? [LATE_UNBOOKED] : []);
     const told = this.#coverage.recordOf(poll, { tooPrecise, findings }, observedIn(poll));
     if (!told.follows) this.resync(poll.startedMs);
     this.#takeRecordOfPoll(told, true);

@@ -52,6 +52,8 @@ export class TrackRecord implements LedgerPart {
     corrections: 0,
     polls_not_taken: 0,
     records_new: 0,
+    records_uncounted: 0,
+    records_unbooked: 0,
     records_repeated: 0,
     records_late: 0,
     records_settled: 0,
