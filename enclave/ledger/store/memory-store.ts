@@ -11,7 +11,8 @@ import type { SignedStatement } from '../../../wire/track/evidence.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import type { Addition, LoadedAccount, StoredPoll, StoredRecord, TrackStore } from './contract.ts';
 import { trackAccountOf } from './postgres-store.ts';
-import { isStored, recordName, storedNames } from './stored-record.ts';
+import type { StoredPlace } from './stored-record.ts';
+import { isStored, moneyOf, recordName, storedNames } from './stored-record.ts';
 
 /** A year of a hundred accounts, or a month of a thousand. */
 export const MAX_MEMORY_BYTES: number = 512 * 1024 * 1024;
@@ -24,6 +25,8 @@ interface Kept {
   readonly rows: Map<number, SignedStatement>;
   /** Of the records that were saved, oldest first, with their numbers. */
   readonly names: Map<string, number>;
+  /** What they moved, where they moved anything. */
+  readonly moneys: Map<string, string>;
   bytes: number;
 }
 
@@ -60,18 +63,23 @@ export class MemoryStore implements TrackStore {
     records: readonly StoredRecord[],
     recordCount: number,
   ): Promise<Result<number>> {
-    const { names } = this.#keptOf(account);
+    const { names, moneys } = this.#keptOf(account);
     let count = recordCount;
     for (const record of records) {
       const name = nameOf(record);
-      if (!names.has(name)) names.set(name, ++count);
+      if (names.has(name)) continue;
+      names.set(name, ++count);
+      const money = moneyOf(record);
+      if (money !== null) moneys.set(name, money);
     }
     const most = this.#maxNames / this.#accounts.size;
     // The book asks for flows again that it has by no more than their ids.
     for (const isKept of [isFlow, () => false]) {
       for (const name of names.keys()) {
         if (names.size <= most) break;
-        if (!isKept(name)) names.delete(name);
+        if (isKept(name)) continue;
+        names.delete(name);
+        moneys.delete(name);
       }
     }
     return Promise.resolve(accept(count));
@@ -82,11 +90,15 @@ export class MemoryStore implements TrackStore {
     records: readonly T[],
     areKept = false,
   ): Promise<Result<readonly T[]>> {
-    const { names } = this.#keptOf(account);
+    const { names, moneys } = this.#keptOf(account);
+    const placeOf = (name: string): StoredPlace | undefined => {
+      const at = names.get(name);
+      return at === undefined ? undefined : { at, money: moneys.get(name) ?? null };
+    };
     const isNew = (record: T): boolean =>
       !isStored(
         storedNames(record, (name) => JSON.stringify(name)),
-        (name) => names.get(name),
+        placeOf,
         areKept,
       );
     return Promise.resolve(accept(records.filter((record) => isNew(record))));
@@ -130,7 +142,8 @@ export class MemoryStore implements TrackStore {
   }
 
   #keptOf({ id }: LedgerAccount): Kept {
-    const kept = this.#accounts.get(id) ?? { rows: new Map(), names: new Map(), bytes: 0 };
+    const none = { rows: new Map(), names: new Map(), moneys: new Map(), bytes: 0 };
+    const kept: Kept = this.#accounts.get(id) ?? none;
     this.#accounts.set(id, kept);
     return kept;
   }

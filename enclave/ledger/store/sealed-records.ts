@@ -10,9 +10,11 @@ import { StoreError } from './database.ts';
 import type { Row } from './row.ts';
 import type { StoreKeys } from './store-keys.ts';
 import { NONCE_BYTES } from './store-keys.ts';
+import type { StoredPlace } from './stored-record.ts';
 import {
   encodeStoredRecord,
   isStored,
+  moneyOf,
   MAX_STORED_RECORD_BYTES,
   parseStoredRecord,
   recordName,
@@ -101,14 +103,14 @@ function prepare(keys: StoreKeys, records: readonly StoredRecord[]): readonly Pr
   return [...prepared.values()];
 }
 
-/** Counters of what is there already, by keys in hex. A server that says so of a record that it has not is caught: it cannot seal. */
+/** Counters, and what was moved, of what is there already, by keys in hex. A server that says so of a record that it has not is caught: it cannot seal. */
 async function readKnown(
   sql: Sql,
   keys: StoreKeys,
   account: Uint8Array,
   recordKeys: readonly Uint8Array[],
-): Promise<ReadonlyMap<string, number>> {
-  const known = new Map<string, number>();
+): Promise<ReadonlyMap<string, StoredPlace>> {
+  const known = new Map<string, StoredPlace>();
   for (let at = 0; at < recordKeys.length; at += PAGE_ROWS) {
     const asked = recordKeys.slice(at, at + PAGE_ROWS);
     const rows = await sql.query(
@@ -118,8 +120,8 @@ async function readKnown(
       asked.length,
     );
     for (const row of rows) {
-      const { recordKey, counter } = readRecord(row, keys);
-      known.set(toHex(recordKey), counter);
+      const { recordKey, counter, record } = readRecord(row, keys);
+      known.set(toHex(recordKey), { at: counter, money: moneyOf(record) });
     }
   }
   return known;
@@ -136,10 +138,10 @@ export async function readUnstored<T extends StoredRecord>(
     record,
     names: storedNames(record, (name) => keys.recordKey(name)),
   }));
-  const asked = told.flatMap(({ names: { own, alike, against } }) => [own, ...alike, ...against]);
+  const asked = told.flatMap(({ names: { own, others } }) => [own, ...others]);
   const known = await readKnown(sql, keys, account, asked);
-  const numberOf = (key: Uint8Array): number | undefined => known.get(toHex(key));
-  return told.filter(({ names }) => !isStored(names, numberOf, areKept)).map((one) => one.record);
+  const placeOf = (key: Uint8Array): StoredPlace | undefined => known.get(toHex(key));
+  return told.filter(({ names }) => !isStored(names, placeOf, areKept)).map((one) => one.record);
 }
 
 /** Gives how many records the account has then. */
@@ -160,7 +162,7 @@ export async function writeRecords(
     prepared.map(({ recordKey }) => recordKey),
   );
   // Beyond it where the answer to a commit was lost.
-  let counter = Math.max(recordCount, ...known.values());
+  let counter = Math.max(recordCount, ...[...known.values()].map(({ at }) => at));
   let page: Uint8Array[] = [];
   let rows: (Uint8Array | number)[][] = [];
   const flush = async (): Promise<void> => {

@@ -5,6 +5,7 @@ import { encodeCbor } from '../../../wire/cbor.ts';
 import type { CborValue } from '../../../wire/cbor.ts';
 import type { Fields } from '../../../wire/fields.ts';
 import { parseFields } from '../../../wire/fields.ts';
+import { toFixed } from '../../../wire/fixed.ts';
 import type {
   Balance,
   ConnectorRecord,
@@ -51,9 +52,26 @@ type RecordName = readonly CborValue[];
 /** Under which names a record may be stored. */
 export interface StoredNames<Name> {
   readonly own: Name;
-  /** Of a flow as it was told before, with a transaction or without, where it moved as much; and where not. */
-  readonly alike: readonly Name[];
-  readonly against: readonly Name[];
+  /** Of a flow as it may have been told before, with a transaction or without. */
+  readonly others: readonly Name[];
+  /** What it moved; null: nothing. */
+  readonly money: string | null;
+}
+
+/** What is stored under a name: its place in the order of storing, and what it moved. */
+export interface StoredPlace {
+  readonly at: number;
+  readonly money: string | null;
+}
+
+/** What a flow moves and costs, in whatever digits it was told; null: it is no flow, or moves nothing. */
+export function moneyOf(record: StoredRecord): string | null {
+  if (record.kind !== 'flow' || !isBalanced(record, record.status)) return null;
+  const { currency, amount, fee } = record;
+  const feeAmount = toFixed(fee?.amount ?? '0');
+  return [toFixed(amount), currency, ...(feeAmount === 0n ? [] : [feeAmount, fee?.currency])].join(
+    ' ',
+  );
 }
 
 /** `nameOf`: what a store calls a name. */
@@ -62,29 +80,32 @@ export function storedNames<Name>(
   nameOf: (name: RecordName) => Name,
 ): StoredNames<Name> {
   const own = nameOf(recordName(record));
-  if (record.kind !== 'flow') return { own, alike: [], against: [] };
-  const isIn = isBalanced(record, record.status);
-  const namesOf = (balanced: boolean): readonly Name[] =>
-    FLOW_STATUSES.filter((status) => isBalanced(record, status) === balanced).flatMap((status) =>
-      ['', null].map((networkId) => nameOf(recordName({ ...record, status, networkId }))),
-    );
-  return { own, alike: namesOf(isIn), against: namesOf(!isIn) };
+  const statuses = record.kind === 'flow' ? FLOW_STATUSES : [];
+  const others = statuses.flatMap((status) =>
+    ['', null].map((networkId) => nameOf(recordName({ ...record, status, networkId } as Flow))),
+  );
+  return { own, others, money: moneyOf(record) };
 }
 
 /**
  * Whether what a record says was booked, or said, before: in the very same words, or by the last ones that are stored of
- * it. `numberOf`: the place of a name in the order of storing. `isKept`: the record is stored; what was before it is asked.
+ * it. `isKept`: the record is stored; what was before it is asked.
  */
 export function isStored<Name>(
-  { own, alike, against }: StoredNames<Name>,
-  numberOf: (name: Name) => number | undefined,
+  { own, others, money }: StoredNames<Name>,
+  placeOf: (name: Name) => StoredPlace | undefined,
   isKept: boolean,
 ): boolean {
-  const ownAt = numberOf(own) ?? Infinity;
+  const ownAt = placeOf(own)?.at ?? Infinity;
   if (!isKept && ownAt < Infinity) return true;
-  const lastOf = (names: readonly Name[]): number =>
-    Math.max(0, ...names.map((name) => numberOf(name) ?? 0).filter((at) => at < ownAt));
-  return lastOf(alike) > lastOf(against);
+  let [same, other] = [0, 0];
+  for (const name of others) {
+    const { at, money: moved } = placeOf(name) ?? { at: 0, money };
+    if (at >= ownAt) continue;
+    if (moved === money) same = Math.max(same, at);
+    else other = Math.max(other, at);
+  }
+  return same > other;
 }
 
 function pollToCbor(record: StoredPollRecord): CborValue {

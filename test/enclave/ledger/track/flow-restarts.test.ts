@@ -150,6 +150,25 @@ describe('a flow that is booked', () => {
     },
   );
 
+  it.each([
+    [{ fee: { currency: 'USD', amount: '1' } }, 1],
+    [{ amount: '6' }, 1],
+    [{ fee: { currency: 'USD', amount: '0.00' } }, 0],
+    [{ amount: '5.0' }, 0],
+  ])('out, is through days later, and moved %j: %i hour lacks it', async (last, hours) => {
+    for (const restarts of [false, true]) {
+      const scene = await opened('out');
+      await tell(scene, PENDING, USD - 5);
+      await wait(scene, 5, USD - 5);
+      if (restarts) await restart(scene);
+      for (const told of [last, last, null]) await tell(scene, { ...OK, ...told }, USD - 5);
+      const all = [...(await hoursOf(scene)).values()];
+      const lacking = (gap: string): number =>
+        all.filter(({ figures }) => figures.gaps.includes(gap)).length;
+      expect([lacking(NOT_BOOKED), lacking(LATE_UNBOOKED)]).toEqual([hours, hours]);
+    }
+  });
+
   it.each([['in'], ['out']] as const)(
     '%s, and was told days late keeps it when the next ledger cannot go back that far',
     async (direction) => {
