@@ -277,7 +277,7 @@ export class AccountBook implements Book {
         const { status } = told;
         const record = { ...known.record, status, networkId };
         this.#timeline.replace({ ...known, status, networkId, record });
-        return moneyOf(known) === moneyOf(told) ? 'repeated' : 'unbooked';
+        return moneyOf(known) === moneyOf(told) ? 'repeated' : 'settled';
       }
       const record = { ...told.record, timeMs: atMs, networkId };
       this.#timeline.replace({ ...told, atMs, networkId, record });

@@ -215,7 +215,6 @@ export class AccountTrack {
     const { account, store } = this.#options;
     const kept: StoredRecord[] = [];
     const settled: BookRecord[] = [];
-    const lacking: BookRecord[] = [];
     const tooPrecise = new Set<number>();
     for (const record of poll.outcome === 'failed' ? [] : poll.records) {
       if (!isBooked(record)) continue;
@@ -223,12 +222,11 @@ export class AccountTrack {
       if (applied === 'too_precise') tooPrecise.add(hourOf(record.timeMs));
       else if (applied === 'settled') settled.push(record);
       else if (applied !== 'repeated') kept.push(record);
-      if (applied === 'unbooked') lacking.push(record);
     }
     const unstored = await this.#insist(() => store.unstored(account, settled));
     if (!unstored.ok) return unstored;
     kept.push(...unstored.value);
-    const hours = this.#unbooked.hoursOf([...lacking, ...unstored.value], this.#book);
+    const hours = this.#unbooked.hoursOf(unstored.value, this.#book);
     this.#unbooked.add(hours);
     const findings = new Set(hours.length > 0 ? [LATE_UNBOOKED] : []);
     const told = this.#coverage.recordOf(poll, { tooPrecise, findings }, observedIn(poll));

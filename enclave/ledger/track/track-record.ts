@@ -53,7 +53,6 @@ export class TrackRecord implements LedgerPart {
     polls_not_taken: 0,
     records_new: 0,
     records_uncounted: 0,
-    records_unbooked: 0,
     records_repeated: 0,
     records_late: 0,
     records_settled: 0,
