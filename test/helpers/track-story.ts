@@ -1,6 +1,7 @@
 // Two days of one account, always the same: a trade, a deposit, an outage, a trade that is told late, and midnights. What a
 // ledger made of it is compared between stores, and between runs that crash and runs that do not.
 
+import { expect } from 'vitest';
 import type { ConnectorRecord } from '../../enclave/connector/records.ts';
 import type { TrackStore } from '../../enclave/ledger/store/contract.ts';
 import { TrackRecord } from '../../enclave/ledger/track/track-record.ts';
@@ -8,6 +9,7 @@ import type { SignedStatement } from '../../wire/track/evidence.ts';
 import type { ChainStatement } from '../../wire/track/statement.ts';
 import { parseChainStatement } from '../../wire/track/statement.ts';
 import { assertAccepted } from '../../wire/result.ts';
+import { KeptStore } from './kept-store.ts';
 import { balanceOf, boughtAt, depositedAt } from './records.ts';
 import { BOOKS, TrackDesk } from './track-desk.ts';
 
@@ -66,6 +68,19 @@ export function openRecord(desk: TrackDesk, store: TrackStore): TrackRecord {
     retryMs: 1,
     graceMs: 30 * MINUTE_MS,
   });
+}
+
+/** A new account of a desk with that time, with a store that outlives its ledgers. */
+export function openAt(startMs: number): Story {
+  const desk = new TrackDesk(startMs);
+  return { desk, record: openRecord(desk, new KeptStore()) };
+}
+
+/** The next ledger, over what the one before it has stored. */
+export async function restart(story: Story): Promise<void> {
+  story.record = openRecord(story.desk, story.record.store);
+  await story.record.idle();
+  expect(story.desk.fatal).toEqual([]);
 }
 
 /**

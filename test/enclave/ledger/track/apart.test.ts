@@ -13,24 +13,13 @@ import { KeptStore } from '../../../helpers/kept-store.ts';
 import { balanceOf, boughtAt, depositedAt } from '../../../helpers/records.ts';
 import { TrackDesk } from '../../../helpers/track-desk.ts';
 import type { Story } from '../../../helpers/track-story.ts';
-import { openRecord, parsedOf, signedOf } from '../../../helpers/track-story.ts';
+import { openAt, openRecord, parsedOf, restart, signedOf } from '../../../helpers/track-story.ts';
 
 const START_MS = Date.UTC(2026, 10, 20);
 /** The state that a restart takes is of the first hour. */
 const RESTART_HOUR = 30;
 /** What is told of it later no balance says: it went as it came. */
 const LATE_HOUR = 22;
-
-function opened(): Story {
-  const desk = new TrackDesk(START_MS);
-  return { desk, record: openRecord(desk, new KeptStore()) };
-}
-
-async function restart(story: Story): Promise<void> {
-  story.record = openRecord(story.desk, story.record.store);
-  await story.record.idle();
-  expect(story.desk.fatal).toEqual([]);
-}
 
 async function poll(
   { desk, record }: Story,
@@ -91,7 +80,7 @@ function apartIn(hours: readonly HourStatement[]): readonly number[] {
 }
 
 it('an hour that begins with what no stated hour ends with is a gap, until they meet', async () => {
-  const story = opened();
+  const story = openAt(START_MS);
   await pollAll(story, 0, RESTART_HOUR + 1);
   expect(apartIn((await statedIn(story)).last)).toEqual([]);
 
@@ -124,7 +113,7 @@ it('an hour that begins with what no stated hour ends with is a gap, until they 
 });
 
 it('a day says of its hours what they say, when they meet again as well', async () => {
-  const story = opened();
+  const story = openAt(START_MS);
   await pollAll(story, 0, RESTART_HOUR + 1);
   story.desk.moreUsd = 7;
   await restart(story);
@@ -145,7 +134,7 @@ it('a day says of its hours what they say, when they meet again as well', async 
 });
 
 it('a record goes on from no hour that was worked out backwards', async () => {
-  const story = opened();
+  const story = openAt(START_MS);
   await pollAll(story, 0, 2);
   story.desk.moreUsd = 7;
   await restart(story);
@@ -163,7 +152,7 @@ it('a record goes on from no hour that was worked out backwards', async () => {
 });
 
 it('what was worked out backwards stays when something is told of a later time', async () => {
-  const story = opened();
+  const story = openAt(START_MS);
   await pollAll(story, 0, 13);
   story.desk.moreUsd = 7;
   await restart(story);

@@ -7,19 +7,12 @@ import type { ConnectorRecord } from '../../../../enclave/connector/records.ts';
 import { formatFixed } from '../../../../wire/fixed.ts';
 import { HOUR_MS } from '../../../../wire/track/head.ts';
 import type { HourStatement } from '../../../../wire/track/hour.ts';
-import { KeptStore } from '../../../helpers/kept-store.ts';
 import { balanceOf, depositedAt } from '../../../helpers/records.ts';
-import { TrackDesk } from '../../../helpers/track-desk.ts';
 import type { Story } from '../../../helpers/track-story.ts';
-import { openRecord, parsedOf, signedOf } from '../../../helpers/track-story.ts';
+import { openAt, parsedOf, restart, signedOf } from '../../../helpers/track-story.ts';
 
 const OPENED_MS = Date.UTC(2026, 10, 20, 10);
 const [FIRST_HOUR, LATE_HOUR] = [-6, -3];
-
-function opened(): Story {
-  const desk = new TrackDesk(OPENED_MS);
-  return { desk, record: openRecord(desk, new KeptStore()) };
-}
 
 /** Behind the begin of the hour. */
 function within(hour: number): number {
@@ -79,7 +72,7 @@ function times<T>(count: number, value: T): readonly T[] {
 }
 
 it('a deposit from before the first poll that is told late changes what was there before it', async () => {
-  const story = opened();
+  const story = openAt(OPENED_MS);
   await poll(story, 0, [depositedAt('first', within(FIRST_HOUR), '10')]);
   await pollAll(story, 1, 3);
   await poll(story, 3, [depositedAt('late', within(LATE_HOUR), '300')]);
@@ -97,11 +90,10 @@ it('a deposit from before the first poll that is told late changes what was ther
 });
 
 it('after a restart that has let go of what the first poll found, it is in no figure, and its hour says so', async () => {
-  const story = opened();
+  const story = openAt(OPENED_MS);
   await poll(story, 0, [depositedAt('first', within(FIRST_HOUR), '10')]);
   await pollAll(story, 1, 27);
-  story.record = openRecord(story.desk, story.record.store);
-  await story.record.idle();
+  await restart(story);
   await poll(story, 27, [depositedAt('late', within(LATE_HOUR), '300')]);
   await pollAll(story, 28, 30);
   const stated = await statedIn(story);
@@ -113,7 +105,7 @@ it('after a restart that has let go of what the first poll found, it is in no fi
 });
 
 it('a withdrawal from before the first poll that failed is in no hour, the first one among them', async () => {
-  const story = opened();
+  const story = openAt(OPENED_MS);
   const withdrawal = depositedAt('w', within(FIRST_HOUR), '300');
   const asked = { ...withdrawal, direction: 'out', type: 'withdrawal', status: 'pending' } as const;
   await poll(story, 0, [asked]);
@@ -126,7 +118,7 @@ it('a withdrawal from before the first poll that failed is in no hour, the first
 });
 
 it('hours of a week before keep their polls and gaps when they are stated anew', async () => {
-  const story = opened();
+  const story = openAt(OPENED_MS);
   const fine = depositedAt('fine', within(-120), '0.1234567890123456789');
   await poll(story, 0, [depositedAt('first', within(-150), '10'), fine], 168);
   for (const hour of [1, 2]) await poll(story, hour, [], 168);

@@ -6,27 +6,14 @@ import type { Flow } from '../../../../enclave/connector/records.ts';
 import { formatFixed } from '../../../../wire/fixed.ts';
 import { HOUR_MS } from '../../../../wire/track/head.ts';
 import type { HourStatement } from '../../../../wire/track/hour.ts';
-import { KeptStore } from '../../../helpers/kept-store.ts';
 import { balanceOf, depositedAt } from '../../../helpers/records.ts';
-import { TrackDesk } from '../../../helpers/track-desk.ts';
 import type { Story } from '../../../helpers/track-story.ts';
-import { openRecord, parsedOf, signedOf } from '../../../helpers/track-story.ts';
+import { openAt, parsedOf, restart, signedOf } from '../../../helpers/track-story.ts';
 
 const START_MS = Date.UTC(2026, 10, 20);
 const CAME_HOUR = 37;
 const DEPOSIT: Flow = depositedAt('d', START_MS - 25.5 * HOUR_MS, '300');
 const ON_WAY: Flow = { ...DEPOSIT, status: 'pending' };
-
-function opened(): Story {
-  const desk = new TrackDesk(START_MS);
-  return { desk, record: openRecord(desk, new KeptStore()) };
-}
-
-async function restart(story: Story): Promise<void> {
-  story.record = openRecord(story.desk, story.record.store);
-  await story.record.idle();
-  expect(story.desk.fatal).toEqual([]);
-}
 
 async function poll(story: Story, hour: number, flows: readonly Flow[], usd = 1000): Promise<void> {
   story.desk.nowMs = START_MS + hour * HOUR_MS + 60_000;
@@ -54,7 +41,7 @@ async function movedIn(story: Story, fromHour: number): Promise<readonly (readon
 
 /** `toldHour`: when it is told that it is on its way; then the ledgers start, and at last something else is told late. */
 async function play(toldHour: number, restarts: readonly number[]): Promise<Story> {
-  const story = opened();
+  const story = openAt(START_MS);
   for (let hour = 0; hour <= 56; hour++) {
     if (restarts.includes(hour)) await restart(story);
     const lateMs = START_MS + 33.5 * HOUR_MS;
@@ -101,7 +88,7 @@ it.each([
     const history = [1, 5, 9, 10, 11, 15].map((hour) =>
       depositedAt(`first${hour}`, START_MS - (20.25 - hour) * HOUR_MS, '10'),
     );
-    const story = opened();
+    const story = openAt(START_MS);
     for (let hour = 0; hour <= 86; hour++) {
       if ((restarts as readonly number[]).includes(hour)) await restart(story);
       const flows = [
@@ -127,7 +114,7 @@ it.each([4, 26])(
       direction: 'out',
     } as const;
     const withdrawal: Flow = { ...facts, type: 'withdrawal', status: 'pending' };
-    const story = opened();
+    const story = openAt(START_MS);
     const first = depositedAt('first', START_MS - 5.5 * HOUR_MS, '10');
     for (let hour = 0; hour <= hours; hour++)
       await poll(story, hour, hour === 0 ? [first, withdrawal] : []);
@@ -151,7 +138,7 @@ it.each([4, 26])(
 );
 
 it('what is on its way has nothing stated anew, whatever prices say after a start', async () => {
-  const story = opened();
+  const story = openAt(START_MS);
   for (let hour = 0; hour <= 60; hour++) await poll(story, hour, []);
   const before = parsedOf(await signedOf(story)).length;
   const told: Flow = { ...depositedAt('p', START_MS + 45.5 * HOUR_MS, '5'), status: 'pending' };
