@@ -16,7 +16,7 @@ import type {
   PriceQuestion,
 } from './contract.ts';
 import type { BookEvent, Movement } from './event.ts';
-import { eventOf, isCounted } from './event.ts';
+import { eventOf, isCounted, moneyOf } from './event.ts';
 import { HourPrices } from './hour-prices.ts';
 import type { ToldHour } from './hour-run.ts';
 import { runHour } from './hour-run.ts';
@@ -374,11 +374,6 @@ export class AccountBook implements Book {
     this.#floorMs = floorMs;
     this.#timeline.settle(floorMs, this.#checkpoints.dropBefore(floorMs));
   }
-}
-
-/** What is moved, and what that costs. */
-function moneyOf({ currency, amount, fee }: Movement): string {
-  return [amount, currency, fee?.amount, fee?.currency].join(' ');
 }
 
 function historyOf({ fromMs }: Observed): number {

@@ -11,9 +11,10 @@ import type { PriceTable } from './price-table.ts';
 export type BookRecord = Fill | Funding | Flow;
 
 /**
- * `new`: in an hour that is open. `uncounted`: new, and in no figure as it is (a deposit on its way). `repeated`: known,
- * nothing changes. `late`: in an hour that was closed; reopen() it, and close it and those after it again. `settled`: before the first hour that can be reopened; only a new book from all
- * stored records can count it. `too_precise`: an amount has more than 18 digits after the point, or is beyond 10^30.
+ * `new`: in an hour that is open. `uncounted`: new, and in no figure as it is (a deposit on its
+ * way). `repeated`: known, nothing changes. `late`: in an hour that was closed; reopen() it, and close it and those after
+ * it again. `settled`: before the first hour that can be reopened; only a new book from all stored records can count it.
+ * `too_precise`: an amount has more than 18 digits after the point, or is beyond 10^30.
  */
 export type Applied = 'new' | 'uncounted' | 'repeated' | 'late' | 'settled' | 'too_precise';
 

@@ -12,7 +12,7 @@ import type { LedgerAccount } from '../protocol.ts';
 import type { Addition, LoadedAccount, StoredPoll, StoredRecord, TrackStore } from './contract.ts';
 import { trackAccountOf } from './postgres-store.ts';
 import type { StoredPlace } from './stored-record.ts';
-import { isStored, moneyOf, recordName, storedNames } from './stored-record.ts';
+import { isStored, movedBy, recordName, storedNames } from './stored-record.ts';
 
 /** A year of a hundred accounts, or a month of a thousand. */
 export const MAX_MEMORY_BYTES: number = 512 * 1024 * 1024;
@@ -69,7 +69,7 @@ export class MemoryStore implements TrackStore {
       const name = nameOf(record);
       if (names.has(name)) continue;
       names.set(name, ++count);
-      const money = moneyOf(record);
+      const money = movedBy(record);
       if (money !== null) moneys.set(name, money);
     }
     const most = this.#maxNames / this.#accounts.size;

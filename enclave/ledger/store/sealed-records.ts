@@ -14,7 +14,7 @@ import type { StoredPlace } from './stored-record.ts';
 import {
   encodeStoredRecord,
   isStored,
-  moneyOf,
+  movedBy,
   MAX_STORED_RECORD_BYTES,
   parseStoredRecord,
   recordName,
@@ -121,7 +121,7 @@ async function readKnown(
     );
     for (const row of rows) {
       const { recordKey, counter, record } = readRecord(row, keys);
-      known.set(toHex(recordKey), { at: counter, money: moneyOf(record) });
+      known.set(toHex(recordKey), { at: counter, money: movedBy(record) });
     }
   }
   return known;

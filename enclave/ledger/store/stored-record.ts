@@ -21,6 +21,7 @@ import {
   recordToCbor,
 } from '../../connector/records.ts';
 import { readHourPoll } from '../../../wire/track/hour.ts';
+import { moneyOf } from '../book/event.ts';
 import type { LostSpan, StoredPollRecord, StoredRecord } from './contract.ts';
 
 /** A hundred of them are one answer of the database; a poll of more balances is not kept, and its book is. */
@@ -65,13 +66,14 @@ export interface StoredPlace {
 }
 
 /** What a flow moves and costs, in whatever digits it was told; null: it is no flow, or moves nothing. */
-export function moneyOf(record: StoredRecord): string | null {
+export function movedBy(record: StoredRecord): string | null {
   if (record.kind !== 'flow' || !isBalanced(record, record.status)) return null;
-  const { currency, amount, fee } = record;
-  const feeAmount = toFixed(fee?.amount ?? '0');
-  return [toFixed(amount), currency, ...(feeAmount === 0n ? [] : [feeAmount, fee?.currency])].join(
-    ' ',
-  );
+  const { currency, fee } = record;
+  return moneyOf({
+    currency,
+    amount: toFixed(record.amount),
+    fee: fee === null ? null : { currency: fee.currency, amount: toFixed(fee.amount) },
+  });
 }
 
 /** `nameOf`: what a store calls a name. */
@@ -84,7 +86,7 @@ export function storedNames<Name>(
   const others = statuses.flatMap((status) =>
     ['', null].map((networkId) => nameOf(recordName({ ...record, status, networkId } as Flow))),
   );
-  return { own, others, money: moneyOf(record) };
+  return { own, others, money: movedBy(record) };
 }
 
 /**

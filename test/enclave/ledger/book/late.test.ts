@@ -223,6 +223,20 @@ describe('flows that are not final', () => {
     expect(close(book, table, 2)).toEqual(before);
   });
 
+  it.each([
+    ['0.00', 'repeated', '1000'],
+    ['3', 'late', '1003'],
+  ])('one that is through with a fee of %s is %s', (amount, applied, cost) => {
+    const book = opened(72, 0);
+    book.apply(withdrawal('pending'));
+    close(book, table, 1);
+    const through = { ...withdrawal('ok'), fee: { currency: 'USDT', amount } };
+    expect(book.apply(through)).toBe(applied);
+    book.reopen(T0);
+    const [figures] = close(book, table, 1);
+    expect(text(100_000n * 10n ** 18n - (figures?.equityEnd ?? 0n))).toBe(cost);
+  });
+
   it('one that fails after its hour is settled is said to be settled, and not lost', () => {
     const book = new AccountBook({ pricedIn: 'USDT', keepHours: 1 });
     book.observe(observation(T0, [balance('USDT', '100000')]));
