@@ -184,15 +184,13 @@ export function isCounted(event: BookEvent): boolean {
   return event.status === 'pending' && event.amount < 0n;
 }
 
-/** What a flow moves and what that costs; a fee of zero is none. Null: a Fixed cannot hold it. */
-export function moneyOf(moved: {
-  readonly currency: string;
-  readonly amount: Fixed | null;
-  readonly fee: { readonly currency: string; readonly amount: Fixed | null } | null;
-}): string {
-  const { currency, amount, fee } = moved;
-  const costs = fee === null || fee.amount === 0n ? [] : [fee.amount, fee.currency];
-  return [amount, currency, ...costs].join(' ');
+/** What is moved and what that costs; a fee of zero is none. */
+export function moneyOf({ currency, amount, fee }: Movement): string {
+  return [
+    amount,
+    currency,
+    ...(fee === null || fee.amount === 0n ? [] : [fee.amount, fee.currency]),
+  ].join(' ');
 }
 
 /** Of what happens in one millisecond: what comes in before what it may pay for, what goes out last. */

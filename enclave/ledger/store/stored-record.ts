@@ -5,14 +5,7 @@ import { encodeCbor } from '../../../wire/cbor.ts';
 import type { CborValue } from '../../../wire/cbor.ts';
 import type { Fields } from '../../../wire/fields.ts';
 import { parseFields } from '../../../wire/fields.ts';
-import { toFixed } from '../../../wire/fixed.ts';
-import type {
-  Balance,
-  ConnectorRecord,
-  Flow,
-  FlowStatus,
-  Position,
-} from '../../connector/records.ts';
+import type { Balance, ConnectorRecord, Flow, Position } from '../../connector/records.ts';
 import {
   FLOW_STATUSES,
   mapOf,
@@ -21,7 +14,7 @@ import {
   recordToCbor,
 } from '../../connector/records.ts';
 import { readHourPoll } from '../../../wire/track/hour.ts';
-import { moneyOf } from '../book/event.ts';
+import { eventOf, isCounted, moneyOf } from '../book/event.ts';
 import type { LostSpan, StoredPollRecord, StoredRecord } from './contract.ts';
 
 /** A hundred of them are one answer of the database; a poll of more balances is not kept, and its book is. */
@@ -43,11 +36,6 @@ export function recordName(record: StoredRecord): readonly CborValue[] {
   return ['flow', id, type, direction, status, networkId !== null];
 }
 
-/** Before it is final, a withdrawal is off the balance already, and a deposit as little on it as one that failed. */
-function isBalanced({ direction }: Flow, status: FlowStatus): boolean {
-  return status === 'ok' || (status === 'pending' && direction === 'out');
-}
-
 type RecordName = readonly CborValue[];
 
 /** Under which names a record may be stored. */
@@ -65,15 +53,10 @@ export interface StoredPlace {
   readonly money: string | null;
 }
 
-/** What a flow moves and costs, in whatever digits it was told; null: it is no flow, or moves nothing. */
+/** What a flow moves and costs, in whatever digits it was told; null: nothing, or nothing that a book can count. */
 export function movedBy(record: StoredRecord): string | null {
-  if (record.kind !== 'flow' || !isBalanced(record, record.status)) return null;
-  const { currency, fee } = record;
-  return moneyOf({
-    currency,
-    amount: toFixed(record.amount),
-    fee: fee === null ? null : { currency: fee.currency, amount: toFixed(fee.amount) },
-  });
+  const event = record.kind === 'flow' ? eventOf(record, false) : null;
+  return event?.kind === 'flow' && isCounted(event) ? moneyOf(event) : null;
 }
 
 /** `nameOf`: what a store calls a name. */
