@@ -67,14 +67,14 @@ export class KeptStore implements TrackStore {
     account: LedgerAccount,
     records: readonly T[],
     areKept = false,
-  ): Promise<Result<readonly T[]>> {
+  ): Promise<Result<ReadonlyMap<T, boolean>>> {
     return this.#memory.unstored(account, records, areKept);
   }
 
   append(account: LedgerAccount, addition: Addition): Promise<Result<null>> {
     const { rows, statedRecords, state } = addition;
     this.#rows.push(...rows);
-    if (rows.length > 0) this.#statedRecords = statedRecords;
+    this.#statedRecords = statedRecords;
     if (state !== null) this.#state = state;
     return this.#memory.append(account, addition);
   }

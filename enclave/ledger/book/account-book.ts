@@ -75,12 +75,12 @@ export class AccountBook implements Book {
     return isCounted(event) ? this.#placed(event.atMs) : 'uncounted';
   }
 
-  timeOf(record: BookRecord): number {
+  timeOf(record: BookRecord, hasMoved = false): number {
     const event = record.kind === 'flow' ? eventOf(record, false) : null;
     if (event === null) return record.timeMs;
     const known = this.#timeline.find(event.key);
     const atMs = known !== null && isCounted(event) && !isCounted(known) ? null : known?.atMs;
-    const hour = isCounted(event) ? null : this.#timeline.hourOfKey(event.key);
+    const hour = isCounted(event) && !hasMoved ? null : this.#timeline.hourOfKey(event.key);
     return atMs ?? hour ?? record.timeMs;
   }
 

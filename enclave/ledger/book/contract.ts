@@ -81,8 +81,11 @@ export interface Book {
   /** The oldest flow that was told as pending and may come; Infinity: none. */
   readonly pendingFromMs: number;
   apply(record: BookRecord): Applied;
-  /** When the book has it: a deposit when it came. Of a flow that is taken back and settled, the hour that it is in. */
-  timeOf(record: BookRecord): number;
+  /**
+   * When the book has it: a deposit when it came. Of a flow that is settled, the hour that it is in, when it is taken back
+   * or `hasMoved`.
+   */
+  timeOf(record: BookRecord, hasMoved?: boolean): number;
   /** The first one opens the book; what was applied before it is history, which it rebuilds backwards. */
   observe(observation: Observation): Applied;
   /** What closing the hours that begin from `fromMs` on and before `toMs` needs. */

@@ -186,11 +186,8 @@ export function isCounted(event: BookEvent): boolean {
 
 /** What is moved and what that costs; a fee of zero is none. */
 export function moneyOf({ currency, amount, fee }: Movement): string {
-  return [
-    amount,
-    currency,
-    ...(fee === null || fee.amount === 0n ? [] : [fee.amount, fee.currency]),
-  ].join(' ');
+  const costs = fee === null || fee.amount === 0n ? [] : [fee.amount, fee.currency];
+  return [amount, currency, ...costs].join(' ');
 }
 
 /** Of what happens in one millisecond: what comes in before what it may pay for, what goes out last. */

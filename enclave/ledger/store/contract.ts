@@ -123,15 +123,19 @@ export interface TrackStore {
     recordCount: number,
   ): Promise<Result<number>>;
   /**
-   * Those that are not stored: what a venue tells again after the book has forgotten it is stored. `areKept`: they are
-   * stored themselves, and those that were not before are asked for.
+   * Those that are not stored: what a venue tells again after the book has forgotten it is stored. Each with whether what
+   * was said of it before moved something. `areKept`: they are stored themselves, and those that were not before are asked
+   * for.
    */
   unstored<T extends StoredRecord>(
     account: LedgerAccount,
     records: readonly T[],
     areKept?: boolean,
-  ): Promise<Result<readonly T[]>>;
-  /** In one transaction. Refuses `chain_fork` where another writer was faster. */
+  ): Promise<Result<ReadonlyMap<T, boolean>>>;
+  /**
+   * In one transaction; without rows, how many records the chain rests on. Refuses `chain_fork` where another writer was
+   * faster.
+   */
   append(account: LedgerAccount, addition: Addition): Promise<Result<null>>;
   /** The statements with these counters (at most 1,000), in their order; each is checked against `chain`. */
   rows(

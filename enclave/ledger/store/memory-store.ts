@@ -11,8 +11,8 @@ import type { SignedStatement } from '../../../wire/track/evidence.ts';
 import type { LedgerAccount } from '../protocol.ts';
 import type { Addition, LoadedAccount, StoredPoll, StoredRecord, TrackStore } from './contract.ts';
 import { trackAccountOf } from './postgres-store.ts';
-import type { StoredPlace } from './stored-record.ts';
-import { isStored, movedBy, recordName, storedNames } from './stored-record.ts';
+import type { StoredPlace, Word } from './stored-record.ts';
+import { named, recordName, unstoredOf, wordOf } from './stored-record.ts';
 
 /** A year of a hundred accounts, or a month of a thousand. */
 export const MAX_MEMORY_BYTES: number = 512 * 1024 * 1024;
@@ -25,8 +25,8 @@ interface Kept {
   readonly rows: Map<number, SignedStatement>;
   /** Of the records that were saved, oldest first, with their numbers. */
   readonly names: Map<string, number>;
-  /** What they moved, where they moved anything. */
-  readonly moneys: Map<string, string>;
+  /** What those of flows say. */
+  readonly words: Map<string, Word>;
   bytes: number;
 }
 
@@ -63,14 +63,13 @@ export class MemoryStore implements TrackStore {
     records: readonly StoredRecord[],
     recordCount: number,
   ): Promise<Result<number>> {
-    const { names, moneys } = this.#keptOf(account);
+    const { names, words } = this.#keptOf(account);
     let count = recordCount;
     for (const record of records) {
       const name = nameOf(record);
       if (names.has(name)) continue;
       names.set(name, ++count);
-      const money = movedBy(record);
-      if (money !== null) moneys.set(name, money);
+      if (record.kind === 'flow') words.set(name, wordOf(record));
     }
     const most = this.#maxNames / this.#accounts.size;
     // The book asks for flows again that it has by no more than their ids.
@@ -79,7 +78,7 @@ export class MemoryStore implements TrackStore {
         if (names.size <= most) break;
         if (isKept(name)) continue;
         names.delete(name);
-        moneys.delete(name);
+        words.delete(name);
       }
     }
     return Promise.resolve(accept(count));
@@ -89,19 +88,14 @@ export class MemoryStore implements TrackStore {
     account: LedgerAccount,
     records: readonly T[],
     areKept = false,
-  ): Promise<Result<readonly T[]>> {
-    const { names, moneys } = this.#keptOf(account);
+  ): Promise<Result<ReadonlyMap<T, boolean>>> {
+    const { names, words } = this.#keptOf(account);
     const placeOf = (name: string): StoredPlace | undefined => {
       const at = names.get(name);
-      return at === undefined ? undefined : { at, money: moneys.get(name) ?? null };
+      return at === undefined ? undefined : { at, status: null, money: null, ...words.get(name) };
     };
-    const isNew = (record: T): boolean =>
-      !isStored(
-        storedNames(record, (name) => JSON.stringify(name)),
-        placeOf,
-        areKept,
-      );
-    return Promise.resolve(accept(records.filter((record) => isNew(record))));
+    const told = records.map((record) => named(record, (name) => JSON.stringify(name)));
+    return Promise.resolve(accept(unstoredOf(told, placeOf, areKept)));
   }
 
   append(account: LedgerAccount, { rows }: Addition): Promise<Result<null>> {
@@ -142,7 +136,7 @@ export class MemoryStore implements TrackStore {
   }
 
   #keptOf({ id }: LedgerAccount): Kept {
-    const none = { rows: new Map(), names: new Map(), moneys: new Map(), bytes: 0 };
+    const none = { rows: new Map(), names: new Map(), words: new Map(), bytes: 0 };
     const kept: Kept = this.#accounts.get(id) ?? none;
     this.#accounts.set(id, kept);
     return kept;

@@ -134,8 +134,8 @@ export class PostgresStore implements TrackStore {
     account: LedgerAccount,
     records: readonly T[],
     areKept = false,
-  ): Promise<Result<readonly T[]>> {
-    if (records.length === 0) return Promise.resolve(accept(records));
+  ): Promise<Result<ReadonlyMap<T, boolean>>> {
+    if (records.length === 0) return Promise.resolve(accept(new Map()));
     const keys = this.#keysOf(account);
     return this.#run((sql) => readUnstored(sql, keys, account.commitment, records, areKept));
   }
@@ -161,9 +161,9 @@ export class PostgresStore implements TrackStore {
         });
       }
       for (const row of rows) await insertChainRow(sql, keys, row);
-      if (last !== undefined) {
-        const hash = nodeCrypto.sha256(last.statement);
-        const { counter } = last.parsed;
+      const { counter } = last?.parsed ?? chain.head;
+      const hash = last === undefined ? chain.head.hash : nodeCrypto.sha256(last.statement);
+      if (hash !== null) {
         await writeHead(sql, keys, id, { counter, hash, records: statedRecords }, this.#origin);
       }
       if (state !== null && !(await writeState(sql, keys, id, state))) this.#statesTooLarge++;

@@ -13,12 +13,12 @@ import { NONCE_BYTES } from './store-keys.ts';
 import type { StoredPlace } from './stored-record.ts';
 import {
   encodeStoredRecord,
-  isStored,
-  movedBy,
   MAX_STORED_RECORD_BYTES,
+  named,
   parseStoredRecord,
   recordName,
-  storedNames,
+  unstoredOf,
+  wordOf,
 } from './stored-record.ts';
 
 /** Of one statement, so that one answer stays within its limit. */
@@ -121,7 +121,7 @@ async function readKnown(
     );
     for (const row of rows) {
       const { recordKey, counter, record } = readRecord(row, keys);
-      known.set(toHex(recordKey), { at: counter, money: movedBy(record) });
+      known.set(toHex(recordKey), { at: counter, ...wordOf(record) });
     }
   }
   return known;
@@ -133,15 +133,11 @@ export async function readUnstored<T extends StoredRecord>(
   account: Uint8Array,
   records: readonly T[],
   areKept: boolean,
-): Promise<readonly T[]> {
-  const told = records.map((record) => ({
-    record,
-    names: storedNames(record, (name) => keys.recordKey(name)),
-  }));
-  const asked = told.flatMap(({ names: { own, others } }) => [own, ...others]);
+): Promise<ReadonlyMap<T, boolean>> {
+  const told = records.map((record) => named(record, (name) => keys.recordKey(name)));
+  const asked = told.flatMap(({ own, others }) => [own, ...others]);
   const known = await readKnown(sql, keys, account, asked);
-  const placeOf = (key: Uint8Array): StoredPlace | undefined => known.get(toHex(key));
-  return told.filter(({ names }) => !isStored(names, placeOf, areKept)).map((one) => one.record);
+  return unstoredOf(told, (key) => known.get(toHex(key)), areKept);
 }
 
 /** Gives how many records the account has then. */

@@ -5,7 +5,13 @@ import { encodeCbor } from '../../../wire/cbor.ts';
 import type { CborValue } from '../../../wire/cbor.ts';
 import type { Fields } from '../../../wire/fields.ts';
 import { parseFields } from '../../../wire/fields.ts';
-import type { Balance, ConnectorRecord, Flow, Position } from '../../connector/records.ts';
+import type {
+  Balance,
+  ConnectorRecord,
+  Flow,
+  FlowStatus,
+  Position,
+} from '../../connector/records.ts';
 import {
   FLOW_STATUSES,
   mapOf,
@@ -39,58 +45,80 @@ export function recordName(record: StoredRecord): readonly CborValue[] {
 type RecordName = readonly CborValue[];
 
 /** Under which names a record may be stored. */
-export interface StoredNames<Name> {
+export interface NamedRecord<T extends StoredRecord, Name> {
+  readonly record: T;
   readonly own: Name;
   /** Of a flow as it may have been told before, with a transaction or without. */
   readonly others: readonly Name[];
-  /** What it moved; null: nothing. */
+}
+
+/** What was said of a flow. */
+export interface Word {
+  readonly status: FlowStatus | null;
+  /** What it moves and costs, in whatever digits; null: nothing, or nothing that a book can count. */
   readonly money: string | null;
 }
 
-/** What is stored under a name: its place in the order of storing, and what it moved. */
-export interface StoredPlace {
+/** What is stored under a name, and its place in the order of storing. */
+export interface StoredPlace extends Word {
   readonly at: number;
-  readonly money: string | null;
 }
 
-/** What a flow moves and costs, in whatever digits it was told; null: nothing, or nothing that a book can count. */
-export function movedBy(record: StoredRecord): string | null {
+export function wordOf(record: StoredRecord): Word {
   const event = record.kind === 'flow' ? eventOf(record, false) : null;
-  return event?.kind === 'flow' && isCounted(event) ? moneyOf(event) : null;
+  const money = event?.kind === 'flow' && isCounted(event) ? moneyOf(event) : null;
+  return { status: record.kind === 'flow' ? record.status : null, money };
 }
 
 /** `nameOf`: what a store calls a name. */
-export function storedNames<Name>(
-  record: StoredRecord,
+export function named<T extends StoredRecord, Name>(
+  record: T,
   nameOf: (name: RecordName) => Name,
-): StoredNames<Name> {
+): NamedRecord<T, Name> {
   const own = nameOf(recordName(record));
   const statuses = record.kind === 'flow' ? FLOW_STATUSES : [];
   const others = statuses.flatMap((status) =>
     ['', null].map((networkId) => nameOf(recordName({ ...record, status, networkId } as Flow))),
   );
-  return { own, others, money: movedBy(record) };
+  return { record, own, others };
+}
+
+/** What is through stays as it was told then, whatever a venue says after that of how it got there. */
+function isPast(word: Word, last: Word | null): boolean {
+  return last?.status === 'ok' && word.status === 'pending' && word.money !== null;
+}
+
+/** Whether what was said before moved something; null: it was this, in the very same words or by the last of them. */
+function saidBefore<Name>(
+  { record, own, others }: NamedRecord<StoredRecord, Name>,
+  placeOf: (name: Name) => StoredPlace | undefined,
+  isKept: boolean,
+): boolean | null {
+  const ownAt = placeOf(own)?.at ?? Infinity;
+  if (!isKept && ownAt < Infinity) return null;
+  const words = others.flatMap((name) => placeOf(name) ?? []).filter(({ at }) => at < ownAt);
+  let last: Word | null = null;
+  for (const word of words.toSorted((a, b) => a.at - b.at)) if (!isPast(word, last)) last = word;
+  if (last === null) return false;
+  const word = wordOf(record);
+  return last.money === word.money || isPast(word, last) ? null : last.money !== null;
 }
 
 /**
- * Whether what a record says was booked, or said, before: in the very same words, or by the last ones that are stored of
- * it. `isKept`: the record is stored; what was before it is asked.
+ * Records that were neither booked nor said before, each with whether what was said moved something. `areKept`: they are
+ * stored; what was before them is asked.
  */
-export function isStored<Name>(
-  { own, others, money }: StoredNames<Name>,
+export function unstoredOf<T extends StoredRecord, Name>(
+  told: readonly NamedRecord<T, Name>[],
   placeOf: (name: Name) => StoredPlace | undefined,
-  isKept: boolean,
-): boolean {
-  const ownAt = placeOf(own)?.at ?? Infinity;
-  if (!isKept && ownAt < Infinity) return true;
-  let [same, other] = [0, 0];
-  for (const name of others) {
-    const { at, money: moved } = placeOf(name) ?? { at: 0, money };
-    if (at >= ownAt) continue;
-    if (moved === money) same = Math.max(same, at);
-    else other = Math.max(other, at);
+  areKept: boolean,
+): ReadonlyMap<T, boolean> {
+  const found = new Map<T, boolean>();
+  for (const one of told) {
+    const hasMoved = saidBefore(one, placeOf, areKept);
+    if (hasMoved !== null) found.set(one.record, hasMoved);
   }
-  return same > other;
+  return found;
 }
 
 function pollToCbor(record: StoredPollRecord): CborValue {

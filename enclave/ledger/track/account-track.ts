@@ -28,6 +28,7 @@ import { isBooked, syncOf } from './account-parts.ts';
 import type { Pending } from './statements.ts';
 import { addRows, signMade, StatementMaker } from './statements.ts';
 import { MAX_HOURS, StateCandidate, stateOf } from './track-state.ts';
+import type { Lacking } from './unbooked.ts';
 import { LATE_UNBOOKED, readerOf, stateUnbooked, Unbooked } from './unbooked.ts';
 
 /** Hours that one round closes, with prices asked for together. */
@@ -112,7 +113,7 @@ export class AccountTrack {
     // What a book that went back further has booked, or a statement has said, was known by another word before.
     const lacking = await this.#insist(() => store.unstored(account, [...settled.keys()], true));
     if (!lacking.ok) return lacking;
-    for (const record of lacking.value) settled.get(record)?.();
+    for (const [record, hasMoved] of lacking.value) settled.get(record)?.(hasMoved);
     this.#tellHead(chain);
     const nowMs = services.nowMs();
     this.#loadedMs = nowMs;
@@ -136,7 +137,7 @@ export class AccountTrack {
   }
 
   /** Gives the records that its book does not take, and what is to be done of each that the one before had not either. */
-  #restore({ loaded, state, book }: OpenedAccount): ReadonlyMap<BookRecord, () => void> {
+  #restore({ loaded, state, book }: OpenedAccount): ReadonlyMap<BookRecord, Lacking> {
     const { chain, records, recordCount, statedRecords } = loaded;
     this.#book = book;
     this.#coverage = CoverageLog.of(this.#options.services.origin, state);
@@ -146,15 +147,15 @@ export class AccountTrack {
     this.#statedRecords = statedRecords;
     this.#sync = loaded.sync;
     for (const { parsed: one } of loaded.recent) if (chain.holds(one)) this.#stated.remember(one);
-    const settled = new Map<BookRecord, () => void>();
+    const settled = new Map<BookRecord, Lacking>();
     records.forEach((record, at) => {
       // What came behind the last statement and belongs before it is late still.
       const isUnstated = recordCount - records.length + at + 1 > statedRecords;
       if (record.kind === 'missed') this.#coverage.addMissed(record);
       else if (record.kind === 'poll') this.#takeRecordOfPoll(record, isUnstated);
       else if (this.#apply(record, isUnstated) === 'settled') {
-        const hours = this.#unbooked.hoursOf([record], this.#book);
-        settled.set(record, () => {
+        settled.set(record, (hasMoved) => {
+          const hours = this.#unbooked.hoursOf(new Map([[record, hasMoved]]), this.#book);
           for (const startMs of hours) this.#coverage.addUnbooked(startMs);
           if (isUnstated) this.#unbooked.add(hours);
         });
@@ -225,7 +226,7 @@ export class AccountTrack {
     }
     const unstored = await this.#insist(() => store.unstored(account, settled));
     if (!unstored.ok) return unstored;
-    kept.push(...unstored.value);
+    kept.push(...unstored.value.keys());
     const hours = this.#unbooked.hoursOf(unstored.value, this.#book);
     this.#unbooked.add(hours);
     const findings = new Set(hours.length > 0 ? [LATE_UNBOOKED] : []);
@@ -339,7 +340,7 @@ export class AccountTrack {
     if (!signed.ok) return signed;
     const rows = signed.value;
     const { state, statedRecords } = pending;
-    if (rows.length > 0 || state !== null) {
+    if (rows.length > 0 || state !== null || statedRecords > this.#statedRecords) {
       const addition = { chain, rows, statedRecords, state };
       const stored = await this.#insist(() => store.append(account, addition));
       if (!stored.ok) return stored;

@@ -24,6 +24,9 @@ export const LATE_UNBOOKED = 'late_unbooked';
 /** Stated anew at once, each with its day. */
 const MAX_HOURS = 12;
 
+/** What is done about a record that the book does not take, and that nothing had before. */
+export type Lacking = (hasMoved: boolean) => void;
+
 /** The statement of this counter; null: it is not held any more. */
 export type ReadStatement = (counter: number) => Promise<Result<ChainStatement | null>>;
 
@@ -35,9 +38,9 @@ export class Unbooked {
     this.#sinceMs = createdMs - HISTORY_MS;
   }
 
-  /** The hours of records that were not stored before they were told: no figure has them. */
-  hoursOf(records: readonly BookRecord[], book: Pick<Book, 'timeOf'>): readonly number[] {
-    const times = records.map((record) => book.timeOf(record));
+  /** The hours of records that no figure has; of each whether what was said of it before has moved something. */
+  hoursOf(found: ReadonlyMap<BookRecord, boolean>, book: Pick<Book, 'timeOf'>): readonly number[] {
+    const times = [...found].map(([record, hasMoved]) => book.timeOf(record, hasMoved));
     return times.filter((atMs) => atMs >= this.#sinceMs).map(hourOf);
   }
 

@@ -124,7 +124,9 @@ describe('the store', () => {
     const loaded = assertAccepted(await scene.store().load(LEDGER_ACCOUNT));
     expect(loaded.records).toEqual([fill('a'), fill('b'), fill('d')]);
     const told = [fill('a'), fill('c'), fill('d')];
-    expect(assertAccepted(await store.unstored(LEDGER_ACCOUNT, told))).toEqual([fill('c')]);
+    expect([...assertAccepted(await store.unstored(LEDGER_ACCOUNT, told))]).toEqual([
+      [fill('c'), false],
+    ]);
   });
 
   it.each(TOLD_AGAIN)('finds new what was not told: $name', async (told) => {
@@ -145,6 +147,22 @@ describe('the store', () => {
     expect(codeOf(await store.append(LEDGER_ACCOUNT, addition(other.statements)))).toBe(
       'chain_fork',
     );
+  });
+
+  it('remembers how many records a chain rests on when they have changed nothing in it', async () => {
+    await filled();
+    const { chain, statedRecords } = assertAccepted(await scene.store().load(LEDGER_ACCOUNT));
+    const more = { chain, rows: [], statedRecords: 3, state: null };
+    expect(codeOf(await scene.store().append(LEDGER_ACCOUNT, more))).toBe('accepted');
+    const loaded = assertAccepted(await scene.store().load(LEDGER_ACCOUNT));
+    expect([statedRecords, loaded.statedRecords]).toEqual([2, 3]);
+    expect(loaded.chain.head).toEqual(chain.head);
+    // A chain that has not begun has none.
+    await scene.clear();
+    const nothing = { ...more, chain: new ChainCheck(nodeCrypto, trackAccountOf(LEDGER_ACCOUNT)) };
+    expect(codeOf(await scene.store().append(LEDGER_ACCOUNT, nothing))).toBe('accepted');
+    const begun = assertAccepted(await scene.store().load(LEDGER_ACCOUNT));
+    expect([begun.chain.head.counter, begun.statedRecords]).toEqual([0, 0]);
   });
 
   it('does not open without the key of its version', async () => {

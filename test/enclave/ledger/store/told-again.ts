@@ -12,6 +12,7 @@ import { HOUR } from '../../../vectors/track.ts';
 interface Told {
   readonly status: FlowStatus;
   readonly networkId?: string;
+  readonly amount?: string;
 }
 
 export interface ToldAgain {
@@ -29,6 +30,7 @@ const [pending, ok, failed, canceled]: readonly Told[] = [
   { status: 'canceled' },
 ] as const;
 const named: Told = { status: 'ok', networkId: 'tx' };
+const four: Told = { status: 'pending', amount: '4' };
 
 function of(
   direction: Flow['direction'],
@@ -38,7 +40,7 @@ function of(
 ): ToldAgain {
   const told = [...before, again].filter((one) => one !== undefined);
   const last = told.pop() ?? { status: 'ok' };
-  const texts = [...told, last].map(({ status, networkId }) => status + (networkId ?? ''));
+  const texts = [...told, last].map((said) => Object.values(said).join(' '));
   return { name: `${direction}: ${texts.join(', ')}`, direction, before: told, again: last, isNew };
 }
 
@@ -75,6 +77,12 @@ export const TOLD_AGAIN: readonly ToldAgain[] = [
   of('in', [failed, ok], { status: 'failed', networkId: 'two' }, true),
   of('out', [ok, failed], named, true),
   of('out', [ok, failed], canceled, false),
+  // What is through stays as it was told then, but for a deposit that is on its way again.
+  of('out', [four, ok, { ...four, networkId: 'tx' }], named, false),
+  of('out', [ok], four, false),
+  of('out', [ok, failed], four, true),
+  of('out', [ok, failed, four], named, true),
+  of('in', [ok, { ...four, networkId: 'tx' }], named, true),
   // A name is stored once: in the very same words as before it turned back, it is known.
   of('in', [ok, canceled], ok, false),
   of('in', [failed, ok], failed, false),
@@ -101,7 +109,7 @@ export async function findsNew(
     count = assertAccepted(await store.savePoll(account, STORED_POLL, records, count));
   }
   const found = await store.unstored(account, [transferOf({ ...facts, ...again })]);
-  return assertAccepted(found).length === 1;
+  return assertAccepted(found).size === 1;
 }
 
 /** The words of a withdrawal that turned back and was through after all, as they are stored; and which were new then. */
@@ -120,5 +128,5 @@ export async function findsSaid(
   });
   assertAccepted(await store.savePoll(account, STORED_POLL, flows, 0));
   const found = assertAccepted(await store.unstored(account, flows, true));
-  return SAID.filter((_, at) => found.some((flow) => flow === flows[at]));
+  return SAID.filter((_, at) => [...found.keys()].some((flow) => flow === flows[at]));
 }

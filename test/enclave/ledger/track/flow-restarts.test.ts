@@ -4,7 +4,9 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Flow } from '../../../../enclave/connector/records.ts';
+import { hourOf } from '../../../../enclave/ledger/track/hour-coverage.ts';
 import { LATE_UNBOOKED } from '../../../../enclave/ledger/track/unbooked.ts';
+import { FIXED_ONE } from '../../../../wire/fixed.ts';
 import { NOT_BOOKED } from '../../../../wire/performance/hour-return.ts';
 import { HOUR_MS } from '../../../../wire/track/head.ts';
 import type { Scene, Told } from '../../../helpers/flow-scene.ts';
@@ -16,9 +18,9 @@ import { testSeed } from '../../../helpers/seed.ts';
 
 const ROUNDS = 4;
 
-/** A restart right before something is told, within the hour behind, before that is stated at all, or hours later. */
-type When = 'never' | 'before' | 'behind' | 'crash' | 'later';
-const WHEN: readonly When[] = ['never', 'before', 'behind', 'crash', 'later'];
+/** A restart right before something is told, while it is stated, when it is, before that is begun, or hours later. */
+type When = 'never' | 'before' | 'behind' | 'stated' | 'crash' | 'later';
+const WHEN: readonly When[] = ['never', 'before', 'behind', 'stated', 'crash', 'later'];
 
 interface Step {
   readonly told: Told;
@@ -55,6 +57,7 @@ async function tellStep(scene: Scene, told: Told, usd: number, when: When): Prom
   record.look();
   if (when === 'crash' || when === 'behind') await restart(scene);
   await record.idle();
+  if (when === 'stated') await restart(scene);
   desk.nowMs -= HOUR_MS / 12;
   await pass(scene, 2, usd);
   if (when === 'later') await restart(scene);
@@ -86,6 +89,14 @@ async function signedIn(scene: Scene): Promise<readonly unknown[]> {
 async function gapsOf(scene: Scene): Promise<ReadonlySet<string>> {
   const hours = [...(await hoursOf(scene)).values()];
   return new Set(hours.flatMap(({ figures }) => figures.gaps));
+}
+
+/** The hours that have a gap. */
+async function lackingIn(scene: Scene, gap: string): Promise<readonly number[]> {
+  const hours = [...(await hoursOf(scene)).values()];
+  return hours
+    .filter(({ figures }) => figures.gaps.includes(gap))
+    .map(({ figures }) => figures.startMs);
 }
 
 /** What figures have of the flow: what came in, less what went out. */
@@ -150,24 +161,85 @@ describe('a flow that is booked', () => {
     },
   );
 
-  it.each([
-    [{ fee: { currency: 'USD', amount: '1' } }, 1],
-    [{ amount: '6' }, 1],
-    [{ fee: { currency: 'USD', amount: '0.00' } }, 0],
-    [{ amount: '5.0' }, 0],
-  ])('out, is through days later, and moved %j: %i hour lacks it', async (last, hours) => {
-    for (const restarts of [false, true]) {
-      const scene = await opened('out');
-      await tell(scene, PENDING, USD - 5);
-      await wait(scene, 5, USD - 5);
-      if (restarts) await restart(scene);
-      for (const told of [last, last, null]) await tell(scene, { ...OK, ...told }, USD - 5);
-      const all = [...(await hoursOf(scene)).values()];
-      const lacking = (gap: string): number =>
-        all.filter(({ figures }) => figures.gaps.includes(gap)).length;
-      expect([lacking(NOT_BOOKED), lacking(LATE_UNBOOKED)]).toEqual([hours, hours]);
-    }
-  });
+  it.each(
+    ([null, 10, 30] as const).flatMap((datedHoursAgo) => [
+      ['out', { fee: { currency: 'USD', amount: '1' } }, datedHoursAgo, true] as const,
+      ['out', { amount: '6' }, datedHoursAgo, true] as const,
+      ['out', { fee: { currency: 'USD', amount: '0.00' } }, datedHoursAgo, false] as const,
+      ['out', { amount: '5.0' }, datedHoursAgo, false] as const,
+      ['in', { fee: { currency: 'USD', amount: '1' } }, datedHoursAgo, true] as const,
+      ['in', { amount: '5.0' }, datedHoursAgo, false] as const,
+    ]),
+  )(
+    '%s, is told days later, and moved %j, dated %s hours ago: its own hour lacks it, once: %s',
+    async (direction, last, datedHoursAgo, lacks) => {
+      const [first, again] = direction === 'out' ? [PENDING, OK] : [OK, NAMED];
+      const usd = usdOf(direction, OK);
+      for (const restarts of [false, true]) {
+        const scene = await opened(direction);
+        const { desk } = scene.story;
+        await tell(scene, first, usd);
+        await pass(scene, 100, usd);
+        if (restarts) await restart(scene);
+        const timeMs = datedHoursAgo === null ? scene.atMs : desk.nowMs - datedHoursAgo * HOUR_MS;
+        for (const told of [last, last, null])
+          await tell(scene, { ...again, ...told, timeMs }, usd);
+        expect(await lackingIn(scene, NOT_BOOKED)).toEqual(lacks ? [hourOf(scene.atMs)] : []);
+        expect(await lackingIn(scene, LATE_UNBOOKED)).toHaveLength(lacks ? 1 : 0);
+      }
+    },
+  );
+
+  it.each(
+    [60, 66, 67, 68, 69, 70, 71].flatMap((hours) =>
+      [null, 0, 10].map((datedHoursAgo) => [hours, datedHoursAgo] as const),
+    ),
+  )(
+    'out, and is through with more %i hours later, dated %s hours ago, is in its hour, or that says so',
+    async (hours, datedHoursAgo) => {
+      const booked = new Set<When>();
+      for (const when of WHEN) {
+        const scene = await playPlan(
+          {
+            direction: 'out',
+            steps: [
+              { told: PENDING, hours: 0, restart: 'never', datedHoursAgo: null },
+              { told: { ...OK, amount: '6' }, hours, restart: when, datedHoursAgo },
+            ],
+          },
+          true,
+        );
+        const own = (await hoursOf(scene)).get(hourOf(scene.atMs));
+        const isBooked = own?.figures.outflow === 6n * FIXED_ONE;
+        expect([when, await lackingIn(scene, NOT_BOOKED)]).toEqual([
+          when,
+          isBooked ? [] : [hourOf(scene.atMs)],
+        ]);
+        if (isBooked) booked.add(when);
+      }
+      // What is stated stays so.
+      const areStated = (['never', 'stated', 'later'] as const).map((when) => booked.has(when));
+      expect(new Set(areStated)).toEqual(new Set([hours < 70]));
+    },
+  );
+
+  it.each([30, 80])(
+    'out, told as on its way behind that it is through, keeps its return %i hours later',
+    async (hours) => {
+      for (const restarts of [false, true]) {
+        const scene = await opened('out');
+        const usd = USD - 5;
+        await tell(scene, { ...PENDING, amount: '4' }, usd);
+        await tell(scene, OK, usd);
+        await tell(scene, { ...NAMED, ...PENDING, amount: '4' }, usd);
+        await pass(scene, hours, usd);
+        if (restarts) await restart(scene);
+        for (const told of [NAMED, null]) await tell(scene, told, usd);
+        expect(await lackingIn(scene, NOT_BOOKED)).toEqual([]);
+        expect(await bookedIn(scene)).toBe(-5n * FIXED_ONE);
+      }
+    },
+  );
 
   it.each([['in'], ['out']] as const)(
     '%s, and was told days late keeps it when the next ledger cannot go back that far',

@@ -61,7 +61,7 @@ describe('a record that came too late for the book', () => {
     const book = { timeOf: ({ timeMs }: BookRecord) => timeMs };
     const first = at(CREATED_MS - HISTORY_MS, 'first');
     const told = [at(CREATED_MS - HISTORY_MS - 1, 'old'), first, at(CREATED_MS + 1, 'last')];
-    const hours = unbooked.hoursOf(told, book);
+    const hours = unbooked.hoursOf(new Map(told.map((record) => [record, false])), book);
     expect(hours).toEqual([hourOf(CREATED_MS - HISTORY_MS), hourOf(CREATED_MS + 1)]);
     unbooked.add([...hours, ...hours]);
     expect([unbooked.take(), unbooked.take()]).toEqual([hours, []]);
