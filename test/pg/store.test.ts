@@ -5,10 +5,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StoredMissed } from '../../enclave/ledger/store/contract.ts';
+import type { Sql } from '../../enclave/ledger/store/database.ts';
 import { Database } from '../../enclave/ledger/store/database.ts';
+import type { PostgresStoreOptions } from '../../enclave/ledger/store/postgres-store.ts';
 import { PostgresStore } from '../../enclave/ledger/store/postgres-store.ts';
 import { backUp, restore } from '../../host-proxy/database/backup.ts';
 import {
@@ -80,13 +83,30 @@ async function empty(server: Server): Promise<void> {
   });
 }
 
-function storeOf({ ca, enclave, host, port }: Server): PostgresStore {
+/** `before`: is waited for before each statement is sent. */
+function storeOf(
+  { ca, enclave, host, port }: Server,
+  before: (text: string) => Promise<void> = () => Promise.resolve(),
+): PostgresStore {
   const database = new Database({
     database: { host: 'localhost', port, name: 'postgres', user: 'enclave_user', roots: ca },
     password: enclave,
     open: () => connect(port, host),
   });
-  return new PostgresStore({ database, storageKeys: STORAGE_KEYS, origin: STORE_ORIGIN });
+  const sqlOf = (sql: Sql): Sql => ({
+    query: async (text, values, maxRows) => {
+      await before(text);
+      return sql.query(text, values, maxRows);
+    },
+  });
+  const waiting: PostgresStoreOptions['database'] = {
+    counters: database.counters,
+    close: () => {
+      database.close();
+    },
+    run: (work, when) => database.run((sql) => work(sqlOf(sql)), when),
+  };
+  return new PostgresStore({ database: waiting, storageKeys: STORAGE_KEYS, origin: STORE_ORIGIN });
 }
 
 function missedAt(at: number): StoredMissed {
@@ -173,6 +193,48 @@ describe.skipIf(real === null)('the store of the ledger on PostgreSQL and on PGl
     for (const server of servers) both.push(openRows(await saved(server)));
     expect(both[0]?.length).toBeGreaterThan(15);
     expect(both[1]).toEqual(both[0]);
+  });
+
+  it('writes no head over that of another writer who is about to end', async () => {
+    const [server] = servers;
+    if (server === undefined) throw new RangeError('there is no server');
+    await empty(server);
+    const all = additionOf(vectorChain().statements, { statedRecords: 3 });
+    const [first, another, reader] = [storeOf(server), storeOf(server), storeOf(server)];
+    assertAccepted(await first.savePoll(LEDGER_ACCOUNT, STORED_POLL, [1, 2, 3].map(missedAt), 0));
+    assertAccepted(await first.append(LEDGER_ACCOUNT, { ...all, rows: all.rows.slice(0, 5) }));
+    const { chain } = assertAccepted(await reader.load(LEDGER_ACCOUNT));
+    const written = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const one = storeOf(server, async (text) => {
+      if (!text.includes('INSERT INTO trackseal.sealed_states')) return;
+      written.resolve();
+      await asked.promise;
+    });
+    const state = { records: 2, bytes: Uint8Array.of(1) };
+    const ofOne = one.append(LEDGER_ACCOUNT, {
+      chain,
+      rows: all.rows.slice(5),
+      statedRecords: 3,
+      state,
+    });
+    await written.promise;
+    const ofAnother = another.append(LEDGER_ACCOUNT, {
+      chain,
+      rows: [],
+      statedRecords: 3,
+      state: null,
+    });
+    // Longer than it takes to get there, where nothing holds it.
+    await sleep(500);
+    asked.resolve();
+    expect(await ofOne).toMatchObject({ ok: true });
+    expect(await ofAnother).toMatchObject({ ok: false, refusal: { code: 'chain_fork' } });
+    const loaded = assertAccepted(await reader.load(LEDGER_ACCOUNT));
+    expect(loaded.chain.head.counter).toBe(6);
+    for (const store of [first, another, reader, one]) store.close();
+    await empty(server);
+    await fill(server);
   });
 
   it('believes what the other one has written, from its backup', async () => {

@@ -153,9 +153,10 @@ export async function readHead(
   sql: Sql,
   keys: StoreKeys,
   account: Uint8Array,
+  lock: '' | ' FOR UPDATE' = '',
 ): Promise<StoredHead | null> {
   const [row] = await sql.query(
-    'SELECT counter, hash, records, origin, mac FROM trackseal.chain_heads WHERE account = $1',
+    `SELECT counter, hash, records, origin, mac FROM trackseal.chain_heads WHERE account = $1${lock}`,
     [account],
     1,
   );

@@ -147,7 +147,8 @@ export class PostgresStore implements TrackStore {
       await insertAccount(sql, keys, account);
       const { chain, rows, statedRecords, state } = addition;
       const last = rows.at(-1);
-      const head = await readHead(sql, keys, id);
+      // Where there are no rows, nothing else keeps it from being written over another writer's.
+      const head = await readHead(sql, keys, id, ' FOR UPDATE');
       const isWritten =
         last !== undefined &&
         isSameHead(head, last.parsed.counter, nodeCrypto.sha256(last.statement));

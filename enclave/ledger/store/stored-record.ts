@@ -60,9 +60,7 @@ export interface Word {
 }
 
 /** What is stored under a name, and its place in the order of storing. */
-export interface StoredPlace extends Word {
-  readonly at: number;
-}
+export type StoredPlace = Word & { readonly at: number };
 
 export function wordOf(record: StoredRecord): Word {
   const event = record.kind === 'flow' ? eventOf(record, false) : null;

@@ -154,8 +154,9 @@ export class AccountTrack {
       if (record.kind === 'missed') this.#coverage.addMissed(record);
       else if (record.kind === 'poll') this.#takeRecordOfPoll(record, isUnstated);
       else if (this.#apply(record, isUnstated) === 'settled') {
+        const hoursOf = this.#unbooked.hoursBy(record, this.#book);
         settled.set(record, (hasMoved) => {
-          const hours = this.#unbooked.hoursOf(new Map([[record, hasMoved]]), this.#book);
+          const hours = hoursOf(hasMoved);
           for (const startMs of hours) this.#coverage.addUnbooked(startMs);
           if (isUnstated) this.#unbooked.add(hours);
         });

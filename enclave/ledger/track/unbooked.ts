@@ -44,6 +44,16 @@ export class Unbooked {
     return times.filter((atMs) => atMs >= this.#sinceMs).map(hourOf);
   }
 
+  /** As the book has it now, before what follows of the same flow. */
+  hoursBy(
+    record: BookRecord,
+    book: Pick<Book, 'timeOf'>,
+  ): (hasMoved: boolean) => readonly number[] {
+    const unmoved = this.hoursOf(new Map([[record, false]]), book);
+    const moved = this.hoursOf(new Map([[record, true]]), book);
+    return (hasMoved) => (hasMoved ? moved : unmoved);
+  }
+
   /** Hours that were stated, and have a record that no figure can have. */
   add(hours: readonly number[]): void {
     for (const startMs of hours) this.#hours.add(startMs);

@@ -281,6 +281,28 @@ describe('a flow that is booked', () => {
 });
 
 describe('a flow that had turned back', () => {
+  it.each(
+    [66, 68, 75].flatMap((hours) => [
+      ['in', FAILED, OK, hours] as const,
+      ['in', CANCELED, OK, hours] as const,
+      ['out', FAILED, PENDING, hours] as const,
+    ]),
+  )(
+    '%s %j, and is %j, told first %i hours later, says the same over a restart',
+    async (direction, first, last, hours) => {
+      const planOf = (when: When): Plan => ({
+        direction,
+        steps: [
+          { told: first, hours, restart: 'never', datedHoursAgo: null },
+          { told: last, hours: 0, restart: when, datedHoursAgo: 0 },
+        ],
+      });
+      const without = await signedIn(await playPlan(planOf('never'), false));
+      for (const when of ['stated', 'later'] as const)
+        expect(await signedIn(await playPlan(planOf(when), true)), when).toEqual(without);
+    },
+  );
+
   it.each([
     ['in', [FAILED, OK], { ...FAILED, networkId: 'two' }],
     ['in', [OK, CANCELED], NAMED],
