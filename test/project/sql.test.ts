@@ -21,6 +21,8 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
     "asked.map((_, index) => `$${index + 2}`).join(', ')",
     "places.join(', ')",
   ],
+  // By its type one of two texts: none, and a lock on the row.
+  'enclave/ledger/store/account-rows.ts': ['lock'],
   // Table and columns by the kind of a statement, from the object literals below it.
   'enclave/ledger/store/chain-rows.ts': ['table', "names.join(', ')", 'placeholders(names.length)'],
   // Tables and columns of the list of a backup: of the server's own catalogue, compared with the file's.
